@@ -1,0 +1,2 @@
+//! The command `vnet`.
+fn main() {}

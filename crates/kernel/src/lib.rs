@@ -1,0 +1,1 @@
+//! Namespaces, observing and executing: the only crate that touches the kernel.

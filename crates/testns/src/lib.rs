@@ -1,0 +1,1 @@
+//! Runs each test that touches the kernel in namespaces of its own.

@@ -1,0 +1,1 @@
+//! Builds virtual networks on Linux from one description, and keeps them as it says.
