@@ -1,0 +1,47 @@
+//! The test as it runs in its namespaces.
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::Snapshot;
+
+/// The variable that tells the inner process from the outer one; its value is the test's name.
+pub(crate) const MARK: &str = "VNET_TESTNS_INSIDE";
+
+/// Exit codes of the inner process. None is 0: that is libtest, which found no such test.
+pub(crate) const PASSED: i32 = 42;
+pub(crate) const SKIPPED: i32 = 43;
+pub(crate) const FAILED: i32 = 101;
+
+/// What `skip` unwinds with.
+pub(crate) struct Skip(pub(crate) String);
+
+pub(crate) fn is_here() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// Runs the body, looks for leaks, and ends the process: libtest's own verdict would hide which of them it was.
+#[expect(clippy::print_stderr, reason = "the outer process passes it on")]
+#[expect(clippy::exit, reason = "the exit code is the outcome")]
+pub(crate) fn run<F: FnOnce()>(body: F) -> ! {
+    // SAFETY: the test runs on the main thread of a process that has no other yet. The programs it starts, which may be
+    // test binaries, must not take themselves for it.
+    unsafe { std::env::remove_var(MARK) };
+    let before = Snapshot::take();
+    let code = match panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(()) => {
+            let leaks = before.leaks();
+            for leak in &leaks {
+                eprintln!("leaked: {leak}");
+            }
+            if leaks.is_empty() { PASSED } else { FAILED }
+        }
+        Err(payload) => match payload.downcast::<Skip>() {
+            Ok(skip) => {
+                eprintln!("{}", skip.0);
+                SKIPPED
+            }
+            Err(_) => FAILED,
+        },
+    };
+    before.kill_new_processes();
+    std::process::exit(code)
+}
