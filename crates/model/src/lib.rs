@@ -1,1 +1,41 @@
-//! The pure middle of vnet: topologies, states, steps, and the plan between two states.
+//! The pure middle of vnet: nothing here does I/O.
+//!
+//! ```text
+//!  Topology ──resolve──▶ Desired (a State, all explicit) ─┐
+//!                                                         ├─ plan ─▶ [Step]
+//!  kernel ──observe────▶ observed State ──────────────────┘
+//! ```
+//!
+//! * [`topology`]: the network as it is meant. Valid by construction.
+//! * [`resolve`]: derives everything that is not written, deterministically.
+//! * [`state`]: what exists or should, all explicit. One type for both.
+//! * [`step`]: one change to the kernel, and its inverse.
+//! * [`apply`]: a kernel on paper: what a step does to a state, side effects too.
+//! * [`plan`]: the steps from one state to another.
+//!
+//! It refuses to know files, sockets, privileges and time.
+#![warn(missing_docs)]
+
+pub mod apply;
+pub mod mac;
+pub mod names;
+pub mod origin;
+pub mod plan;
+pub mod problem;
+pub mod resolve;
+pub mod state;
+pub mod step;
+pub mod topology;
+
+pub use ipnet;
+pub use mac::Mac;
+pub use names::{IfName, LabName, Mark, NameError, NodeName, NsName};
+pub use origin::Origin;
+pub use plan::{Plan, plan};
+pub use problem::{Problem, ProblemKind};
+pub use resolve::{Desired, resolve};
+pub use state::{
+    Address, End, Interface, Kind, Namespace, NextHop, Owner, Route, RouteKind, State,
+};
+pub use step::{Change, LinkSetting, NewLink, Step, VethEnd};
+pub use topology::{Topology, TopologyBuilder};

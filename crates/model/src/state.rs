@@ -1,0 +1,364 @@
+//! What exists, or should: namespaces, interfaces, addresses, routes. All explicit.
+//!
+//! The same types describe the state that a file wants and the state that the kernel has. Where a
+//! field is an `Option`, `None` means "not declared": it is not compared and never changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::mac::Mac;
+use crate::names::{IfName, Mark, NsName};
+use crate::origin::Origin;
+
+/// The main routing table (`RT_TABLE_MAIN`, linux/rtnetlink.h).
+pub const TABLE_MAIN: u32 = 254;
+
+/// The metric the kernel gives an IPv6 route that names none (`IP6_RT_PRIO_USER`, net/ip6_route.h).
+pub const METRIC_IPV6_DEFAULT: u32 = 1024;
+
+/// The MTU of an Ethernet-like interface that names none, in bytes (`ETH_DATA_LEN`).
+pub const MTU_DEFAULT_BYTES: u32 = 1500;
+
+/// The MTU the kernel gives `lo`, in bytes (drivers/net/loopback.c).
+pub const MTU_LOOPBACK_BYTES: u32 = 65536;
+
+/// The smallest MTU that carries IPv6, in bytes (RFC 8200, section 5); below it the kernel takes
+/// IPv6 off the interface.
+pub const MTU_IPV6_MIN_BYTES: u32 = 1280;
+
+/// A set of namespaces and all that is in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The namespaces by the name they are pinned under.
+    pub namespaces: BTreeMap<NsName, Namespace>,
+}
+
+/// One network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its interfaces, `lo` among them.
+    pub interfaces: BTreeMap<IfName, Interface>,
+    /// Its routes, without those the kernel derives from addresses.
+    pub routes: BTreeSet<Route>,
+    /// Sysctls by their dotted name (`net.ipv4.tcp_ecn`), as far as they are declared.
+    pub sysctls: BTreeMap<String, String>,
+    /// What asked for it.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+/// Whose a pinned namespace is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owner {
+    /// It carries this mark.
+    Lab(Mark),
+    /// A pin file of ours with no namespace mounted on it: a creation was cut short.
+    Stale(Mark),
+    /// vnet did not make it.
+    Foreign,
+}
+
+impl Owner {
+    /// Returns the mark, if it is one of ours.
+    #[must_use]
+    pub fn mark(&self) -> Option<&Mark> {
+        match self {
+            Self::Lab(mark) | Self::Stale(mark) => Some(mark),
+            Self::Foreign => None,
+        }
+    }
+}
+
+/// One network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// What it is, with what only this kind has.
+    pub kind: Kind,
+    /// Whether it is administratively up (`IFF_UP`).
+    pub up: bool,
+    /// The largest packet it sends, in bytes.
+    pub mtu: Option<u32>,
+    /// Its hardware address; `lo` has none.
+    pub mac: Option<Mac>,
+    /// A free text for people (`ip link set … alias`).
+    pub alias: Option<String>,
+    /// Further names, longer than 15 bytes too (`ip link property add … altname`).
+    pub altnames: BTreeSet<String>,
+    /// The bridge it is a port of.
+    pub master: Option<IfName>,
+    /// Its addresses in the order in which they were or will be added: the first of an IPv4
+    /// subnet is the primary one.
+    pub addresses: Vec<Address>,
+    /// Whether IPv4 packets that come in here are forwarded (`net.ipv4.conf.IF.forwarding`).
+    pub forward_ipv4: Option<bool>,
+    /// Whether IPv6 runs on it (`net.ipv6.conf.IF.disable_ipv6`, the other way round).
+    pub ipv6: Option<bool>,
+    /// Whether vnet made it: seen by a derived hardware address or in the record of intent.
+    pub ours: bool,
+    /// What asked for it.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+impl Interface {
+    /// Makes an interface of this kind as the kernel makes it when nothing more is said: down,
+    /// without addresses.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            up: false,
+            mtu: None,
+            mac: None,
+            alias: None,
+            altnames: BTreeSet::new(),
+            master: None,
+            addresses: Vec::new(),
+            forward_ipv4: None,
+            ipv6: None,
+            ours: true,
+            origin: Origin::NONE,
+        }
+    }
+}
+
+/// The kind of an interface, with what only this kind has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Kind {
+    /// `lo`, which every namespace has from birth.
+    Loopback,
+    /// One end of a veth pair.
+    Veth {
+        /// The other end; `None` where it is in a namespace that is not looked at.
+        peer: Option<End>,
+    },
+    /// A bridge.
+    Bridge {
+        /// Whether it runs the spanning tree protocol.
+        stp: bool,
+    },
+    /// A kind that vnet does not manage, by the kernel's name (`IFLA_INFO_KIND`).
+    Other(String),
+}
+
+impl Kind {
+    /// Returns the kernel's name of the kind.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Veth { .. } => "veth",
+            Self::Bridge { .. } => "bridge",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// An interface in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct End {
+    /// The namespace.
+    pub ns: NsName,
+    /// The interface in it.
+    pub name: IfName,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.ns, self.name)
+    }
+}
+
+/// An address on an interface, with the length of its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Address {
+    /// The address and its prefix length.
+    pub net: IpNet,
+    /// What asked for it.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+impl Address {
+    /// Makes an address that nobody asked for in particular.
+    #[must_use]
+    pub fn new(net: IpNet) -> Self {
+        Self { net, origin: Origin::NONE }
+    }
+
+    /// Tells whether it is an IPv6 link-local address (RFC 4291, section 2.5.6).
+    #[must_use]
+    pub fn is_ipv6_link_local(&self) -> bool {
+        matches!(self.net, IpNet::V6(net) if net.addr().is_unicast_link_local())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.net.fmt(f)
+    }
+}
+
+/// A route. Two routes with the same [`Route::key`] can't both exist.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Route {
+    /// The routing table; [`TABLE_MAIN`] by custom.
+    pub table: u32,
+    /// The destination prefix; a length of 0 is the default route.
+    pub dst: IpNet,
+    /// The metric: the lowest wins. The kernel's defaults are 0 for IPv4 and 1024 for IPv6.
+    pub metric: u32,
+    /// What happens to a packet that takes it.
+    pub kind: RouteKind,
+    /// Where it leads, sorted; empty for all but unicast.
+    pub nexthops: Vec<NextHop>,
+    /// The preferred source address.
+    pub src: Option<IpAddr>,
+    /// What asked for it.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+/// What tells routes apart.
+pub type RouteKey = (u32, IpNet, u32);
+
+impl Route {
+    /// Makes a unicast route in the main table with the family's default metric.
+    #[must_use]
+    pub fn unicast(dst: IpNet, mut nexthops: Vec<NextHop>) -> Self {
+        nexthops.sort();
+        let dst = dst.trunc();
+        let metric = default_metric(&dst);
+        let kind = RouteKind::Unicast;
+        Self { table: TABLE_MAIN, dst, metric, kind, nexthops, src: None, origin: Origin::NONE }
+    }
+
+    /// Returns what the kernel knows it by: table, destination and metric.
+    #[must_use]
+    pub fn key(&self) -> RouteKey {
+        (self.table, self.dst, self.metric)
+    }
+
+    /// Tells whether one of its next hops is on `dev`.
+    #[must_use]
+    pub fn uses(&self, dev: &IfName) -> bool {
+        self.nexthops.iter().any(|hop| hop.dev == *dev)
+    }
+}
+
+/// Returns the metric that the kernel gives a route to `dst` that names none.
+#[must_use]
+pub fn default_metric(dst: &IpNet) -> u32 {
+    match dst {
+        IpNet::V4(_) => 0,
+        IpNet::V6(_) => METRIC_IPV6_DEFAULT,
+    }
+}
+
+/// What happens to a packet that takes a route (`ip-route(8)`, "ROUTE TYPES").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RouteKind {
+    /// It goes to the next hop.
+    Unicast,
+    /// It is dropped in silence.
+    Blackhole,
+    /// It is dropped; the sender gets ICMP "host unreachable".
+    Unreachable,
+    /// It is dropped; the sender gets ICMP "administratively prohibited".
+    Prohibit,
+    /// The lookup in this table ends as if there were no route.
+    Throw,
+}
+
+impl fmt::Display for RouteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unicast => "unicast",
+            Self::Blackhole => "blackhole",
+            Self::Unreachable => "unreachable",
+            Self::Prohibit => "prohibit",
+            Self::Throw => "throw",
+        })
+    }
+}
+
+/// One leg of a unicast route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NextHop {
+    /// The interface.
+    pub dev: IfName,
+    /// The gateway; `None` where the destination is on the link.
+    pub via: Option<IpAddr>,
+    /// The share among several legs, 1 to 256.
+    pub weight: u16,
+    /// Takes the gateway to be on the link although no prefix says so.
+    pub onlink: bool,
+}
+
+impl NextHop {
+    /// Makes a leg through a gateway.
+    #[must_use]
+    pub fn via(via: IpAddr, dev: IfName) -> Self {
+        Self { dev, via: Some(via), weight: 1, onlink: false }
+    }
+
+    /// Makes a leg to what is on the link itself.
+    #[must_use]
+    pub fn dev(dev: IfName) -> Self {
+        Self { dev, via: None, weight: 1, onlink: false }
+    }
+}
+
+impl fmt::Display for Route {
+    /// Writes it in iproute2's words: `10.66.0.0/16 via 10.0.12.2 dev eth0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind != RouteKind::Unicast {
+            write!(f, "{} ", self.kind)?;
+        }
+        match self.dst {
+            IpNet::V4(net) if net.prefix_len() == 0 => f.write_str("default")?,
+            IpNet::V6(net) if net.prefix_len() == 0 => f.write_str("default")?,
+            net if net.prefix_len() == net.max_prefix_len() => write!(f, "{}", net.addr())?,
+            net => write!(f, "{net}")?,
+        }
+        if let [hop] = self.nexthops.as_slice() {
+            self.fmt_hop(hop, f)?;
+        }
+        if self.table != TABLE_MAIN {
+            write!(f, " table {}", self.table)?;
+        }
+        if let Some(src) = self.src {
+            write!(f, " src {src}")?;
+        }
+        if self.metric != default_metric(&self.dst) {
+            write!(f, " metric {}", self.metric)?;
+        }
+        if self.nexthops.len() > 1 {
+            for hop in &self.nexthops {
+                f.write_str(" nexthop")?;
+                self.fmt_hop(hop, f)?;
+                write!(f, " weight {}", hop.weight)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Route {
+    fn fmt_hop(&self, hop: &NextHop, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(via) = hop.via {
+            let foreign_family = via.is_ipv6() && self.dst.addr().is_ipv4();
+            write!(f, " via {}{via}", if foreign_family { "inet6 " } else { "" })?;
+        }
+        write!(f, " dev {}{}", hop.dev, if hop.onlink { " onlink" } else { "" })
+    }
+}

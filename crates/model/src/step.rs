@@ -1,0 +1,217 @@
+//! One change to the system: the vocabulary that everything which changes the kernel speaks.
+
+use std::fmt;
+
+use crate::mac::Mac;
+use crate::names::{IfName, Mark, NsName};
+use crate::origin::Origin;
+use crate::state::{Address, End, Route};
+
+/// One change in one namespace.
+///
+/// A step can be executed (`vnet-kernel`), printed as the equivalent command (`vnet-iproute`),
+/// applied to a state on paper ([`Step::apply`](crate::apply)) and inverted
+/// ([`Step::inverse`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The namespace in which it happens.
+    pub ns: NsName,
+    /// What changes.
+    pub change: Change,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+/// What a step changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Makes the namespace itself, marks it and pins it. CAP_SYS_ADMIN.
+    AddNamespace {
+        /// Whose it is.
+        mark: Mark,
+    },
+    /// Unpins the namespace; the kernel removes it with all that is in it. CAP_SYS_ADMIN.
+    DelNamespace,
+    /// Makes an interface; with a veth, its other end too. CAP_NET_ADMIN, as all that follow.
+    AddLink {
+        /// Its name.
+        name: IfName,
+        /// What it is.
+        link: NewLink,
+    },
+    /// Removes an interface; with a veth, its other end too.
+    DelLink {
+        /// Its name.
+        name: IfName,
+    },
+    /// Changes one setting of an interface.
+    SetLink {
+        /// Its name.
+        name: IfName,
+        /// The setting and its new value.
+        set: LinkSetting,
+    },
+    /// Adds an address to an interface (IPv6: without duplicate address detection).
+    AddAddress {
+        /// The interface.
+        dev: IfName,
+        /// The address.
+        address: Address,
+    },
+    /// Removes an address from an interface.
+    DelAddress {
+        /// The interface.
+        dev: IfName,
+        /// The address.
+        address: Address,
+    },
+    /// Adds a route where none has its key.
+    AddRoute(Route),
+    /// Replaces the route that has the same key.
+    ReplaceRoute(Route),
+    /// Removes a route.
+    DelRoute(Route),
+    /// Writes a sysctl.
+    SetSysctl {
+        /// Its dotted name, such as `net.ipv4.tcp_ecn`.
+        key: String,
+        /// The value, fields apart by single spaces.
+        value: String,
+    },
+}
+
+/// An interface to be made, with what must be said at birth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NewLink {
+    /// A veth pair, both ends born in their namespaces with their final names.
+    Veth {
+        /// This end's hardware address; the kernel's choice where not given.
+        mac: Option<Mac>,
+        /// This end's MTU in bytes.
+        mtu: Option<u32>,
+        /// The other end.
+        peer: VethEnd,
+    },
+    /// A bridge.
+    Bridge {
+        /// Its hardware address.
+        mac: Option<Mac>,
+        /// Its MTU in bytes; the least of its ports' where not given.
+        mtu: Option<u32>,
+        /// Whether it runs the spanning tree protocol.
+        stp: bool,
+    },
+}
+
+/// The other end of a veth pair to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VethEnd {
+    /// Its namespace and name.
+    pub end: End,
+    /// Its hardware address; the kernel's choice where not given.
+    pub mac: Option<Mac>,
+    /// Its MTU in bytes.
+    pub mtu: Option<u32>,
+}
+
+/// A setting of an interface that can be changed in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkSetting {
+    /// Administratively up (true) or down.
+    Up(bool),
+    /// MTU in bytes.
+    Mtu(u32),
+    /// Hardware address.
+    Mac(Mac),
+    /// Alias; `None` takes it away.
+    Alias(Option<String>),
+    /// The bridge it is a port of; `None` takes it out.
+    Master(Option<IfName>),
+    /// One more name.
+    AddAltname(String),
+    /// One further name less.
+    DelAltname(String),
+    /// Whether IPv4 packets that come in here are forwarded.
+    ForwardIpv4(bool),
+    /// Whether IPv6 runs on it.
+    Ipv6(bool),
+    /// Whether a bridge runs the spanning tree protocol.
+    Stp(bool),
+}
+
+impl Step {
+    /// Makes a step that nobody asked for in particular.
+    #[must_use]
+    pub fn new(ns: NsName, change: Change) -> Self {
+        Self { ns, change, origin: Origin::NONE }
+    }
+
+    /// Gives the step the place that asked for it.
+    #[must_use]
+    pub fn from(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// Returns the sign that `vnet plan` prints before it: `+` makes, `-` removes, `~` changes.
+    #[must_use]
+    pub fn sign(&self) -> char {
+        match self.change {
+            Change::AddNamespace { .. }
+            | Change::AddLink { .. }
+            | Change::AddAddress { .. }
+            | Change::AddRoute(_) => '+',
+            Change::DelNamespace
+            | Change::DelLink { .. }
+            | Change::DelAddress { .. }
+            | Change::DelRoute(_) => '-',
+            Change::SetLink { .. } | Change::ReplaceRoute(_) | Change::SetSysctl { .. } => '~',
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    /// Writes what the step is about, without its sign: `address 10.0.0.1/24 on demo-r1:eth0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ns = &self.ns;
+        match &self.change {
+            Change::AddNamespace { .. } | Change::DelNamespace => write!(f, "namespace {ns}"),
+            Change::AddLink { name, link } => match link {
+                NewLink::Veth { peer, .. } => write!(f, "veth {ns}:{name} -- {}", peer.end),
+                NewLink::Bridge { .. } => write!(f, "bridge {ns}:{name}"),
+            },
+            Change::DelLink { name } => write!(f, "interface {ns}:{name}"),
+            Change::SetLink { name, set } => write!(f, "{ns}:{name} {set}"),
+            Change::AddAddress { dev, address } | Change::DelAddress { dev, address } => {
+                write!(f, "address {address} on {ns}:{dev}")
+            }
+            Change::AddRoute(route) | Change::ReplaceRoute(route) | Change::DelRoute(route) => {
+                write!(f, "route {route} in {ns}")
+            }
+            Change::SetSysctl { key, value } => write!(f, "sysctl {key} = {value} in {ns}"),
+        }
+    }
+}
+
+impl fmt::Display for LinkSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let on_off = |on: &bool| if *on { "on" } else { "off" };
+        match self {
+            Self::Up(up) => f.write_str(if *up { "up" } else { "down" }),
+            Self::Mtu(mtu) => write!(f, "mtu {mtu}"),
+            Self::Mac(mac) => write!(f, "mac {mac}"),
+            Self::Alias(Some(alias)) => write!(f, "alias `{}`", alias.escape_debug()),
+            Self::Alias(None) => f.write_str("no alias"),
+            Self::Master(Some(master)) => write!(f, "master {master}"),
+            Self::Master(None) => f.write_str("no master"),
+            Self::AddAltname(name) => write!(f, "altname {}", name.escape_debug()),
+            Self::DelAltname(name) => write!(f, "no altname {}", name.escape_debug()),
+            Self::ForwardIpv4(on) => write!(f, "ipv4 forwarding {}", on_off(on)),
+            Self::Ipv6(on) => write!(f, "ipv6 {}", on_off(on)),
+            Self::Stp(on) => write!(f, "stp {}", on_off(on)),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The network as it is meant: nodes, links, segments. What is not written is not here yet;
+//! [`resolve`](crate::resolve::resolve) derives it.
+//!
+//! A [`Topology`] is valid by construction: names are unique, links end at nodes and segments that
+//! exist, and so on. [`TopologyBuilder::build`] is the only way to one.
+
+mod builder;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::mac::Mac;
+use crate::names::{IfName, LabName, NodeName, NsName};
+use crate::origin::Origin;
+use crate::state::RouteKind;
+
+pub use builder::TopologyBuilder;
+
+/// A network as it is meant, checked to be consistent in itself.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    name: LabName,
+    netns: NetnsPattern,
+    routing: Routing,
+    nodes: Vec<Node>,
+    segments: Vec<Segment>,
+    links: Vec<Link>,
+    pools: Vec<Pool>,
+}
+
+impl Topology {
+    /// Begins a topology with the given lab name.
+    #[must_use]
+    pub fn builder(name: &str) -> TopologyBuilder {
+        TopologyBuilder::new(name)
+    }
+
+    /// Returns the name of the lab.
+    #[must_use]
+    pub fn name(&self) -> &LabName {
+        &self.name
+    }
+
+    /// Returns the same topology as another lab (`vnet -l`).
+    #[must_use]
+    pub fn renamed(self, name: LabName) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Returns how namespaces are named.
+    #[must_use]
+    pub fn netns(&self) -> &NetnsPattern {
+        &self.netns
+    }
+
+    /// Returns where routes between prefixes come from.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        self.routing
+    }
+
+    /// Returns the nodes in written order.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Returns the segments in written order.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Returns the links in written order, those of a product one after the other.
+    #[must_use]
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// Returns the address pools that links refer to by [`Addressing::Pool`].
+    #[must_use]
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+}
+
+/// How namespaces are named: a text with `$lab` and `$node` in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetnsPattern(String);
+
+impl Default for NetnsPattern {
+    fn default() -> Self {
+        Self("$lab-$node".to_owned())
+    }
+}
+
+impl NetnsPattern {
+    /// Takes a pattern; that it gives every node a valid name of its own is checked at
+    /// [`TopologyBuilder::build`].
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+
+    /// Returns the pattern as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Names the namespace of a node.
+    ///
+    /// # Errors
+    /// When what comes out can't be a file name.
+    pub fn name(&self, lab: &LabName, node: &NodeName) -> Result<NsName, crate::names::NameError> {
+        // `$node` first: a lab's name has no `$`, so nothing is substituted twice.
+        NsName::new(&self.0.replace("$node", node.as_str()).replace("$lab", lab.as_str()))
+    }
+}
+
+/// Where routes between prefixes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Routing {
+    /// From the file's `routes:` and `gateway:` alone.
+    #[default]
+    None,
+    /// Shortest paths over all links and segments, by hops or `cost`.
+    Auto,
+}
+
+/// A host or router: one network namespace.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name, which no other node or segment has.
+    pub name: NodeName,
+    /// Whether it forwards packets between its interfaces (both families).
+    pub forward: bool,
+    /// Whether IPv6 runs in it at all.
+    pub ipv6: bool,
+    /// `lo`, bridges inside the node, and options for what links and segments make.
+    pub interfaces: Vec<NodeInterface>,
+    /// Its static routes.
+    pub routes: Vec<StaticRoute>,
+    /// Its sysctls by dotted name, under `net.`.
+    pub sysctls: BTreeMap<String, Sysctl>,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+impl Node {
+    /// Makes a node with nothing said about it: it does not forward, and IPv6 is on.
+    #[must_use]
+    pub fn new(name: NodeName) -> Self {
+        Self {
+            name,
+            forward: false,
+            ipv6: true,
+            interfaces: Vec::new(),
+            routes: Vec::new(),
+            sysctls: BTreeMap::new(),
+            origin: Origin::NONE,
+        }
+    }
+}
+
+impl TryFrom<&str> for Node {
+    type Error = crate::names::NameError;
+    fn try_from(name: &str) -> Result<Self, Self::Error> {
+        Ok(Self::new(name.try_into()?))
+    }
+}
+
+/// The value of a sysctl, as text with single spaces, and what asked for it.
+#[derive(Debug, Clone)]
+pub struct Sysctl {
+    /// The value to write.
+    pub value: String,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+/// An entry of a node's `interfaces:`.
+#[derive(Debug, Clone)]
+pub struct NodeInterface {
+    /// Its name in the node.
+    pub name: IfName,
+    /// What makes it.
+    pub kind: NodeInterfaceKind,
+    /// Its options.
+    pub options: InterfaceOptions,
+}
+
+/// What makes an interface that a node's `interfaces:` lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeInterfaceKind {
+    /// It is there anyway: `lo`, or an interface that a link or segment makes.
+    Existing,
+    /// A bridge in the node, over these interfaces of the node.
+    Bridge {
+        /// The interfaces of the node that become its ports.
+        ports: Vec<IfName>,
+        /// Whether it runs the spanning tree protocol.
+        stp: bool,
+    },
+}
+
+/// The one interface object of the language, which stands in three places: under a node's
+/// `interfaces:`, a link's `endpoints:` and a segment's `members:`.
+#[derive(Debug, Clone, Default)]
+pub struct InterfaceOptions {
+    /// Its addresses in written order.
+    pub addresses: Vec<AddressSpec>,
+    /// The largest packet it sends, in bytes (68 to 65535).
+    pub mtu: Option<u32>,
+    /// Its hardware address; derived from lab, node and interface where not given.
+    pub mac: Option<Mac>,
+    /// A free text for people.
+    pub alias: Option<String>,
+    /// Whether it is set up; up unless said otherwise.
+    pub up: Option<bool>,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+/// An address as written, with or without the length of its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressSpec {
+    /// The address.
+    pub addr: IpAddr,
+    /// The prefix length; `None` takes that of the link's or segment's prefix which holds the
+    /// address, and the full length on `lo`.
+    pub prefix_len: Option<u8>,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+/// A link: one cable between two ends.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its name; `a--b` where not given.
+    pub name: Option<String>,
+    /// Its two ends in written order.
+    pub ends: [Endpoint; 2],
+    /// Where its addresses come from, beside those its ends have of their own.
+    pub addressing: Addressing,
+    /// The end that is the other's default route.
+    pub gateway: Option<NodeName>,
+    /// The MTU of both ends, in bytes, where an end does not say otherwise.
+    pub mtu: Option<u32>,
+    /// What it costs `routing: auto` to cross it; 1 where not given.
+    pub cost: Option<u32>,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+impl Link {
+    /// Makes a link between two ends, each `node` or `node:interface`.
+    ///
+    /// # Errors
+    /// When an end's name is not valid.
+    pub fn between(a: &str, b: &str) -> Result<Self, crate::names::NameError> {
+        Ok(Self {
+            name: None,
+            ends: [a.parse()?, b.parse()?],
+            addressing: Addressing::Given,
+            gateway: None,
+            mtu: None,
+            cost: None,
+            origin: Origin::NONE,
+        })
+    }
+
+    /// Gives the link prefixes, of which its ends get addresses in written order.
+    #[must_use]
+    pub fn prefixes(mut self, prefixes: impl IntoIterator<Item = IpNet>) -> Self {
+        self.addressing = Addressing::Prefixes(prefixes.into_iter().collect());
+        self
+    }
+}
+
+/// Where a link's addresses come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addressing {
+    /// Its ends have what their options say, no more.
+    Given,
+    /// Each end without a pinned address in it gets one of each of these prefixes.
+    Prefixes(Vec<IpNet>),
+    /// It gets a /31 or /127 of its own from the pool with this index in [`Topology::pools`].
+    Pool(usize),
+}
+
+/// A supply of /31 and /127 prefixes for the links of one product.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// The prefixes to cut from, one for each family at most.
+    pub prefixes: Vec<IpNet>,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+/// A segment: a bridge in a namespace of its own, and its members.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// Its name, which no other segment or node has.
+    pub name: NodeName,
+    /// The prefixes its members get addresses of, in member order, gateway first.
+    pub prefixes: Vec<IpNet>,
+    /// The member that is the others' default route.
+    pub gateway: Option<NodeName>,
+    /// Its members in written order.
+    pub members: Vec<Endpoint>,
+    /// The MTU of all its interfaces, in bytes, where a member does not say otherwise.
+    pub mtu: Option<u32>,
+    /// Whether its bridge runs the spanning tree protocol.
+    pub stp: bool,
+    /// What it costs `routing: auto` to cross it; 1 where not given.
+    pub cost: Option<u32>,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+impl Segment {
+    /// Makes a segment without members.
+    #[must_use]
+    pub fn new(name: NodeName) -> Self {
+        Self {
+            name,
+            prefixes: Vec::new(),
+            gateway: None,
+            members: Vec::new(),
+            mtu: None,
+            stp: false,
+            cost: None,
+            origin: Origin::NONE,
+        }
+    }
+}
+
+/// The end of a link, or a member of a segment: a node (or, at a link, a segment) and an interface.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The node or segment.
+    pub node: NodeName,
+    /// The interface; named after the far end where not given.
+    pub interface: Option<IfName>,
+    /// Its options.
+    pub options: InterfaceOptions,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+impl Endpoint {
+    /// Makes an end on a node without options.
+    #[must_use]
+    pub fn new(node: NodeName, interface: Option<IfName>) -> Self {
+        Self { node, interface, options: InterfaceOptions::default(), origin: Origin::NONE }
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = crate::names::NameError;
+
+    /// Reads `node` or `node:interface`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None => Ok(Self::new(NodeName::new(text)?, None)),
+            Some((node, name)) => Ok(Self::new(NodeName::new(node)?, Some(IfName::new(name)?))),
+        }
+    }
+}
+
+/// A static route of a node, as written in iproute2's words.
+#[derive(Debug, Clone)]
+pub struct StaticRoute {
+    /// What happens to a packet that takes it.
+    pub kind: RouteKind,
+    /// The destination; `None` is `default` in the family of the gateway.
+    pub dst: Option<IpNet>,
+    /// The gateway.
+    pub via: Option<Via>,
+    /// The interface.
+    pub dev: Option<IfName>,
+    /// The preferred source address.
+    pub src: Option<IpAddr>,
+    /// The metric; the family's default where not given.
+    pub metric: Option<u32>,
+    /// The routing table; main where not given.
+    pub table: Option<u32>,
+    /// Takes the gateway to be on the link although no prefix says so.
+    pub onlink: bool,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+/// A gateway: an address, or the node that has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// This address.
+    Addr(IpAddr),
+    /// The address of this node on the link or segment that both are on.
+    Node(NodeName),
+}
