@@ -1,15 +1,438 @@
-//! The steps from one state to another.
+//! The steps from one state to another. Pure and total.
+//!
+//! The planner works on a copy of the observed state: each step is applied there at once
+//! ([`apply`](crate::apply)), and what follows is compared with what the step leaves. So an address
+//! that goes with another one, or a route that goes with its interface, is put back by the same
+//! comparison that finds what a person took away.
+//!
+//! The order: namespaces with their `lo`; what stands in the way of a link; links; then, namespace
+//! by namespace, settings, addresses and routes; last what destroys for good, links and namespaces.
+//! So a failure before the end can be undone without losing anything.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::apply::LOOPBACK;
+use crate::names::{IfName, LabName, Mark, NodeName, NsName};
+use crate::origin::Origin;
 use crate::resolve::Desired;
-use crate::state::State;
-use crate::step::Step;
-/// The steps from one state to another.
+use crate::state::{Address, End, Interface, Kind, Namespace, Owner, Route, RouteKey, State};
+use crate::step::{Change, LinkSetting, NewLink, Step, VethEnd};
+
+/// The way from one state to another.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// The steps in order.
+    /// The steps in order; none where there are conflicts.
     pub steps: Vec<Step>,
+    /// What belongs to somebody else and stands in the way.
+    pub conflicts: Vec<Conflict>,
+    /// What is there without being declared, and stays.
+    pub undeclared: Vec<End>,
 }
-/// Plans.
+
+impl Plan {
+    /// Tells whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.conflicts.is_empty()
+    }
+}
+
+/// Something foreign where the lab wants something of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// A namespace of the wanted name that the lab did not make.
+    Namespace {
+        /// The namespace.
+        ns: NsName,
+        /// Whose it is.
+        owner: Owner,
+        /// What asked for a namespace of this name.
+        origin: Origin,
+    },
+    /// An interface of the wanted name, but of another kind, that vnet did not make.
+    Interface {
+        /// The interface.
+        end: End,
+        /// The kind it has.
+        kind: String,
+        /// What asked for an interface of this name.
+        origin: Origin,
+    },
+}
+
+impl Conflict {
+    /// Returns what asked for the thing that is in the way.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Namespace { origin, .. } | Self::Interface { origin, .. } => *origin,
+        }
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace { ns, owner: Owner::Foreign, .. } => {
+                write!(f, "namespace {ns} exists and was not made by vnet")
+            }
+            Self::Namespace { ns, owner: Owner::Lab(mark) | Owner::Stale(mark), .. } => {
+                write!(f, "namespace {ns} belongs to lab {} (node {})", mark.lab, mark.node)
+            }
+            Self::Interface { end, kind, .. } => {
+                write!(f, "{end} exists, is a {kind} and was not made by vnet")
+            }
+        }
+    }
+}
+
+/// Plans the way from what is observed to what is desired.
 #[must_use]
-pub fn plan(_desired: &Desired, _observed: &State) -> Plan {
-    Plan::default()
+pub fn plan(desired: &Desired, observed: &State) -> Plan {
+    plan_between(&desired.lab, &desired.state, observed)
+}
+
+/// Plans the way between any two states of a lab: a teardown has an empty target, a rollback the
+/// state that was observed before.
+#[must_use]
+pub fn plan_between(lab: &LabName, target: &State, observed: &State) -> Plan {
+    let mut planner =
+        Planner { lab, target, observed, work: observed.clone(), plan: Plan::default() };
+    planner.find_conflicts();
+    if planner.plan.conflicts.is_empty() {
+        planner.namespaces();
+        planner.clear_the_way();
+        planner.links();
+        for (name, wanted) in &target.namespaces {
+            planner.settings(name, wanted);
+            planner.routes(name, wanted);
+        }
+        planner.leftovers();
+    }
+    planner.plan
+}
+
+impl Step {
+    /// Returns the steps that lead back from after this step to `before` it.
+    ///
+    /// They restore configuration, not identity: an interface comes back under a new index.
+    #[must_use]
+    pub fn inverse(&self, before: &State) -> Vec<Step> {
+        let touched = self.touches(before);
+        let only = |state: &State| State {
+            namespaces: state
+                .namespaces
+                .iter()
+                .filter(|(name, _)| touched.contains(*name))
+                .map(|(name, ns)| (name.clone(), ns.clone()))
+                .collect(),
+        };
+        let before = only(before);
+        let mut after = before.clone();
+        if self.apply(&mut after).is_err() {
+            return Vec::new();
+        }
+        let mark = |state: &State| state.namespaces.get(&self.ns)?.owner.mark().cloned();
+        match mark(&before).or_else(|| mark(&after)) {
+            Some(Mark { lab, .. }) => plan_between(&lab, &before, &after).steps,
+            None => Vec::new(),
+        }
+    }
+
+    /// Lists the namespaces in which this step may change something: its own, and those at the
+    /// other ends of its veths.
+    fn touches(&self, before: &State) -> BTreeSet<NsName> {
+        let mut touched = BTreeSet::from([self.ns.clone()]);
+        if let Change::AddLink { link: NewLink::Veth { peer, .. }, .. } = &self.change {
+            touched.insert(peer.end.ns.clone());
+        }
+        let here = before.namespaces.get(&self.ns).into_iter();
+        for interface in here.flat_map(|ns| ns.interfaces.values()) {
+            if let Kind::Veth { peer: Some(peer) } = &interface.kind {
+                touched.insert(peer.ns.clone());
+            }
+        }
+        touched
+    }
+}
+
+struct Planner<'a> {
+    lab: &'a LabName,
+    target: &'a State,
+    observed: &'a State,
+    /// The observed state with the steps so far applied.
+    work: State,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    fn push(&mut self, ns: &NsName, change: Change, origin: Origin) {
+        let step = Step::new(ns.clone(), change).from(origin);
+        // A refusal is the kernel's to make: it knows, this is only paper.
+        let _ = step.apply(&mut self.work);
+        self.plan.steps.push(step);
+    }
+
+    fn find_conflicts(&mut self) {
+        for (ns, wanted) in &self.target.namespaces {
+            let Some(found) = self.observed.namespaces.get(ns) else { continue };
+            if found.owner.mark().is_none_or(|mark| mark.lab != *self.lab) {
+                self.plan.conflicts.push(Conflict::Namespace {
+                    ns: ns.clone(),
+                    owner: found.owner.clone(),
+                    origin: wanted.origin,
+                });
+                continue;
+            }
+            for (name, interface) in &wanted.interfaces {
+                let Some(there) = found.interfaces.get(name) else { continue };
+                if !there.ours && !can_become(&there.kind, &interface.kind) {
+                    self.plan.conflicts.push(Conflict::Interface {
+                        end: End { ns: ns.clone(), name: name.clone() },
+                        kind: there.kind.name().to_owned(),
+                        origin: interface.origin,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Makes the namespaces that are missing, each with its early sysctls and `lo`, in one visit.
+    fn namespaces(&mut self) {
+        for (ns, wanted) in &self.target.namespaces {
+            let Owner::Lab(mark) = &wanted.owner else { continue };
+            let found = self.work.namespaces.get(ns).map(|found| &found.owner);
+            if found.is_some_and(|owner| *owner != wanted.owner) {
+                self.push(ns, Change::DelNamespace, wanted.origin);
+            }
+            if !self.work.namespaces.contains_key(ns) {
+                self.push(ns, Change::AddNamespace { mark: mark.clone() }, wanted.origin);
+            }
+            self.sysctls(ns, wanted, |key| interface_of_sysctl(key).is_none());
+            let lo_up = |ns: &Namespace| ns.interfaces.get(LOOPBACK).is_some_and(|lo| lo.up);
+            if lo_up(wanted) && !self.work.namespaces.get(ns).is_some_and(lo_up) {
+                self.set(ns, &lo_name(), LinkSetting::Up(true), wanted.origin);
+            }
+        }
+    }
+
+    fn sysctls(&mut self, ns: &NsName, wanted: &Namespace, which: fn(&str) -> bool) {
+        for (key, value) in wanted.sysctls.iter().filter(|(key, _)| which(key)) {
+            let found = self.work.namespaces.get(ns).and_then(|ns| ns.sysctls.get(key));
+            if found != Some(value) {
+                let change = Change::SetSysctl { key: key.clone(), value: value.clone() };
+                self.push(ns, change, wanted.origin);
+            }
+        }
+    }
+
+    /// Removes interfaces that have a wanted name but can't be changed into what is wanted.
+    fn clear_the_way(&mut self) {
+        for (ns, wanted) in &self.target.namespaces {
+            for (name, interface) in &wanted.interfaces {
+                let found = self.interface(ns, name).map(|found| found.kind.clone());
+                if found.is_some_and(|kind| !can_become(&kind, &interface.kind)) {
+                    self.push(ns, Change::DelLink { name: name.clone() }, interface.origin);
+                }
+            }
+        }
+    }
+
+    fn links(&mut self) {
+        for (ns, wanted) in &self.target.namespaces {
+            for (name, interface) in &wanted.interfaces {
+                if self.interface(ns, name).is_some() {
+                    continue;
+                }
+                let link = match &interface.kind {
+                    Kind::Bridge { stp } => {
+                        NewLink::Bridge { mac: interface.mac, mtu: interface.mtu, stp: *stp }
+                    }
+                    Kind::Veth { peer: Some(peer) } => {
+                        let Some(other) = lookup(self.target, peer) else { continue };
+                        let peer = VethEnd { end: peer.clone(), mac: other.mac, mtu: other.mtu };
+                        NewLink::Veth { mac: interface.mac, mtu: interface.mtu, peer }
+                    }
+                    // Not made by us: nothing that could be made again.
+                    Kind::Veth { peer: None } | Kind::Loopback | Kind::Other(_) => continue,
+                };
+                self.push(ns, Change::AddLink { name: name.clone(), link }, interface.origin);
+            }
+        }
+    }
+
+    fn settings(&mut self, ns: &NsName, wanted: &Namespace) {
+        self.sysctls(ns, wanted, |key| interface_of_sysctl(key).is_some());
+        // Bridges before their ports.
+        let is_port = |interface: &Interface| interface.master.is_some();
+        for ports in [false, true] {
+            for (name, interface) in &wanted.interfaces {
+                if is_port(interface) == ports && self.interface(ns, name).is_some() {
+                    self.interface_settings(ns, name, interface);
+                    self.addresses(ns, name, interface);
+                }
+            }
+        }
+    }
+
+    fn interface_settings(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
+        let Some(found) = self.interface(ns, name) else { return };
+        let mut sets = Vec::new();
+        let differs = |wanted: Option<bool>, found| wanted.filter(|on| found != Some(*on));
+        sets.extend(differs(wanted.ipv6, found.ipv6).map(LinkSetting::Ipv6));
+        sets.extend(wanted.mac.filter(|mac| found.mac != Some(*mac)).map(LinkSetting::Mac));
+        sets.extend(wanted.mtu.filter(|mtu| found.mtu != Some(*mtu)).map(LinkSetting::Mtu));
+        if wanted.alias != found.alias {
+            sets.push(LinkSetting::Alias(wanted.alias.clone()));
+        }
+        let gone = found.altnames.difference(&wanted.altnames).cloned();
+        sets.extend(gone.map(LinkSetting::DelAltname));
+        let new = wanted.altnames.difference(&found.altnames).cloned();
+        sets.extend(new.map(LinkSetting::AddAltname));
+        if let (Kind::Bridge { stp }, Kind::Bridge { stp: found }) = (&wanted.kind, &found.kind)
+            && stp != found
+        {
+            sets.push(LinkSetting::Stp(*stp));
+        }
+        if wanted.master != found.master {
+            sets.push(LinkSetting::Master(wanted.master.clone()));
+        }
+        sets.extend(differs(wanted.forward_ipv4, found.forward_ipv4).map(LinkSetting::ForwardIpv4));
+        if wanted.up != found.up {
+            sets.push(LinkSetting::Up(wanted.up));
+        }
+        for set in sets {
+            self.set(ns, name, set, wanted.origin);
+        }
+    }
+
+    /// Removes first, adds then: the last removal may take the rest of a subnet with it.
+    fn addresses(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
+        let extra =
+            |found: &Address| !wanted.addresses.contains(found) && !found.is_ipv6_link_local();
+        let found = self.interface(ns, name).map(|i| i.addresses.clone()).unwrap_or_default();
+        for address in found.into_iter().filter(extra) {
+            let there = self.interface(ns, name).is_some_and(|i| i.addresses.contains(&address));
+            if there {
+                let change = Change::DelAddress { dev: name.clone(), address };
+                self.push(ns, change, wanted.origin);
+            }
+        }
+        for address in &wanted.addresses {
+            let there = self.interface(ns, name).is_some_and(|i| i.addresses.contains(address));
+            if !there {
+                let change = Change::AddAddress { dev: name.clone(), address: *address };
+                self.push(ns, change, address.origin.or(wanted.origin));
+            }
+        }
+    }
+
+    fn routes(&mut self, ns: &NsName, wanted: &Namespace) {
+        let found = self.work.namespaces.get(ns).map(|ns| &ns.routes);
+        let mut missing: Vec<&Route> = wanted
+            .routes
+            .iter()
+            .filter(|route| !found.is_some_and(|found| found.contains(*route)))
+            .collect();
+        // What is on the link first: a gateway may be reached through it.
+        missing.sort_by_key(|route| route.nexthops.iter().any(|hop| hop.via.is_some()));
+        // A route that was there a moment ago may still be, if the kernel's rules are not the usual.
+        let keys: BTreeSet<RouteKey> = match missing.is_empty() {
+            true => BTreeSet::new(),
+            false => self
+                .observed
+                .namespaces
+                .get(ns)
+                .map(|ns| ns.routes.iter().map(Route::key).collect())
+                .unwrap_or_default(),
+        };
+        for route in missing {
+            let change = match keys.contains(&route.key()) {
+                true => Change::ReplaceRoute(route.clone()),
+                false => Change::AddRoute(route.clone()),
+            };
+            self.push(ns, change, route.origin);
+        }
+        let found = self.work.namespaces.get(ns).map(|ns| ns.routes.clone()).unwrap_or_default();
+        for route in found.into_iter().filter(|route| !wanted.routes.contains(route)) {
+            self.push(ns, Change::DelRoute(route), wanted.origin);
+        }
+    }
+
+    /// Removes what the lab made and no longer wants; names what others made.
+    fn leftovers(&mut self) {
+        for (ns, wanted) in &self.target.namespaces {
+            let Some(found) = self.work.namespaces.get(ns) else { continue };
+            let extra: Vec<(IfName, bool)> = found
+                .interfaces
+                .iter()
+                .filter(|(name, _)| !wanted.interfaces.contains_key(*name))
+                .map(|(name, interface)| (name.clone(), interface.ours))
+                .collect();
+            for (name, ours) in extra {
+                match ours {
+                    // The other end may have taken it along already.
+                    true if self.interface(ns, &name).is_some() => {
+                        self.push(ns, Change::DelLink { name }, wanted.origin);
+                    }
+                    true => {}
+                    false => self.plan.undeclared.push(End { ns: ns.clone(), name }),
+                }
+            }
+        }
+        let ours = |owner: &Owner| owner.mark().is_some_and(|mark| mark.lab == *self.lab);
+        let gone: Vec<NsName> = self
+            .work
+            .namespaces
+            .iter()
+            .filter(|(ns, found)| ours(&found.owner) && !self.target.namespaces.contains_key(*ns))
+            .map(|(ns, _)| ns.clone())
+            .collect();
+        for ns in gone {
+            self.push(&ns, Change::DelNamespace, Origin::NONE);
+        }
+    }
+
+    fn set(&mut self, ns: &NsName, name: &IfName, set: LinkSetting, origin: Origin) {
+        self.push(ns, Change::SetLink { name: name.clone(), set }, origin);
+    }
+
+    fn interface(&self, ns: &NsName, name: &IfName) -> Option<&Interface> {
+        self.work.namespaces.get(ns)?.interfaces.get(name)
+    }
+}
+
+fn lookup<'a>(state: &'a State, end: &End) -> Option<&'a Interface> {
+    state.namespaces.get(&end.ns)?.interfaces.get(&end.name)
+}
+
+/// Tells whether an interface of one kind can be made one of another by settings alone.
+fn can_become(found: &Kind, wanted: &Kind) -> bool {
+    match (found, wanted) {
+        (Kind::Bridge { .. }, Kind::Bridge { .. }) => true,
+        (found, wanted) => found == wanted,
+    }
+}
+
+/// Returns the interface whose setting a sysctl is, where it is one's: it can't be written before
+/// that interface exists.
+fn interface_of_sysctl(key: &str) -> Option<&str> {
+    let mut parts = key.split('.').skip(2);
+    match (parts.next(), parts.next()) {
+        (Some("conf" | "neigh"), Some(name)) if !matches!(name, "all" | "default") => Some(name),
+        _ => None,
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "`lo` is a valid interface name")]
+fn lo_name() -> IfName {
+    IfName::new(LOOPBACK).unwrap()
+}
+
+/// The node that a namespace of the target is for.
+#[must_use]
+pub fn node_of(namespace: &Namespace) -> Option<&NodeName> {
+    namespace.owner.mark().map(|mark| &mark.node)
 }
