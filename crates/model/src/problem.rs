@@ -1,9 +1,14 @@
 //! What can be wrong with a topology, as data: whoever shows it adds the place and the picture.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
+
+use crate::mac::Mac;
 use crate::names::{IfName, NameError, NodeName, NsName};
 use crate::origin::Origin;
+use crate::state::{MTU_IPV6_MIN_BYTES, TABLE_MAIN, default_metric};
 
 /// Something that keeps a topology from being valid, with the places that matter.
 #[derive(Debug, Clone)]
@@ -23,10 +28,12 @@ impl Problem {
         Self { kind: kind.into(), origin, related: Vec::new() }
     }
 
-    /// Adds another place to show, with its label.
+    /// Adds another place to show, with its label, if the place is known.
     #[must_use]
     pub fn with(mut self, origin: Origin, label: &'static str) -> Self {
-        self.related.push((origin, label));
+        if origin.index().is_some() {
+            self.related.push((origin, label));
+        }
         self
     }
 }
@@ -40,6 +47,8 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// The rule that a topology breaks.
+///
+/// [`ProblemKind::hint`] says how to mend it, where there is more to say than the message does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProblemKind {
@@ -52,6 +61,14 @@ pub enum ProblemKind {
         /// The name that both have.
         name: NodeName,
     },
+    /// There are more nodes and segments than a lab may have.
+    #[error("{count} nodes and segments are more than the {max} that a lab may have")]
+    TooManyNodes {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// A node or segment is named that does not exist.
     #[error("there is no {what} `{name}`")]
     UnknownNode {
@@ -62,23 +79,13 @@ pub enum ProblemKind {
         /// The most similar name that exists.
         nearest: Option<NodeName>,
     },
-    /// Two interfaces of a node have the same name.
-    #[error("`{node}` has two interfaces named `{interface}`")]
-    DuplicateInterface {
-        /// The node.
-        node: NodeName,
-        /// The name that both have.
-        interface: IfName,
-    },
-    /// An interface is named that nothing makes.
-    #[error("`{node}` has no interface `{interface}`")]
-    UnknownInterface {
-        /// The node.
-        node: NodeName,
-        /// The name that was looked for.
-        interface: IfName,
-        /// The most similar name that exists.
-        nearest: Option<IfName>,
+    /// A segment stands where only a node may.
+    #[error("`{name}` is a segment, and only a node can be {role}")]
+    NotANode {
+        /// The segment.
+        name: NodeName,
+        /// What it was to be: "a member", "a gateway".
+        role: &'static str,
     },
     /// Two nodes get the same namespace name.
     #[error("`{first}` and `{second}` would both be the namespace `{ns}`")]
@@ -90,19 +97,476 @@ pub enum ProblemKind {
         /// The node that would have it too.
         second: NodeName,
     },
+    /// A sysctl's name is not one that a node may set.
+    #[error("`{}` is not a sysctl of a network namespace", key.escape_debug())]
+    BadSysctl {
+        /// The name as written.
+        key: String,
+    },
+
+    /// Two interfaces of a node have the same name.
+    #[error("`{node}` has two interfaces named `{interface}`")]
+    DuplicateInterface {
+        /// The node.
+        node: NodeName,
+        /// The name that both have.
+        interface: IfName,
+        /// Whether one of them was not named but called after its far end.
+        derived: bool,
+    },
+    /// An interface is named that nothing makes.
+    #[error("`{node}` has no interface `{interface}`")]
+    UnknownInterface {
+        /// The node.
+        node: NodeName,
+        /// The name that was looked for.
+        interface: IfName,
+        /// The most similar name that exists.
+        nearest: Option<IfName>,
+    },
+    /// An option of one interface is given in two places, with two values.
+    #[error("`{at}` has two values for `{option}`: {first} and {second}")]
+    ContradictingOption {
+        /// The interface.
+        at: At,
+        /// The option.
+        option: &'static str,
+        /// Its first value.
+        first: String,
+        /// Its second value.
+        second: String,
+    },
+    /// A number is outside what it may be.
+    #[error("`{option}` is {value}, which is not within {min} to {max}")]
+    OutOfRange {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: u32,
+        /// The least it may be.
+        min: u32,
+        /// The most it may be.
+        max: u32,
+    },
+    /// An interface can't have this hardware address.
+    #[error("`{mac}` is not the hardware address of one interface")]
+    MacNotUnicast {
+        /// The address.
+        mac: Mac,
+    },
+    /// An option that `lo` does not have.
+    #[error("`lo` can't have `{option}`")]
+    LoopbackOption {
+        /// The option.
+        option: &'static str,
+    },
+    /// An alias is longer than the kernel takes.
+    #[error("an alias of {bytes} bytes is longer than the kernel's {max}")]
+    AliasTooLong {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The longest.
+        max: usize,
+    },
+
+    /// Two links have the same name.
+    #[error("two links are named `{}`", name.escape_debug())]
+    DuplicateLink {
+        /// The name.
+        name: String,
+    },
+    /// Both ends of a link are one interface.
+    #[error("both ends of the link are `{at}`")]
+    SameInterface {
+        /// The interface.
+        at: At,
+    },
+    /// A link joins a segment with itself.
+    #[error("the link joins `{segment}` with itself")]
+    SegmentToItself {
+        /// The segment.
+        segment: NodeName,
+    },
+    /// The gateway of a link or segment is not on it.
+    #[error("the gateway `{gateway}` is not {role} of `{of}`")]
+    GatewayNotThere {
+        /// The gateway.
+        gateway: NodeName,
+        /// What it should be: "a member", "an end".
+        role: &'static str,
+        /// The link or segment.
+        of: String,
+    },
+    /// An interface can't be a port of a bridge.
+    #[error("`{port}` can't be a port of the bridge `{bridge}`: it is {reason}")]
+    BadPort {
+        /// The interface.
+        port: At,
+        /// The bridge.
+        bridge: IfName,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// An interface is a port twice.
+    #[error("`{port}` is a port of `{first}` already")]
+    PortTwice {
+        /// The interface.
+        port: At,
+        /// The bridge that has it.
+        first: IfName,
+    },
+    /// A bridge has more ports than the kernel takes.
+    #[error("`{bridge}` has {count} ports, and a bridge takes at most {max}")]
+    TooManyPorts {
+        /// The segment, or the node and bridge.
+        bridge: String,
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        max: usize,
+    },
+    /// Bridges form a loop in which none runs the spanning tree protocol.
+    #[error("bridges form a loop, and none of them runs STP: {}", bridges.join(" - "))]
+    BridgeLoop {
+        /// The bridges in order, the first again at the end.
+        bridges: Vec<String>,
+    },
+
+    /// A prefix length is longer than the address.
+    #[error("the prefix length of `{addr}/{prefix_len}` is longer than {max}")]
+    PrefixLen {
+        /// The address.
+        addr: IpAddr,
+        /// The length as written.
+        prefix_len: u8,
+        /// The longest there is for its family.
+        max: u8,
+    },
+    /// An interface can't have this address.
+    #[error("`{addr}` is {reason}, which no interface can have")]
+    BadAddress {
+        /// The address.
+        addr: IpAddr,
+        /// What it is: "a multicast address".
+        reason: &'static str,
+    },
+    /// A link refers to a pool that is not there.
+    #[error("there is no address pool {index}")]
+    UnknownPool {
+        /// Its index.
+        index: usize,
+    },
+    /// A prefix has fewer addresses than are asked of it.
+    #[error("`{prefix}` has room for {room}, and {needed} are needed")]
+    PrefixExhausted {
+        /// The prefix.
+        prefix: IpNet,
+        /// How many addresses it has for hosts.
+        room: u128,
+        /// How many are needed, pinned ones among them.
+        needed: usize,
+    },
+    /// A pool has fewer prefixes than there are links.
+    #[error("the pool {} has room for {room} links, and {needed} are needed", list(prefixes))]
+    PoolExhausted {
+        /// The pool's prefixes of the family that ran out.
+        prefixes: Vec<IpNet>,
+        /// How many links it has room for.
+        room: u128,
+        /// How many links ask for addresses.
+        needed: usize,
+    },
+    /// An address without a length is in no prefix of its link or segment.
+    #[error("`{addr}` on `{at}` is outside {}", list(prefixes))]
+    AddressOutside {
+        /// The address.
+        addr: IpAddr,
+        /// The interface.
+        at: At,
+        /// The prefixes there are.
+        prefixes: Vec<IpNet>,
+    },
+    /// An address without a length, and no prefix that it could take its length from.
+    #[error("`{addr}` on `{at}` has no prefix length, and no prefix is around to take it from")]
+    BareAddress {
+        /// The address.
+        addr: IpAddr,
+        /// The interface.
+        at: At,
+    },
+    /// Two interfaces that can see each other have the same address.
+    #[error("`{first}` and `{second}` both have the address {addr}")]
+    DuplicateAddress {
+        /// The address.
+        addr: IpAddr,
+        /// One interface.
+        first: At,
+        /// The other.
+        second: At,
+    },
+    /// Two interfaces on one link or segment have the same hardware address.
+    #[error("`{first}` and `{second}` both have the hardware address {mac}")]
+    DuplicateMac {
+        /// The hardware address.
+        mac: Mac,
+        /// One interface.
+        first: At,
+        /// The other.
+        second: At,
+    },
+    /// A node has one part of the address space on two links.
+    #[error("`{first_at}` in {first} and `{second_at}` in {second} overlap")]
+    OverlappingPrefixes {
+        /// One prefix.
+        first: IpNet,
+        /// The interface that has an address in it.
+        first_at: At,
+        /// The other prefix.
+        second: IpNet,
+        /// The interface of the same node that has an address in it.
+        second_at: At,
+    },
+    /// An IPv6 address on a node without IPv6.
+    #[error("`{at}` can't have {addr}: IPv6 is off on `{}`", at.node)]
+    Ipv6Off {
+        /// The interface.
+        at: At,
+        /// The address.
+        addr: IpAddr,
+    },
+    /// An IPv6 address on an interface whose MTU is too small for IPv6.
+    #[error("`{at}` can't have {addr}: its mtu is {mtu}, and IPv6 needs {MTU_IPV6_MIN_BYTES}")]
+    Ipv6SmallMtu {
+        /// The interface.
+        at: At,
+        /// The address.
+        addr: IpAddr,
+        /// Its MTU in bytes.
+        mtu: u32,
+    },
+    /// An address at the end of a link that is a segment.
+    #[error("`{segment}` is a segment and can't have the address {addr}")]
+    AddressOnSegment {
+        /// The segment.
+        segment: NodeName,
+        /// The address.
+        addr: IpAddr,
+    },
+
+    /// A route does not say where to.
+    #[error("the route to {dst} on `{node}` has neither `via` nor `dev`")]
+    RouteIncomplete {
+        /// The node.
+        node: NodeName,
+        /// The destination.
+        dst: String,
+    },
+    /// A route's gateway is a node that shares no link or segment.
+    #[error("`{node}` and `{via}` share no link or segment{}", on_dev(dev))]
+    NoSharedLink {
+        /// The node that has the route.
+        node: NodeName,
+        /// The gateway.
+        via: NodeName,
+        /// The interface that the route names.
+        dev: Option<IfName>,
+    },
+    /// A route's gateway is a node without an address of the family.
+    #[error("`{via}` has no {family} address that `{node}` could use as gateway")]
+    NoGatewayAddress {
+        /// The node that has the route.
+        node: NodeName,
+        /// The gateway.
+        via: NodeName,
+        /// "IPv4" or "IPv6".
+        family: &'static str,
+    },
+    /// A route's gateway is in no prefix that the node is on.
+    #[error("the gateway {gateway} is on no link of `{node}`{}", on_dev(dev))]
+    GatewayNotOnLink {
+        /// The node that has the route.
+        node: NodeName,
+        /// The gateway.
+        gateway: IpAddr,
+        /// The interface that the route names.
+        dev: Option<IfName>,
+        /// The prefixes that are on link.
+        prefixes: Vec<IpNet>,
+    },
+    /// A link-local gateway without the interface it is to be found on.
+    #[error("the link-local gateway {gateway} on `{node}` needs `dev`")]
+    LinkLocalNeedsDev {
+        /// The node that has the route.
+        node: NodeName,
+        /// The gateway.
+        gateway: IpAddr,
+    },
+    /// A node is to be its own gateway.
+    #[error("the gateway {gateway} is `{node}` itself")]
+    GatewayIsSelf {
+        /// The node that has the route.
+        node: NodeName,
+        /// The gateway: an address or the node's name.
+        gateway: String,
+    },
+    /// Parts of a route are of different address families.
+    #[error("the route to {dst} can't have the {part} {addr} of the other family")]
+    FamilyMismatch {
+        /// The destination.
+        dst: IpNet,
+        /// "gateway" or "source".
+        part: &'static str,
+        /// The address.
+        addr: IpAddr,
+    },
+    /// A route leads over an interface that is down.
+    #[error("the route to {dst} leads over `{at}`, which is down")]
+    RouteOverDown {
+        /// The destination.
+        dst: IpNet,
+        /// The interface.
+        at: At,
+    },
+    /// A route's preferred source is not an address of the node.
+    #[error("`{node}` does not have the source address {src}")]
+    SourceNotOwn {
+        /// The node that has the route.
+        node: NodeName,
+        /// The address.
+        src: IpAddr,
+    },
+    /// Two routes of a node have the same table, destination and metric.
+    #[error("`{node}` has two routes to {dst}{}", table_metric(*table, *metric, dst))]
+    DuplicateRoute {
+        /// The node.
+        node: NodeName,
+        /// The destination.
+        dst: IpNet,
+        /// The routing table.
+        table: u32,
+        /// The metric.
+        metric: u32,
+    },
+    /// A route to a prefix that the kernel makes a route to by itself, with the same metric.
+    #[error("`{at}` is in {dst}, so the kernel has a route to it already")]
+    RouteIsConnected {
+        /// The interface in the prefix.
+        at: At,
+        /// The destination.
+        dst: IpNet,
+    },
+    /// A node is on two links or segments with a gateway, and does not say which one it takes.
+    #[error("`{node}` has two {family} gateways: `{first}` and `{second}`")]
+    TwoGateways {
+        /// The node.
+        node: NodeName,
+        /// "IPv4" or "IPv6".
+        family: &'static str,
+        /// One gateway.
+        first: NodeName,
+        /// The other.
+        second: NodeName,
+    },
 }
 
 impl ProblemKind {
     /// Returns one line on how to mend it, where there is more to say than the message does.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        match self {
+        Some(match self {
             Self::UnknownNode { nearest: Some(name), .. } => {
-                Some(format!("one with a similar name exists: `{name}`"))
+                format!("one with a similar name exists: `{name}`")
             }
-            _ => None,
-        }
+            Self::UnknownInterface { nearest: Some(name), .. } => {
+                format!("one with a similar name exists: `{name}`")
+            }
+            Self::NotANode { role: "a member", .. } => "join two segments with a link".into(),
+            Self::NamespaceCollision { .. } => "let `netns:` hold `$node`".into(),
+            Self::BadSysctl { .. } => "it begins with `net.`, as in `net.ipv4.tcp_ecn`".into(),
+            Self::DuplicateInterface { node, derived: true, .. } => {
+                format!("one is named after its far end; name it yourself: `{node}:NAME`")
+            }
+            Self::LoopbackOption { option: "alias" } => {
+                "vnet keeps the namespace's mark there".into()
+            }
+            Self::MacNotUnicast { .. } => {
+                "the first byte must be even, and not all bytes zero: 02:00:00:00:00:01".into()
+            }
+            Self::DuplicateLink { .. } => "give one of them another `name`".into(),
+            Self::TooManyPorts { .. } => {
+                "spread them over several segments, joined by links".into()
+            }
+            Self::BridgeLoop { .. } => {
+                "one frame would circle for ever; take a link out, or set `stp: true`".into()
+            }
+            Self::BareAddress { addr, .. } => {
+                let prefix_len = if addr.is_ipv4() { 24 } else { 64 };
+                format!("write it with a length, such as `{addr}/{prefix_len}`")
+            }
+            Self::AddressOutside { addr, .. } => {
+                let prefix_len = if addr.is_ipv4() { 24 } else { 64 };
+                format!("an address of another prefix needs its length: `{addr}/{prefix_len}`")
+            }
+            Self::PrefixExhausted { .. } | Self::PoolExhausted { .. } => {
+                "take a shorter prefix length".into()
+            }
+            Self::GatewayNotOnLink { prefixes, dev, .. } if prefixes.is_empty() => match dev {
+                Some(_) => "no address there; `onlink` skips this check".into(),
+                None => "the node has no address of that family".into(),
+            },
+            Self::GatewayNotOnLink { prefixes, .. } => {
+                format!("on link there are {}; `dev … onlink` skips this check", list(prefixes))
+            }
+            Self::DuplicateRoute { .. } => "give one of them another metric or table".into(),
+            Self::RouteIsConnected { .. } => "give the route a metric".into(),
+            Self::TwoGateways { node, .. } => {
+                format!("say which one in the routes of `{node}`: `default via …`")
+            }
+            _ => return None,
+        })
     }
+}
+
+/// An interface of a node or segment, as people write it: `node:interface`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At {
+    /// The node or segment.
+    pub node: NodeName,
+    /// The interface.
+    pub interface: IfName,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.node, self.interface)
+    }
+}
+
+/// Sorts problems by the place that caused them, those without a place first, and drops repeats.
+pub(crate) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| problem.origin.index());
+    problems.dedup_by(|a, b| a.kind == b.kind && a.origin.index() == b.origin.index());
+    problems
+}
+
+fn list(prefixes: &[IpNet]) -> String {
+    let texts: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+fn on_dev(dev: &Option<IfName>) -> String {
+    dev.as_ref().map(|dev| format!(" on `{dev}`")).unwrap_or_default()
+}
+
+fn table_metric(table: u32, metric: u32, dst: &IpNet) -> String {
+    let mut text = String::new();
+    if table != TABLE_MAIN {
+        text = format!(" in table {table}");
+    }
+    if metric != default_metric(dst) {
+        text += &format!(" with metric {metric}");
+    }
+    text
 }
 
 /// Finds the name most like `name`, if one is near enough to be what was meant.

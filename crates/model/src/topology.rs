@@ -5,6 +5,9 @@
 //! exist, and so on. [`TopologyBuilder::build`] is the only way to one.
 
 mod builder;
+mod check;
+mod loops;
+pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -255,6 +258,13 @@ pub struct Link {
     pub origin: Origin,
 }
 
+impl TryFrom<(&str, &str)> for Link {
+    type Error = crate::names::NameError;
+    fn try_from((a, b): (&str, &str)) -> Result<Self, Self::Error> {
+        Self::between(a, b)
+    }
+}
+
 impl Link {
     /// Makes a link between two ends, each `node` or `node:interface`.
     ///
@@ -402,3 +412,6 @@ pub enum Via {
     /// The address of this node on the link or segment that both are on.
     Node(NodeName),
 }
+
+#[cfg(test)]
+mod tests;

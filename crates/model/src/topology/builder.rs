@@ -1,9 +1,10 @@
 //! The way to a [`Topology`]: collects the parts, then checks them against each other, all at once.
 
+use super::check;
 use super::{Link, NetnsPattern, Node, Pool, Routing, Segment, Topology};
 use crate::names::{LabName, NameError};
 use crate::origin::Origin;
-use crate::problem::Problem;
+use crate::problem::{Problem, sorted};
 
 /// Collects the parts of a [`Topology`].
 ///
@@ -69,7 +70,7 @@ impl TopologyBuilder {
         self
     }
 
-    /// Adds a link, such as [`Link::between`] makes.
+    /// Adds a link, given whole or by its two ends: `("r1", "r2:eth0")`.
     #[must_use]
     pub fn link<L: TryInto<Link, Error: Into<ProblemOrNever>>>(mut self, link: L) -> Self {
         if let Some(link) = self.keep(link.try_into()) {
@@ -89,7 +90,13 @@ impl TopologyBuilder {
     /// # Errors
     /// Returns all problems, sorted by the place that caused them.
     pub fn build(self) -> Result<Topology, Vec<Problem>> {
-        todo!("checks")
+        let Self { name, netns, routing, nodes, segments, links, pools, mut problems } = self;
+        // Without a good name of its own the lab borrows one, so that all else is checked too.
+        let borrowed = || LabName::new("unnamed").expect("`unnamed` is a name");
+        let name = name.unwrap_or_else(borrowed);
+        let topology = Topology { name, netns, routing, nodes, segments, links, pools };
+        problems.extend(check::problems(&topology));
+        if problems.is_empty() { Ok(topology) } else { Err(sorted(problems)) }
     }
 
     fn keep<T, E: Into<ProblemOrNever>>(&mut self, result: Result<T, E>) -> Option<T> {

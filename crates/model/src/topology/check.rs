@@ -1,0 +1,299 @@
+//! The rules that a topology keeps, beside those that its types keep.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::wiring::{Made, PlaceKind, Wired, Wiring};
+use super::{AddressSpec, Addressing, InterfaceOptions, Topology, Via, loops};
+use crate::names::{NodeName, NsName};
+use crate::origin::Origin;
+use crate::problem::{Problem, ProblemKind, nearest};
+
+/// The most nodes and segments of a lab: 430 kB of kernel memory each make 43 GB.
+const PLACES_MAX: usize = 100_000;
+
+/// The most ports of a bridge (`BR_MAX_PORTS` less the port 0, net/bridge/br_private.h).
+const PORTS_MAX: usize = 1023;
+
+/// What an MTU may be, in bytes: `ETH_MIN_MTU` (RFC 791, section 3.2) to `ETH_MAX_MTU`.
+const MTU_BYTES: (u32, u32) = (68, 65535);
+
+/// The longest alias, in bytes (`IFALIASZ - 1`, linux/if.h).
+const ALIAS_MAX_BYTES: usize = 255;
+
+/// Finds all that is wrong with a topology in itself, in no order.
+pub(super) fn problems(topology: &Topology) -> Vec<Problem> {
+    let mut wiring = Wiring::of(topology);
+    let mut problems = std::mem::take(&mut wiring.problems);
+    nodes(topology, &mut problems);
+    if let Err(more) = namespaces(topology) {
+        problems.extend(more);
+    }
+    names(topology, &wiring, &mut problems);
+    gateways(topology, &mut problems);
+    link_names(topology, &wiring, &mut problems);
+    for wired in &wiring.interfaces {
+        interface(&wiring, wired, &mut problems);
+    }
+    numbers(topology, &mut problems);
+    ports(&wiring, &mut problems);
+    problems.extend(loops::problems(topology, &wiring));
+    problems
+}
+
+fn nodes(topology: &Topology, problems: &mut Vec<Problem>) {
+    let count = topology.nodes.len() + topology.segments.len();
+    if count > PLACES_MAX {
+        let kind = ProblemKind::TooManyNodes { count, max: PLACES_MAX };
+        problems.push(Problem::new(kind, Origin::NONE));
+    }
+    let mut first = HashMap::new();
+    for (name, origin) in places(topology) {
+        if let Some(first) = first.insert(name, origin) {
+            let kind = ProblemKind::DuplicateNode { name: name.clone() };
+            problems.push(Problem::new(kind, origin).with(first, "it is first defined here"));
+        }
+    }
+    for node in &topology.nodes {
+        for (key, sysctl) in &node.sysctls {
+            if !is_sysctl(key) {
+                let kind = ProblemKind::BadSysctl { key: key.clone() };
+                problems.push(Problem::new(kind, sysctl.origin.or(node.origin)));
+            }
+        }
+    }
+}
+
+/// Tells whether a name stays within `/proc/sys/net` when its dots become slashes.
+fn is_sysctl(key: &str) -> bool {
+    key.starts_with("net.")
+        && key.split('.').all(|part| !part.is_empty())
+        && !key.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+}
+
+fn places(topology: &Topology) -> impl Iterator<Item = (&NodeName, Origin)> {
+    let nodes = topology.nodes.iter().map(|node| (&node.name, node.origin));
+    nodes.chain(topology.segments.iter().map(|segment| (&segment.name, segment.origin)))
+}
+
+/// Names the namespaces: the nodes' in written order, then the segments'.
+///
+/// Asked again when the lab was renamed: names can become too long then.
+///
+/// # Errors
+/// Returns names that can't be file names, and the first name that two would have.
+pub(crate) fn namespaces(topology: &Topology) -> Result<Vec<NsName>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut names = Vec::new();
+    let mut first: HashMap<NsName, (&NodeName, Origin)> = HashMap::new();
+    let mut collision = None;
+    for (node, origin) in places(topology) {
+        match topology.netns.name(&topology.name, node) {
+            Err(error) => problems.push(Problem::new(error, origin)),
+            Ok(ns) => {
+                let before = first.insert(ns.clone(), (node, origin));
+                if let Some((other, place)) = before.filter(|(other, _)| *other != node) {
+                    let (first, second) = (other.clone(), node.clone());
+                    let kind = ProblemKind::NamespaceCollision { ns: ns.clone(), first, second };
+                    let problem = Problem::new(kind, origin).with(place, "the other is this one");
+                    // One is enough: without `$node` in the pattern, all nodes collide.
+                    collision.get_or_insert(problem);
+                }
+                names.push(ns);
+            }
+        }
+    }
+    problems.extend(collision);
+    if problems.is_empty() { Ok(names) } else { Err(problems) }
+}
+
+/// Checks that what is named as a node or segment is one.
+fn names(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
+    let node_names: Vec<&str> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
+    let all_names: Vec<&str> = places(topology).map(|(name, _)| name.as_str()).collect();
+    let mut check = |name: &NodeName, role: Option<&'static str>, origin| {
+        let place = wiring.place(name).map(|place| wiring.places[place].kind);
+        let kind = match (place, role) {
+            (Some(PlaceKind::Segment(_)), Some(role)) => {
+                ProblemKind::NotANode { name: name.clone(), role }
+            }
+            (Some(_), _) => return,
+            (None, role) => {
+                let (what, names) = match role {
+                    Some(_) => ("node", &node_names),
+                    None => ("node or segment", &all_names),
+                };
+                let near = nearest(name.as_str(), names.iter().copied());
+                let near = near.and_then(|name| NodeName::new(name).ok());
+                ProblemKind::UnknownNode { what, name: name.clone(), nearest: near }
+            }
+        };
+        problems.push(Problem::new(kind, origin));
+    };
+    for segment in &topology.segments {
+        for member in &segment.members {
+            check(&member.node, Some("a member"), member.origin.or(segment.origin));
+        }
+        if let Some(gateway) = &segment.gateway {
+            check(gateway, Some("a gateway"), segment.origin);
+        }
+    }
+    for link in &topology.links {
+        for end in &link.ends {
+            check(&end.node, None, end.origin.or(link.origin));
+        }
+        if let Some(gateway) = &link.gateway {
+            check(gateway, Some("a gateway"), link.origin);
+        }
+    }
+    for node in &topology.nodes {
+        for route in &node.routes {
+            if let Some(Via::Node(via)) = &route.via {
+                check(via, Some("a gateway"), route.origin.or(node.origin));
+            }
+        }
+    }
+}
+
+fn gateways(topology: &Topology, problems: &mut Vec<Problem>) {
+    for segment in &topology.segments {
+        let Some(gateway) = &segment.gateway else { continue };
+        if !segment.members.iter().any(|member| member.node == *gateway) {
+            let (gateway, of) = (gateway.clone(), segment.name.to_string());
+            let kind = ProblemKind::GatewayNotThere { gateway, role: "a member", of };
+            problems.push(Problem::new(kind, segment.origin));
+        }
+    }
+    for link in &topology.links {
+        let [a, b] = &link.ends;
+        let Some(gateway) = &link.gateway else { continue };
+        if a.node != *gateway && b.node != *gateway {
+            let of = link.name.clone().unwrap_or_else(|| format!("{}--{}", a.node, b.node));
+            let gateway = gateway.clone();
+            let kind = ProblemKind::GatewayNotThere { gateway, role: "an end", of };
+            problems.push(Problem::new(kind, link.origin));
+        }
+    }
+}
+
+fn link_names(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
+    let mut first = HashMap::new();
+    for (link, name) in topology.links.iter().zip(&wiring.link_names) {
+        if let Some(first) = first.insert(name, link.origin) {
+            let kind = ProblemKind::DuplicateLink { name: name.clone() };
+            problems.push(Problem::new(kind, link.origin).with(first, "the first is here"));
+        }
+    }
+}
+
+fn interface(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Problem>) {
+    let place = &wiring.places[wired.place];
+    for options in &wired.options {
+        let origin = options.origin.or(wired.origin);
+        let mut add = |kind| problems.push(Problem::new(kind, origin));
+        if let Some(mtu) = options.mtu {
+            in_range("mtu", mtu, MTU_BYTES).map(&mut add);
+        }
+        if let Some(mac) = options.mac.filter(|mac| !mac.is_usable()) {
+            add(ProblemKind::MacNotUnicast { mac });
+        }
+        let alias_bytes = options.alias.as_ref().map_or(0, String::len);
+        if alias_bytes > ALIAS_MAX_BYTES {
+            add(ProblemKind::AliasTooLong { bytes: alias_bytes, max: ALIAS_MAX_BYTES });
+        }
+        if wired.made == Made::Loopback && options.mac.is_some() {
+            add(ProblemKind::LoopbackOption { option: "mac" });
+        }
+        if wired.made == Made::Loopback && options.alias.is_some() {
+            add(ProblemKind::LoopbackOption { option: "alias" });
+        }
+        for spec in &options.addresses {
+            let mut kinds: Vec<ProblemKind> = address(spec).into_iter().collect();
+            if let PlaceKind::Segment(segment) = place.kind {
+                let (segment, addr) = (segment.name.clone(), spec.addr);
+                kinds.push(ProblemKind::AddressOnSegment { segment, addr });
+            }
+            let origin = spec.origin.or(origin);
+            problems.extend(kinds.into_iter().map(|kind| Problem::new(kind, origin)));
+        }
+    }
+    contradictions(wiring, wired, problems);
+}
+
+fn address(spec: &AddressSpec) -> Option<ProblemKind> {
+    let addr = spec.addr;
+    let max = if addr.is_ipv4() { 32 } else { 128 };
+    if let Some(prefix_len) = spec.prefix_len.filter(|&len| len > max) {
+        return Some(ProblemKind::PrefixLen { addr, prefix_len, max });
+    }
+    let reason = match addr {
+        _ if addr.is_unspecified() => "the unspecified address",
+        _ if addr.is_multicast() => "a multicast address",
+        IpAddr::V4(addr) if addr.is_broadcast() => "the broadcast address",
+        _ => return None,
+    };
+    Some(ProblemKind::BadAddress { addr, reason })
+}
+
+/// Finds options that are given to one interface in two places, with two values.
+fn contradictions(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Problem>) {
+    if wired.options.len() < 2 {
+        return;
+    }
+    let mut check = |option, value: fn(&InterfaceOptions) -> Option<String>| {
+        let mut given = wired.options.iter().filter_map(|o| Some((value(o)?, o.origin)));
+        let Some((first, place)) = given.next() else { return };
+        for (second, origin) in given.filter(|(second, _)| *second != first) {
+            let node = wiring.places[wired.place].name.clone();
+            let at = crate::problem::At { node, interface: wired.name.clone() };
+            let first = first.clone();
+            let kind = ProblemKind::ContradictingOption { at, option, first, second };
+            let origin = origin.or(wired.origin);
+            problems.push(Problem::new(kind, origin).with(place, "the other value is here"));
+        }
+    };
+    check("mtu", |options| options.mtu.map(|mtu| mtu.to_string()));
+    check("mac", |options| options.mac.map(|mac| mac.to_string()));
+    check("alias", |options| options.alias.as_ref().map(|alias| format!("`{alias}`")));
+    check("up", |options| options.up.map(|up| up.to_string()));
+}
+
+/// Checks the numbers of links and segments.
+fn numbers(topology: &Topology, problems: &mut Vec<Problem>) {
+    let links = topology.links.iter().map(|link| (link.mtu, link.cost, link.origin));
+    let segments = topology.segments.iter().map(|seg| (seg.mtu, seg.cost, seg.origin));
+    for (mtu, cost, origin) in links.chain(segments) {
+        let mtu = mtu.and_then(|mtu| in_range("mtu", mtu, MTU_BYTES));
+        // A cost of 0 would allow equal shortest paths that lead in circles.
+        let cost = cost.and_then(|cost| in_range("cost", cost, (1, u32::MAX)));
+        problems.extend(mtu.into_iter().chain(cost).map(|kind| Problem::new(kind, origin)));
+    }
+    for link in &topology.links {
+        match link.addressing {
+            Addressing::Pool(index) if index >= topology.pools.len() => {
+                problems.push(Problem::new(ProblemKind::UnknownPool { index }, link.origin));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn in_range(option: &'static str, value: u32, (min, max): (u32, u32)) -> Option<ProblemKind> {
+    let inside = (min..=max).contains(&value);
+    (!inside).then_some(ProblemKind::OutOfRange { option, value, min, max })
+}
+
+/// Counts the ports of bridges.
+fn ports(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    for master in wiring.interfaces.iter().filter_map(|wired| wired.master) {
+        *counts.entry(master).or_default() += 1;
+    }
+    let too_many = counts.into_iter().filter(|&(_, count)| count > PORTS_MAX);
+    for (bridge, count) in too_many {
+        let origin = wiring.interfaces[bridge].origin;
+        let bridge = loops::bridge_name(wiring, bridge);
+        let kind = ProblemKind::TooManyPorts { bridge, count, max: PORTS_MAX };
+        problems.push(Problem::new(kind, origin));
+    }
+}

@@ -1,0 +1,448 @@
+//! Which interfaces a topology makes, what they are called, and which of them share a wire.
+//!
+//! It takes topologies that are not checked yet too: what can't be is in [`Wiring::problems`].
+
+use std::collections::HashMap;
+
+use super::{
+    Endpoint, InterfaceOptions, Link, Node, NodeInterface, NodeInterfaceKind, Segment, Topology,
+};
+use crate::mac::{Mac, stable_hash};
+use crate::names::{IF_NAME_MAX_BYTES, IfName, NodeName};
+use crate::origin::Origin;
+use crate::problem::{At, Problem, ProblemKind, nearest};
+
+/// All interfaces of a topology.
+#[derive(Debug)]
+pub(crate) struct Wiring<'t> {
+    /// The nodes in written order, then the segments, then names that nothing defines.
+    pub(crate) places: Vec<Place<'t>>,
+    pub(crate) interfaces: Vec<Wired<'t>>,
+    /// The interfaces at both ends of each link.
+    pub(crate) links: Vec<[usize; 2]>,
+    /// The name of each link.
+    pub(crate) link_names: Vec<String>,
+    /// For each segment and member: the member's interface and the segment's port.
+    pub(crate) members: Vec<Vec<[usize; 2]>>,
+    /// Names given twice, and names that nothing has.
+    pub(crate) problems: Vec<Problem>,
+    by_name: HashMap<NodeName, usize>,
+}
+
+/// A node or segment: what becomes a namespace.
+#[derive(Debug)]
+pub(crate) struct Place<'t> {
+    pub(crate) name: NodeName,
+    pub(crate) kind: PlaceKind<'t>,
+    /// Its interfaces, `lo` first.
+    pub(crate) interfaces: Vec<usize>,
+    by_name: HashMap<IfName, usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PlaceKind<'t> {
+    Node(&'t Node),
+    Segment(&'t Segment),
+    Unknown,
+}
+
+/// An interface: where it is, what it is called and what is said about it.
+#[derive(Debug)]
+pub(crate) struct Wired<'t> {
+    pub(crate) place: usize,
+    pub(crate) name: IfName,
+    /// The name before it was shortened to what the kernel takes.
+    pub(crate) full_name: Option<String>,
+    /// Whether the file does not name it.
+    pub(crate) derived: bool,
+    pub(crate) made: Made,
+    /// The bridge that it is a port of.
+    pub(crate) master: Option<usize>,
+    /// What is said about it, in all places where something is.
+    pub(crate) options: Vec<&'t InterfaceOptions>,
+    pub(crate) origin: Origin,
+}
+
+/// What makes an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    Loopback,
+    /// One end of this link.
+    LinkEnd(usize),
+    /// The member's end of a membership in this segment.
+    Member(usize),
+    /// The segment's end of it.
+    Port(usize),
+    /// The bridge that a segment is.
+    SegmentBridge(usize),
+    /// A bridge in a node.
+    NodeBridge {
+        stp: bool,
+    },
+}
+
+impl Wired<'_> {
+    pub(crate) fn mtu(&self) -> Option<u32> {
+        self.options.iter().find_map(|options| options.mtu)
+    }
+
+    pub(crate) fn mac(&self) -> Option<Mac> {
+        self.options.iter().find_map(|options| options.mac)
+    }
+
+    pub(crate) fn alias(&self) -> Option<&str> {
+        self.options.iter().find_map(|options| options.alias.as_deref())
+    }
+
+    /// Up unless said otherwise; a segment's side of a member is up in any case.
+    pub(crate) fn up(&self) -> bool {
+        self.options.iter().find_map(|options| options.up).unwrap_or(true)
+    }
+
+    pub(crate) fn is_bridge(&self) -> bool {
+        matches!(self.made, Made::SegmentBridge(_) | Made::NodeBridge { .. })
+    }
+}
+
+impl<'t> Wiring<'t> {
+    pub(crate) fn of(topology: &'t Topology) -> Self {
+        let mut wiring = Self {
+            places: Vec::new(),
+            interfaces: Vec::new(),
+            links: Vec::new(),
+            link_names: Vec::new(),
+            members: Vec::new(),
+            problems: Vec::new(),
+            by_name: HashMap::new(),
+        };
+        for node in topology.nodes() {
+            wiring.add_place(&node.name, PlaceKind::Node(node), node.origin);
+        }
+        for segment in topology.segments() {
+            wiring.add_place(&segment.name, PlaceKind::Segment(segment), segment.origin);
+        }
+        // How many cables there are so far between two places: parallels are told apart by it.
+        let mut cables = HashMap::new();
+        for (index, segment) in topology.segments().iter().enumerate() {
+            let place = topology.nodes().len() + index;
+            wiring.add_segment(index, place, segment, &mut cables);
+        }
+        for (index, link) in topology.links().iter().enumerate() {
+            wiring.add_link(index, link, &mut cables);
+        }
+        for (place, node) in topology.nodes().iter().enumerate() {
+            wiring.add_node_interfaces(place, node);
+        }
+        for (place, node) in topology.nodes().iter().enumerate() {
+            wiring.attach_ports(place, node);
+        }
+        wiring
+    }
+
+    /// Returns the node or segment with this name.
+    pub(crate) fn place(&self, name: &NodeName) -> Option<usize> {
+        self.by_name
+            .get(name)
+            .copied()
+            .filter(|&place| !matches!(self.places[place].kind, PlaceKind::Unknown))
+    }
+
+    /// Returns the interface with this name in a node or segment.
+    pub(crate) fn interface(&self, place: usize, name: &IfName) -> Option<usize> {
+        self.places[place].by_name.get(name).copied()
+    }
+
+    pub(crate) fn at(&self, interface: usize) -> At {
+        let wired = &self.interfaces[interface];
+        At { node: self.places[wired.place].name.clone(), interface: wired.name.clone() }
+    }
+
+    /// Says that a place has no interface of that name.
+    pub(crate) fn unknown_interface(&self, place: usize, name: &IfName) -> ProblemKind {
+        let place = &self.places[place];
+        let names = place.interfaces.iter().map(|&id| self.interfaces[id].name.as_str());
+        ProblemKind::UnknownInterface {
+            node: place.name.clone(),
+            interface: name.clone(),
+            nearest: nearest(name.as_str(), names).and_then(|name| IfName::new(name).ok()),
+        }
+    }
+
+    fn add_place(&mut self, name: &NodeName, kind: PlaceKind<'t>, origin: Origin) -> usize {
+        let place = self.places.len();
+        self.places.push(Place {
+            name: name.clone(),
+            kind,
+            interfaces: Vec::new(),
+            by_name: HashMap::new(),
+        });
+        self.by_name.entry(name.clone()).or_insert(place);
+        let lo = IfName::new("lo").expect("`lo` is a name");
+        self.add(place, Named::given(&lo), Made::Loopback, origin);
+        place
+    }
+
+    fn place_or_unknown(&mut self, name: &NodeName, origin: Origin) -> usize {
+        match self.by_name.get(name) {
+            Some(&place) => place,
+            None => self.add_place(name, PlaceKind::Unknown, origin),
+        }
+    }
+
+    fn add_segment(
+        &mut self,
+        index: usize,
+        place: usize,
+        segment: &'t Segment,
+        cables: &mut Cables,
+    ) {
+        // Its bridge is named like the segment: no port is, but for a name given or a parallel
+        // (`sw-2`), and such a clash is a problem, so that adding a member renames nothing.
+        let name = derived_name(&segment.name, 1);
+        let bridge = self.add(place, name, Made::SegmentBridge(index), segment.origin);
+        let mut members = Vec::with_capacity(segment.members.len());
+        for member in &segment.members {
+            let node = self.place_or_unknown(&member.node, member.origin);
+            let number = count_cable(cables, node, place);
+            let name = end_name(member, &segment.name, number);
+            let end = self.add(node, name, Made::Member(index), member.origin);
+            self.interfaces[end].options.push(&member.options);
+            let name = derived_name(&member.node, number);
+            let port = self.add(place, name, Made::Port(index), member.origin);
+            self.interfaces[port].master = Some(bridge);
+            members.push([end, port]);
+        }
+        self.members.push(members);
+    }
+
+    fn add_link(&mut self, index: usize, link: &'t Link, cables: &mut Cables) {
+        let [a, b] = &link.ends;
+        let places = [&a.node, &b.node].map(|name| self.place_or_unknown(name, link.origin));
+        let number = count_cable(cables, places[0], places[1]);
+        // A link of a node with itself has two ends there: each is counted.
+        let second =
+            if places[0] == places[1] { [number * 2 - 1, number * 2] } else { [number; 2] };
+        let names = [end_name(a, &b.node, second[0]), end_name(b, &a.node, second[1])];
+        let mut ends = [0; 2];
+        for (end, (endpoint, name)) in link.ends.iter().zip(names).enumerate() {
+            if end == 1 && self.is_same_interface(ends[0], places[1], &name.name) {
+                let at = self.at(ends[0]);
+                self.problems.push(Problem::new(ProblemKind::SameInterface { at }, link.origin));
+                ends[1] = ends[0];
+                continue;
+            }
+            let origin = endpoint.origin.or(link.origin);
+            ends[end] = self.add(places[end], name, Made::LinkEnd(index), origin);
+            let wired = &mut self.interfaces[ends[end]];
+            wired.options.push(&endpoint.options);
+            if let PlaceKind::Segment(segment) = self.places[places[end]].kind {
+                let bridge = derived_name(&segment.name, 1).name;
+                self.interfaces[ends[end]].master = self.interface(places[end], &bridge);
+            }
+        }
+        self.links.push(ends);
+        self.link_names.push(match (&link.name, number) {
+            (Some(name), _) => name.clone(),
+            (None, 1) => format!("{}--{}", a.node, b.node),
+            (None, number) => format!("{}--{}-{number}", a.node, b.node),
+        });
+    }
+
+    fn is_same_interface(&self, interface: usize, place: usize, name: &IfName) -> bool {
+        let wired = &self.interfaces[interface];
+        wired.place == place && wired.name == *name
+    }
+
+    fn add_node_interfaces(&mut self, place: usize, node: &'t Node) {
+        for NodeInterface { name, kind, options } in &node.interfaces {
+            let origin = options.origin.or(node.origin);
+            if let NodeInterfaceKind::Bridge { stp, .. } = kind {
+                let made = Made::NodeBridge { stp: *stp };
+                let bridge = self.add(place, Named::given(name), made, origin);
+                self.interfaces[bridge].options.push(options);
+            }
+        }
+        for NodeInterface { name, kind, options } in &node.interfaces {
+            if *kind != NodeInterfaceKind::Existing {
+                continue;
+            }
+            match self.interface(place, name) {
+                Some(interface) => self.interfaces[interface].options.push(options),
+                None => {
+                    let kind = self.unknown_interface(place, name);
+                    self.problems.push(Problem::new(kind, options.origin.or(node.origin)));
+                }
+            }
+        }
+    }
+
+    fn attach_ports(&mut self, place: usize, node: &'t Node) {
+        for NodeInterface { name, kind, options } in &node.interfaces {
+            let NodeInterfaceKind::Bridge { ports, .. } = kind else { continue };
+            let Some(bridge) = self.interface(place, name) else { continue };
+            for port in ports {
+                let result = self.attach_port(place, bridge, port);
+                let problem =
+                    result.map_err(|kind| Problem::new(kind, options.origin.or(node.origin)));
+                self.problems.extend(problem.err());
+            }
+        }
+    }
+
+    fn attach_port(
+        &mut self,
+        place: usize,
+        bridge: usize,
+        name: &IfName,
+    ) -> Result<(), ProblemKind> {
+        let port = self.interface(place, name);
+        let port = port.ok_or_else(|| self.unknown_interface(place, name))?;
+        let bad = |wiring: &Self, reason| ProblemKind::BadPort {
+            port: wiring.at(port),
+            bridge: wiring.interfaces[bridge].name.clone(),
+            reason,
+        };
+        match (self.interfaces[port].made, self.interfaces[port].master) {
+            (Made::Loopback, _) => Err(bad(self, "the loopback interface")),
+            (Made::SegmentBridge(_) | Made::NodeBridge { .. }, _) => {
+                Err(bad(self, "a bridge itself"))
+            }
+            (_, Some(first)) => Err(ProblemKind::PortTwice {
+                port: self.at(port),
+                first: self.interfaces[first].name.clone(),
+            }),
+            (_, None) => {
+                self.interfaces[port].master = Some(bridge);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds an interface; where its name is taken it is added all the same, with a problem.
+    fn add(
+        &mut self,
+        place: usize,
+        Named { name, full, derived }: Named,
+        made: Made,
+        origin: Origin,
+    ) -> usize {
+        let id = self.interfaces.len();
+        let options = Vec::new();
+        self.interfaces.push(Wired {
+            place,
+            name: name.clone(),
+            full_name: full,
+            derived,
+            made,
+            master: None,
+            options,
+            origin,
+        });
+        self.places[place].interfaces.push(id);
+        match self.places[place].by_name.get(&name) {
+            None => {
+                self.places[place].by_name.insert(name, id);
+            }
+            Some(&first) => {
+                let node = self.places[place].name.clone();
+                let derived = derived || self.interfaces[first].derived;
+                let kind = ProblemKind::DuplicateInterface { node, interface: name, derived };
+                let first = self.interfaces[first].origin;
+                self.problems
+                    .push(Problem::new(kind, origin).with(first, "the first is made here"));
+            }
+        }
+        id
+    }
+}
+
+/// The name of an interface to be made.
+#[derive(Debug)]
+struct Named {
+    /// What the kernel takes.
+    name: IfName,
+    /// What had to be shortened to it.
+    full: Option<String>,
+    /// Whether the file does not name it.
+    derived: bool,
+}
+
+impl Named {
+    fn given(name: &IfName) -> Self {
+        Self { name: name.clone(), full: None, derived: false }
+    }
+}
+
+/// The number of cables between two places, by their indices in order.
+type Cables = HashMap<(usize, usize), usize>;
+
+fn count_cable(cables: &mut Cables, a: usize, b: usize) -> usize {
+    let count = cables.entry((a.min(b), a.max(b))).or_default();
+    *count += 1;
+    *count
+}
+
+/// Names an end: as given, else after the far end.
+fn end_name(end: &Endpoint, far: &NodeName, number: usize) -> Named {
+    match &end.interface {
+        Some(name) => Named::given(name),
+        None => derived_name(far, number),
+    }
+}
+
+/// Names an interface after its far end: `spine2`, and `spine2-3` for the third cable to it.
+///
+/// What is over 15 bytes becomes its first eight bytes, `-`, and six base32 characters of its
+/// hash: 30 bits, so that among 1,000 such names of one node two are alike once in 2,000 labs,
+/// and that is reported.
+fn derived_name(far: &NodeName, number: usize) -> Named {
+    let full = match number {
+        0 | 1 => far.to_string(),
+        _ => format!("{far}-{number}"),
+    };
+    match IfName::new(&full) {
+        Ok(name) => Named { name, full: None, derived: true },
+        Err(_) => Named { name: shortened(&full), full: Some(full), derived: true },
+    }
+}
+
+fn shortened(full: &str) -> IfName {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648, section 6
+    const HASHED_BYTES: usize = 6;
+    let hash = stable_hash(&[full]);
+    let mut name: String = full.chars().take(IF_NAME_MAX_BYTES - HASHED_BYTES - 1).collect();
+    name.push('-');
+    for index in 0..HASHED_BYTES {
+        name.push(char::from(ALPHABET[(hash >> (5 * index)) as usize & 31]));
+    }
+    IfName::new(&name).expect("a node's name is ASCII without white space")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(far: &str, number: usize) -> (String, Option<String>) {
+        let named = derived_name(&NodeName::new(far).unwrap(), number);
+        (named.name.to_string(), named.full)
+    }
+
+    #[test]
+    fn names_follow_the_far_end() {
+        assert_eq!(named("r2", 1), ("r2".into(), None));
+        assert_eq!(named("r2", 3), ("r2-3".into(), None));
+        assert_eq!(named("fifteen-bytes-x", 1), ("fifteen-bytes-x".into(), None));
+    }
+
+    #[test]
+    fn a_long_name_is_shortened_the_same_way_always() {
+        // Pinned: a change here would rename interfaces of labs that are up.
+        assert_eq!(
+            named("fifteen-bytes-x", 2),
+            ("fifteen--ubuxmg".into(), Some("fifteen-bytes-x-2".into()))
+        );
+        let (short, _) = named("datacenter1-spine1", 1);
+        assert_eq!(short.len(), 15);
+        assert_ne!(short, named("datacenter1-spine2", 1).0);
+    }
+}
