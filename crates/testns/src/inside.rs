@@ -2,6 +2,7 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::Snapshot;
+use crate::snapshot::kill_descendants;
 
 /// The variable that tells the inner process from the outer one; its value is the test's name.
 pub(crate) const MARK: &str = "VNET_TESTNS_INSIDE";
@@ -42,6 +43,6 @@ pub(crate) fn run<F: FnOnce()>(body: F) -> ! {
             Err(_) => FAILED,
         },
     };
-    before.kill_new_processes();
+    kill_descendants(std::process::id());
     std::process::exit(code)
 }

@@ -47,11 +47,8 @@ impl Isolation {
         let pid = if self.pid_namespace { libc::CLONE_NEWPID } else { 0 };
         let others =
             libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
-        // SAFETY: setpgid and unshare take no pointers, and this process has one thread.
-        unsafe {
-            check(c"make a process group", libc::setpgid(0, 0))?;
-            check(c"unshare the namespaces", libc::unshare(user | pid | others))?;
-        }
+        // SAFETY: unshare takes no pointers, and this process has one thread.
+        check(c"unshare the namespaces", unsafe { libc::unshare(user | pid | others) })?;
         if self.user_namespace {
             write_file(c"/proc/self/setgroups", b"deny")?;
             write_file(c"/proc/self/uid_map", &self.uid_map)?;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::isolate::Isolation;
+use crate::snapshot::kill_descendants;
 use crate::{Mode, inside};
 
 /// Ways to isolate, best first: (user namespace, PID namespace).
@@ -59,14 +60,15 @@ fn refuse_second_call(name: &str) {
     assert!(last != name, "{name} calls vnet_testns twice: only one body a test");
 }
 
-/// Kills the process group if the test unwinds before it was waited for.
+/// Kills the inner process and all it started if the test unwinds before it has ended.
 struct Started(Child);
 
 impl Drop for Started {
     fn drop(&mut self) {
         if let Ok(None) = self.0.try_wait() {
-            // SAFETY: the child has not been waited for, so the number still names its group.
-            unsafe { libc::kill(-self.0.id().cast_signed(), libc::SIGKILL) };
+            // Its orphans are its children, so that all are found as long as it lives.
+            kill_descendants(self.0.id());
+            let _ = self.0.kill();
             let _ = self.0.wait();
         }
     }

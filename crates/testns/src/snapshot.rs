@@ -62,19 +62,6 @@ impl Snapshot {
         }
         leaks
     }
-
-    /// Kills the children that are not in this snapshot; needed only where no PID namespace does it.
-    pub(crate) fn kill_new_processes(&self) {
-        for thing in Self::take().beyond(self) {
-            let pid = thing
-                .strip_prefix("process ")
-                .and_then(|rest| rest.split(' ').next()?.parse().ok());
-            if let Some(pid) = pid {
-                // SAFETY: takes no pointers. The number names a child that nobody has waited for.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
-            }
-        }
-    }
 }
 
 fn namespaces() -> Vec<String> {
@@ -132,25 +119,41 @@ fn list(folder: &Path, what: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Lists the children that have not ended. Orphans of theirs become ours and are seen too; a zombie holds nothing.
+/// Lists the children that have not ended. Orphans of theirs become ours and are seen too.
 fn processes() -> Vec<String> {
-    let parent = std::process::id().to_string();
+    let children = children(std::process::id()).into_iter();
+    children.map(|(pid, name)| format!("process {pid} {name}")).collect()
+}
+
+/// Kills the processes that `parent` started and those that they started; not itself.
+///
+/// A PID namespace does that by itself, but not every machine has one to offer.
+pub(crate) fn kill_descendants(parent: u32) {
+    for (pid, _) in children(parent) {
+        kill_descendants(pid);
+        // SAFETY: takes no pointers. The number was a process of ours a moment ago.
+        unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
+    }
+}
+
+/// Reads the number and name of each living child. A zombie is none: it holds nothing.
+fn children(parent: u32) -> Vec<(u32, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         // proc_pid_stat(5): pid (comm) state ppid …; the process may be gone by now.
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let Some((comm, rest)) = stat.rsplit_once(") ") else {
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let (Some((_, left)), Some((_, rest))) = (stat.split_once(" ("), stat.rsplit_once(") "))
+        else {
             continue;
         };
+        let name = left.rsplit_once(") ").map_or(left, |(name, _)| name);
         let mut fields = rest.split(' ');
         let is_alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
-        if is_alive && fields.next() == Some(&parent) {
-            found.push(format!("process {}", comm.replacen(" (", " ", 1)));
+        if is_alive && fields.next().and_then(|field| field.parse().ok()) == Some(parent) {
+            found.push((pid, name.to_owned()));
         }
     }
     found
