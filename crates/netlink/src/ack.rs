@@ -110,3 +110,6 @@ impl Ack {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,9 @@
 mod reader;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use reader::{Attribute, Attributes, Malformed};
 pub use writer::{TooLong, Writer};
 

@@ -196,3 +196,6 @@ fn finish_message(bytes: &mut Vec<u8>, start: usize) {
     bytes[start..start + 4].copy_from_slice(&stated.to_ne_bytes());
     bytes.resize(start + aligned(length), 0);
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@ use std::ops::{BitOr, BitOrAssign};
 /// What a request asks for beyond being carried out: the `NLM_F_*` modifiers of man 7 netlink.
 ///
 /// `NLM_F_REQUEST`, `NLM_F_ACK` and `NLM_F_DUMP` are not among them: the [`Socket`](crate::Socket) sets those.
-/// Some bits mean one thing for new objects and another for deletions, as in the kernel.
+/// Some bits mean one thing for new objects and another for deletions, as in the kernel: a deletion with `EXCL` asks for
+/// `BULK`, and is mostly refused with `Bulk delete is not supported`. Deletions take [`Flags::NONE`].
 ///
 /// ```
 /// use vnet_netlink::Flags;

@@ -170,3 +170,6 @@ impl NetlinkSerializable for RawMessage {
         buffer.copy_from_slice(&self.payload);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,3 +90,6 @@ fn descend(request: &[u8], first: usize, end: usize, offset: usize, types: &mut 
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

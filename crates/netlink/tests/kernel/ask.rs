@@ -1,0 +1,139 @@
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use vnet_netlink::{Error, Protocol, RawMessage, Socket};
+
+use crate::*;
+
+#[test]
+fn dumps_more_than_one_buffer() {
+    vnet_testns::root(|| {
+        let mut socket = socket();
+        let mut batch = batch((0..2000).map(new_address), exclusive());
+        assert!(socket.submit(&mut batch).unwrap().is_ok());
+        let mut found = addresses(&mut socket);
+        found.sort();
+        let [first, .., last] = found[..] else { panic!() };
+        assert_eq!(found.len(), 2000);
+        assert_eq!((first, last), (Ipv4Addr::new(10, 1, 0, 0), Ipv4Addr::new(10, 1, 7, 207)));
+        // The codec's way gives the same.
+        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let decoded =
+            socket.dump(&request, |message| Ok(Some(message.decode::<RouteNetlinkMessage>()?)));
+        assert_eq!(decoded.unwrap().len(), 2000);
+    });
+}
+
+#[test]
+fn dump_goes_to_its_end_after_an_error_of_the_reader() {
+    vnet_testns::root(|| {
+        let mut socket = socket();
+        let mut batch = batch((0..500).map(new_address), exclusive());
+        assert!(socket.submit(&mut batch).unwrap().is_ok());
+        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let result = socket.dump(&request, |message| -> Result<Option<()>, Error> {
+            message.attributes(10_000)?;
+            Ok(None)
+        });
+        assert!(matches!(result, Err(Error::Attribute(_))), "{result:?}");
+        assert_eq!(addresses(&mut socket).len(), 500);
+    });
+}
+
+#[test]
+fn dump_stays_whole_while_the_state_changes() {
+    vnet_testns::root(|| {
+        let mut reader = socket();
+        let mut writer = socket();
+        let mut batch = batch((0..2000).map(new_address), exclusive());
+        assert!(writer.submit(&mut batch).unwrap().is_ok());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 2000..2100 {
+                    assert!(submit(&mut writer, new_address(number), exclusive()).is_ok());
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done.store(true, Ordering::Relaxed);
+            });
+            while !done.load(Ordering::Relaxed) {
+                let mut found = addresses(&mut reader);
+                let count = found.len();
+                found.sort();
+                found.dedup();
+                assert_eq!(found.len(), count, "an address is listed twice");
+                assert!((2000..=2100).contains(&count));
+            }
+        });
+    });
+}
+
+#[test]
+fn get_of_nothing_is_refused() {
+    vnet_testns::root(|| {
+        let request = RouteNetlinkMessage::GetLink(named_link("nothing"));
+        let answer = socket().get(&request, |_| Ok(Some(())));
+        assert_eq!(answer.unwrap_err().to_string(), "No such device (ENODEV)");
+    });
+}
+
+#[test]
+fn dump_refused_at_its_start_says_why() {
+    vnet_testns::root(|| {
+        let request = RawMessage::new(RTM_GETLINK, |link| {
+            link.header(&[0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        });
+        let answer = socket().dump(&request.unwrap(), |_| Ok(Some(())));
+        let Err(Error::Refused(refusal)) = answer else { panic!("{answer:?}") };
+        assert_eq!(refusal.errno, Errno::INVAL);
+        assert_eq!(
+            refusal.message.as_deref(),
+            Some("Invalid values in header for link dump request")
+        );
+    });
+}
+
+#[test]
+fn dump_that_a_former_owner_left_unfinished_is_no_obstacle() {
+    const NLM_F_REQUEST_DUMP: u16 = 0x301;
+    vnet_testns::root(|| {
+        let mut socket = socket();
+        let mut batch = batch((0..2000).map(new_address), exclusive());
+        assert!(socket.submit(&mut batch).unwrap().is_ok());
+        let mut request = vec![0; 24];
+        request[0..4].copy_from_slice(&24u32.to_ne_bytes());
+        request[4..6].copy_from_slice(&RTM_GETADDR.to_ne_bytes());
+        request[6..8].copy_from_slice(&NLM_F_REQUEST_DUMP.to_ne_bytes());
+        rustix::net::send(&socket, &request, SendFlags::empty()).unwrap();
+        let mut heir = Socket::from_fd(socket.into_fd()).unwrap();
+        assert_eq!(addresses(&mut heir).len(), 2000);
+    });
+}
+
+#[test]
+fn generic_family_is_found_by_its_name() {
+    const GENL_ID_CTRL: u16 = 16;
+    const CTRL_CMD_GETFAMILY: u8 = 3;
+    const CTRL_ATTR_FAMILY_ID: u16 = 1;
+    const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+    vnet_testns::root(|| {
+        let mut socket = Socket::open(Protocol::Generic).unwrap();
+        let ask = |socket: &mut Socket, name: &str| {
+            let request = RawMessage::new(GENL_ID_CTRL, |message| {
+                message.header(&[CTRL_CMD_GETFAMILY, 1, 0, 0]).text(CTRL_ATTR_FAMILY_NAME, name);
+            })?;
+            socket.get(&request, |message| {
+                let id = message.attributes(4)?.find(CTRL_ATTR_FAMILY_ID)?;
+                Ok(id.map(|id| id.u16()).transpose()?)
+            })
+        };
+        assert_eq!(ask(&mut socket, "nlctrl").unwrap(), [GENL_ID_CTRL]);
+        let error = ask(&mut socket, "no such family").unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::NOENT));
+    });
+}
