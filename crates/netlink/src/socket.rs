@@ -51,7 +51,7 @@ pub struct Features {
 /// a single message is longer (`netlink_dump`, net/netlink/af_netlink.c).
 const DUMP_PART_BYTES: usize = 32 * 1024;
 
-/// An acknowledgement is 36 bytes and the kernel's words. Longer answers are never cut: see [`Socket::receive`].
+/// A capped acknowledgement is 36 bytes and the kernel's words, 120 bytes together at most of those seen.
 const ACK_BYTES: usize = 4 * 1024;
 
 /// The receive buffer asked for. `SO_RCVBUF` counts the kernel's bookkeeping too, and doubles what is asked.
@@ -190,13 +190,17 @@ impl Socket {
     pub(crate) fn receive(&mut self) -> Result<usize, Errno> {
         let length = self.peek_length()?;
         self.reserve(length.max(DUMP_PART_BYTES));
-        self.receive_now()
+        // Only another reader, who took the datagram that was looked at, could make it another length.
+        self.receive_now().map(|length| length.min(self.buffer.len()))
     }
 
-    /// Receives a queued acknowledgement, which always fits, by one system call instead of two.
+    /// Receives a queued acknowledgement by one system call instead of two; returns its length.
+    ///
+    /// A datagram that does not fit is no acknowledgement; it is dropped, and its length is 0.
     pub(crate) fn receive_ack(&mut self) -> Result<usize, Errno> {
         self.reserve(ACK_BYTES);
-        self.receive_now()
+        let length = self.receive_now()?;
+        Ok(if length > self.buffer.len() { 0 } else { length })
     }
 
     /// The length of the next queued datagram. EAGAIN if there is none.
@@ -225,11 +229,11 @@ impl Socket {
         }
     }
 
+    /// Receives a queued datagram; returns its length, which is more than the buffer's if it was cut.
     fn receive_now(&mut self) -> Result<usize, Errno> {
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let buffer = &mut self.buffer[..];
-        let received =
-            retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT));
-        received.map(|(_, length)| length.min(self.buffer.len()))
+        retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, flags)).map(|(_, length)| length)
     }
 }
 

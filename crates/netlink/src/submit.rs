@@ -109,7 +109,10 @@ impl Socket {
             self.send(batch.range_bytes(window.clone()))
                 .map_err(|errno| Error::Send { first: window.start, errno })?;
             let collection = Collection { batch, first_sequence, window, outcome: &mut outcome };
-            self.collect(collection, mode, &mut on_answer)?;
+            if let Err(error) = self.collect(collection, mode, &mut on_answer) {
+                self.drain();
+                return Err(error);
+            }
             if mode == Mode::InOrder && !outcome.is_ok() {
                 break;
             }
@@ -186,10 +189,7 @@ impl Socket {
             let length = match received {
                 Ok(length) => length,
                 Err(Errno::AGAIN) => break,
-                Err(Errno::NOBUFS) => {
-                    self.drain();
-                    return Err(Error::AnswersLost { sent });
-                }
+                Err(Errno::NOBUFS) => return Err(Error::AnswersLost { sent }),
                 Err(errno) => return Err(Error::system("receive netlink answers")(errno)),
             };
             for message in Messages::new(&self.buffer[..length]) {

@@ -226,3 +226,26 @@ fn answers_to_somebody_else_s_request_are_skipped() {
         assert_eq!(outcome.into_result().unwrap_err().1.errno, Errno::EXIST);
     });
 }
+
+#[test]
+fn answers_longer_than_an_acknowledgement_do_not_disturb() {
+    const NLM_F_REQUEST_DUMP: u16 = 0x301;
+    vnet_testns::root(|| {
+        let mut socket = socket();
+        let mut batch = batch((0..500).map(new_address), exclusive());
+        assert!(socket.submit(&mut batch).unwrap().is_ok());
+        // A dump of which nobody reads the parts: 32 KiB the longest.
+        let mut request = batch.message_bytes(0)[..24].to_vec();
+        request[0..4].copy_from_slice(&24u32.to_ne_bytes());
+        request[4..6].copy_from_slice(&RTM_GETADDR.to_ne_bytes());
+        request[6..8].copy_from_slice(&NLM_F_REQUEST_DUMP.to_ne_bytes());
+        request[17..24].fill(0);
+        rustix::net::send(&socket, &request, SendFlags::empty()).unwrap();
+        let outcome = socket.submit(&mut batch).unwrap();
+        assert_eq!(outcome.refusals().len(), 500);
+        // Echoes that nobody asked to see.
+        let outcome = submit(&mut socket, new_veth("a", "b"), exclusive() | Flags::ECHO);
+        assert!(outcome.is_ok());
+        vnet_testns::sh("ip link del dev a");
+    });
+}
