@@ -1,1 +1,30 @@
 //! Namespaces, observing and executing: the only crate that touches the kernel.
+//!
+//! * [`Realm`]: where a lab lives; makes, opens, lists and removes pinned namespaces.
+//! * [`observe`]: reads a set of namespaces into a `State`.
+//! * [`execute`]: does a list of steps, pipelined by namespace.
+//! * [`probe`]: what this kernel and this user can do.
+//!
+//! A thread that changes its network namespace is a thread that nothing else runs on: all of
+//! `setns` and `unshare` happens on dedicated threads ([`thread`]), which come home after each job.
+//! A socket stays bound to the namespace it was opened in, so a namespace is entered once and then
+//! served from anywhere. The number of threads is fixed and that of descriptors bounded, whatever
+//! the size of the lab.
+//!
+//! It refuses to know files of the user's, topologies, and what a lab is beyond its mark.
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod execute;
+pub mod observe;
+pub mod pins;
+pub mod probe;
+pub mod realm;
+pub mod sysctl;
+pub mod thread;
+
+pub use error::Error;
+pub use execute::execute;
+pub use observe::{Observed, Scope, observe};
+pub use pins::{Pin, PinKind};
+pub use realm::{NewNamespace, Opened, Realm};

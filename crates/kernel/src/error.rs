@@ -1,0 +1,117 @@
+//! What the kernel refused, with the object and the kernel's own words.
+
+use rustix::io::Errno;
+use vnet_model::{NsName, Step};
+use vnet_netlink::{Refusal, errno_name, errno_words};
+
+/// A failure at the border to the kernel.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused a step by netlink.
+    #[error("cannot {} {step}: {refusal}", verb(step))]
+    Refused {
+        /// The step.
+        step: Box<Step>,
+        /// The kernel's answer.
+        refusal: Refusal,
+    },
+    /// A step failed outside of netlink.
+    #[error("cannot {} {step}: {source}", verb(step))]
+    Step {
+        /// The step.
+        step: Box<Step>,
+        /// What went wrong.
+        source: Box<Error>,
+    },
+    /// A system call failed.
+    #[error("cannot {doing} {object}: {} ({})", errno_words(*errno), errno_name(*errno))]
+    System {
+        /// What was tried: "open", "mount", …
+        doing: &'static str,
+        /// On what.
+        object: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// A netlink conversation failed.
+    #[error("cannot {doing} in namespace {ns}: {source}")]
+    Netlink {
+        /// What was tried.
+        doing: &'static str,
+        /// Where.
+        ns: NsName,
+        /// What went wrong.
+        source: vnet_netlink::Error,
+    },
+    /// A pin is not a network namespace.
+    #[error("{path} is not a network namespace")]
+    NotANamespace {
+        /// The file.
+        path: String,
+    },
+    /// A pin of the name exists.
+    #[error("{path} exists")]
+    Exists {
+        /// The file.
+        path: String,
+    },
+    /// A namespace went away while it was looked at.
+    #[error("namespace {ns} is gone")]
+    Gone {
+        /// The namespace.
+        ns: NsName,
+    },
+    /// A step names an interface that was not there when the kernel was last looked at.
+    #[error("there is no interface {name} in namespace {ns}")]
+    NoInterface {
+        /// The namespace.
+        ns: NsName,
+        /// The interface.
+        name: String,
+    },
+    /// The namespaces were not gone after waiting.
+    #[error("namespaces are still there after {seconds} s")]
+    StillThere {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The process that keeps the lab's namespaces answered with something else.
+    #[error("the keeper {0}")]
+    Keeper(String),
+}
+
+impl Error {
+    /// Makes the error of a system call.
+    pub fn system(doing: &'static str, object: impl Into<String>) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self::System { doing, object: object.into(), errno }
+    }
+
+    /// Returns the errno at the root, if there is one.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal.errno),
+            Self::System { errno, .. } => Some(*errno),
+            Self::Step { source, .. } => source.errno(),
+            _ => None,
+        }
+    }
+
+    /// Returns the step that failed, if it was one.
+    #[must_use]
+    pub fn step(&self) -> Option<&Step> {
+        match self {
+            Self::Refused { step, .. } | Self::Step { step, .. } => Some(step),
+            _ => None,
+        }
+    }
+}
+
+fn verb(step: &Step) -> &'static str {
+    match step.sign() {
+        '+' => "add",
+        '-' => "remove",
+        _ => "set",
+    }
+}

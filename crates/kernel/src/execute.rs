@@ -1,0 +1,242 @@
+//! Does steps, pipelined: what follows each other in one namespace goes out in one batch.
+
+pub mod message;
+mod sockets;
+
+use vnet_model::{Change, IfName, LinkSetting, NewLink, NsName, Step};
+use vnet_netlink::{Batch, Status};
+
+use crate::error::Error;
+use crate::observe::{Indexes, Observed};
+use crate::realm::{NewNamespace, Realm, SysctlAccess};
+use sockets::Sockets;
+
+/// How many namespaces are made at a time, so that their sockets fit the cache.
+const CREATE_CHUNK: usize = 128;
+
+/// Does the steps in order, and stops at the first that fails.
+///
+/// Steps are pipelined, so when one fails, some after it may have been done: to undo, look again.
+/// CAP_SYS_ADMIN and CAP_NET_ADMIN.
+///
+/// # Errors
+/// The first step that failed, with the kernel's words.
+pub fn execute(realm: &Realm, observed: &Observed, steps: &[Step]) -> Result<(), Error> {
+    let mut executor = Executor {
+        realm,
+        indexes: observed.indexes.clone(),
+        sockets: Sockets::new(realm),
+        batch: Batch::new(),
+    };
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let done = executor.go(rest)?;
+        rest = &rest[done..];
+    }
+    Ok(())
+}
+
+struct Executor<'a> {
+    realm: &'a Realm,
+    indexes: std::collections::BTreeMap<NsName, Indexes>,
+    sockets: Sockets<'a>,
+    batch: Batch,
+}
+
+impl Executor<'_> {
+    /// Does as many of the steps as can be done in one go, and says how many.
+    fn go(&mut self, steps: &[Step]) -> Result<usize, Error> {
+        let Some(first) = steps.first() else { return Ok(0) };
+        match &first.change {
+            Change::AddNamespace { .. } => self.create(steps),
+            Change::DelNamespace => self.remove(steps),
+            change if sysctl_of(change).is_some() => self.sysctl(first),
+            _ => self.batch(steps),
+        }
+    }
+
+    /// Makes a run of namespaces, each with the early settings that follow its step.
+    fn create(&mut self, steps: &[Step]) -> Result<usize, Error> {
+        let mut new: Vec<NewNamespace> = Vec::new();
+        let mut makers = Vec::new();
+        let mut taken = 0;
+        for step in steps {
+            let full = new.len() == CREATE_CHUNK;
+            match (&step.change, new.last_mut()) {
+                (Change::AddNamespace { .. }, _) if full => break,
+                (Change::AddNamespace { mark }, _) => {
+                    let (name, mark) = (step.ns.clone(), mark.clone());
+                    new.push(NewNamespace { name, mark, sysctls: Vec::new(), lo_up: false });
+                    makers.push(step);
+                }
+                (Change::SetSysctl { key, value }, Some(last)) if last.name == step.ns => {
+                    last.sysctls.push((key.clone(), value.clone()));
+                }
+                (Change::SetLink { name, set: LinkSetting::Up(true) }, Some(last))
+                    if last.name == step.ns && name.as_str() == vnet_model::apply::LOOPBACK =>
+                {
+                    last.lo_up = true;
+                }
+                _ => break,
+            }
+            taken += 1;
+        }
+        let (made, error) = self.realm.create(&new);
+        for (new, opened) in new.iter().zip(made) {
+            self.indexes.insert(new.name.clone(), Indexes::of_new_namespace());
+            if let Some(opened) = opened {
+                self.sockets.insert(new.name.clone(), opened);
+            }
+        }
+        match error {
+            Some((at, source)) => Err(failed(makers[at], source)),
+            None => Ok(taken),
+        }
+    }
+
+    fn remove(&mut self, steps: &[Step]) -> Result<usize, Error> {
+        let run: Vec<NsName> = steps
+            .iter()
+            .take_while(|step| step.change == Change::DelNamespace)
+            .map(|step| step.ns.clone())
+            .collect();
+        for name in &run {
+            // A socket keeps its namespace alive.
+            self.sockets.remove(name);
+            self.indexes.remove(name);
+        }
+        match self.realm.remove(&run) {
+            Ok(()) => Ok(run.len()),
+            Err(errors) => {
+                let first = errors.into_iter().next();
+                let step = |name: &NsName| steps.iter().find(|step| step.ns == *name);
+                Err(first
+                    .and_then(|(name, source)| step(&name).map(|step| failed(step, source)))
+                    .unwrap_or(Error::StillThere { seconds: 0 }))
+            }
+        }
+    }
+
+    fn sysctl(&mut self, step: &Step) -> Result<usize, Error> {
+        if let Some((key, value)) = sysctl_of(&step.change) {
+            let write = vec![SysctlAccess::Write(key, value)];
+            let request = vec![(step.ns.clone(), write)];
+            self.realm.sysctls(0, request).map_err(|source| failed(step, source))?;
+        }
+        Ok(1)
+    }
+
+    /// Sends the run of steps in one namespace as one batch.
+    fn batch(&mut self, steps: &[Step]) -> Result<usize, Error> {
+        let Some(first) = steps.first() else { return Ok(0) };
+        let in_batch = |step: &&Step| step.ns == first.ns && is_message(&step.change);
+        let run = steps.iter().take_while(in_batch).count();
+        self.batch.clear();
+        let mut gone = Vec::new();
+        for step in &steps[..run] {
+            self.lay_out(step).map_err(|source| failed(step, source))?;
+            if let Change::DelLink { name } = &step.change {
+                gone.push(name);
+            }
+        }
+        let opened = self.sockets.get(&first.ns).map_err(|source| failed(first, source))?;
+        let outcome = opened.socket.submit(&mut self.batch).map_err(|source| {
+            let doing = "change interfaces";
+            failed(first, Error::Netlink { doing, ns: first.ns.clone(), source })
+        })?;
+        for (index, step) in steps[..run].iter().enumerate() {
+            if let Status::Refused(refusal) = outcome.status(index) {
+                let (step, refusal) = (Box::new(step.clone()), refusal.clone());
+                return Err(Error::Refused { step, refusal });
+            }
+        }
+        if let Some(indexes) = self.indexes.get_mut(&first.ns) {
+            gone.into_iter().for_each(|name| indexes.remove(name));
+        }
+        Ok(run)
+    }
+
+    fn lay_out(&mut self, step: &Step) -> Result<(), Error> {
+        let ns = &step.ns;
+        let batch = &mut self.batch;
+        let known = |indexes: &std::collections::BTreeMap<NsName, Indexes>, name: &IfName| {
+            let found = indexes.get(ns).and_then(|indexes| indexes.get(name));
+            found.ok_or_else(|| Error::NoInterface { ns: ns.clone(), name: name.to_string() })
+        };
+        match &step.change {
+            Change::AddLink { name, link: NewLink::Veth { mac, mtu, peer } } => {
+                let index = self.assign(ns, name);
+                let peer_index = self.assign(&peer.end.ns, &peer.end.name);
+                let peer_ns = self.sockets.get(&peer.end.ns)?;
+                let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
+                let there = message::Birth {
+                    name: &peer.end.name,
+                    index: peer_index,
+                    mac: peer.mac,
+                    mtu: peer.mtu,
+                };
+                message::add_veth(&mut self.batch, &this, &there, &peer_ns.ns);
+            }
+            Change::AddLink { name, link: NewLink::Bridge { mac, mtu, stp } } => {
+                let index = self.assign(ns, name);
+                let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
+                message::add_bridge(&mut self.batch, &this, *stp);
+            }
+            Change::DelLink { name } => message::del_link(batch, known(&self.indexes, name)?),
+            Change::SetLink { name, set } => {
+                let index = known(&self.indexes, name)?;
+                match set {
+                    LinkSetting::Master(Some(master)) => {
+                        message::set_master(batch, index, known(&self.indexes, master)?);
+                    }
+                    set => message::set_link(batch, index, set),
+                }
+            }
+            Change::AddAddress { dev, address } => {
+                message::add_address(batch, known(&self.indexes, dev)?, address);
+            }
+            Change::DelAddress { dev, address } => {
+                message::del_address(batch, known(&self.indexes, dev)?, address);
+            }
+            Change::AddRoute(route) => {
+                message::add_route(batch, route, |dev| known(&self.indexes, dev))?;
+            }
+            Change::ReplaceRoute(route) => {
+                message::replace_route(batch, route, |dev| known(&self.indexes, dev))?;
+            }
+            Change::DelRoute(route) => {
+                message::del_route(batch, route, |dev| known(&self.indexes, dev))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Chooses the index of a new interface, so that what follows need not ask for it.
+    fn assign(&mut self, ns: &NsName, name: &IfName) -> u32 {
+        self.indexes.entry(ns.clone()).or_default().assign(name.clone())
+    }
+}
+
+fn failed(step: &Step, source: Error) -> Error {
+    Error::Step { step: Box::new(step.clone()), source: Box::new(source) }
+}
+
+/// Tells whether a change is one netlink message, to be sent in its namespace.
+fn is_message(change: &Change) -> bool {
+    !matches!(change, Change::AddNamespace { .. } | Change::DelNamespace)
+        && sysctl_of(change).is_none()
+}
+
+/// Returns the sysctl that a change is, for what netlink can't say.
+fn sysctl_of(change: &Change) -> Option<(String, String)> {
+    match change {
+        Change::SetSysctl { key, value } => Some((key.clone(), value.clone())),
+        Change::SetLink { name, set: LinkSetting::Ipv6(on) } => {
+            let name = name.as_str().replace('.', "/");
+            let value = if *on { "0" } else { "1" };
+            Some((format!("net.ipv6.conf.{name}.disable_ipv6"), value.to_owned()))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,60 @@
+//! The open namespaces of an execution: as many as the limit of descriptors allows.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustix::process::{Resource, getrlimit};
+use vnet_model::NsName;
+
+use crate::error::Error;
+use crate::realm::{Entry, Opened, Realm};
+
+/// Descriptors left to the rest of the process.
+const SPARE_DESCRIPTORS: u64 = 128;
+
+/// No more than this many namespaces are held open: a socket costs kernel memory too.
+const OPEN_MAX: u64 = 4096;
+
+/// Namespaces that are open, the longest open one closed first when there are too many.
+pub(super) struct Sockets<'a> {
+    realm: &'a Realm,
+    open: BTreeMap<NsName, Opened>,
+    order: VecDeque<NsName>,
+    limit: usize,
+}
+
+impl<'a> Sockets<'a> {
+    pub(super) fn new(realm: &'a Realm) -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1024);
+        // Two for each: the socket and the namespace.
+        let limit = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / 2).clamp(8, OPEN_MAX);
+        let limit = usize::try_from(limit).unwrap_or(8);
+        Self { realm, open: BTreeMap::new(), order: VecDeque::new(), limit }
+    }
+
+    /// Returns an open namespace, opening it where needed.
+    pub(super) fn get(&mut self, name: &NsName) -> Result<&mut Opened, Error> {
+        if !self.open.contains_key(name) {
+            match self.realm.open(0, std::slice::from_ref(name))?.pop() {
+                Some(Entry::Namespace(opened)) => self.insert(name.clone(), opened),
+                Some(Entry::Stale(_) | Entry::Foreign) => {
+                    return Err(Error::NotANamespace { path: crate::pins::path(name) });
+                }
+                Some(Entry::Gone) | None => {}
+            }
+        }
+        self.open.get_mut(name).ok_or_else(|| Error::Gone { ns: name.clone() })
+    }
+
+    pub(super) fn insert(&mut self, name: NsName, opened: Opened) {
+        while self.open.len() >= self.limit {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.open.remove(&oldest);
+        }
+        self.order.push_back(name.clone());
+        self.open.insert(name, opened);
+    }
+
+    pub(super) fn remove(&mut self, name: &NsName) {
+        self.open.remove(name);
+    }
+}

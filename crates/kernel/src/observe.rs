@@ -1,0 +1,354 @@
+//! Reads namespaces into a `State`: what exists is what the kernel says exists.
+
+mod address;
+mod link;
+mod route;
+
+use std::collections::BTreeMap;
+
+use netlink_packet_core::NetlinkSerializable;
+use netlink_packet_route::RouteNetlinkMessage;
+use vnet_model::{End, IfName, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State};
+use vnet_netlink::{Error as NetlinkError, Message, Socket};
+
+use crate::error::Error;
+use crate::realm::{Entry, Opened, Realm, SysctlAccess};
+use link::{Link, Place};
+
+/// How many namespaces are open at a time in each thread.
+const CHUNK: usize = 32;
+
+/// The sysctl that netlink can tell, so that `/proc/sys` need not be asked.
+const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
+
+/// What to look at, and what is known before.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The lab whose namespaces are read whole; of others only the owner is told.
+    pub lab: &'a LabName,
+    /// What is declared: says which sysctls to read.
+    pub declared: &'a State,
+    /// What was declared when the lab was last changed: interfaces in it are the lab's own, even
+    /// where their hardware address does not say so.
+    pub recorded: Option<&'a State>,
+}
+
+/// What is there.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The namespaces of the lab, whole; every other pin with its owner alone, where its name is
+    /// one that the lab declares.
+    pub state: State,
+    /// The index of each interface.
+    pub indexes: BTreeMap<NsName, Indexes>,
+}
+
+/// The interface indexes of one namespace.
+#[derive(Debug, Clone, Default)]
+pub struct Indexes {
+    by_name: BTreeMap<IfName, u32>,
+    highest: u32,
+}
+
+impl Indexes {
+    /// Makes the table of a new namespace, where `lo` has index 1 (`LOOPBACK_IFINDEX`).
+    #[must_use]
+    pub fn of_new_namespace() -> Self {
+        Self { by_name: BTreeMap::new(), highest: 1 }
+    }
+
+    /// Returns the index of an interface.
+    #[must_use]
+    pub fn get(&self, name: &IfName) -> Option<u32> {
+        match name.as_str() {
+            vnet_model::apply::LOOPBACK => Some(1),
+            _ => self.by_name.get(name).copied(),
+        }
+    }
+
+    /// Notes the index of an interface.
+    pub fn insert(&mut self, name: IfName, index: u32) {
+        self.highest = self.highest.max(index);
+        self.by_name.insert(name, index);
+    }
+
+    /// Chooses an index for a new interface: one above all that were ever seen here.
+    pub fn assign(&mut self, name: IfName) -> u32 {
+        self.insert(name, self.highest + 1);
+        self.highest
+    }
+
+    /// Forgets an interface that is gone.
+    pub fn remove(&mut self, name: &IfName) {
+        self.by_name.remove(name);
+    }
+}
+
+/// Reads all namespaces of a lab. CAP_SYS_ADMIN and CAP_NET_ADMIN.
+///
+/// # Errors
+/// When the folder of pins or a namespace can't be read. A namespace that goes away meanwhile is
+/// no error: it is not there.
+pub fn observe(realm: &Realm, scope: Scope<'_>) -> Result<Observed, Error> {
+    let names = realm.names()?;
+    let chunks: Vec<&[NsName]> = names.chunks(CHUNK).collect();
+    let width = realm.width().min(chunks.len());
+    let mut found: Vec<Found> = std::thread::scope(|threads| {
+        let workers: Vec<_> = (0..width)
+            .map(|worker| {
+                let mine = chunks.iter().skip(worker).step_by(width);
+                threads.spawn(move || {
+                    let mut found = Vec::new();
+                    for chunk in mine {
+                        found.extend(observe_chunk(realm, worker, chunk, scope)?);
+                    }
+                    Ok(found)
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for worker in workers {
+            all.extend(join(worker)?);
+        }
+        Ok::<_, Error>(all)
+    })?;
+    connect_peers(&mut found);
+    let mut observed = Observed::default();
+    for found in found {
+        observed.indexes.insert(found.name.clone(), found.indexes);
+        observed.state.namespaces.insert(found.name, found.namespace);
+    }
+    Ok(observed)
+}
+
+/// Lists all namespaces that carry a mark, of every lab. CAP_SYS_ADMIN.
+///
+/// # Errors
+/// When the folder of pins or a namespace can't be read.
+pub fn list_marked(realm: &Realm) -> Result<BTreeMap<NsName, Mark>, Error> {
+    let mut marked = BTreeMap::new();
+    for chunk in realm.names()?.chunks(CHUNK) {
+        for (name, entry) in chunk.iter().zip(realm.open(0, chunk)?) {
+            let mark = match entry {
+                Entry::Namespace(mut opened) => mark_of(&mut opened, name)?,
+                Entry::Stale(mark) => Some(mark),
+                Entry::Foreign | Entry::Gone => None,
+            };
+            marked.extend(mark.map(|mark| (name.clone(), mark)));
+        }
+    }
+    Ok(marked)
+}
+
+fn join<T>(worker: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// A namespace that was read, with what is needed to find out where its veths lead.
+struct Found {
+    name: NsName,
+    namespace: Namespace,
+    indexes: Indexes,
+    /// For each veth: the place of its other end.
+    peers: Vec<(IfName, Place)>,
+    /// The marks of the namespaces that its nsids stand for.
+    neighbours: BTreeMap<i32, Option<Mark>>,
+}
+
+fn observe_chunk(
+    realm: &Realm,
+    thread: usize,
+    names: &[NsName],
+    scope: Scope<'_>,
+) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::with_capacity(names.len());
+    for (name, entry) in names.iter().zip(realm.open(thread, names)?) {
+        let declared = scope.declared.namespaces.contains_key(name);
+        let owner = match entry {
+            Entry::Gone => continue,
+            Entry::Foreign => Owner::Foreign,
+            Entry::Stale(mark) => Owner::Stale(mark),
+            Entry::Namespace(mut opened) => match mark_of(&mut opened, name)? {
+                Some(mark) if mark.lab == *scope.lab => {
+                    found.push(read_namespace(&mut opened, name, mark, scope)?);
+                    continue;
+                }
+                Some(mark) => Owner::Lab(mark),
+                None => Owner::Foreign,
+            },
+        };
+        let ours = owner.mark().is_some_and(|mark| mark.lab == *scope.lab);
+        if declared || ours {
+            found.push(Found::unread(name, owner));
+        }
+    }
+    read_sysctls(realm, thread, &mut found, scope)?;
+    Ok(found)
+}
+
+impl Found {
+    fn unread(name: &NsName, owner: Owner) -> Self {
+        Self {
+            name: name.clone(),
+            namespace: Namespace { interfaces: BTreeMap::new(), ..Namespace::new(owner) },
+            indexes: Indexes::default(),
+            peers: Vec::new(),
+            neighbours: BTreeMap::new(),
+        }
+    }
+}
+
+fn mark_of(opened: &mut Opened, name: &NsName) -> Result<Option<Mark>, Error> {
+    let failed = |source| Error::Netlink { doing: "read lo", ns: name.clone(), source };
+    link::mark(&mut opened.socket, None).map_err(failed)
+}
+
+fn read_namespace(
+    opened: &mut Opened,
+    name: &NsName,
+    mark: Mark,
+    scope: Scope<'_>,
+) -> Result<Found, Error> {
+    let failed = |source| Error::Netlink { doing: "read interfaces", ns: name.clone(), source };
+    let socket = &mut opened.socket;
+    let links = link::dump(socket).map_err(failed)?;
+    let names: BTreeMap<u32, IfName> =
+        links.iter().map(|link| (link.index, link.name.clone())).collect();
+    let mut found = Found::unread(name, Owner::Lab(mark.clone()));
+    for link in links {
+        take_link(&mut found, link, &names, &mark, scope);
+    }
+    for (index, address) in address::dump(socket).map_err(failed)? {
+        let interface = names.get(&index).and_then(|n| found.namespace.interfaces.get_mut(n));
+        if let Some(interface) = interface {
+            interface.addresses.push(address);
+        }
+    }
+    found.namespace.routes = route::dump(socket, &names).map_err(failed)?.into_iter().collect();
+    for nsid in found.peers.iter().filter_map(|(_, place)| place.nsid).collect::<Vec<_>>() {
+        if let std::collections::btree_map::Entry::Vacant(entry) = found.neighbours.entry(nsid) {
+            entry.insert(link::mark(socket, Some(nsid)).map_err(failed)?);
+        }
+    }
+    let declared = scope.declared.namespaces.get(name);
+    if declared.is_some_and(|ns| ns.sysctls.contains_key(IPV6_FORWARDING)) {
+        let on = link::ipv6_forwarding(socket).map_err(failed)?;
+        let value = if on { "1" } else { "0" };
+        found.namespace.sysctls.insert(IPV6_FORWARDING.into(), value.into());
+    }
+    Ok(found)
+}
+
+fn take_link(
+    found: &mut Found,
+    link: Link,
+    names: &BTreeMap<u32, IfName>,
+    mark: &Mark,
+    scope: Scope<'_>,
+) {
+    let Link { index, name, mut interface, master, place } = link;
+    interface.master = master.and_then(|index| names.get(&index).cloned());
+    let recorded = || {
+        let ns = scope.recorded?.namespaces.get(&found.name)?;
+        ns.interfaces.get(&name)
+    };
+    interface.ours = interface.kind == Kind::Loopback
+        || interface.mac == Some(Mac::derive(&mark.lab, &mark.node, &name))
+        || recorded().is_some_and(|known| known.mac.is_some() && known.mac == interface.mac);
+    if interface.kind == Kind::Loopback {
+        // The mark is ours, not the user's alias.
+        interface.alias = None;
+    }
+    found.peers.extend(place.map(|place| (name.clone(), place)));
+    found.indexes.insert(name.clone(), index);
+    found.namespace.interfaces.insert(name, interface);
+}
+
+/// Reads the declared sysctls that netlink could not tell.
+fn read_sysctls(
+    realm: &Realm,
+    thread: usize,
+    found: &mut [Found],
+    scope: Scope<'_>,
+) -> Result<(), Error> {
+    let wanted = |found: &Found| {
+        let declared = scope.declared.namespaces.get(&found.name);
+        let is_read = !found.namespace.interfaces.is_empty();
+        let keys = declared.filter(|_| is_read).into_iter().flat_map(|ns| ns.sysctls.keys());
+        keys.filter(|key| key.as_str() != IPV6_FORWARDING).cloned().collect::<Vec<_>>()
+    };
+    let requests: Vec<(NsName, Vec<SysctlAccess>)> = found
+        .iter()
+        .map(|found| (found.name.clone(), wanted(found)))
+        .filter(|(_, keys)| !keys.is_empty())
+        .map(|(name, keys)| (name, keys.into_iter().map(SysctlAccess::Read).collect()))
+        .collect();
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let answers = realm.sysctls(thread, requests.clone())?;
+    for ((name, accesses), values) in requests.into_iter().zip(answers) {
+        let Some(found) = found.iter_mut().find(|found| found.name == name) else { continue };
+        for (access, value) in accesses.into_iter().zip(values) {
+            if let (SysctlAccess::Read(key), Some(value)) = (access, value) {
+                found.namespace.sysctls.insert(key, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finds out which interface each veth leads to.
+///
+/// The kernel tells the other end's index and the nsid of its namespace; whose that is, the mark on
+/// its `lo` says. The two ends must agree about each other: a namespace that was unpinned and made
+/// again has the same mark as what is left of the old one.
+fn connect_peers(found: &mut [Found]) {
+    let by_mark: BTreeMap<Mark, usize> = found
+        .iter()
+        .enumerate()
+        .filter_map(|(at, found)| match &found.namespace.owner {
+            Owner::Lab(mark) => Some((mark.clone(), at)),
+            _ => None,
+        })
+        .collect();
+    let by_index: Vec<BTreeMap<u32, (IfName, Option<u32>)>> = found
+        .iter()
+        .map(|found| {
+            let peer = |name: &IfName| {
+                found.peers.iter().find(|(veth, _)| veth == name).map(|(_, place)| place.index)
+            };
+            let names = found.indexes.by_name.iter();
+            names.map(|(name, index)| (*index, (name.clone(), peer(name)))).collect()
+        })
+        .collect();
+    for at in 0..found.len() {
+        for (name, place) in std::mem::take(&mut found[at].peers) {
+            let there = match place.nsid {
+                None => Some(at),
+                Some(nsid) => {
+                    let mark = found[at].neighbours.get(&nsid).and_then(Option::as_ref);
+                    mark.and_then(|mark| by_mark.get(mark)).copied()
+                }
+            };
+            let own_index = found[at].indexes.get(&name);
+            let peer = there.and_then(|there| {
+                let (peer, back) = by_index[there].get(&place.index)?;
+                let agrees = *back == own_index;
+                agrees.then(|| End { ns: found[there].name.clone(), name: peer.clone() })
+            });
+            if let Some(interface) = found[at].namespace.interfaces.get_mut(&name) {
+                interface.kind = Kind::Veth { peer };
+            }
+        }
+    }
+}
+
+/// Dumps one kind of object and decodes it.
+fn dump<T>(
+    socket: &mut Socket,
+    request: &impl NetlinkSerializable,
+    mut take: impl FnMut(RouteNetlinkMessage) -> Option<T>,
+) -> Result<Vec<T>, NetlinkError> {
+    socket.dump(request, |message: Message<'_>| Ok(take(message.decode()?)))
+}

@@ -1,0 +1,205 @@
+//! The folder of pinned namespaces, `/run/netns`, as `ip netns` keeps it (`ip-netns(8)`).
+//!
+//! All work goes through one descriptor of the folder, and what a pin is is asked of the pin's own
+//! descriptor: a name that changes its meaning half-way changes nothing.
+
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, UnmountFlags};
+use vnet_model::{Mark, NsName};
+
+use crate::error::Error;
+
+/// Where namespaces are pinned by custom.
+pub const NETNS_DIR: &str = "/run/netns";
+
+/// The file system type of namespace files (`NSFS_MAGIC`, linux/magic.h).
+const NSFS_MAGIC: u64 = 0x6e73_6673;
+
+/// The folder of pins.
+#[derive(Debug)]
+pub struct Pins {
+    dir: OwnedFd,
+}
+
+/// An entry of the folder.
+#[derive(Debug)]
+pub struct Pin {
+    /// The file's name.
+    pub name: NsName,
+    /// What the file is.
+    pub kind: PinKind,
+}
+
+/// What a file in the folder of pins is.
+#[derive(Debug)]
+pub enum PinKind {
+    /// A namespace, open.
+    Namespace(OwnedFd),
+    /// A file of ours with no namespace mounted on it: a creation was cut short.
+    Stale(Mark),
+    /// Something else.
+    Foreign,
+}
+
+impl Pins {
+    /// Opens the folder if there is one.
+    ///
+    /// # Errors
+    /// When it can't be opened, or is no folder.
+    pub fn open() -> Result<Option<Self>, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(NETNS_DIR, flags, Mode::empty()) {
+            Ok(dir) => Ok(Some(Self { dir })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::system("open", NETNS_DIR)(errno)),
+        }
+    }
+
+    /// Opens the folder, making it where needed: a shared bind mount of itself, as iproute2 makes
+    /// it. Without that, a later `ip netns add` would copy the mounts of all pins. CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// When `/run` is read-only, or mounts are forbidden.
+    pub fn open_or_make() -> Result<Self, Error> {
+        match rustix::fs::mkdir(NETNS_DIR, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::system("make", NETNS_DIR)(errno)),
+        }
+        let share = || {
+            let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+            rustix::mount::mount_change(NETNS_DIR, shared)
+        };
+        // EINVAL says: no mount point yet.
+        if share() == Err(Errno::INVAL) {
+            rustix::mount::mount_bind_recursive(NETNS_DIR, NETNS_DIR)
+                .and_then(|()| share())
+                .map_err(Error::system("mount", NETNS_DIR))?;
+        }
+        Self::open()?.ok_or_else(|| Error::system("open", NETNS_DIR)(Errno::NOENT))
+    }
+
+    /// Lists the names in the folder, sorted; names that no namespace can have are left out.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn names(&self) -> Result<Vec<NsName>, Error> {
+        let failed = || Error::system("read", NETNS_DIR);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.dir).map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            let name = entry.file_name().to_str().ok().and_then(|name| NsName::new(name).ok());
+            names.extend(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Looks what the file of this name is; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it can't be opened for another reason than being no namespace.
+    pub fn get(&self, name: &NsName) -> Result<Option<Pin>, Error> {
+        // NOFOLLOW: a link may lead anywhere. NONBLOCK: opening a FIFO would wait.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let found = |kind| Ok(Some(Pin { name: name.clone(), kind }));
+        let file = match rustix::fs::openat(&self.dir, name.as_str(), flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV | Errno::ACCESS) => {
+                return found(PinKind::Foreign);
+            }
+            Err(errno) => return Err(Error::system("open", path(name))(errno)),
+        };
+        let magic = rustix::fs::fstatfs(&file).map_err(Error::system("look at", path(name)))?;
+        if u64::try_from(magic.f_type) == Ok(NSFS_MAGIC) {
+            return found(PinKind::Namespace(file));
+        }
+        found(read_mark(file).map_or(PinKind::Foreign, PinKind::Stale))
+    }
+
+    /// Opens the namespace of this name.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] where there is none, [`Error::NotANamespace`] for another file.
+    pub fn open_namespace(&self, name: &NsName) -> Result<OwnedFd, Error> {
+        match self.get(name)?.map(|pin| pin.kind) {
+            Some(PinKind::Namespace(fd)) => Ok(fd),
+            Some(_) => Err(Error::NotANamespace { path: path(name) }),
+            None => Err(Error::Gone { ns: name.clone() }),
+        }
+    }
+
+    /// Pins the network namespace of the calling thread. CAP_SYS_ADMIN.
+    ///
+    /// The file appears under its name with the mark already in it, so that a creation that is cut
+    /// short between here and the mount leaves a file that says whose it is.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the name is taken; when the folder is read-only or full.
+    pub fn pin_own_namespace(&self, name: &NsName, mark: &Mark) -> Result<(), Error> {
+        let file = self.unnamed_file().map_err(Error::system("make a file in", NETNS_DIR))?;
+        rustix::io::write(&file, format!("{mark}\n").as_bytes())
+            .map_err(Error::system("write", path(name)))?;
+        let source = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+        let flags = AtFlags::SYMLINK_FOLLOW;
+        match rustix::fs::linkat(rustix::fs::CWD, source, &self.dir, name.as_str(), flags) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Err(Error::Exists { path: path(name) }),
+            Err(errno) => return Err(Error::system("make", path(name))(errno)),
+        }
+        rustix::mount::mount_bind("/proc/thread-self/ns/net", self.at(name)).map_err(|errno| {
+            // Only a file of ours is left behind: take it away as well as we can.
+            let _ = rustix::fs::unlinkat(&self.dir, name.as_str(), AtFlags::empty());
+            Error::system("mount a namespace on", path(name))(errno)
+        })
+    }
+
+    /// Unpins a namespace and removes its file; a file that is not there is no error.
+    /// CAP_SYS_ADMIN. The kernel removes the namespace when nothing else holds it, some time later.
+    ///
+    /// # Errors
+    /// EBUSY when another mount namespace holds the pin.
+    pub fn remove(&self, name: &NsName) -> Result<(), Error> {
+        let target = self.at(name);
+        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        loop {
+            match rustix::mount::unmount(&target, flags) {
+                // A pin that was made twice is mounted twice.
+                Ok(()) => {}
+                Err(Errno::INVAL | Errno::NOENT) => break,
+                Err(errno) => return Err(Error::system("unmount", path(name))(errno)),
+            }
+        }
+        match rustix::fs::unlinkat(&self.dir, name.as_str(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::system("remove", path(name))(errno)),
+        }
+    }
+
+    /// Returns the path of an entry, by way of the folder's descriptor.
+    fn at(&self, name: &NsName) -> String {
+        format!("/proc/thread-self/fd/{}/{name}", self.dir.as_raw_fd())
+    }
+
+    /// Makes a file that has no name yet, in the folder's file system.
+    fn unnamed_file(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.dir, ".", flags, Mode::from_raw_mode(0o444))
+    }
+}
+
+/// Returns the path of a pin, for people.
+#[must_use]
+pub fn path(name: &NsName) -> String {
+    format!("{NETNS_DIR}/{name}")
+}
+
+fn read_mark(file: OwnedFd) -> Option<Mark> {
+    let mut text = String::new();
+    std::fs::File::from(file).take(256).read_to_string(&mut text).ok()?;
+    Mark::parse(text.strip_suffix('\n')?)
+}

@@ -1,0 +1,52 @@
+//! Sysctls of the network namespace that the calling thread is in.
+//!
+//! `/proc/sys/net` shows the namespace of whoever opens it, so these run on a thread in that
+//! namespace. The first access in a namespace costs up to a millisecond when there are thousands:
+//! what netlink can say is asked there instead.
+
+use rustix::io::Errno;
+
+use crate::error::Error;
+
+/// Reads a sysctl by its dotted name; `None` where this kernel has none of that name.
+///
+/// # Errors
+/// EACCES for one that can only be written.
+pub fn read(key: &str) -> Result<Option<String>, Error> {
+    let path = path(key);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(normal(&text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", key)(error)),
+    }
+}
+
+/// Writes a sysctl by its dotted name. CAP_NET_ADMIN.
+///
+/// # Errors
+/// ENOENT for a name this kernel does not have, EINVAL for a value it does not take, EPERM for one
+/// that may not be set in a namespace.
+pub fn write(key: &str, value: &str) -> Result<(), Error> {
+    std::fs::write(path(key), value).map_err(failed("set", key))
+}
+
+/// Returns the value as vnet compares it: fields apart by single spaces.
+#[must_use]
+pub fn normal(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Turns `net.ipv4.conf.eth0.rp_filter` into a path.
+///
+/// A dot inside of an interface's name is written as `/`, as `sysctl(8)` has it.
+fn path(key: &str) -> String {
+    let parts: Vec<String> = key.split('.').map(|part| part.replace('/', ".")).collect();
+    format!("/proc/sys/{}", parts.join("/"))
+}
+
+fn failed(doing: &'static str, key: &str) -> impl FnOnce(std::io::Error) -> Error {
+    move |error| {
+        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        Error::system(doing, format!("sysctl {key}"))(errno)
+    }
+}
