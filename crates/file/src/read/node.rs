@@ -1,0 +1,138 @@
+//! `nodes:`.
+
+use std::collections::BTreeMap;
+
+use vnet_model::topology::{Node, NodeInterface, StaticRoute, Sysctl};
+use vnet_model::{NodeName, Origin};
+
+use super::merge::{Add, Merge, pick};
+use super::{At, Entry, OBJECTS_MAX, Reader};
+use crate::report::{Diagnostic, shown};
+use crate::syntax::{Data, Value};
+use crate::vocabulary::NODE;
+
+/// A node as one entry describes it.
+struct Draft {
+    name: NodeName,
+    forward: Option<bool>,
+    ipv6: Option<bool>,
+    interfaces: Vec<NodeInterface>,
+    routes: Vec<StaticRoute>,
+    sysctls: BTreeMap<String, Sysctl>,
+    origin: Origin,
+}
+
+impl Reader<'_> {
+    /// Reads `nodes:`.
+    pub(super) fn nodes(&mut self, value: &Value) -> Vec<Node> {
+        let mut nodes = Merge::new();
+        for entry in self.entries(value, "nodes", None) {
+            let Some(name) = self.node_name(&entry.name.text, entry.name.span) else {
+                self.names_whole = false;
+                continue;
+            };
+            let draft = self.node(name, &entry);
+            nodes.push(self, &entry, draft);
+        }
+        debug_assert!(nodes.len() <= OBJECTS_MAX);
+        nodes.into_items().into_iter().map(Draft::finish).collect()
+    }
+
+    fn node(&mut self, name: NodeName, entry: &Entry<'_>) -> Draft {
+        let mut draft = Draft {
+            name,
+            forward: None,
+            ipv6: None,
+            interfaces: Vec::new(),
+            routes: Vec::new(),
+            sysctls: BTreeMap::new(),
+            origin: self.origin(entry.name.span),
+        };
+        let at = entry.at();
+        let Some(fields) = entry.value.and_then(|value| self.fields(value, &NODE)) else {
+            return draft;
+        };
+        let switch = [("on", true), ("off", false), ("true", true), ("false", false)];
+        draft.forward = fields.get("forward").and_then(|value| self.boolean(value, "forward", at));
+        draft.ipv6 = fields.get("ipv6").and_then(|value| self.word(value, "ipv6", at, &switch));
+        if let Some(value) = fields.get("interfaces") {
+            draft.interfaces = self.node_interfaces(value, at);
+        }
+        if let Some(value) = fields.get("routes") {
+            draft.routes = self.routes(value, at);
+        }
+        if let Some(value) = fields.get("sysctls") {
+            draft.sysctls = self.sysctls(value, at);
+        }
+        draft
+    }
+
+    fn sysctls(&mut self, value: &Value, at: At<'_>) -> BTreeMap<String, Sysctl> {
+        let mut sysctls = BTreeMap::new();
+        let entries = match &value.data {
+            Data::Map(entries) => entries.as_slice(),
+            Data::Empty => &[],
+            _ => {
+                self.mismatch(value, "sysctls", "a map from name to value");
+                &[]
+            }
+        };
+        for (key, value) in entries {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+            let dotted = key.text.strip_prefix("net.").is_some_and(|rest| !rest.is_empty());
+            if !dotted || !key.text.chars().all(plain) || key.text.contains("..") {
+                let message = format!("`{}` is not a sysctl of a network", shown(&key.text));
+                let hint = "only those under `net.` belong to a node, such as `net.ipv4.tcp_ecn`";
+                self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
+                continue;
+            }
+            let Some(text) = self.text(value, &key.text, at) else { continue };
+            let words: Vec<&str> = text.text.split_whitespace().collect();
+            if let ["true" | "false"] = words.as_slice() {
+                let number = if words == ["true"] { 1 } else { 0 };
+                let message =
+                    format!("`{}` takes what the kernel takes, not `{}`", key.text, words[0]);
+                let hint = format!("write `{number}`");
+                self.error(Diagnostic::error(message, Some(text.span)).hint(hint));
+            }
+            let origin = self.origin(key.span);
+            sysctls.insert(key.text.clone(), Sysctl { value: words.join(" "), origin });
+        }
+        sysctls
+    }
+}
+
+impl Add for Draft {
+    fn add(&mut self, other: Self, wins: bool) {
+        pick(&mut self.forward, other.forward, wins);
+        pick(&mut self.ipv6, other.ipv6, wins);
+        for interface in other.interfaces {
+            match self.interfaces.iter_mut().find(|mine| mine.name == interface.name) {
+                Some(mine) => mine.add(interface, wins),
+                None => self.interfaces.push(interface),
+            }
+        }
+        self.routes.extend(other.routes);
+        for (name, sysctl) in other.sysctls {
+            if wins || !self.sysctls.contains_key(&name) {
+                self.sysctls.insert(name, sysctl);
+            }
+        }
+        if wins {
+            self.origin = other.origin;
+        }
+    }
+}
+
+impl Draft {
+    fn finish(self) -> Node {
+        let mut node = Node::new(self.name);
+        node.forward = self.forward.unwrap_or(false);
+        node.ipv6 = self.ipv6.unwrap_or(true);
+        node.interfaces = self.interfaces;
+        node.routes = self.routes;
+        node.sysctls = self.sysctls;
+        node.origin = self.origin;
+        node
+    }
+}

@@ -1,0 +1,127 @@
+//! The text of a file, and places in it.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use crate::report::{Diagnostic, Report};
+
+/// The largest file that is read, in bytes. A longer one is no topology that a person wrote, and
+/// reading it would only make the error late.
+pub const SOURCE_MAX_BYTES: usize = 4 << 20;
+
+/// The text of a file and the name to show it under.
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// Takes a text and the name to show it under, such as `vnet.yaml`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        Self { name: name.into(), text }
+    }
+
+    /// Takes a file's bytes as they were read.
+    ///
+    /// # Errors
+    /// When they are not UTF-8. The returned source holds the part before the first bad byte, to
+    /// render the report with.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, (Self, Report)> {
+        String::from_utf8(bytes).map(|text| Self::new(name.into(), text)).map_err(|error| {
+            let good = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
+            let source = Self::new("", text);
+            let line = source.text.matches('\n').count() + 1;
+            let message =
+                format!("the file is not UTF-8 text: there is a stray byte in line {line}");
+            let report = Report::of(Diagnostic::error(message, None));
+            (source, report)
+        })
+    }
+
+    /// Returns the name to show it under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the text, without a byte order mark.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns what stands at a span; nothing where the span is not of this text.
+    pub(crate) fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or("")
+    }
+}
+
+/// A piece of a source, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+}
+
+impl Span {
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// The lines of a text, for many lookups of line and column.
+#[derive(Debug)]
+pub(crate) struct Lines<'s> {
+    text: &'s str,
+    starts: Vec<usize>,
+}
+
+impl<'s> Lines<'s> {
+    pub(crate) fn new(text: &'s str) -> Self {
+        let after =
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(after).collect() }
+    }
+
+    /// Returns line and column of a byte, both counted from 1, the column in characters.
+    pub(crate) fn place(&self, byte: usize) -> (usize, usize) {
+        let byte = self.floor(byte);
+        let line = self.starts.partition_point(|start| *start <= byte) - 1;
+        (line + 1, self.text[self.starts[line]..byte].chars().count() + 1)
+    }
+
+    /// Returns the byte at a line and column, both counted from 1.
+    pub(crate) fn byte(&self, line: usize, column: usize) -> usize {
+        let Some(start) = self.starts.get(line.saturating_sub(1)).copied() else {
+            return self.text.len();
+        };
+        let mut chars = self.text[start..].char_indices();
+        chars.nth(column.saturating_sub(1)).map_or(self.text.len(), |(at, _)| start + at)
+    }
+
+    /// Returns the bytes from the beginning of one line to the end of another, counted from 1.
+    pub(crate) fn range(&self, first: usize, last: usize) -> Range<usize> {
+        let start = self.starts.get(first.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        let end = self.starts.get(last).copied().unwrap_or(self.text.len());
+        start..end.max(start)
+    }
+
+    /// Goes back to the beginning of the character that holds a byte.
+    fn floor(&self, byte: usize) -> usize {
+        self.text.floor_char_boundary(byte.min(self.text.len()))
+    }
+}

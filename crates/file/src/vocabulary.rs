@@ -1,0 +1,237 @@
+//! The language as a table: every key of every object, what it says, and what it takes.
+//!
+//! The reader refuses keys by this table and the JSON schema is made from it, so they can't
+//! disagree. A schema derived from Rust structs would need a second set of structs, since nothing
+//! here is read by serde. Keys that are part of the language, but that this version does not
+//! know yet, stand here as [`Shape::Later`]: they are refused by name.
+
+/// An object of the language: something with keys.
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// Its name, for messages: "a link has no key `x`".
+    pub(crate) name: &'static str,
+    /// What it is, in one sentence.
+    pub(crate) doc: &'static str,
+    /// Its keys in the order in which they are explained.
+    pub(crate) keys: &'static [Key],
+}
+
+/// A key of an object.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// What it says, in one sentence.
+    pub(crate) doc: &'static str,
+    pub(crate) shape: Shape,
+}
+
+/// What stands behind a key.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    /// Part of the language, but not supported yet.
+    Later,
+    /// A text.
+    Text,
+    /// `true` or `false`.
+    Bool,
+    /// `on` or `off`, or a boolean.
+    OnOff,
+    /// A whole number in these bounds.
+    Number { min: u32, max: u32 },
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A text or a list of texts.
+    OneOrMany,
+    /// A map from free names to texts.
+    Texts,
+    /// Names: one, a list, or a map from name to nothing or to options.
+    Names(&'static Object),
+    /// Interfaces: as names, but also a map from name to address or addresses.
+    Interfaces(&'static Object),
+    /// A list of links.
+    Links(&'static Object),
+}
+
+impl Object {
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+const fn key(name: &'static str, doc: &'static str, shape: Shape) -> Key {
+    Key { name, doc, shape }
+}
+
+const fn later(name: &'static str, doc: &'static str) -> Key {
+    key(name, doc, Shape::Later)
+}
+
+const MTU: Shape = Shape::Number { min: MTU_MIN_BYTES, max: MTU_MAX_BYTES };
+const COST: Shape = Shape::Number { min: 1, max: u32::MAX };
+
+/// The smallest MTU of an interface, in bytes (`ETH_MIN_MTU`, linux/if_ether.h).
+pub(crate) const MTU_MIN_BYTES: u32 = 68;
+
+/// The largest MTU of a veth interface, in bytes (`ETH_MAX_MTU`, linux/if_ether.h).
+pub(crate) const MTU_MAX_BYTES: u32 = 65535;
+
+/// The file as a whole.
+pub(crate) static FILE: Object = Object {
+    name: "the file",
+    doc: "A virtual network: nodes, and the links and segments between them.",
+    keys: &[
+        key("name", "The name of the lab, which its namespaces begin with.", Shape::Text),
+        key(
+            "netns",
+            "How namespaces are named: a text with `$node`, and `$lab`, in it. `$lab-$node` where \
+             not given.",
+            Shape::Text,
+        ),
+        key(
+            "vars",
+            "Variables: `$name` or `${name}` stands for the text anywhere below. `--var name=text` \
+             overrides them.",
+            Shape::Texts,
+        ),
+        key(
+            "routing",
+            "Where routes come from: `none` is only what the file says, `auto` adds the shortest \
+             paths between all prefixes.",
+            Shape::Choice(&["none", "auto"]),
+        ),
+        key(
+            "nodes",
+            "The hosts and routers: each is a network namespace. A range such as `pc1..20` is \
+             twenty of them.",
+            Shape::Names(&NODE),
+        ),
+        key(
+            "segments",
+            "The networks that more than two nodes share: each is a bridge.",
+            Shape::Names(&SEGMENT),
+        ),
+        key("links", "The cables between two nodes: each is a veth pair.", Shape::Links(&LINK)),
+        later("expect", "What must hold: `pc1 reaches web tcp/80`."),
+    ],
+};
+
+/// An entry of `nodes:`.
+pub(crate) static NODE: Object = Object {
+    name: "a node",
+    doc: "A host or router: one network namespace.",
+    keys: &[
+        key(
+            "forward",
+            "Whether it forwards packets between its interfaces, as a router does.",
+            Shape::Bool,
+        ),
+        key("ipv6", "Whether IPv6 runs in it.", Shape::OnOff),
+        key(
+            "interfaces",
+            "`lo`, bridges in the node, and options for what links and segments make.",
+            Shape::Interfaces(&INTERFACE),
+        ),
+        key(
+            "routes",
+            "Static routes in iproute2's words: `10.66.0.0/16 via r2`. `via` may name a node.",
+            Shape::OneOrMany,
+        ),
+        key("sysctls", "Kernel settings under `net.` by their dotted name.", Shape::Texts),
+        later("rules", "Policy routing rules in iproute2's words."),
+        later("neighbors", "Permanent neighbour entries in iproute2's words."),
+        later("nat", "Address translation: `masquerade`, `snat`, `dnat`."),
+        later("firewall", "What is let through and what is not."),
+        later("publish", "Ports reachable from outside the lab."),
+        later("services", "Programs that run in it while the lab is up."),
+    ],
+};
+
+/// The one interface object, of `interfaces:`, `endpoints:` and `members:`.
+pub(crate) static INTERFACE: Object = Object {
+    name: "an interface",
+    doc: "An interface of a node.",
+    keys: &[
+        key(
+            "addresses",
+            "Its addresses, with the length of their prefix: `10.0.0.1/24`.",
+            Shape::OneOrMany,
+        ),
+        key("mtu", "The largest packet it sends, in bytes.", MTU),
+        key(
+            "mac",
+            "Its hardware address; derived from the names of lab, node and interface where not \
+             given.",
+            Shape::Text,
+        ),
+        key("up", "Whether it is up; it is, where not given.", Shape::Bool),
+        key("alias", "A free text for people.", Shape::Text),
+        key("kind", "What it is, if no link or segment makes it.", Shape::Choice(&["bridge"])),
+        key("ports", "The interfaces of the node that are ports of this bridge.", Shape::OneOrMany),
+        key("stp", "Whether this bridge runs the spanning tree protocol.", Shape::Bool),
+        later("vrf", "The VRF it belongs to."),
+        later("table", "The routing table of this VRF."),
+        later("vlan", "The VLAN that it is an access port of."),
+        later("trunk", "The VLANs that it carries tagged."),
+        later("impair", "What it does to the packets it sends: delay, loss, rate."),
+    ],
+};
+
+/// An entry of `links:`.
+pub(crate) static LINK: Object = Object {
+    name: "a link",
+    doc: "A cable between two nodes, or one for each pair of two ranges of nodes.",
+    keys: &[
+        key(
+            "endpoints",
+            "Its two ends: `node` or `node:interface`. An end that is a range makes many links.",
+            Shape::Interfaces(&INTERFACE),
+        ),
+        key("name", "Its name; `r1--r2` where not given.", Shape::Text),
+        key(
+            "pairs",
+            "How two ranges meet: `each` links the first with the first, the second with the \
+             second; `all` links each with all (of one range twice: every pair once).",
+            Shape::Choice(&["each", "all"]),
+        ),
+        key(
+            "prefix",
+            "The prefix that its ends get addresses of, in written order, gateway first.",
+            Shape::OneOrMany,
+        ),
+        key("pool", "The prefix that each link gets a /31 or /127 of.", Shape::OneOrMany),
+        key("gateway", "The end that is the other's default route.", Shape::Text),
+        key("mtu", "The largest packet that its ends send, in bytes.", MTU),
+        key("cost", "What it costs `routing: auto` to cross it; 1 where not given.", COST),
+        later("impair", "What it does to packets in both directions: delay, loss, rate."),
+        later("trunk", "The VLANs that it carries between two segments."),
+    ],
+};
+
+/// An entry of `segments:`.
+pub(crate) static SEGMENT: Object = Object {
+    name: "a segment",
+    doc: "A network that many nodes share: a bridge.",
+    keys: &[
+        key(
+            "members",
+            "The nodes on it: `node` or `node:interface`.",
+            Shape::Interfaces(&INTERFACE),
+        ),
+        key(
+            "prefix",
+            "The prefix that its members get addresses of, in written order, gateway first.",
+            Shape::OneOrMany,
+        ),
+        key("gateway", "The member that is the others' default route.", Shape::Text),
+        key("mtu", "The largest packet that its interfaces send, in bytes.", MTU),
+        key("stp", "Whether its bridge runs the spanning tree protocol.", Shape::Bool),
+        key("cost", "What it costs `routing: auto` to cross it; 1 where not given.", COST),
+        later("kind", "What it is instead of a bridge: `vxlan`, `wireguard`."),
+        later("id", "Its VXLAN network identifier."),
+        later("over", "The interface that a VXLAN goes over."),
+        later("hub", "The WireGuard member that the others connect to."),
+        later("vlan", "Its VLAN tag on trunks."),
+        later("external", "Whether it is a network outside the lab."),
+        later("impair", "What it does to the packets between its members."),
+    ],
+};
