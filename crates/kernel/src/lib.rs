@@ -16,9 +16,12 @@
 
 pub mod error;
 pub mod execute;
+mod gone;
+pub mod holder;
 pub mod observe;
 pub mod pins;
 pub mod probe;
+pub mod process;
 pub mod realm;
 pub mod sysctl;
 pub mod thread;

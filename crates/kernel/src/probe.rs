@@ -1,1 +1,76 @@
-//! What this kernel and this user can do.
+//! What this kernel and this user can do, asked before anything is touched.
+
+use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+use vnet_netlink::{Batch, Error as NetlinkError, Flags, Protocol, Socket};
+
+use crate::error::Error;
+
+/// Tells whether this process may make namespaces and change networks in its user namespace:
+/// CAP_SYS_ADMIN and CAP_NET_ADMIN (`capabilities(7)`).
+#[must_use]
+pub fn is_privileged() -> bool {
+    let wanted = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(wanted))
+}
+
+/// A kind of interface that this kernel does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingKind {
+    /// The kernel's name of the kind.
+    pub kind: String,
+    /// The module that has it.
+    pub module: String,
+    /// The option it is built with.
+    pub config: String,
+}
+
+/// Finds the kinds of interfaces that the kernel lacks, and loads the modules of those it has.
+/// CAP_NET_ADMIN. Nothing is made: each is asked for with a number of queues that no kernel gives,
+/// which is found out after the kind was looked up (`rtnl_create_link`, net/core/rtnetlink.c).
+///
+/// # Errors
+/// When the kernel can't be asked.
+pub fn missing_kinds(kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
+    let mut socket = Socket::open(Protocol::Route).map_err(failed)?;
+    let mut batch = Batch::new();
+    for kind in kinds {
+        ask_for(&mut batch, kind);
+    }
+    let outcome = socket.submit(&mut batch).map_err(failed)?;
+    let refused = outcome.refusals().iter();
+    let missing = refused.filter(|(_, refusal)| refusal.errno == Errno::OPNOTSUPP);
+    Ok(missing.filter_map(|(index, _)| kinds.get(*index)).map(|kind| describe(kind)).collect())
+}
+
+fn ask_for(batch: &mut Batch, kind: &str) {
+    const RTM_NEWLINK: u16 = 16;
+    const IFLA_IFNAME: u16 = 3;
+    const IFLA_LINKINFO: u16 = 18;
+    const IFLA_INFO_KIND: u16 = 1;
+    const IFLA_NUM_TX_QUEUES: u16 = 31;
+    /// `struct ifinfomsg`: nothing but zeros.
+    const HEADER: [u8; 16] = [0; 16];
+    batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
+        writer.header(&HEADER);
+        writer.text(IFLA_IFNAME, "vnet-probe");
+        writer.u32(IFLA_NUM_TX_QUEUES, u32::MAX);
+        writer.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, kind);
+        });
+    });
+}
+
+fn describe(kind: &str) -> MissingKind {
+    MissingKind {
+        kind: kind.to_owned(),
+        module: kind.to_owned(),
+        config: format!("CONFIG_{}", kind.to_ascii_uppercase()),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn failed(source: NetlinkError) -> Error {
+    let errno = source.errno().unwrap_or(Errno::IO);
+    Error::System { doing: "ask for", object: "kinds of interfaces".into(), errno }
+}

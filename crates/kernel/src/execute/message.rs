@@ -48,6 +48,11 @@ pub fn mark_lo(batch: &mut Batch, mark: &Mark, up: bool) {
     batch.push(&RouteNetlinkMessage::SetLink(message), Flags::NONE);
 }
 
+/// Sets up the `lo` of a namespace.
+pub fn set_lo_up(batch: &mut Batch) {
+    set_link(batch, LOOPBACK_INDEX, &LinkSetting::Up(true));
+}
+
 /// Makes a veth pair, both ends born where they live.
 pub fn add_veth(batch: &mut Batch, this: &Birth<'_>, there: &Birth<'_>, there_ns: &OwnedFd) {
     let mut peer = birth(there);

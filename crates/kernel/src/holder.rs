@@ -1,0 +1,316 @@
+//! The holder: the one process that keeps an ordinary user's lab alive.
+//!
+//! It has a user, a mount and a network namespace of its own, in which `/run/netns` is the lab's
+//! alone, and does nothing. A command joins it by pidfd and `setns`, and is root in there; with
+//! the holder ends everything.
+//!
+//! It is found by an abstract socket, whose name anybody could take: so the kernel's word for who
+//! listens (SO_PEERCRED, `unix(7)`) must say that it is the same user.
+
+use std::ffi::{CStr, CString};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen,
+    socket_with, sockopt,
+};
+use rustix::process::{Pid, PidfdFlags, Signal, getegid, geteuid};
+use rustix::thread::{ThreadNameSpaceType, UnshareFlags};
+use vnet_model::LabName;
+use vnet_netlink::{Batch, Protocol, Socket};
+
+use crate::error::Error;
+use crate::execute::message;
+use crate::pins::NETNS_DIR;
+use crate::process::{unshare, write};
+
+/// What the holder writes when all is ready.
+const READY: &str = "ready";
+
+/// A holder that runs.
+#[derive(Debug)]
+pub struct Holder {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+impl Holder {
+    /// Finds the holder of this user's lab.
+    ///
+    /// # Errors
+    /// When somebody else listens under its name.
+    pub fn find(lab: &LabName) -> Result<Option<Self>, Error> {
+        let address = address(lab)?;
+        let ask = || -> Result<Option<rustix::net::UCred>, Errno> {
+            let socket = socket_with(
+                AddressFamily::UNIX,
+                SocketType::STREAM,
+                SocketFlags::CLOEXEC,
+                None,
+            )?;
+            match connect(&socket, &address) {
+                Ok(()) => sockopt::socket_peercred(&socket).map(Some),
+                Err(Errno::CONNREFUSED) => Ok(None),
+                Err(errno) => Err(errno),
+            }
+        };
+        let failed = || Error::system("ask for the keeper of", format!("lab {lab}"));
+        let Some(who) = ask().map_err(failed())? else { return Ok(None) };
+        if who.uid != geteuid() {
+            return Err(Error::Keeper(format!(
+                "of lab {lab} belongs to user {}: somebody has taken its name",
+                who.uid.as_raw()
+            )));
+        }
+        let pidfd = match rustix::process::pidfd_open(who.pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(errno) => return Err(failed()(errno)),
+        };
+        // Its pid may have become another's before it was opened: ask once more.
+        match ask().map_err(failed())? {
+            Some(again) if again.pid == who.pid => Ok(Some(Self { pid: who.pid, pidfd })),
+            _ => Ok(None),
+        }
+    }
+
+    /// Finds the holder, or starts one by `program` with `arguments`, which must lead to [`hold`].
+    ///
+    /// # Errors
+    /// When the program can't be started, or can't make its namespaces: then with its reason.
+    pub fn find_or_start(
+        lab: &LabName,
+        program: &std::path::Path,
+        arguments: &[&str],
+    ) -> Result<Self, Error> {
+        if let Some(holder) = Self::find(lab)? {
+            return Ok(holder);
+        }
+        let mut child = Command::new(program)
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| Error::Keeper(format!("can't be started: {error}")))?;
+        let mut answer = String::new();
+        if let Some(mut stdout) = child.stdout.take() {
+            // What it says is short, and then it closes; a broken pipe reads as no answer.
+            let _ = stdout.read_to_string(&mut answer);
+        }
+        if answer.trim_end() != READY {
+            let _ = child.wait();
+            // Another one may have been faster.
+            return match Self::find(lab)? {
+                Some(holder) => Ok(holder),
+                None => Err(Error::Keeper(match answer.trim_end() {
+                    "" => "ended without a word".to_owned(),
+                    reason => reason.to_owned(),
+                })),
+            };
+        }
+        Self::find(lab)?.ok_or_else(|| Error::Keeper("is gone".to_owned()))
+    }
+
+    /// Returns its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        u32::try_from(self.pid.as_raw_nonzero().get()).unwrap_or_default()
+    }
+
+    /// Takes this process into the holder's namespaces. The process must have one thread only.
+    ///
+    /// # Errors
+    /// EINVAL in a process with threads (`setns(2)`), ESRCH when the holder is gone.
+    pub fn join(&self) -> Result<(), Error> {
+        let types = ThreadNameSpaceType::USER
+            | ThreadNameSpaceType::MOUNT
+            | ThreadNameSpaceType::NETWORK;
+        rustix::thread::move_into_thread_name_spaces(self.pidfd.as_fd(), types)
+            .map_err(Error::system("join", "the keeper's namespaces"))
+    }
+
+    /// Ends the holder and waits until it is gone, and with it all its namespaces.
+    ///
+    /// # Errors
+    /// When it can't be signalled, or is still there after 10 s.
+    pub fn end(self) -> Result<(), Error> {
+        match rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(errno) => return Err(Error::system("end", "the keeper")(errno)),
+        }
+        let mut ended = [rustix::event::PollFd::new(&self.pidfd, rustix::event::PollFlags::IN)];
+        let timeout = Duration::from_secs(10);
+        let limit = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
+        match rustix::event::poll(&mut ended, Some(&limit)) {
+            Ok(0) => Err(Error::StillThere { seconds: timeout.as_secs() }),
+            Ok(_) => Ok(()),
+            Err(errno) => Err(Error::system("wait for", "the keeper")(errno)),
+        }
+    }
+}
+
+/// Is the holder: makes the namespaces, says so on stdout, and stays until it is killed. Returns
+/// only on failure, after having said why on stdout.
+///
+/// # Errors
+/// When a namespace or a mount can't be made.
+pub fn hold(lab: &LabName) -> Result<std::convert::Infallible, Error> {
+    match prepare(lab) {
+        Ok(door) => {
+            // Told: the one who started us goes on.
+            let _ = writeln!(std::io::stdout(), "{READY}");
+            close_stdout();
+            loop {
+                // Whoever asks only wants to know who we are: the kernel has told already.
+                let _ = accept_with(&door, SocketFlags::CLOEXEC);
+            }
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stdout(), "{error}");
+            Err(error)
+        }
+    }
+}
+
+fn prepare(lab: &LabName) -> Result<OwnedFd, Error> {
+    // Its own session: a terminal that closes must not end the lab.
+    let _ = rustix::process::setsid();
+    let door = open_door(lab)?;
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWNET;
+    let forbidden = || Error::system("make", "a user namespace");
+    unshare(flags).map_err(forbidden())?;
+    let map = |id: u32| CString::new(format!("0 {id} 1")).unwrap_or_default();
+    // A container may not have the file: before Linux 3.19 there was none.
+    let _ = write(c"/proc/self/setgroups", c"deny");
+    write(c"/proc/self/uid_map", &map(uid)).map_err(forbidden())?;
+    write(c"/proc/self/gid_map", &map(gid)).map_err(forbidden())?;
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    rustix::mount::mount_change(c"/", slave).map_err(Error::system("change", "mounts"))?;
+    own_pins()?;
+    let mut batch = Batch::new();
+    message::set_lo_up(&mut batch);
+    let failed = |source: vnet_netlink::Error| {
+        Error::system("set up", "lo")(source.errno().unwrap_or(Errno::IO))
+    };
+    let outcome = Socket::open(Protocol::Route).and_then(|mut s| s.submit(&mut batch));
+    let outcome = outcome.map_err(failed)?;
+    outcome.into_result().map_err(|(_, refusal)| failed(refusal.into()))?;
+    Ok(door)
+}
+
+fn open_door(lab: &LabName) -> Result<OwnedFd, Error> {
+    let address = address(lab)?;
+    let failed = || Error::system("listen for", format!("lab {lab}"));
+    let door = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(failed())?;
+    bind(&door, &address).map_err(failed())?;
+    listen(&door, 64).map_err(failed())?;
+    Ok(door)
+}
+
+fn address(lab: &LabName) -> Result<SocketAddrUnix, Error> {
+    let name = format!("vnet/{}/{lab}", geteuid().as_raw());
+    SocketAddrUnix::new_abstract_name(name.as_bytes())
+        .map_err(Error::system("name", "the keeper's socket"))
+}
+
+/// Gives this mount namespace a `/run/netns` of its own.
+fn own_pins() -> Result<(), Error> {
+    if std::fs::symlink_metadata(NETNS_DIR).is_ok_and(|found| found.is_dir()) {
+        return mount_tmpfs(c"/run/netns");
+    }
+    // An ordinary user can't make it: so `/run` becomes a tmpfs with the old entries bound back.
+    let entries = keep_entries()?;
+    mount_tmpfs(c"/run")?;
+    for (name, kind, tree) in entries {
+        let path = format!("/run/{name}");
+        let made = match kind {
+            FileType::Directory => std::fs::create_dir(&path),
+            _ => std::fs::File::create(&path).map(drop),
+        };
+        made.map_err(|e| {
+            Error::system("make", &path)(Errno::from_io_error(&e).unwrap_or(Errno::IO))
+        })?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&tree, "", rustix::fs::CWD, path.as_str(), flags)
+            .map_err(Error::system("mount", &path))?;
+    }
+    std::fs::create_dir(NETNS_DIR).map_err(|error| {
+        Error::system("make", NETNS_DIR)(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    })
+}
+
+/// Takes copies of the mounts below each entry of `/run`; what can't be opened is left out.
+fn keep_entries() -> Result<Vec<(String, FileType, OwnedFd)>, Error> {
+    let failed = || Error::system("read", "/run");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let run = rustix::fs::open("/run", flags, Mode::empty()).map_err(failed())?;
+    let mut kept = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&run).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        // A link is of no use without what it leads to, which mostly is outside of /run.
+        if matches!(name, "." | "..") || entry.file_type() == FileType::Symlink {
+            continue;
+        }
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_RECURSIVE
+            | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+        if let Ok(tree) = rustix::mount::open_tree(&run, name, flags) {
+            kept.push((name.to_owned(), entry.file_type(), tree));
+        }
+    }
+    Ok(kept)
+}
+
+fn mount_tmpfs(target: &CStr) -> Result<(), Error> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount(c"vnet", target, c"tmpfs", flags, Some(c"mode=0755"))
+        .map_err(Error::system("mount a tmpfs on", target.to_string_lossy()))
+}
+
+/// Closes stdout, so that whoever reads it sees the end.
+fn close_stdout() {
+    if let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        // Where it fails, the reader waits for the end of this process.
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+/// Says what forbids an ordinary user to make user namespaces here, and how to allow it.
+#[must_use]
+pub fn what_forbids_user_namespaces() -> Option<&'static str> {
+    let is = |key: &str, value: &str| {
+        let found = std::fs::read_to_string(format!("/proc/sys/{}", key.replace('.', "/")));
+        found.is_ok_and(|found| found.trim() == value)
+    };
+    if is("kernel.apparmor_restrict_unprivileged_userns", "1") {
+        return Some(
+            "AppArmor keeps ordinary users from making user namespaces here; allow it with \
+             `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or run vnet as root",
+        );
+    }
+    if is("kernel.unprivileged_userns_clone", "0") {
+        return Some(
+            "ordinary users may not make user namespaces here; allow it with \
+             `sudo sysctl -w kernel.unprivileged_userns_clone=1`, or run vnet as root",
+        );
+    }
+    if is("user.max_user_namespaces", "0") {
+        return Some(
+            "no user namespaces are allowed here; allow them with \
+             `sudo sysctl -w user.max_user_namespaces=15000`, or run vnet as root",
+        );
+    }
+    None
+}

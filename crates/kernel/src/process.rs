@@ -1,0 +1,182 @@
+//! Programs in a node: its network, its name, its `/sys`, `/etc/hosts` and `/etc/resolv.conf`.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+
+use crate::error::Error;
+
+/// The way into a node, with everything prepared, so that taking it is system calls alone and may
+/// happen between fork and exec.
+#[derive(Debug)]
+pub struct Entrance {
+    join: Vec<(OwnedFd, LinkNameSpaceType)>,
+    hostname: CString,
+    binds: Vec<(CString, CString)>,
+    own_user: Option<[CString; 2]>,
+}
+
+impl Entrance {
+    /// Prepares the way into a network namespace, under a hostname.
+    #[must_use]
+    pub fn new(net: OwnedFd, hostname: &str) -> Self {
+        let hostname = CString::new(hostname.replace('\0', "")).unwrap_or_default();
+        let join = vec![(net, LinkNameSpaceType::Network)];
+        Self { join, hostname, binds: Vec::new(), own_user: None }
+    }
+
+    /// Shows the file `source` in the place of `target`, where that exists.
+    #[must_use]
+    pub fn bind(mut self, source: &Path, target: &Path) -> Self {
+        let c_string = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).ok();
+        // A file that is not there can't be covered, and making it would change the host.
+        if target.exists()
+            && let (Some(source), Some(target)) = (c_string(source), c_string(target))
+        {
+            self.binds.push((source, target));
+        }
+        self
+    }
+
+    /// Enters the user and mount namespace of this process first: a keeper's.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn through(mut self, pid: u32) -> Result<Self, Error> {
+        let types = [(LinkNameSpaceType::User, "user"), (LinkNameSpaceType::Mount, "mnt")];
+        for (at, (kind, name)) in types.into_iter().enumerate() {
+            let path = format!("/proc/{pid}/ns/{name}");
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let fd = rustix::fs::open(&path, flags, Mode::empty())
+                .map_err(Error::system("open", &path))?;
+            self.join.insert(at, (fd, kind));
+        }
+        Ok(self)
+    }
+
+    /// Lets the program have this user and group id instead of root's, in a user namespace of its
+    /// own within the node's: it can change nothing there.
+    #[must_use]
+    pub fn as_user(mut self, uid: u32, gid: u32) -> Self {
+        let map = |id: u32| CString::new(format!("{id} 0 1")).unwrap_or_default();
+        self.own_user = Some([map(uid), map(gid)]);
+        self
+    }
+
+    /// Takes the calling thread into the node. CAP_SYS_ADMIN.
+    ///
+    /// Allocates nothing and takes no locks.
+    ///
+    /// # Errors
+    /// When a namespace can't be entered or a mount can't be made.
+    pub fn enter(&self) -> Result<(), Errno> {
+        for (ns, kind) in &self.join {
+            rustix::thread::move_into_link_name_space(ns.as_fd(), Some(*kind))?;
+        }
+        unshare(UnshareFlags::NEWNS | UnshareFlags::NEWUTS)?;
+        // Slave: what is unmounted outside must vanish here too, or pins would live on in here.
+        let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+        rustix::mount::mount_change(c"/", slave)?;
+        show_sys()?;
+        for (source, target) in &self.binds {
+            rustix::mount::mount_bind(source.as_c_str(), target.as_c_str())?;
+        }
+        rustix::system::sethostname(self.hostname.as_bytes())?;
+        match &self.own_user {
+            Some([uid_map, gid_map]) => become_user(uid_map, gid_map),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the command start in the node.
+    pub fn apply_to(self, command: &mut Command) {
+        #[expect(unsafe_code, reason = "std offers no safe way to act between fork and exec")]
+        // SAFETY: `enter` is system calls on data prepared before the fork: it neither allocates
+        // nor takes a lock that another thread may have held.
+        unsafe {
+            command.pre_exec(move || self.enter().map_err(Into::into));
+        }
+    }
+}
+
+/// Mounts the `/sys` of the network namespace, as `ip netns exec` does.
+fn show_sys() -> Result<(), Errno> {
+    const SYS: &CStr = c"/sys";
+    // In a container the old one may not be ours to unmount: then it is only covered.
+    let _ = rustix::mount::unmount(SYS, UnmountFlags::DETACH);
+    match rustix::mount::mount(c"sysfs", SYS, c"sysfs", MountFlags::empty(), None) {
+        // Parts of the outer /sys are hidden, so the kernel shows none (mount_too_revealing,
+        // fs/namespace.c): a program without /sys/class/net is better than none at all.
+        Ok(()) | Err(Errno::PERM | Errno::BUSY) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Enters a user namespace of its own, in which the ids are the given ones.
+fn become_user(uid_map: &CStr, gid_map: &CStr) -> Result<(), Errno> {
+    unshare(UnshareFlags::NEWUSER)?;
+    write(c"/proc/self/setgroups", c"deny")?;
+    write(c"/proc/self/gid_map", gid_map)?;
+    write(c"/proc/self/uid_map", uid_map)
+}
+
+pub(crate) fn write(path: &CStr, text: &CStr) -> Result<(), Errno> {
+    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text.to_bytes()).map(drop)
+}
+
+pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+    #[expect(unsafe_code, reason = "rustix marks all of unshare as unsafe")]
+    // SAFETY: only CLONE_FILES is dangerous, and nobody passes it: descriptors stay shared.
+    unsafe {
+        rustix::thread::unshare_unsafe(flags)
+    }
+}
+
+/// A process and the network namespace it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inhabitant {
+    /// The process.
+    pub pid: u32,
+    /// Its name (`/proc/PID/comm`).
+    pub command: String,
+    /// Which of the namespaces asked for, by its place in the list.
+    pub place: usize,
+    /// Whether it has the given line in its environment: vnet started it.
+    pub started: bool,
+}
+
+/// Finds the processes that are in any of these network namespaces, but for this one.
+///
+/// `started` is a line `NAME=value` of the environment by which vnet's own are known. Processes
+/// of other users may not be visible; they are left out.
+#[must_use]
+pub fn inhabitants(namespaces: &[&OwnedFd], started: &str) -> Vec<Inhabitant> {
+    let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).ok().map(|stat| (stat.st_dev, stat.st_ino));
+    let wanted: Vec<_> = namespaces.iter().map(|fd| identity(fd)).collect();
+    let own = std::process::id();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut found: Vec<Inhabitant> = pids
+        .filter(|pid| *pid != own)
+        .filter_map(|pid| {
+            let stat = rustix::fs::stat(format!("/proc/{pid}/ns/net")).ok()?;
+            let there = Some((stat.st_dev, stat.st_ino));
+            let place = wanted.iter().position(|wanted| *wanted == there)?;
+            let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let started = environ.split(|byte| *byte == 0).any(|line| line == started.as_bytes());
+            Some(Inhabitant { pid, command: command.trim_end().to_owned(), place, started })
+        })
+        .collect();
+    found.sort_by_key(|inhabitant| inhabitant.pid);
+    found
+}
+
