@@ -419,6 +419,14 @@ pub enum ProblemKind {
         /// The address.
         addr: IpAddr,
     },
+    /// An IPv6 route on a node without IPv6.
+    #[error("`{node}` can't have a route to {dst}: IPv6 is off there")]
+    RouteWithoutIpv6 {
+        /// The node.
+        node: NodeName,
+        /// The destination.
+        dst: IpNet,
+    },
     /// A route leads over an interface that is down.
     #[error("the route to {dst} leads over `{at}`, which is down")]
     RouteOverDown {

@@ -1,15 +1,32 @@
 //! Derives everything that is not written, deterministically: the same topology gives the same
 //! state, everywhere and always.
+//!
+//! * names, MTUs and hardware addresses of interfaces, each from its own line alone;
+//! * addresses, from the prefixes of links and segments in written order;
+//! * settings: forwarding, and where IPv6 runs;
+//! * routes: as written, by `gateway`, and by `routing: auto`.
 
-use std::collections::BTreeMap;
+mod addresses;
+mod conflicts;
+mod domains;
+mod namespaces;
+mod network;
+mod prefix;
+mod routes;
+mod routing;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
-use crate::problem::Problem;
-use crate::state::State;
-use crate::topology::Topology;
+use crate::problem::{Problem, sorted};
+use crate::state::{End, State};
+use crate::topology::wiring::PlaceKind;
+use crate::topology::{Routing, Topology, check};
+use network::Network;
 
 /// A topology with nothing left open: what `up` builds and `plan` compares the kernel with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +41,9 @@ pub struct Desired {
     pub segments: BTreeMap<NodeName, NsName>,
     /// The links by name, each with its two ends, in written order.
     pub links: Vec<DesiredLink>,
+    /// The addresses that are not written but handed out by a prefix or pool: an insertion in the
+    /// file can move them.
+    pub handed_out: BTreeSet<(End, IpNet)>,
 }
 
 /// A link with its name and the interfaces it made.
@@ -43,6 +63,68 @@ pub struct DesiredLink {
 /// # Errors
 /// Returns all problems, sorted by the place that caused them.
 pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
-    let _ = topology;
-    todo!()
+    let namespaces = check::namespaces(topology).map_err(sorted)?;
+    let mut network = Network::of(topology, namespaces);
+    let mut problems = Vec::new();
+    addresses::assign(&mut network, &mut problems);
+    conflicts::find(&network, &mut problems);
+    let mut routes = routes::all(&network, &mut problems);
+    if !problems.is_empty() {
+        return Err(sorted(problems));
+    }
+    if topology.routing() == Routing::Auto {
+        routing::add(&network, &mut routes);
+    }
+    Ok(desired(&network, routes))
 }
+
+fn desired(network: &Network<'_>, routes: Vec<routes::Table>) -> Desired {
+    let mut desired = Desired {
+        lab: network.topology.name().clone(),
+        state: State::default(),
+        nodes: BTreeMap::new(),
+        segments: BTreeMap::new(),
+        links: links(network),
+        handed_out: handed_out(network),
+    };
+    let lab_has_ipv6 = namespaces::has_ipv6(network);
+    for (place, routes) in routes.into_iter().enumerate() {
+        let ns = network.namespaces[place].clone();
+        let name = network.wiring.places[place].name.clone();
+        match network.wiring.places[place].kind {
+            PlaceKind::Segment(_) => desired.segments.insert(name, ns.clone()),
+            _ => desired.nodes.insert(name, ns.clone()),
+        };
+        let mut namespace = namespaces::namespace(network, place, lab_has_ipv6);
+        namespace.routes = routes.into_routes();
+        desired.state.namespaces.insert(ns, namespace);
+    }
+    desired
+}
+
+fn links(network: &Network<'_>) -> Vec<DesiredLink> {
+    let wiring = &network.wiring;
+    let end = |id: usize| {
+        let at = wiring.at(id);
+        (at.node, at.interface)
+    };
+    let links = wiring.links.iter().zip(&wiring.link_names).zip(network.topology.links());
+    links
+        .map(|((ends, name), link)| DesiredLink {
+            name: name.clone(),
+            ends: ends.map(end),
+            origin: link.origin,
+        })
+        .collect()
+}
+
+fn handed_out(network: &Network<'_>) -> BTreeSet<(End, IpNet)> {
+    let of = |(id, addresses): (usize, &Vec<network::Assigned>)| -> Vec<(End, IpNet)> {
+        let addresses = addresses.iter().filter(|address| address.handed_out);
+        addresses.map(|address| (namespaces::end(network, id), address.net)).collect()
+    };
+    network.addresses.iter().enumerate().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! exist, and so on. [`TopologyBuilder::build`] is the only way to one.
 
 mod builder;
-mod check;
+pub(crate) mod check;
 mod loops;
 pub(crate) mod wiring;
 
@@ -413,5 +413,7 @@ pub enum Via {
     Node(NodeName),
 }
 
+#[cfg(test)]
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

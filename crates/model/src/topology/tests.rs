@@ -1,41 +1,7 @@
 //! Each rule of [`TopologyBuilder::build`], broken once.
 
+use super::samples::{address, bridge, interface, lab, node, nodes, segment};
 use super::*;
-
-fn lab() -> TopologyBuilder {
-    Topology::builder("lab")
-}
-
-fn nodes(names: &[&str]) -> TopologyBuilder {
-    names.iter().fold(lab(), |lab, name| lab.node(*name))
-}
-
-fn node(name: &str) -> Node {
-    name.try_into().unwrap()
-}
-
-fn segment(name: &str, members: &[&str]) -> Segment {
-    let mut segment = Segment::new(NodeName::new(name).unwrap());
-    segment.members = members.iter().map(|member| member.parse().unwrap()).collect();
-    segment
-}
-
-fn interface(name: &str, options: InterfaceOptions) -> NodeInterface {
-    let name = IfName::new(name).unwrap();
-    NodeInterface { name, kind: NodeInterfaceKind::Existing, options }
-}
-
-fn bridge(name: &str, ports: &[&str]) -> NodeInterface {
-    let ports = ports.iter().map(|port| IfName::new(port).unwrap()).collect();
-    let kind = NodeInterfaceKind::Bridge { ports, stp: false };
-    NodeInterface { name: IfName::new(name).unwrap(), kind, options: InterfaceOptions::default() }
-}
-
-fn address(text: &str) -> AddressSpec {
-    let (addr, len) = text.split_once('/').map_or((text, None), |(addr, len)| (addr, Some(len)));
-    let prefix_len = len.map(|len| len.parse().unwrap());
-    AddressSpec { addr: addr.parse().unwrap(), prefix_len, origin: Origin::NONE }
-}
 
 fn errors(lab: TopologyBuilder) -> Vec<String> {
     lab.build().err().unwrap_or_default().iter().map(ToString::to_string).collect()
@@ -72,17 +38,7 @@ fn names_that_are_used_exist() {
         "`s` is a segment, and only a node can be a member",
     );
     let mut a = node("a");
-    a.routes.push(StaticRoute {
-        kind: RouteKind::Unicast,
-        dst: None,
-        via: Some(Via::Node(NodeName::new("b").unwrap())),
-        dev: None,
-        src: None,
-        metric: None,
-        table: None,
-        onlink: false,
-        origin: Origin::NONE,
-    });
+    a.routes.push(samples::route("default via b"));
     refused(lab().node(a), "there is no node `b`");
 }
 

@@ -99,6 +99,10 @@ impl Wired<'_> {
         self.options.iter().find_map(|options| options.up).unwrap_or(true)
     }
 
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.made == Made::Loopback
+    }
+
     pub(crate) fn is_bridge(&self) -> bool {
         matches!(self.made, Made::SegmentBridge(_) | Made::NodeBridge { .. })
     }

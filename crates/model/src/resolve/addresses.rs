@@ -1,0 +1,204 @@
+//! Addresses: what is pinned, and what prefixes and pools hand out around it.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::network::{Assigned, Family, Network};
+use super::prefix::{hosts, room, subnet, subnet_count};
+use crate::names::NodeName;
+use crate::origin::Origin;
+use crate::problem::{Problem, ProblemKind};
+use crate::topology::Addressing;
+use crate::topology::wiring::Made;
+
+/// Gives every interface its addresses.
+///
+/// Each prefix hands out in written order, the gateway first. So the same topology gives the same
+/// addresses; an insertion moves those after it, unless they are pinned.
+pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
+    let wires = wires(network, problems);
+    let mut held = Held::of(network, &wires);
+    for id in 0..network.wiring.interfaces.len() {
+        pinned(network, &held, id, problems);
+        let domain = network.domains.of[id];
+        held.used.extend(network.addresses[id].iter().map(|a| (domain, a.net.addr())));
+    }
+    for wire in &wires {
+        for &prefix in &wire.prefixes {
+            hand_out(network, &mut held.used, wire, prefix, problems);
+        }
+    }
+}
+
+/// A link or segment, as far as addresses go.
+struct Wire {
+    prefixes: Vec<IpNet>,
+    /// The interfaces of its ends or members, the gateway's first.
+    ends: Vec<usize>,
+    origin: Origin,
+}
+
+/// What each domain has.
+struct Held {
+    /// The prefixes of all links and segments in each domain.
+    prefixes: Vec<Vec<IpNet>>,
+    /// The addresses that are taken, by domain.
+    used: HashSet<(usize, IpAddr)>,
+}
+
+impl Held {
+    fn of(network: &Network<'_>, wires: &[Wire]) -> Self {
+        let mut prefixes = vec![Vec::new(); network.domains.stations.len()];
+        for wire in wires {
+            if let Some(&end) = wire.ends.first() {
+                prefixes[network.domains.of[end]].extend(&wire.prefixes);
+            }
+        }
+        Self { prefixes, used: HashSet::new() }
+    }
+}
+
+/// Collects what has prefixes: the segments, then the links.
+fn wires(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Wire> {
+    let topology = network.topology;
+    let gateway_first = |ends: &mut Vec<usize>, gateway: &Option<NodeName>| {
+        let place = |end: usize| network.wiring.interfaces[end].place;
+        let name = |end: usize| &network.wiring.places[place(end)].name;
+        ends.sort_by_key(|&end| Some(name(end)) != gateway.as_ref());
+    };
+    let mut wires = Vec::new();
+    for (segment, members) in topology.segments().iter().zip(&network.wiring.members) {
+        let mut ends: Vec<usize> = members.iter().map(|[end, _]| *end).collect();
+        gateway_first(&mut ends, &segment.gateway);
+        let prefixes = segment.prefixes.iter().map(IpNet::trunc).collect();
+        wires.push(Wire { prefixes, ends, origin: segment.origin });
+    }
+    let pooled = pools(network, problems);
+    for ((link, ends), pooled) in topology.links().iter().zip(&network.wiring.links).zip(pooled) {
+        let mut ends = ends.to_vec();
+        gateway_first(&mut ends, &link.gateway);
+        let prefixes = match &link.addressing {
+            Addressing::Given => Vec::new(),
+            Addressing::Prefixes(prefixes) => prefixes.iter().map(IpNet::trunc).collect(),
+            Addressing::Pool(_) => pooled,
+        };
+        wires.push(Wire { prefixes, ends, origin: link.origin });
+    }
+    wires
+}
+
+/// Cuts a /31 (RFC 3021) and a /127 (RFC 6164) for each link that has a pool, in link order.
+fn pools(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Vec<IpNet>> {
+    let topology = network.topology;
+    let mut cut = vec![Vec::new(); topology.links().len()];
+    for (index, pool) in topology.pools().iter().enumerate() {
+        let links = topology.links().iter().enumerate();
+        let asks = |addressing: &Addressing| *addressing == Addressing::Pool(index);
+        let links: Vec<usize> =
+            links.filter(|(_, link)| asks(&link.addressing)).map(|(link, _)| link).collect();
+        for family in Family::BOTH {
+            let prefixes = pool.prefixes.iter().map(IpNet::trunc);
+            let prefixes: Vec<IpNet> =
+                prefixes.filter(|prefix| Family::of(prefix.addr()) == family).collect();
+            if prefixes.is_empty() {
+                continue;
+            }
+            let len = prefixes[0].max_prefix_len() - 1;
+            let room: u128 = prefixes.iter().map(|prefix| subnet_count(prefix, len)).sum();
+            if room < links.len() as u128 {
+                let kind = ProblemKind::PoolExhausted { prefixes, room, needed: links.len() };
+                problems.push(Problem::new(kind, pool.origin));
+                continue;
+            }
+            let mut subnets = prefixes.iter().flat_map(|prefix| {
+                (0..subnet_count(prefix, len)).map(move |nth| subnet(prefix, len, nth))
+            });
+            for &link in &links {
+                cut[link].extend(subnets.next());
+            }
+        }
+    }
+    cut
+}
+
+/// Takes the addresses that are written for an interface.
+fn pinned(network: &mut Network<'_>, held: &Held, id: usize, problems: &mut Vec<Problem>) {
+    let wired = &network.wiring.interfaces[id];
+    let prefixes = &held.prefixes[network.domains.of[id]];
+    let mut addresses: Vec<Assigned> = Vec::new();
+    for (index, options) in wired.options.iter().enumerate() {
+        for spec in &options.addresses {
+            // The same in both places where it may stand is said twice, not two addresses.
+            if wired.options[..index].iter().any(|earlier| earlier.addresses.contains(spec)) {
+                continue;
+            }
+            let origin = spec.origin.or(options.origin).or(wired.origin);
+            let full_len = if spec.addr.is_ipv4() { 32 } else { 128 };
+            let holds = |prefix: &&IpNet| prefix.contains(&spec.addr);
+            let around = prefixes.iter().filter(holds).map(IpNet::prefix_len).max();
+            let prefix_len = spec.prefix_len.or(around);
+            let prefix_len = prefix_len.or((wired.made == Made::Loopback).then_some(full_len));
+            match prefix_len.and_then(|len| IpNet::new(spec.addr, len).ok()) {
+                Some(net) => addresses.push(Assigned { net, handed_out: false, origin }),
+                None => {
+                    let kind = no_length(network, id, spec.addr, prefixes);
+                    problems.push(Problem::new(kind, origin));
+                }
+            }
+        }
+    }
+    network.addresses[id] = addresses;
+}
+
+/// Says why an address without a length can't be given one.
+fn no_length(network: &Network<'_>, id: usize, addr: IpAddr, prefixes: &[IpNet]) -> ProblemKind {
+    let at = network.wiring.at(id);
+    let same = prefixes.iter().filter(|prefix| Family::of(prefix.addr()) == Family::of(addr));
+    let prefixes: Vec<IpNet> = same.copied().collect();
+    match prefixes.is_empty() {
+        true => ProblemKind::BareAddress { addr, at },
+        false => ProblemKind::AddressOutside { addr, at, prefixes },
+    }
+}
+
+/// Hands out the addresses of one prefix to all ends that have none pinned in it.
+///
+/// Segments and ports of bridges get none, being wires; a node without IPv6 gets no IPv6 one.
+fn hand_out(
+    network: &mut Network<'_>,
+    used: &mut HashSet<(usize, IpAddr)>,
+    wire: &Wire,
+    prefix: IpNet,
+    problems: &mut Vec<Problem>,
+) {
+    let takes = |id: usize| {
+        let wired = &network.wiring.interfaces[id];
+        let Some(node) = network.node(wired.place) else { return false };
+        let family_on = prefix.addr().is_ipv4() || node.ipv6;
+        let has_one = network.addresses[id]
+            .iter()
+            .any(|address| !address.handed_out && prefix.contains(&address.net.addr()));
+        wired.master.is_none() && family_on && !has_one
+    };
+    let takers: Vec<usize> = wire.ends.iter().copied().filter(|&id| takes(id)).collect();
+    let Some(&first) = takers.first() else { return };
+    let domain = network.domains.of[first];
+    let mut free = hosts(prefix).filter(|addr| !used.contains(&(domain, *addr)));
+    let addresses: Vec<IpAddr> = free.by_ref().take(takers.len()).collect();
+    if addresses.len() < takers.len() {
+        let taken = used.iter().filter(|(d, addr)| *d == domain && prefix.contains(addr)).count();
+        let (room, needed) = (room(&prefix), taken + takers.len());
+        let kind = ProblemKind::PrefixExhausted { prefix, room, needed };
+        problems.push(Problem::new(kind, wire.origin));
+        return;
+    }
+    for (id, addr) in takers.into_iter().zip(addresses) {
+        used.insert((domain, addr));
+        if let Ok(net) = IpNet::new(addr, prefix.prefix_len()) {
+            let assigned = Assigned { net, handed_out: true, origin: wire.origin };
+            network.addresses[id].push(assigned);
+        }
+    }
+}

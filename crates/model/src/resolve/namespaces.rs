@@ -1,0 +1,165 @@
+//! Namespaces and interfaces with their settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::network::Network;
+use crate::names::Mark;
+use crate::origin::Origin;
+use crate::state::{Address, End, Interface, Kind, Namespace, Owner};
+use crate::topology::Node;
+use crate::topology::wiring::{Made, PlaceKind, Wired};
+
+/// Takes IPv6 off the interfaces that a namespace gets from now on.
+const IPV6_OFF_DEFAULT: &str = "net.ipv6.conf.default.disable_ipv6";
+/// Takes IPv6 off all interfaces that are there.
+const IPV6_OFF_ALL: &str = "net.ipv6.conf.all.disable_ipv6";
+const IPV6_FORWARD: &str = "net.ipv6.conf.all.forwarding";
+
+/// Makes a namespace with its interfaces; routes come later.
+pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> Namespace {
+    let (name, origin) = match network.wiring.places[place].kind {
+        PlaceKind::Node(node) => (&node.name, node.origin),
+        PlaceKind::Segment(segment) => (&segment.name, segment.origin),
+        PlaceKind::Unknown => (&network.wiring.places[place].name, Origin::NONE),
+    };
+    let ids = &network.wiring.places[place].interfaces;
+    let interfaces = ids.iter().map(|&id| {
+        let wired = &network.wiring.interfaces[id];
+        (wired.name.clone(), interface(network, id))
+    });
+    Namespace {
+        owner: Owner::Lab(Mark { lab: network.topology.name().clone(), node: name.clone() }),
+        interfaces: interfaces.collect(),
+        routes: BTreeSet::new(),
+        sysctls: sysctls(network, place, lab_has_ipv6),
+        origin,
+    }
+}
+
+/// The sysctls of a namespace: what follows from its options, and over that what the file writes.
+///
+/// Few, because the first access to `/proc/sys` in a namespace is dear (28 µs in a lab of 100,
+/// 807 µs in one of 4,000). IPv4 forwarding is set per interface by netlink for that reason; for
+/// IPv6 there is no such way, so it is set only where the lab has any IPv6 address beside `::1`.
+fn sysctls(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> BTreeMap<String, String> {
+    let mut sysctls = BTreeMap::new();
+    let mut set = |key: &str| sysctls.insert(key.to_owned(), "1".to_owned());
+    match network.wiring.places[place].kind {
+        PlaceKind::Node(node) => {
+            if !node.ipv6 {
+                set(IPV6_OFF_ALL);
+                set(IPV6_OFF_DEFAULT);
+            } else if network.forwards[place] && lab_has_ipv6 {
+                set(IPV6_FORWARD);
+            }
+            let written = node.sysctls.iter();
+            sysctls.extend(written.map(|(key, sysctl)| (key.clone(), sysctl.value.clone())));
+        }
+        // Bridge and ports are wires: born without IPv6, they never speak for themselves.
+        PlaceKind::Segment(_) => {
+            set(IPV6_OFF_DEFAULT);
+        }
+        PlaceKind::Unknown => {}
+    }
+    sysctls
+}
+
+fn interface(network: &Network<'_>, id: usize) -> Interface {
+    let wired = &network.wiring.interfaces[id];
+    let mut interface = Interface::new(kind(network, id));
+    interface.up = wired.up();
+    interface.mtu = network.mtus[id];
+    interface.mac = network.macs[id];
+    interface.alias = wired.alias().map(str::to_owned);
+    interface.altnames = wired.full_name.iter().cloned().collect();
+    interface.master = wired.master.map(|master| network.wiring.interfaces[master].name.clone());
+    interface.addresses = addresses(network, id);
+    interface.origin = wired.origin;
+    if let (false, Some(node)) = (wired.is_loopback(), network.node(wired.place)) {
+        interface.forward_ipv4 = forward_ipv4(node, wired, network.forwards[wired.place]);
+    }
+    interface.ipv6 = ipv6(network, id);
+    interface
+}
+
+fn kind(network: &Network<'_>, id: usize) -> Kind {
+    match network.wiring.interfaces[id].made {
+        Made::Loopback => Kind::Loopback,
+        Made::NodeBridge { stp } => Kind::Bridge { stp },
+        Made::SegmentBridge(index) => Kind::Bridge { stp: network.topology.segments()[index].stp },
+        Made::LinkEnd(_) | Made::Member(_) | Made::Port(_) => {
+            Kind::Veth { peer: network.peers[id].map(|peer| end(network, peer)) }
+        }
+    }
+}
+
+/// Returns an interface as the kernel knows it.
+pub(super) fn end(network: &Network<'_>, id: usize) -> End {
+    let wired = &network.wiring.interfaces[id];
+    End { ns: network.namespaces[wired.place].clone(), name: wired.name.clone() }
+}
+
+fn addresses(network: &Network<'_>, id: usize) -> Vec<Address> {
+    let wired = &network.wiring.interfaces[id];
+    let mut addresses = Vec::new();
+    if wired.is_loopback() {
+        addresses.push(IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8)));
+        if network.node(wired.place).is_none_or(loopback_has_ipv6) {
+            addresses.push(IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)));
+        }
+    }
+    let mut addresses: Vec<Address> =
+        addresses.into_iter().map(|net| Address { net, origin: wired.origin }).collect();
+    for assigned in &network.addresses[id] {
+        // The file may write the addresses that `lo` has anyway.
+        if !addresses.iter().any(|address| address.net == assigned.net) {
+            addresses.push(Address { net: assigned.net, origin: assigned.origin });
+        }
+    }
+    addresses
+}
+
+/// Tells whether the kernel gives `lo` its `::1`: not where IPv6 is off, by option or sysctl.
+fn loopback_has_ipv6(node: &Node) -> bool {
+    let off = |key: &str| node.sysctls.get(key).is_some_and(|sysctl| sysctl.value == "1");
+    node.ipv6 && !off(IPV6_OFF_ALL) && !off("net.ipv6.conf.lo.disable_ipv6")
+}
+
+/// Whether an interface forwards IPv4. It is always said, since the kernel lets a new namespace
+/// inherit what the host does (`devinet_init_net`, net/ipv4/devinet.c); unless the file sets the
+/// sysctl that says so.
+fn forward_ipv4(node: &Node, wired: &Wired<'_>, forwards: bool) -> Option<bool> {
+    let own = format!("net.ipv4.conf.{}.forwarding", wired.name);
+    let keys = [
+        "net.ipv4.ip_forward",
+        "net.ipv4.conf.all.forwarding",
+        "net.ipv4.conf.default.forwarding",
+        own.as_str(),
+    ];
+    let written = keys.iter().any(|key| node.sysctls.contains_key(*key));
+    (!written).then_some(forwards)
+}
+
+/// Whether IPv6 runs on an interface, where it is not left to the kernel: a bridge and its ports
+/// are wires, not hosts, unless the file gives them an address.
+fn ipv6(network: &Network<'_>, id: usize) -> Option<bool> {
+    let wired = &network.wiring.interfaces[id];
+    match network.node(wired.place) {
+        _ if wired.is_loopback() => None,
+        None => Some(false),
+        Some(node) if !node.ipv6 => Some(false),
+        Some(_) if wired.is_bridge() || wired.master.is_some() => {
+            Some(!network.addresses[id].is_empty())
+        }
+        Some(_) => None,
+    }
+}
+
+/// Tells whether the lab has IPv6 addresses, beside `::1`.
+pub(super) fn has_ipv6(network: &Network<'_>) -> bool {
+    let mut addresses = network.addresses.iter().flatten().map(|address| address.net.addr());
+    addresses.any(|addr| matches!(addr, IpAddr::V6(addr) if !addr.is_loopback()))
+}
