@@ -1,5 +1,232 @@
-//! `routing: auto`.
-use super::network::Network;
-use super::routes::Table;
+//! `routing: auto`: shortest paths over links and segments, by hops or `cost`.
+//!
+//! Each family has a graph of its own: nodes, and the broadcast domains that join those with an
+//! address of the family there. Only nodes that forward are on others' paths. For each prefix and
+//! each loopback address the distances of all nodes are searched from there, once; a node's next
+//! hops are then the neighbours which are nearer by what the way to them costs. Equal ones make
+//! one multipath route.
+//!
+//! A prefix that a node is in is the kernel's business. One that is on a wire of the node, but in
+//! which it has no address, is on link: `10.0.2.0/24 dev veth0`.
 
-pub(super) fn add(_network: &Network<'_>, _tables: &mut [Table]) {}
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+use ipnet::IpNet;
+
+use super::network::{Family, Network, is_link_local};
+use super::routes::Table;
+use crate::state::{NextHop, Route};
+
+/// Adds to each node the routes to all prefixes that it is not in, where the file says no other.
+pub(super) fn add(network: &Network<'_>, tables: &mut [Table]) {
+    for family in Family::BOTH {
+        let graph = Graph::of(network, family);
+        let mut search = Search::new(&graph);
+        let mut hops = Hops { network, family, known: HashMap::new() };
+        // In order, so that each node's routes come sorted.
+        for (dst, target) in targets(network, &graph, family) {
+            search.run(&graph, &target);
+            for (place, table) in tables.iter_mut().enumerate() {
+                if target.owners.binary_search(&place).is_ok() {
+                    continue;
+                }
+                let nexthops = hops.towards(&graph, &search, place);
+                if let (false, Some(node)) = (nexthops.is_empty(), network.node(place)) {
+                    let route = Route { origin: node.origin, ..Route::unicast(dst, nexthops) };
+                    table.push_automatic(route);
+                }
+            }
+        }
+    }
+}
+
+/// The infinite distance.
+const FAR: u64 = u64::MAX;
+
+/// What is joined with what in one family.
+struct Graph<'n> {
+    /// For each place, the domains that it is in, with its interface there.
+    places: Vec<Vec<(usize, usize)>>,
+    /// For each domain, the places in it, with their interfaces there.
+    domains: Vec<Vec<(usize, usize)>>,
+    costs: &'n [u32],
+    forwards: &'n [bool],
+}
+
+impl<'n> Graph<'n> {
+    fn of(network: &'n Network<'_>, family: Family) -> Self {
+        let mut graph = Self {
+            places: vec![Vec::new(); network.wiring.places.len()],
+            domains: vec![Vec::new(); network.domains.stations.len()],
+            costs: &network.domains.costs,
+            forwards: &network.forwards,
+        };
+        for (domain, stations) in network.domains.stations.iter().enumerate() {
+            for &id in stations {
+                let place = network.wiring.interfaces[id].place;
+                let speaks = !network.addresses_of(id, family).is_empty();
+                // One way into a wire is enough, also for a node that is on it twice.
+                let known = graph.places[place].last().is_some_and(|(known, _)| *known == domain);
+                if network.is_live_station(id) && speaks && !known {
+                    graph.places[place].push((domain, id));
+                    graph.domains[domain].push((place, id));
+                }
+            }
+        }
+        graph
+    }
+}
+
+/// Where a destination is.
+#[derive(Debug, Default)]
+struct Target {
+    /// The domains on which it is a prefix.
+    domains: Vec<usize>,
+    /// The places that have it on `lo`.
+    places: Vec<usize>,
+    /// The places that are in it and need no route, sorted.
+    owners: Vec<usize>,
+}
+
+/// Collects all destinations: connected prefixes and what is on `lo`.
+fn targets(network: &Network<'_>, graph: &Graph<'_>, family: Family) -> BTreeMap<IpNet, Target> {
+    let mut targets: BTreeMap<IpNet, Target> = BTreeMap::new();
+    for (place, contents) in network.wiring.places.iter().enumerate() {
+        for &id in &contents.interfaces {
+            let on_lo = network.wiring.interfaces[id].is_loopback();
+            if !on_lo && !network.is_live_station(id) {
+                continue;
+            }
+            for address in network.addresses_of(id, family) {
+                let addr = address.net.addr();
+                if addr.is_loopback() || is_link_local(addr) {
+                    continue;
+                }
+                let target = targets.entry(address.net.trunc()).or_default();
+                target.owners.push(place);
+                match on_lo {
+                    true => target.places.push(place),
+                    false => target.domains.push(network.domains.of[id]),
+                }
+            }
+        }
+    }
+    for target in targets.values_mut() {
+        target.domains.retain(|&domain| !graph.domains[domain].is_empty());
+        for list in [&mut target.domains, &mut target.places, &mut target.owners] {
+            list.sort_unstable();
+            list.dedup();
+        }
+    }
+    targets
+}
+
+/// How far all places are from one target (Dijkstra's algorithm, from the target outwards).
+struct Search {
+    /// The distance of each place.
+    places: Vec<u64>,
+    /// The distance of the nearest place in each domain that passes packets on; 0 where the
+    /// target is.
+    domains: Vec<u64>,
+    /// The places in each domain at that distance, with their interfaces; none where the target is.
+    relays: Vec<Vec<(usize, usize)>>,
+    /// What was reached and not looked at yet, the nearest first.
+    queue: BinaryHeap<Reverse<(u64, usize)>>,
+}
+
+impl Search {
+    fn new(graph: &Graph<'_>) -> Self {
+        Self {
+            places: vec![FAR; graph.places.len()],
+            domains: vec![FAR; graph.domains.len()],
+            relays: vec![Vec::new(); graph.domains.len()],
+            queue: BinaryHeap::new(),
+        }
+    }
+
+    fn run(&mut self, graph: &Graph<'_>, target: &Target) {
+        self.places.fill(FAR);
+        self.domains.fill(FAR);
+        self.relays.iter_mut().for_each(Vec::clear);
+        for &domain in &target.domains {
+            self.enter(graph, domain, 0);
+        }
+        for &place in &target.places {
+            self.places[place] = 0;
+            self.queue.push(Reverse((0, place)));
+        }
+        while let Some(Reverse((distance, place))) = self.queue.pop() {
+            let passes_on = graph.forwards[place] || distance == 0;
+            if distance > self.places[place] || !passes_on {
+                continue;
+            }
+            for &(domain, interface) in &graph.places[place] {
+                if distance < self.domains[domain] {
+                    self.enter(graph, domain, distance);
+                }
+                // Places come in order of distance, so a domain keeps the distance it got first.
+                // Where the target is itself, nobody needs to pass on.
+                if distance == self.domains[domain] && !target.domains.contains(&domain) {
+                    self.relays[domain].push((place, interface));
+                }
+            }
+        }
+    }
+
+    /// Reaches all places in a domain, at its cost.
+    fn enter(&mut self, graph: &Graph<'_>, domain: usize, distance: u64) {
+        self.domains[domain] = distance;
+        let distance = distance + u64::from(graph.costs[domain]);
+        for &(place, _) in &graph.domains[domain] {
+            if distance < self.places[place] {
+                self.places[place] = distance;
+                self.queue.push(Reverse((distance, place)));
+            }
+        }
+    }
+}
+
+/// Next hops from interface to interface, each worked out once.
+struct Hops<'n, 't> {
+    network: &'n Network<'t>,
+    family: Family,
+    known: HashMap<(usize, usize), Option<NextHop>>,
+}
+
+impl Hops<'_, '_> {
+    /// Returns the next hops of a place on its shortest ways to what was searched from.
+    fn towards(&mut self, graph: &Graph<'_>, search: &Search, place: usize) -> Vec<NextHop> {
+        let distance = search.places[place];
+        if distance == FAR || distance == 0 {
+            return Vec::new();
+        }
+        let mut nexthops = Vec::new();
+        for &(domain, interface) in &graph.places[place] {
+            let there = search.domains[domain];
+            if there == FAR || there + u64::from(graph.costs[domain]) != distance {
+                continue;
+            }
+            match search.relays[domain].as_slice() {
+                [] => {
+                    let dev = self.network.wiring.interfaces[interface].name.clone();
+                    nexthops.push(NextHop::dev(dev));
+                }
+                relays => {
+                    let hops = relays.iter().filter_map(|&(_, far)| self.hop(interface, far));
+                    nexthops.extend(hops);
+                }
+            }
+        }
+        nexthops
+    }
+
+    fn hop(&mut self, from: usize, to: usize) -> Option<NextHop> {
+        let work_out = || {
+            let hop = self.network.hop(from, to, self.family)?;
+            let dev = self.network.wiring.interfaces[from].name.clone();
+            Some(NextHop { onlink: hop.onlink, ..NextHop::via(hop.via, dev) })
+        };
+        self.known.entry((from, to)).or_insert_with(work_out).clone()
+    }
+}

@@ -3,6 +3,7 @@
 mod addresses;
 mod names;
 mod routes;
+mod routing;
 mod settings;
 
 use super::*;

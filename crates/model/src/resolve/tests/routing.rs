@@ -1,0 +1,238 @@
+use super::*;
+use crate::topology::samples::{
+    self, address, addressed, bridge, lab, node, nodes, prefixed, route, segment,
+};
+use crate::topology::{InterfaceOptions, NetnsPattern, Node};
+
+/// A node that forwards.
+fn router(name: &str) -> Node {
+    let mut node = node(name);
+    node.forward = true;
+    node
+}
+
+fn with_lo(mut node: Node, addresses: &[&str]) -> Node {
+    let addresses = addresses.iter().map(|text| address(text)).collect();
+    let options = InterfaceOptions { addresses, ..InterfaceOptions::default() };
+    node.interfaces.push(samples::interface("lo", options));
+    node
+}
+
+fn auto() -> TopologyBuilder {
+    lab().routing(Routing::Auto)
+}
+
+#[test]
+fn the_tutorial_has_its_two_routes() {
+    let desired = resolved(
+        nodes(&["vnet0", "vnet1"])
+            .netns(NetnsPattern::new("$node"))
+            .routing(Routing::Auto)
+            .link(addressed(("vnet0:veth0", &["10.0.1.0/24"]), ("vnet1:veth1", &["10.0.2.0/24"]))),
+    );
+    let routes = |ns: &str| -> Vec<String> {
+        desired.state.namespaces[ns].routes.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(routes("vnet0"), ["10.0.2.0/24 dev veth0"]);
+    assert_eq!(routes("vnet1"), ["10.0.1.0/24 dev veth1"]);
+}
+
+/// `a -- r -- s -- b`, where `r` and `s` forward.
+fn line(r: Node, s: Node) -> TopologyBuilder {
+    auto()
+        .node("a")
+        .node(r)
+        .node(s)
+        .node("b")
+        .link(prefixed("a", "r", &["10.0.1.0/24", "2001:db8:1::/64"]))
+        .link(prefixed("r", "s", &["10.0.2.0/24", "2001:db8:2::/64"]))
+        .link(prefixed("s", "b", &["10.0.3.0/24"]))
+}
+
+#[test]
+fn each_family_has_its_own_paths() {
+    let desired = resolved(line(router("r"), router("s")));
+    assert_eq!(
+        routes(&desired, "a"),
+        [
+            "10.0.2.0/24 via 10.0.1.2 dev r",
+            "10.0.3.0/24 via 10.0.1.2 dev r",
+            "2001:db8:2::/64 via 2001:db8:1::2 dev r",
+        ]
+    );
+    assert_eq!(
+        routes(&desired, "b"),
+        ["10.0.1.0/24 via 10.0.3.1 dev s", "10.0.2.0/24 via 10.0.3.1 dev s"]
+    );
+    assert_eq!(
+        routes(&desired, "s"),
+        ["10.0.1.0/24 via 10.0.2.1 dev r", "2001:db8:1::/64 via 2001:db8:2::1 dev r"]
+    );
+    assert_eq!(
+        resolved(line(router("r"), router("s")).routing(Routing::None)).state.namespaces["lab-a"]
+            .routes
+            .len(),
+        0
+    );
+}
+
+#[test]
+fn only_nodes_that_forward_are_on_the_way() {
+    let desired = resolved(line(router("r"), node("s")));
+    assert_eq!(
+        routes(&desired, "a"),
+        ["10.0.2.0/24 via 10.0.1.2 dev r", "2001:db8:2::/64 via 2001:db8:1::2 dev r"]
+    );
+    assert_eq!(routes(&desired, "b"), [""; 0]);
+}
+
+#[test]
+fn loopback_addresses_are_reached_also_on_a_host() {
+    let desired = resolved(line(router("r"), with_lo(node("s"), &["10.255.0.1", "2001:db8::1"])));
+    assert!(routes(&desired, "a").contains(&"10.255.0.1 via 10.0.1.2 dev r".into()));
+    assert!(routes(&desired, "a").contains(&"2001:db8::1 via 2001:db8:1::2 dev r".into()));
+    assert!(routes(&desired, "r").contains(&"10.255.0.1 via 10.0.2.2 dev s".into()));
+    assert!(routes(&desired, "b").contains(&"10.255.0.1 via 10.0.3.1 dev s".into()));
+}
+
+#[test]
+fn subnets_that_differ_are_crossed_on_link() {
+    let topology = auto()
+        .node("a")
+        .node(router("r"))
+        .node("b")
+        .link(addressed(("a", &["10.0.1.1/24"]), ("r", &["10.0.2.1/24"])))
+        .link(prefixed("r", "b", &["10.0.3.0/24"]));
+    let desired = resolved(topology);
+    assert_eq!(
+        routes(&desired, "a"),
+        ["10.0.2.0/24 dev r", "10.0.3.0/24 via 10.0.2.1 dev r onlink"]
+    );
+    assert_eq!(
+        routes(&desired, "b"),
+        ["10.0.1.0/24 via 10.0.3.1 dev r", "10.0.2.0/24 via 10.0.3.1 dev r"]
+    );
+    assert_eq!(routes(&desired, "r"), ["10.0.1.0/24 dev a"]);
+}
+
+/// Two leaves and two spines, with a loopback address on `leaf2`.
+fn fabric(cost: Option<u32>) -> TopologyBuilder {
+    let mut lab = auto()
+        .node(router("leaf1"))
+        .node(with_lo(router("leaf2"), &["10.255.0.2"]))
+        .node(router("spine1"))
+        .node(router("spine2"));
+    for (number, (leaf, spine)) in
+        [("leaf1", "spine1"), ("leaf1", "spine2"), ("leaf2", "spine1"), ("leaf2", "spine2")]
+            .into_iter()
+            .enumerate()
+    {
+        let mut link = prefixed(leaf, spine, &[&format!("10.1.{number}.0/31")]);
+        link.cost = cost.filter(|_| number == 0);
+        lab = lab.link(link);
+    }
+    lab
+}
+
+#[test]
+fn equal_paths_are_one_multipath_route() {
+    assert_eq!(
+        routes(&resolved(fabric(None)), "leaf1"),
+        [
+            "10.1.2.0/31 via 10.1.0.1 dev spine1",
+            "10.1.3.0/31 via 10.1.1.1 dev spine2",
+            "10.255.0.2 nexthop via 10.1.0.1 dev spine1 weight 1 nexthop via 10.1.1.1 dev spine2 weight 1",
+        ]
+    );
+}
+
+#[test]
+fn cost_turns_traffic_away() {
+    let desired = resolved(fabric(Some(5)));
+    assert_eq!(
+        routes(&desired, "leaf1"),
+        [
+            "10.1.2.0/31 via 10.1.1.1 dev spine2",
+            "10.1.3.0/31 via 10.1.1.1 dev spine2",
+            "10.255.0.2 via 10.1.1.1 dev spine2",
+        ]
+    );
+}
+
+#[test]
+fn parallel_links_share_the_traffic() {
+    let desired = resolved(
+        auto()
+            .node("a")
+            .node(with_lo(node("b"), &["10.255.0.1"]))
+            .link(prefixed("a", "b", &["10.0.1.0/24"]))
+            .link(prefixed("a", "b", &["10.0.2.0/24"])),
+    );
+    assert_eq!(
+        routes(&desired, "a"),
+        ["10.255.0.1 nexthop via 10.0.1.2 dev b weight 1 nexthop via 10.0.2.2 dev b-2 weight 1"]
+    );
+}
+
+#[test]
+fn a_segment_is_one_hop() {
+    let mut s = segment("s", &["a", "r", "q"]);
+    s.prefixes = vec!["10.0.0.0/24".parse().unwrap()];
+    let desired = resolved(
+        auto()
+            .node("a")
+            .node(with_lo(router("r"), &["10.255.0.1"]))
+            .node(with_lo(router("q"), &["10.255.0.1"]))
+            .node("b")
+            .segment(s)
+            .link(prefixed("b", "r", &["10.0.1.0/24"])),
+    );
+    // An address on two nodes leads to both.
+    assert_eq!(
+        routes(&desired, "a"),
+        [
+            "10.0.1.0/24 via 10.0.0.2 dev s",
+            "10.255.0.1 nexthop via 10.0.0.2 dev s weight 1 nexthop via 10.0.0.3 dev s weight 1",
+        ]
+    );
+    assert_eq!(
+        routes(&desired, "b"),
+        ["10.0.0.0/24 via 10.0.1.2 dev r", "10.255.0.1 via 10.0.1.2 dev r"]
+    );
+}
+
+#[test]
+fn a_bridge_in_a_node_is_one_wire_with_its_ports() {
+    let mut leaf = router("leaf");
+    leaf.interfaces.push(bridge("br0", &["h1", "h2"]));
+    leaf.interfaces[0].options.addresses = vec![address("10.0.0.1/24")];
+    let desired = resolved(
+        auto()
+            .node(leaf)
+            .node("h1")
+            .node("h2")
+            .node("up")
+            .link(addressed(("leaf", &[]), ("h1", &["10.0.0.11/24"])))
+            .link(addressed(("leaf", &[]), ("h2", &["10.0.0.12/24"])))
+            .link(prefixed("leaf", "up", &["10.0.1.0/24"])),
+    );
+    assert_eq!(routes(&desired, "h1"), ["10.0.1.0/24 via 10.0.0.1 dev leaf"]);
+    assert_eq!(routes(&desired, "up"), ["10.0.0.0/24 via 10.0.1.1 dev leaf"]);
+    assert_eq!(routes(&desired, "leaf"), [""; 0]);
+}
+
+#[test]
+fn the_files_own_routes_stay() {
+    let mut r = router("r");
+    r.routes = vec![route("blackhole 10.0.3.0/24")];
+    let desired = resolved(line(r, router("s")));
+    assert_eq!(routes(&desired, "r"), ["blackhole 10.0.3.0/24"]);
+}
+
+#[test]
+fn an_interface_that_is_down_leads_nowhere() {
+    let mut link = prefixed("a", "b", &["10.0.1.0/24"]);
+    link.ends[0].options.up = Some(false);
+    let desired = resolved(auto().node("a").node(with_lo(node("b"), &["10.255.0.1"])).link(link));
+    assert_eq!(routes(&desired, "a"), [""; 0]);
+}
