@@ -48,12 +48,8 @@ impl Holder {
     pub fn find(lab: &LabName) -> Result<Option<Self>, Error> {
         let address = address(lab)?;
         let ask = || -> Result<Option<rustix::net::UCred>, Errno> {
-            let socket = socket_with(
-                AddressFamily::UNIX,
-                SocketType::STREAM,
-                SocketFlags::CLOEXEC,
-                None,
-            )?;
+            let socket =
+                socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             match connect(&socket, &address) {
                 Ok(()) => sockopt::socket_peercred(&socket).map(Some),
                 Err(Errno::CONNREFUSED) => Ok(None),
@@ -130,9 +126,8 @@ impl Holder {
     /// # Errors
     /// EINVAL in a process with threads (`setns(2)`), ESRCH when the holder is gone.
     pub fn join(&self) -> Result<(), Error> {
-        let types = ThreadNameSpaceType::USER
-            | ThreadNameSpaceType::MOUNT
-            | ThreadNameSpaceType::NETWORK;
+        let types =
+            ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::NETWORK;
         rustix::thread::move_into_thread_name_spaces(self.pidfd.as_fd(), types)
             .map_err(Error::system("join", "the keeper's namespaces"))
     }

@@ -1,14 +1,18 @@
 //! Programs in a node: its network, its name, its `/sys`, `/etc/hosts` and `/etc/resolv.conf`.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::Error;
@@ -153,14 +157,16 @@ pub struct Inhabitant {
     pub started: bool,
 }
 
+/// What tells one namespace from another while it exists: device and inode of its file.
+pub type Identity = (u64, u64);
+
 /// Finds the processes that are in any of these network namespaces, but for this one.
 ///
 /// `started` is a line `NAME=value` of the environment by which vnet's own are known. Processes
 /// of other users may not be visible; they are left out.
 #[must_use]
-pub fn inhabitants(namespaces: &[&OwnedFd], started: &str) -> Vec<Inhabitant> {
-    let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).ok().map(|stat| (stat.st_dev, stat.st_ino));
-    let wanted: Vec<_> = namespaces.iter().map(|fd| identity(fd)).collect();
+pub fn inhabitants(namespaces: &[Identity], started: &str) -> Vec<Inhabitant> {
+    let places: BTreeMap<Identity, usize> = namespaces.iter().copied().zip(0..).collect();
     let own = std::process::id();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -168,8 +174,7 @@ pub fn inhabitants(namespaces: &[&OwnedFd], started: &str) -> Vec<Inhabitant> {
         .filter(|pid| *pid != own)
         .filter_map(|pid| {
             let stat = rustix::fs::stat(format!("/proc/{pid}/ns/net")).ok()?;
-            let there = Some((stat.st_dev, stat.st_ino));
-            let place = wanted.iter().position(|wanted| *wanted == there)?;
+            let place = *places.get(&(stat.st_dev, stat.st_ino))?;
             let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
             let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             let started = environ.split(|byte| *byte == 0).any(|line| line == started.as_bytes());
@@ -180,3 +185,40 @@ pub fn inhabitants(namespaces: &[&OwnedFd], started: &str) -> Vec<Inhabitant> {
     found
 }
 
+/// Ends processes: SIGTERM, and SIGKILL for those that are still there after `patience`.
+///
+/// A process that is gone, or became another, is left alone: each is signalled by a descriptor
+/// opened while it was seen in its namespace.
+pub fn end(inhabitants: &[Inhabitant], namespaces: &[Identity], patience: Duration) {
+    let still = |inhabitant: &Inhabitant| {
+        let stat = rustix::fs::stat(format!("/proc/{}/ns/net", inhabitant.pid)).ok()?;
+        namespaces.contains(&(stat.st_dev, stat.st_ino)).then_some(())
+    };
+    let opened: Vec<OwnedFd> = inhabitants
+        .iter()
+        .filter_map(|inhabitant| {
+            let pid = Pid::from_raw(i32::try_from(inhabitant.pid).ok()?)?;
+            let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
+            still(inhabitant).map(|()| pidfd)
+        })
+        .collect();
+    for signal in [Signal::TERM, Signal::KILL] {
+        for pidfd in &opened {
+            // It may have ended by itself.
+            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+        }
+        let deadline = Instant::now() + patience;
+        if opened.iter().all(|pidfd| has_ended(pidfd, deadline)) {
+            return;
+        }
+    }
+}
+
+fn has_ended(pidfd: &OwnedFd, deadline: Instant) -> bool {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let limit = Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    };
+    rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&limit)).is_ok_and(|n| n > 0)
+}

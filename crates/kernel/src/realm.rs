@@ -9,6 +9,7 @@ use vnet_netlink::{Batch, Protocol, Socket};
 use crate::error::Error;
 use crate::execute::message;
 use crate::pins::{PinKind, Pins};
+use crate::process::Identity;
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
 
@@ -179,6 +180,22 @@ impl Realm {
             }
             Ok(answers)
         })
+    }
+
+    /// Returns what tells the namespace of this name from others; `None` where there is none.
+    #[must_use]
+    pub fn identity(&self, name: &NsName) -> Option<Identity> {
+        let stat = rustix::fs::stat(crate::pins::path(name)).ok()?;
+        Some((stat.st_dev, stat.st_ino))
+    }
+
+    /// Opens the namespace of this name, without entering it.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] where there is none, [`Error::NotANamespace`] for another file.
+    pub fn descriptor(&self, name: &NsName) -> Result<OwnedFd, Error> {
+        let pins = Pins::open()?.ok_or_else(|| Error::Gone { ns: name.clone() })?;
+        pins.open_namespace(name)
     }
 
     /// Runs a job in the namespace of this name, on a thread of its own.

@@ -1,1 +1,89 @@
 //! Builds virtual networks on Linux from one description, and keeps them as it says.
+//!
+//! A node is a network namespace, a link is a veth pair, a segment is a bridge. A [`Lab`] is one
+//! topology that is up, or could be. What exists is asked of the kernel each time: there is no
+//! daemon, and what is kept on disk ([`record`]) only says what was meant.
+//!
+//! ```
+//! use vnet::{Topology, model};
+//!
+//! // Describe: two nodes and a link. Nothing is touched yet.
+//! let topology = Topology::builder("demo")
+//!     .node("a")
+//!     .node("b")
+//!     .link(model::topology::Link::between("a", "b")?.prefixes(["10.0.0.0/24".parse()?]))
+//!     .build()
+//!     .map_err(|problems| problems[0].to_string())?;
+//! let desired = vnet::resolve(&topology).map_err(|problems| problems[0].to_string())?;
+//!
+//! // Plan it against a kernel in which there is nothing of it.
+//! let plan = vnet::plan(&desired, &model::State::default());
+//! let veth = plan.steps.iter().find(|step| step.to_string().starts_with("veth"));
+//! assert_eq!(veth.map(ToString::to_string).as_deref(), Some("veth demo-a:b -- demo-b:a"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! To build it, open the lab and bring it up (with CAP_NET_ADMIN and CAP_SYS_ADMIN, or with a
+//! [`Keeper`] as any user):
+//!
+//! ```no_run
+//! # fn main() -> Result<(), vnet::Error> {
+//! # let desired: vnet::Desired = todo!();
+//! let settings = vnet::Settings::new("/run/vnet");
+//! let mut lab = vnet::Lab::open(&settings, &desired.lab)?;
+//! lab.up(&desired, |_| {})?;
+//! lab.down(&vnet::Down::default())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The library never prints, reads no environment variables, and may be used from a program with
+//! threads, as an ordinary user too.
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod exec;
+pub mod lab;
+pub mod list;
+pub mod record;
+mod state_dir;
+
+pub use vnet_file as file;
+pub use vnet_kernel as kernel;
+pub use vnet_model as model;
+
+pub use error::Error;
+pub use exec::Exec;
+pub use lab::{Down, Lab, Phase, Removed, Seen, Up};
+pub use list::{Listed, list};
+pub use vnet_kernel::process::Inhabitant;
+pub use vnet_model::{Desired, LabName, NodeName, Plan, Topology, plan, resolve};
+
+use std::path::PathBuf;
+
+/// Where and how labs are kept.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder under which each lab has one of its own, by custom `/run/vnet` for root and
+    /// `$XDG_RUNTIME_DIR/vnet` for others.
+    pub state_dir: PathBuf,
+    /// What to start for a lab of a user without privileges.
+    pub keeper: Option<Keeper>,
+    /// Whether to wait for another process that is changing the lab, or to fail at once.
+    pub wait: bool,
+}
+
+impl Settings {
+    /// Makes settings without a keeper, that wait for others.
+    #[must_use]
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self { state_dir: state_dir.into(), keeper: None, wait: true }
+    }
+}
+
+/// The program that keeps the namespaces of a user without privileges: `vnet`, by its path.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// The path of the program.
+    pub program: PathBuf,
+}

@@ -1,0 +1,149 @@
+//! What can go wrong with a lab, as data.
+
+use std::path::PathBuf;
+
+use vnet_kernel::process::Inhabitant;
+use vnet_model::plan::Conflict;
+use vnet_model::{LabName, NodeName, NsName, Origin, Step};
+
+/// A failure of an operation on a lab.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused something that only reads, or a teardown.
+    #[error(transparent)]
+    Kernel(#[from] vnet_kernel::Error),
+    /// Something foreign is where the lab wants something of its own. Nothing was touched.
+    #[error("{}", join(conflicts))]
+    Conflicts {
+        /// What is in the way.
+        conflicts: Vec<Conflict>,
+    },
+    /// A step failed, and everything done before it was undone.
+    #[error("{source}")]
+    Undone {
+        /// Why.
+        source: vnet_kernel::Error,
+    },
+    /// A step failed, and so did undoing what was done before it.
+    #[error("{source}; and undoing it failed too: {undo}")]
+    NotUndone {
+        /// Why it had to be undone.
+        source: vnet_kernel::Error,
+        /// Why it could not be.
+        undo: vnet_kernel::Error,
+    },
+    /// The kernel took every step and still has something else. Everything was undone.
+    #[error("the kernel did not keep what it was told; still to do: {}", join(steps))]
+    NotKept {
+        /// What still differed.
+        steps: Vec<Step>,
+    },
+    /// The kernel lacks a kind of interface. Nothing was touched.
+    #[error("this kernel has no {kind} interfaces: it needs the module `{module}` ({config})")]
+    MissingKind {
+        /// The kernel's name of the kind.
+        kind: String,
+        /// The module that has it.
+        module: String,
+        /// The option it is built with.
+        config: String,
+    },
+    /// This user may not do it, and there is no keeper to do it for them.
+    #[error("this needs root, or at least CAP_NET_ADMIN and CAP_SYS_ADMIN")]
+    Unprivileged,
+    /// The kernel or its settings keep this user from making user namespaces.
+    #[error("cannot make a user namespace for lab {lab}: {reason}")]
+    NoUserNamespaces {
+        /// The lab.
+        lab: LabName,
+        /// What the kernel said.
+        reason: String,
+        /// What allows it.
+        hint: Option<&'static str>,
+    },
+    /// The lab is not up, and nothing is left of it.
+    #[error("lab {lab} is not up")]
+    NotUp {
+        /// The lab.
+        lab: LabName,
+    },
+    /// The lab has no such node.
+    #[error("lab {lab} has no node {node}")]
+    NoNode {
+        /// The lab.
+        lab: LabName,
+        /// The name that was looked for.
+        node: String,
+        /// The most similar name that exists.
+        nearest: Option<NodeName>,
+    },
+    /// Another process is changing the lab.
+    #[error("lab {lab} is being changed by another process{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Locked {
+        /// The lab.
+        lab: LabName,
+        /// The process, where it has said so.
+        pid: Option<u32>,
+    },
+    /// Processes that vnet did not start run in the lab's namespaces. Nothing was removed.
+    #[error("{}", inhabited(inhabitants))]
+    Inhabited {
+        /// The processes, each with the namespace it is in.
+        inhabitants: Vec<(NsName, Inhabitant)>,
+    },
+    /// Some of the lab could not be removed; the rest was.
+    #[error("{}", join(errors))]
+    NotRemoved {
+        /// Why, one for each.
+        errors: Vec<vnet_kernel::Error>,
+    },
+    /// A file of the lab's state can't be used.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    StateDir {
+        /// What was tried.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The folder of the lab's state is not this user's alone.
+    #[error("{} {reason}", path.display())]
+    UnsafeStateDir {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl Error {
+    /// Returns what asked for the thing that failed, so that it can be shown under its line.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let of = |error: &vnet_kernel::Error| error.step().map(|step| step.origin);
+        match self {
+            Self::Kernel(error)
+            | Self::Undone { source: error }
+            | Self::NotUndone { source: error, .. } => of(error).unwrap_or_default(),
+            Self::Conflicts { conflicts } => {
+                conflicts.first().map(Conflict::origin).unwrap_or_default()
+            }
+            Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
+            _ => Origin::NONE,
+        }
+    }
+}
+
+fn join<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn inhabited(inhabitants: &[(NsName, Inhabitant)]) -> String {
+    let list: Vec<String> = inhabitants
+        .iter()
+        .map(|(ns, who)| format!("{} (pid {}) in {ns}", who.command.escape_debug(), who.pid))
+        .collect();
+    format!("processes that vnet did not start are in the lab: {}", list.join(", "))
+}

@@ -1,0 +1,64 @@
+//! The labs that there are.
+
+use std::collections::BTreeMap;
+
+use vnet_kernel::{Realm, observe::list_marked};
+use vnet_model::{LabName, NsName};
+
+use crate::Settings;
+use crate::error::Error;
+use crate::state_dir::StateDir;
+
+/// A lab that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub lab: LabName,
+    /// Its namespaces, as the kernel has them.
+    pub namespaces: Vec<NsName>,
+    /// How many namespaces it should have; `None` where its record is lost.
+    pub wanted: Option<usize>,
+    /// The file it was read from, where known.
+    pub file: Option<std::path::PathBuf>,
+}
+
+/// Lists the labs of which anything exists: namespaces with a mark, or a folder of state.
+/// CAP_SYS_ADMIN, to look into namespaces.
+///
+/// # Errors
+/// When the folders of pins or state can't be read.
+pub fn list(settings: &Settings) -> Result<Vec<Listed>, Error> {
+    let mut labs: BTreeMap<LabName, Vec<NsName>> = BTreeMap::new();
+    for (ns, mark) in list_marked(&Realm::own()?)? {
+        labs.entry(mark.lab).or_default().push(ns);
+    }
+    for lab in recorded_labs(settings)? {
+        labs.entry(lab).or_default();
+    }
+    labs.into_iter()
+        .map(|(lab, namespaces)| {
+            let record = StateDir::new(&settings.state_dir, &lab).record()?;
+            let wanted = record.as_ref().map(|record| record.desired.state.namespaces.len());
+            Ok(Listed { lab, namespaces, wanted, file: record.and_then(|record| record.file) })
+        })
+        .collect()
+}
+
+/// Lists the labs that have a folder of state.
+///
+/// # Errors
+/// When the folder can't be read; that there is none is no error.
+pub fn recorded_labs(settings: &Settings) -> Result<Vec<LabName>, Error> {
+    let path = &settings.state_dir;
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(Error::StateDir { doing: "read", path: path.clone(), source });
+        }
+    };
+    let name = |entry: std::fs::DirEntry| LabName::new(entry.file_name().to_str()?).ok();
+    let mut labs: Vec<LabName> = entries.flatten().filter_map(name).collect();
+    labs.sort();
+    Ok(labs)
+}

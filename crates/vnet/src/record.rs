@@ -1,0 +1,60 @@
+//! What was meant: the record of intent, one JSON file a lab.
+//!
+//! It is written and synced before the first step of a change. It is never needed to find out what
+//! exists; it says which interfaces are the lab's own where their hardware address does not, and
+//! lets commands work without the file.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use vnet_model::{Desired, State};
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+
+/// What a lab was last told to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    version: u32,
+    /// What is wanted.
+    pub desired: Desired,
+    /// What was wanted before, while a change is under way.
+    pub previous: Option<State>,
+    /// The file that it was read from.
+    pub file: Option<PathBuf>,
+}
+
+impl Record {
+    /// Makes the record of a change from `previous` to `desired`.
+    #[must_use]
+    pub fn new(desired: Desired, previous: Option<State>, file: Option<PathBuf>) -> Self {
+        Self { version: VERSION, desired, previous, file }
+    }
+
+    /// Reads a record; `None` where it is cut short or of another version.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let record: Self = serde_json::from_slice(text).ok()?;
+        (record.version == VERSION).then_some(record)
+    }
+
+    /// Writes the record as text.
+    #[must_use]
+    pub fn to_text(&self) -> Vec<u8> {
+        // Only maps with keys that are no text can't be written, and there are none.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Returns all that is known to be the lab's own: what is wanted and what was before.
+    #[must_use]
+    pub fn known(&self) -> State {
+        let mut known = self.desired.state.clone();
+        for (name, ns) in self.previous.iter().flat_map(|state| &state.namespaces) {
+            let there = known.namespaces.entry(name.clone()).or_insert_with(|| ns.clone());
+            for (name, interface) in &ns.interfaces {
+                there.interfaces.entry(name.clone()).or_insert_with(|| interface.clone());
+            }
+        }
+        known
+    }
+}

@@ -1,0 +1,205 @@
+//! The folder of a lab's state: lock, record, and the files that its nodes see.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags};
+use vnet_model::LabName;
+
+use crate::error::Error;
+use crate::record::Record;
+
+const LOCK: &str = "lock";
+const RECORD: &str = "lab.json";
+
+/// A lab's folder. It need not exist.
+#[derive(Debug, Clone)]
+pub(crate) struct StateDir {
+    lab: LabName,
+    path: PathBuf,
+}
+
+/// The right to change a lab. Dropping it gives it up.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl StateDir {
+    pub(crate) fn new(root: &Path, lab: &LabName) -> Self {
+        Self { lab: lab.clone(), path: root.join(lab.as_str()) }
+    }
+
+    /// Returns the path of a file in the folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Tells whether the folder exists.
+    pub(crate) fn exists(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    /// Makes the folder where needed, and takes the lock.
+    pub(crate) fn lock(&self, wait: bool) -> Result<Lock, Error> {
+        loop {
+            self.make()?;
+            let path = self.file(LOCK);
+            let file = options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(self.failed("open", &path))?;
+            self.take(&file, wait)?;
+            // Whoever held it may have removed it meanwhile, with the lab.
+            if is_still_there(&file, &path) {
+                // For people only: the lock itself is what counts.
+                let _ = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
+                return Ok(Lock { _file: file });
+            }
+        }
+    }
+
+    fn take(&self, file: &File, wait: bool) -> Result<(), Error> {
+        let failed = |errno: rustix::io::Errno| self.failed("lock", &self.file(LOCK))(errno.into());
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::WOULDBLOCK) if wait => {
+                let operation = FlockOperation::LockExclusive;
+                rustix::io::retry_on_intr(|| rustix::fs::flock(file, operation)).map_err(failed)
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let mut file = file;
+                let _ = file.read_to_string(&mut text);
+                Err(Error::Locked { lab: self.lab.clone(), pid: text.trim().parse().ok() })
+            }
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    fn make(&self) -> Result<(), Error> {
+        if let Some(root) = self.path.parent() {
+            match std::fs::DirBuilder::new().mode(0o755).recursive(true).create(root) {
+                Ok(()) => self.check(root)?,
+                Err(error) => return Err(self.failed("make", root)(error)),
+            }
+        }
+        match std::fs::DirBuilder::new().mode(0o755).create(&self.path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check(&self.path),
+            Err(error) => Err(self.failed("make", &self.path)(error)),
+        }
+    }
+
+    /// Checks that a folder is one, and this user's alone: else somebody could swap what is in it.
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        let found = std::fs::symlink_metadata(path).map_err(self.failed("look at", path))?;
+        let reason = if !found.is_dir() {
+            "is not a folder"
+        } else if found.uid() != rustix::process::geteuid().as_raw() {
+            "belongs to another user"
+        } else if found.mode() & 0o022 != 0 {
+            "can be written to by others: its mode must not be wider than 755"
+        } else {
+            return Ok(());
+        };
+        Err(Error::UnsafeStateDir { path: path.to_owned(), reason })
+    }
+
+    /// Reads the record; `None` where there is none that can be used.
+    pub(crate) fn record(&self) -> Result<Option<Record>, Error> {
+        match self.read(RECORD)? {
+            Some(text) => Ok(Record::parse(&text)),
+            None => Ok(None),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.file(name);
+        let mut text = Vec::new();
+        match options().read(true).open(&path).and_then(|mut file| file.read_to_end(&mut text)) {
+            Ok(_) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("read", &path)(error)),
+        }
+    }
+
+    /// Writes the record, and waits until it is on disk where it must outlast a crash.
+    pub(crate) fn write_record(&self, record: &Record, sync: bool) -> Result<(), Error> {
+        self.replace(RECORD, &record.to_text(), sync)
+    }
+
+    /// Replaces a file whole: whoever reads sees the old or the new one.
+    pub(crate) fn replace(&self, name: &str, text: &[u8], sync: bool) -> Result<(), Error> {
+        let path = self.file(name);
+        let new = self.file(&format!("{name}.new"));
+        let write = || {
+            match std::fs::remove_file(&new) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = options().write(true).create_new(true).mode(0o644).open(&new)?;
+            file.write_all(text)?;
+            if sync {
+                file.sync_all()?;
+            }
+            std::fs::rename(&new, &path)?;
+            if sync { File::open(&self.path)?.sync_all() } else { Ok(()) }
+        };
+        write().map_err(self.failed("write", &path))
+    }
+
+    /// Removes the folder with all that vnet puts into it.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.failed("read", &self.path)(error)),
+        };
+        let mut names: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        // The lock last: until then nobody else begins.
+        names.sort_by_key(|path| path.ends_with(LOCK));
+        for path in names {
+            match std::fs::remove_file(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(self.failed("remove", &path)(error)),
+            }
+        }
+        match std::fs::remove_dir(&self.path) {
+            Ok(()) => Ok(()),
+            // Another process has begun to bring the lab up again.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(self.failed("remove", &self.path)(error)),
+        }
+    }
+
+    fn failed(&self, doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::StateDir { doing, path: path.clone(), source }
+    }
+}
+
+/// Files are opened as what they are, never through a link.
+fn options() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    options
+}
+
+fn is_still_there(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(held), Ok(found)) => held.dev() == found.dev() && held.ino() == found.ino(),
+        _ => false,
+    }
+}
