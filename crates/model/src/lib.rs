@@ -17,6 +17,8 @@
 #![warn(missing_docs)]
 
 pub mod apply;
+#[cfg(any(test, feature = "proptest"))]
+pub mod arbitrary;
 pub mod mac;
 pub mod names;
 pub mod origin;

@@ -20,14 +20,14 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn into_routes(self) -> BTreeSet<Route> {
-        self.automatic.into_iter().chain(self.written.into_values()).collect()
+        let mut routes: BTreeSet<Route> = self.automatic.into_iter().collect();
+        routes.extend(self.written.into_values());
+        routes
     }
 
-    /// Adds a route of `routing: auto`, unless the file says something else.
-    pub(super) fn push_automatic(&mut self, route: Route) {
-        if self.written.is_empty() || !self.written.contains_key(&route.key()) {
-            self.automatic.push(route);
-        }
+    /// Adds routes of `routing: auto`, but where the file says something else.
+    pub(super) fn add_automatic(&mut self, routes: impl Iterator<Item = Route>) {
+        self.automatic.extend(routes.filter(|route| !self.written.contains_key(&route.key())));
     }
 
     /// Tells whether the main table has a default route of a family.

@@ -22,23 +22,80 @@ use crate::state::{NextHop, Route};
 pub(super) fn add(network: &Network<'_>, tables: &mut [Table]) {
     for family in Family::BOTH {
         let graph = Graph::of(network, family);
+        let targets = targets(network, &graph, family);
         let mut search = Search::new(&graph);
-        let mut hops = Hops { network, family, known: HashMap::new() };
-        // In order, so that each node's routes come sorted.
-        for (dst, target) in targets(network, &graph, family) {
-            search.run(&graph, &target);
-            for (place, table) in tables.iter_mut().enumerate() {
-                if target.owners.binary_search(&place).is_ok() {
-                    continue;
-                }
-                let nexthops = hops.towards(&graph, &search, place);
-                if let (false, Some(node)) = (nexthops.is_empty(), network.node(place)) {
-                    let route = Route { origin: node.origin, ..Route::unicast(dst, nexthops) };
-                    table.push_automatic(route);
+        let mut found: Vec<Found> = tables.iter().map(|_| Found::default()).collect();
+        for (number, target) in targets.values().enumerate() {
+            search.run(&graph, target);
+            for (place, found) in found.iter_mut().enumerate() {
+                if target.owners.binary_search(&place).is_err() {
+                    search.hops(&graph, place, &mut found.hops);
+                    found.keep(number);
                 }
             }
         }
+        // In order, so that each node's routes come sorted.
+        let dsts: Vec<IpNet> = targets.into_keys().collect();
+        for (place, (found, table)) in found.into_iter().zip(tables.iter_mut()).enumerate() {
+            if let Some(node) = network.node(place) {
+                let routes = found.into_routes(network, family, &dsts);
+                table.add_automatic(routes.map(|route| Route { origin: node.origin, ..route }));
+            }
+        }
     }
+}
+
+/// A next hop: the interface, and the one at the far end where that passes on.
+type Hop = (usize, Option<usize>);
+
+/// The next hops of one place to all targets, in numbers: a lab of 1,000 nodes has millions.
+#[derive(Debug, Default)]
+struct Found {
+    /// The next hops to the target at hand.
+    hops: Vec<Hop>,
+    /// Each set of next hops that there is, with its number.
+    sets: HashMap<Box<[Hop]>, usize>,
+    /// The number of the target and that of the set of next hops there.
+    routes: Vec<(usize, usize)>,
+}
+
+impl Found {
+    /// Keeps the next hops at hand as those to this target.
+    fn keep(&mut self, target: usize) {
+        if self.hops.is_empty() {
+            return;
+        }
+        let set = match self.sets.get(self.hops.as_slice()) {
+            Some(&set) => set,
+            None => {
+                let set = self.sets.len();
+                self.sets.insert(self.hops.as_slice().into(), set);
+                set
+            }
+        };
+        self.routes.push((target, set));
+    }
+
+    fn into_routes(
+        self,
+        network: &Network<'_>,
+        family: Family,
+        dsts: &[IpNet],
+    ) -> impl Iterator<Item = Route> {
+        let mut sets = vec![Vec::new(); self.sets.len()];
+        for (hops, set) in self.sets {
+            sets[set] = hops.iter().filter_map(|&hop| nexthop(network, family, hop)).collect();
+            sets[set].sort();
+        }
+        self.routes.into_iter().map(move |(dst, set)| Route::unicast(dsts[dst], sets[set].clone()))
+    }
+}
+
+fn nexthop(network: &Network<'_>, family: Family, (from, to): Hop) -> Option<NextHop> {
+    let dev = network.wiring.interfaces[from].name.clone();
+    let Some(to) = to else { return Some(NextHop::dev(dev)) };
+    let hop = network.hop(from, to, family)?;
+    Some(NextHop { onlink: hop.onlink, ..NextHop::via(hop.via, dev) })
 }
 
 /// The infinite distance.
@@ -129,8 +186,8 @@ struct Search {
     /// The distance of the nearest place in each domain that passes packets on; 0 where the
     /// target is.
     domains: Vec<u64>,
-    /// The places in each domain at that distance, with their interfaces; none where the target is.
-    relays: Vec<Vec<(usize, usize)>>,
+    /// The interfaces in each domain of the places at that distance; none where the target is.
+    relays: Vec<Vec<usize>>,
     /// What was reached and not looked at yet, the nearest first.
     queue: BinaryHeap<Reverse<(u64, usize)>>,
 }
@@ -168,7 +225,7 @@ impl Search {
                 // Places come in order of distance, so a domain keeps the distance it got first.
                 // Where the target is itself, nobody needs to pass on.
                 if distance == self.domains[domain] && !target.domains.contains(&domain) {
-                    self.relays[domain].push((place, interface));
+                    self.relays[domain].push(interface);
                 }
             }
         }
@@ -185,48 +242,23 @@ impl Search {
             }
         }
     }
-}
 
-/// Next hops from interface to interface, each worked out once.
-struct Hops<'n, 't> {
-    network: &'n Network<'t>,
-    family: Family,
-    known: HashMap<(usize, usize), Option<NextHop>>,
-}
-
-impl Hops<'_, '_> {
-    /// Returns the next hops of a place on its shortest ways to what was searched from.
-    fn towards(&mut self, graph: &Graph<'_>, search: &Search, place: usize) -> Vec<NextHop> {
-        let distance = search.places[place];
+    /// Finds the next hops of a place on its shortest ways to the target.
+    fn hops(&self, graph: &Graph<'_>, place: usize, hops: &mut Vec<Hop>) {
+        hops.clear();
+        let distance = self.places[place];
         if distance == FAR || distance == 0 {
-            return Vec::new();
+            return;
         }
-        let mut nexthops = Vec::new();
         for &(domain, interface) in &graph.places[place] {
-            let there = search.domains[domain];
+            let there = self.domains[domain];
             if there == FAR || there + u64::from(graph.costs[domain]) != distance {
                 continue;
             }
-            match search.relays[domain].as_slice() {
-                [] => {
-                    let dev = self.network.wiring.interfaces[interface].name.clone();
-                    nexthops.push(NextHop::dev(dev));
-                }
-                relays => {
-                    let hops = relays.iter().filter_map(|&(_, far)| self.hop(interface, far));
-                    nexthops.extend(hops);
-                }
+            match self.relays[domain].as_slice() {
+                [] => hops.push((interface, None)),
+                relays => hops.extend(relays.iter().map(|&far| (interface, Some(far)))),
             }
         }
-        nexthops
-    }
-
-    fn hop(&mut self, from: usize, to: usize) -> Option<NextHop> {
-        let work_out = || {
-            let hop = self.network.hop(from, to, self.family)?;
-            let dev = self.network.wiring.interfaces[from].name.clone();
-            Some(NextHop { onlink: hop.onlink, ..NextHop::via(hop.via, dev) })
-        };
-        self.known.entry((from, to)).or_insert_with(work_out).clone()
     }
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod names;
+mod properties;
 mod routes;
 mod routing;
 mod settings;

@@ -1,5 +1,6 @@
 //! Finds loops of bridges, in which one broadcast frame would circle for ever.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use super::Topology;
@@ -104,8 +105,8 @@ impl Forest {
         let mut queue = VecDeque::from([b]);
         while let Some(bridge) = queue.pop_front() {
             for &(next, origin) in self.neighbours.get(&bridge).into_iter().flatten() {
-                if !towards_b.contains_key(&next) {
-                    towards_b.insert(next, (bridge, origin));
+                if let Entry::Vacant(vacant) = towards_b.entry(next) {
+                    vacant.insert((bridge, origin));
                     queue.push_back(next);
                 }
             }
