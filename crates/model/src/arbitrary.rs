@@ -201,7 +201,7 @@ impl Parts {
             [net(&format!("10.1.{number}.0/24"))?, net(&format!("2001:db8:1:{number}::/64"))?];
         segment.prefixes = prefixes.into_iter().take(part.prefixes).collect();
         segment.gateway = segment.members.first().map(|member| member.node.clone());
-        segment.gateway = segment.gateway.filter(|_| part.has_gateway);
+        segment.gateway = segment.gateway.filter(|_| part.has_gateway && part.prefixes > 0);
         Some(segment)
     }
 

@@ -60,6 +60,23 @@ pub struct DesiredLink {
 
 /// Derives names, hardware addresses, addresses and routes.
 ///
+/// ```
+/// use vnet_model::topology::{Link, Routing, Topology};
+///
+/// let net = "10.0.12.0/24".parse()?;
+/// let topology = Topology::builder("demo")
+///     .node("r1")
+///     .node("r2")
+///     .link(Link::between("r1", "r2:eth0")?.prefixes([net]))
+///     .routing(Routing::Auto)
+///     .build()
+///     .map_err(|problems| problems[0].to_string())?;
+/// let desired = vnet_model::resolve(&topology).map_err(|problems| problems[0].to_string())?;
+/// let r2 = &desired.state.namespaces["demo-r2"];
+/// assert_eq!(r2.interfaces["eth0"].addresses[0].to_string(), "10.0.12.2/24");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns all problems, sorted by the place that caused them.
 pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {

@@ -111,10 +111,15 @@ impl<'t> Network<'t> {
         }
     }
 
-    /// Tells whether an interface is up and addresses on it are of use: not a port of a bridge.
-    pub(super) fn is_live_station(&self, id: usize) -> bool {
+    /// Tells whether addresses on an interface are of use to others: not on a port of a bridge.
+    pub(super) fn is_station(&self, id: usize) -> bool {
         let wired = &self.wiring.interfaces[id];
-        wired.master.is_none() && !wired.is_loopback() && wired.up()
+        wired.master.is_none() && !wired.is_loopback()
+    }
+
+    /// Tells whether it is a station that is up.
+    pub(super) fn is_live_station(&self, id: usize) -> bool {
+        self.is_station(id) && self.wiring.interfaces[id].up()
     }
 
     /// Returns the addresses of an interface of one family, link-local ones last.

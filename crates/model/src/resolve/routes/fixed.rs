@@ -138,7 +138,7 @@ impl Maker<'_, '_> {
     fn on_link(&self, family: Family) -> Vec<(usize, IpNet)> {
         let network = self.network;
         let stations = network.wiring.places[self.place].interfaces.iter();
-        let stations = stations.filter(|&&id| network.is_live_station(id));
+        let stations = stations.filter(|&&id| network.is_station(id));
         let connected = stations
             .flat_map(|&id| network.addresses[id].iter().map(move |a| (id, a.net.trunc())))
             .filter(|(_, net)| net.prefix_len() < net.max_prefix_len());
@@ -166,7 +166,7 @@ impl Maker<'_, '_> {
         let own = network.wiring.places[self.place].interfaces.iter().copied();
         let own = own.filter(|id| dev.is_none_or(|dev| dev == *id));
         let shared: Vec<(usize, usize)> = own
-            .filter(|&id| network.is_live_station(id))
+            .filter(|&id| network.is_station(id))
             .flat_map(|id| {
                 let stations = network.domains.stations[network.domains.of[id]].iter();
                 stations.map(move |&other| (id, other))

@@ -11,6 +11,7 @@ use crate::state::{NextHop, Route};
 
 /// A link or segment with a gateway, by the interfaces of its ends or members.
 struct Wire<'t> {
+    name: &'t str,
     gateway: &'t NodeName,
     ends: Vec<usize>,
     origin: Origin,
@@ -33,6 +34,11 @@ pub(super) fn add(network: &Network<'_>, tables: &mut [Table], problems: &mut Ve
             .filter_map(at)
             .partition(|&id| network.wiring.interfaces[id].place == gateway);
         let Some(&there) = there.first() else { continue };
+        if network.addresses[there].is_empty() {
+            let (gateway, of) = (wire.gateway.clone(), wire.name.to_owned());
+            let kind = ProblemKind::GatewayWithoutAddress { gateway, of };
+            problems.push(Problem::new(kind, wire.origin));
+        }
         for from in others {
             for (index, family) in Family::BOTH.into_iter().enumerate() {
                 let place = network.wiring.interfaces[from].place;
@@ -66,16 +72,18 @@ pub(super) fn add(network: &Network<'_>, tables: &mut [Table], problems: &mut Ve
     }
 }
 
-fn wires<'t>(network: &Network<'t>) -> Vec<Wire<'t>> {
+fn wires<'n>(network: &'n Network<'_>) -> Vec<Wire<'n>> {
     let segments = network.topology.segments().iter().zip(&network.wiring.members);
     let segments = segments.filter_map(|(segment, members)| {
         let ends = members.iter().map(|[end, _]| *end).collect();
-        Some(Wire { gateway: segment.gateway.as_ref()?, ends, origin: segment.origin })
+        let (name, origin) = (segment.name.as_str(), segment.origin);
+        Some(Wire { name, gateway: segment.gateway.as_ref()?, ends, origin })
     });
-    let links = network.topology.links().iter().zip(&network.wiring.links);
-    let links = links.filter_map(|(link, ends)| {
+    let names = &network.wiring.link_names;
+    let links = network.topology.links().iter().zip(&network.wiring.links).zip(names);
+    let links = links.filter_map(|((link, ends), name)| {
         let ends = ends.to_vec();
-        Some(Wire { gateway: link.gateway.as_ref()?, ends, origin: link.origin })
+        Some(Wire { name, gateway: link.gateway.as_ref()?, ends, origin: link.origin })
     });
     segments.chain(links).collect()
 }

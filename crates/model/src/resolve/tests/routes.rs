@@ -76,12 +76,14 @@ fn a_route_that_the_kernel_would_refuse_is_refused() {
 
 #[test]
 fn a_route_needs_its_interface_up_and_its_family_on() {
-    let mut link = prefixed("a", "b", &["10.0.0.0/24"]);
-    link.ends[0].options.up = Some(false);
-    refused(
-        lab().node(with_routes("a", &["default dev b"])).node("b").link(link),
-        "the route to 0.0.0.0/0 leads over `a:b`, which is down",
-    );
+    for written in ["default dev b", "default via b", "default via 10.0.0.2"] {
+        let mut link = prefixed("a", "b", &["10.0.0.0/24"]);
+        link.ends[0].options.up = Some(false);
+        refused(
+            lab().node(with_routes("a", &[written])).node("b").link(link),
+            "the route to 0.0.0.0/0 leads over `a:b`, which is down",
+        );
+    }
     let mut a = with_routes("a", &["2001:db8:1::/48 dev b"]);
     a.ipv6 = false;
     refused(
@@ -147,6 +149,14 @@ fn a_gateway_is_the_others_default_route() {
     link.gateway = Some(NodeName::new("gw").unwrap());
     let desired = resolved(nodes(&["a", "gw"]).link(link));
     assert_eq!(routes(&desired, "a"), ["default via 10.0.0.1 dev gw"]);
+}
+
+#[test]
+fn a_gateway_has_an_address() {
+    refused(
+        nodes(&["a", "gw"]).segment(with_gateway("s", &["a", "gw"], "gw", &[])),
+        "the gateway `gw` has no address on `s`",
+    );
 }
 
 #[test]

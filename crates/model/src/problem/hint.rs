@@ -1,0 +1,64 @@
+//! How to mend what is wrong.
+
+use super::{ProblemKind, list};
+
+impl ProblemKind {
+    /// Returns one line on how to mend it, where there is more to say than the message does.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownNode { nearest: Some(name), .. } => {
+                format!("one with a similar name exists: `{name}`")
+            }
+            Self::UnknownInterface { nearest: Some(name), .. } => {
+                format!("one with a similar name exists: `{name}`")
+            }
+            Self::NotANode { role: "a member", .. } => "join two segments with a link".into(),
+            Self::NamespaceCollision { .. } => "let `netns:` hold `$node`".into(),
+            Self::BadSysctl { .. } => "it begins with `net.`, as in `net.ipv4.tcp_ecn`".into(),
+            Self::DuplicateInterface { node, derived: true, .. } => {
+                format!("one is named after its far end; name it yourself: `{node}:NAME`")
+            }
+            Self::LoopbackOption { option: "alias" } => {
+                "vnet keeps the namespace's mark there".into()
+            }
+            Self::MacNotUnicast { .. } => {
+                "the first byte must be even, and not all bytes zero: 02:00:00:00:00:01".into()
+            }
+            Self::DuplicateLink { .. } => "give one of them another `name`".into(),
+            Self::TooManyPorts { .. } => {
+                "spread them over several segments, joined by links".into()
+            }
+            Self::BridgeLoop { .. } => {
+                "one frame would circle for ever; take a link out, or set `stp: true`".into()
+            }
+            Self::BareAddress { addr, .. } => {
+                let prefix_len = if addr.is_ipv4() { 24 } else { 64 };
+                format!("write it with a length, such as `{addr}/{prefix_len}`")
+            }
+            Self::AddressOutside { addr, .. } => {
+                let prefix_len = if addr.is_ipv4() { 24 } else { 64 };
+                format!("an address of another prefix needs its length: `{addr}/{prefix_len}`")
+            }
+            Self::PrefixExhausted { .. } | Self::PoolExhausted { .. } => {
+                "take a shorter prefix length".into()
+            }
+            Self::GatewayNotOnLink { prefixes, dev, .. } if prefixes.is_empty() => match dev {
+                Some(_) => "no address there; `onlink` skips this check".into(),
+                None => "the node has no address of that family".into(),
+            },
+            Self::GatewayNotOnLink { prefixes, .. } => {
+                format!("on link there are {}; `dev … onlink` skips this check", list(prefixes))
+            }
+            Self::DuplicateRoute { .. } => "give one of them another metric or table".into(),
+            Self::RouteIsConnected { .. } => "give the route a metric".into(),
+            Self::GatewayWithoutAddress { .. } => {
+                "give it an address there, or the link or segment a `prefix`".into()
+            }
+            Self::TwoGateways { node, .. } => {
+                format!("say which one in the routes of `{node}`: `default via …`")
+            }
+            _ => return None,
+        })
+    }
+}
