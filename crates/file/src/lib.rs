@@ -17,6 +17,7 @@
 //!   needs: no part of a file is read by serde.)
 //! * `read`: the tree to a topology. It reports what is wrong and goes on, so that all errors of
 //!   a file are shown at once.
+//! * [`write()`]: a resolved topology as a file again.
 //! * [`Report`]: what is wrong, as data, and in rustc's form.
 //!
 //! It refuses to know the kernel, files and terminals: text in, data out.
@@ -30,12 +31,14 @@ mod source;
 mod syntax;
 mod vars;
 mod vocabulary;
+mod write;
 
 use vnet_model::{Desired, Origin, Topology};
 
 pub use report::{Diagnostic, Label, Place, Report, Severity};
 pub use schema::schema;
 pub use source::{SOURCE_MAX_BYTES, Source, Span};
+pub use write::write;
 
 /// A file that was read and found to be right.
 #[derive(Debug, Clone)]

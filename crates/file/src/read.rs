@@ -29,7 +29,7 @@ use crate::vocabulary::{Object, Shape};
 pub(crate) const OBJECTS_MAX: usize = 100_000;
 
 /// How many texts may be read, those in a range's entry counted once for each of its names.
-const TEXTS_MAX: usize = 5_000_000;
+const TEXTS_MAX: usize = 3_000_000;
 
 /// How many different errors are looked for.
 const ERRORS_MAX: usize = 10_000;
@@ -45,6 +45,7 @@ pub(crate) struct Read {
 pub(crate) fn read(root: &Value, source: &Source, earlier: Vec<Diagnostic>) -> Read {
     let mut reader = Reader {
         source,
+        broken: earlier.iter().filter_map(|found| Some(found.place?.span)).collect(),
         found: earlier,
         seen: HashSet::new(),
         spans: Vec::new(),
@@ -60,6 +61,8 @@ struct Reader<'s> {
     source: &'s Source,
     found: Vec<Diagnostic>,
     seen: HashSet<(Option<Span>, String)>,
+    /// Texts that are known to be wrong: what else is wrong with them is said beside the point.
+    broken: HashSet<Span>,
     spans: Vec<Span>,
     /// How many texts may still be read; nothing once there were too many.
     texts_left: Option<usize>,
@@ -135,6 +138,9 @@ impl<'v> Fields<'v> {
 impl<'s> Reader<'s> {
     fn error(&mut self, diagnostic: Diagnostic) {
         let span = diagnostic.place.map(|place| place.span);
+        if span.is_some_and(|span| self.broken.contains(&span)) {
+            return;
+        }
         if self.found.len() < ERRORS_MAX && self.seen.insert((span, diagnostic.message.clone())) {
             self.found.push(diagnostic);
         }
@@ -183,17 +189,15 @@ impl<'s> Reader<'s> {
     }
 
     fn check_key(&mut self, key: &Key, object: &'static Object) {
+        if self.found.len() >= ERRORS_MAX {
+            return;
+        }
         let name = shown(&key.text);
         match object.key(&key.text) {
             Some(known) if matches!(known.shape, Shape::Later) => {
                 let message = format!("`{name}` is not supported yet");
-                let hint = format!(
-                    "it is part of the language, but this version does not know it: {}",
-                    known.doc
-                );
-                self.error(
-                    Diagnostic::error(message, Some(key.span)).hint(hint.trim_end_matches('.')),
-                );
+                let hint = "a later version will know it; leave it out for now";
+                self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
             }
             Some(_) => {}
             None => {
@@ -375,6 +379,11 @@ impl<'s> Reader<'s> {
     /// Counts texts, so that ranges of ranges end; `false` is: there were too many.
     fn spend(&mut self, count: usize, span: Span) -> bool {
         let Some(left) = self.texts_left else { return false };
+        if self.found.len() >= ERRORS_MAX {
+            self.texts_left = None;
+            self.names_whole = false;
+            return false;
+        }
         self.texts_left = left.checked_sub(count);
         if self.texts_left.is_none() {
             self.names_whole = false;

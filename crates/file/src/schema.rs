@@ -1,7 +1,124 @@
-//! The JSON schema of the language.
+//! The JSON schema of the language, from the vocabulary.
+
+use serde_json::{Map, Value, json};
+
+use crate::vocabulary::{FILE, INTERFACE, Key, LINK, NODE, Object, SEGMENT, Shape};
+
+/// Where the schema of a release is found; also its identity.
+const ID: &str = "https://raw.githubusercontent.com/vnet-rs/vnet/main/crates/file/vnet.schema.json";
 
 /// Returns the JSON schema (draft-07) of a topology file, so that editors complete and check it.
+///
+/// It accepts every file that [`parse`](crate::parse) accepts. What it can't say, such as that a
+/// link ends at a node that exists, only `parse` checks. Keys of the language that this version
+/// does not support yet are in it, with nothing allowed behind them.
 #[must_use]
-pub fn schema() -> serde_json::Value {
-    serde_json::Value::Null
+pub fn schema() -> Value {
+    let mut schema = object(&FILE);
+    let parts =
+        [("node", &NODE), ("interface", &INTERFACE), ("link", &LINK), ("segment", &SEGMENT)];
+    let mut definitions: Map<String, Value> =
+        parts.into_iter().map(|(name, part)| (name.to_owned(), object(part))).collect();
+    definitions.insert("text".into(), json!({ "type": ["string", "number", "boolean"] }));
+    definitions.insert("texts".into(), one_or_many(&reference("text")));
+    definitions.insert(
+        "variable".into(),
+        json!({
+            "description": "A variable such as `$name`.",
+            "type": "string",
+            "pattern": "\\$"
+        }),
+    );
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    schema["$id"] = json!(ID);
+    schema["title"] = json!("vnet topology file");
+    schema["definitions"] = Value::Object(definitions);
+    schema
+}
+
+fn object(object: &'static Object) -> Value {
+    let properties: Map<String, Value> =
+        object.keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
+    let mut schema = json!({
+        "description": object.doc,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    if !object.required.is_empty() {
+        schema["required"] = json!(object.required);
+    }
+    schema
+}
+
+fn property(key: &'static Key) -> Value {
+    let mut schema = shape(&key.shape);
+    let not_yet = if matches!(key.shape, Shape::Later) { " Not supported yet." } else { "" };
+    schema["description"] = json!(format!("{}{not_yet}", key.doc));
+    schema
+}
+
+fn shape(shape: &'static Shape) -> Value {
+    match shape {
+        Shape::Later => json!({ "not": {} }),
+        Shape::Text => any_of([reference("text")]),
+        Shape::Bool => any_of([
+            json!({ "type": "boolean" }),
+            json!({ "enum": ["true", "false"] }),
+            reference("variable"),
+        ]),
+        Shape::OnOff => {
+            any_of([json!({ "enum": ["on", "off", true, false] }), reference("variable")])
+        }
+        Shape::Number { min, max } => any_of([
+            json!({ "type": "integer", "minimum": min, "maximum": max }),
+            // A number in quotes, a range beside another, or a variable.
+            json!({ "type": "string", "pattern": "^[0-9]+$|\\.\\.|\\$" }),
+        ]),
+        Shape::Choice(words) => any_of([json!({ "enum": words }), reference("variable")]),
+        Shape::OneOrMany => any_of([reference("texts")]),
+        Shape::Texts => json!({
+            "type": ["object", "null"],
+            "additionalProperties": any_of([reference("text"), nothing()]),
+        }),
+        Shape::Names(object) => names(&any_of([nothing(), reference(definition(object))])),
+        Shape::Interfaces(object) => {
+            names(&any_of([reference("texts"), reference(definition(object))]))
+        }
+        Shape::Links(object) => json!({
+            "type": ["array", "null"],
+            "items": any_of([
+                reference(definition(object)),
+                json!({ "type": "array", "items": reference("text") }),
+            ]),
+        }),
+    }
+}
+
+/// One name, a list of names and maps, or a map from names to what stands behind them.
+fn names(behind: &Value) -> Value {
+    let map = json!({ "type": "object", "additionalProperties": behind });
+    let item = any_of([reference("text"), map.clone()]);
+    any_of([nothing(), reference("text"), json!({ "type": "array", "items": item }), map])
+}
+
+fn one_or_many(item: &Value) -> Value {
+    any_of([nothing(), item.clone(), json!({ "type": "array", "items": item })])
+}
+
+fn nothing() -> Value {
+    json!({ "type": "null" })
+}
+
+fn any_of<const N: usize>(shapes: [Value; N]) -> Value {
+    json!({ "anyOf": shapes.to_vec() })
+}
+
+fn reference(definition: &str) -> Value {
+    json!({ "$ref": format!("#/definitions/{definition}") })
+}
+
+/// Returns the name that an object is defined under: its own without the article.
+fn definition(object: &'static Object) -> &'static str {
+    object.name.split_once(' ').map_or(object.name, |(_, name)| name)
 }

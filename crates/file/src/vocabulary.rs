@@ -12,6 +12,8 @@ pub(crate) struct Object {
     pub(crate) name: &'static str,
     /// What it is, in one sentence.
     pub(crate) doc: &'static str,
+    /// The keys that it can't be without.
+    pub(crate) required: &'static [&'static str],
     /// Its keys in the order in which they are explained.
     pub(crate) keys: &'static [Key],
 }
@@ -79,6 +81,7 @@ pub(crate) const MTU_MAX_BYTES: u32 = 65535;
 pub(crate) static FILE: Object = Object {
     name: "the file",
     doc: "A virtual network: nodes, and the links and segments between them.",
+    required: &["name"],
     keys: &[
         key("name", "The name of the lab, which its namespaces begin with.", Shape::Text),
         key(
@@ -119,6 +122,7 @@ pub(crate) static FILE: Object = Object {
 pub(crate) static NODE: Object = Object {
     name: "a node",
     doc: "A host or router: one network namespace.",
+    required: &[],
     keys: &[
         key(
             "forward",
@@ -150,6 +154,7 @@ pub(crate) static NODE: Object = Object {
 pub(crate) static INTERFACE: Object = Object {
     name: "an interface",
     doc: "An interface of a node.",
+    required: &[],
     keys: &[
         key(
             "addresses",
@@ -180,6 +185,7 @@ pub(crate) static INTERFACE: Object = Object {
 pub(crate) static LINK: Object = Object {
     name: "a link",
     doc: "A cable between two nodes, or one for each pair of two ranges of nodes.",
+    required: &["endpoints"],
     keys: &[
         key(
             "endpoints",
@@ -211,6 +217,7 @@ pub(crate) static LINK: Object = Object {
 pub(crate) static SEGMENT: Object = Object {
     name: "a segment",
     doc: "A network that many nodes share: a bridge.",
+    required: &[],
     keys: &[
         key(
             "members",

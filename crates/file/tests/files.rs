@@ -1,44 +1,55 @@
 //! Every file in `valid/` and `examples/` is read; what is wrong with those in `invalid/` is
 //! pinned.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod common;
 
-use vnet_file::{Source, parse};
+use common::files;
+use vnet_file::{Report, Source, parse, write};
+use vnet_model::Desired;
 
-fn files(folder: &str) -> Vec<(String, Source)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    paths.sort();
-    assert!(!paths.is_empty(), "{}", folder.display());
-    let read = |path: PathBuf| {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let source = Source::new(format!("{name}.yaml"), fs::read_to_string(path).unwrap());
-        (name, source)
-    };
-    paths.into_iter().map(read).collect()
+fn resolve(source: &Source) -> Result<Desired, Report> {
+    parse(source, &[])?.resolve()
 }
 
 #[test]
 fn valid_files_are_read() {
-    for (name, source) in files("tests/valid").into_iter().chain(files("../../examples")) {
-        if let Err(report) = parse(&source, &[]) {
-            panic!("{name}:\n{}", report.render(&source, false));
+    let mut refused = String::new();
+    for (_, source) in files("tests/valid").into_iter().chain(files("../../examples")) {
+        if let Err(report) = resolve(&source) {
+            refused.push_str(&report.render(&source, false));
         }
     }
+    assert!(refused.is_empty(), "{refused}");
 }
 
 #[test]
 fn what_is_wrong_with_invalid_files_is_pinned() {
+    let mut read = Vec::new();
     for (name, source) in files("tests/invalid") {
-        let report = match parse(&source, &[]) {
-            Ok(_) => panic!("{name} is read"),
-            Err(report) => report.render(&source, false),
+        let Err(report) = resolve(&source) else {
+            read.push(name);
+            continue;
         };
-        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "invalid", omit_expression => true }, {
-            insta::assert_snapshot!(name, report);
+        insta::with_settings!({
+            prepend_module_to_snapshot => false, snapshot_path => "invalid", omit_expression => true
+        }, {
+            insta::assert_snapshot!(name, report.render(&source, false));
         });
+    }
+    assert!(read.is_empty(), "these are read, but should be refused: {read:?}");
+}
+
+#[test]
+fn a_written_file_reads_back_as_the_same_network() {
+    for (name, source) in files("tests/valid").into_iter().chain(files("../../examples")) {
+        let file = parse(&source, &[]).unwrap();
+        let mut desired = file.resolve().unwrap();
+        let text = write(file.topology(), &desired);
+        let written = Source::new(format!("{name} written"), text);
+        let again = resolve(&written);
+        let again = again.unwrap_or_else(|report| panic!("{}", report.render(&written, false)));
+        // Now that they are written, they are no longer handed out.
+        desired.handed_out.clear();
+        assert_eq!(again, desired, "{}", written.text());
     }
 }

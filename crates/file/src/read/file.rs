@@ -5,7 +5,6 @@ use vnet_model::{LabName, Topology};
 
 use super::{Fields, Reader};
 use crate::report::Diagnostic;
-use crate::source::Span;
 use crate::syntax::{Data, Value};
 use crate::vocabulary::FILE;
 
@@ -23,7 +22,6 @@ impl Reader<'_> {
         if let Some(value) = fields.get("netns")
             && let Some(text) = self.text(value, "netns", None)
         {
-            self.check_netns(&text.text, text.span);
             builder = builder.netns(NetnsPattern::new(&text.text));
         }
         if let Some(value) = fields.get("routing") {
@@ -67,17 +65,5 @@ impl Reader<'_> {
         };
         let text = self.text(value, "name", None)?;
         self.name(&text.text, text.span, LabName::new(&text.text))
-    }
-
-    fn check_netns(&mut self, pattern: &str, span: Span) {
-        if !pattern.contains("$node") {
-            let error = Diagnostic::error(
-                "`netns` has no `$node`: all namespaces would have one name",
-                Some(span),
-            );
-            self.error(
-                error.hint("write `$lab-$node`, which is what it is if left out, or `$node`"),
-            );
-        }
     }
 }

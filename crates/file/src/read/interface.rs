@@ -46,8 +46,12 @@ impl Reader<'_> {
                 }
             }
         }
-        if !is_bridge {
+        if kind.is_none() {
             return NodeInterfaceKind::Existing;
+        }
+        if !is_bridge {
+            // What it is is reported; that nothing makes it would be said beside the point.
+            return NodeInterfaceKind::Bridge { ports: Vec::new(), stp: false };
         }
         let texts = fields.get("ports").map(|value| self.texts(value, "ports", at));
         let ports = texts.unwrap_or_default();

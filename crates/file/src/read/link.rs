@@ -81,6 +81,7 @@ impl Reader<'_> {
         let pairs = fields.get("pairs").and_then(|value| {
             self.word(value, "pairs", None, &[("each", Pairs::Each), ("all", Pairs::All)])
         });
+        let whole = ends.span;
         let Some(ends) = self.ends(ends) else { return };
         let [a, b] = &ends;
         let Some(pairs) = self.pairs(a, b, pairs, fields) else { return };
@@ -95,7 +96,7 @@ impl Reader<'_> {
             let beside = Beside { index, count: pairs.len(), range: "endpoints", span };
             let at = many.then_some(beside);
             let ends = [(*a).clone(), (*b).clone()];
-            let link = self.link(fields, ends, pool, at);
+            let link = self.link(fields, ends, pool, (at, whole));
             links.links.push(link);
         }
     }
@@ -219,7 +220,7 @@ impl Reader<'_> {
         fields: &Fields<'_>,
         ends: [Endpoint; 2],
         pool: Option<usize>,
-        at: At<'_>,
+        (at, span): (At<'_>, Span),
     ) -> Link {
         let prefixes = fields.get("prefix").map(|value| self.prefixes(value, "prefix", at));
         let addressing = match (pool, prefixes) {
@@ -232,11 +233,15 @@ impl Reader<'_> {
         let mtu = fields.get("mtu").and_then(|value| self.number(value, "mtu", at, MTU_BYTES));
         let cost =
             fields.get("cost").and_then(|value| self.number(value, "cost", at, (1, u32::MAX)));
-        let origin = ends[0].origin;
+        let named = fields.find("name").filter(|_| name.is_some());
+        let origin = self.origin(named.map_or(span, |(_, value)| value.span));
         Link { name, ends, addressing, gateway, mtu, cost, origin }
     }
 
     fn link_name(&mut self, value: &Value, at: At<'_>) -> Option<String> {
+        if at.is_some_and(|at| at.count > 1) && !has_range(value) {
+            return None; // Reported by `check_shared`.
+        }
         let text = self.text(value, "name", at)?;
         // A link's name stands where a node's may stand, in targets such as `vnet cut uplink`.
         self.node_name(&text.text, text.span).map(|name| name.to_string())

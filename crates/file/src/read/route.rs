@@ -58,7 +58,7 @@ impl Reader<'_> {
         if kind.is_some() {
             words.next();
         }
-        let Some(word) = words.next() else {
+        let Some(word) = words.next().filter(|word| !OPTIONS.contains(word)) else {
             let message = "the route has no destination";
             let hint = "write a prefix or `default`, such as `default via r1`";
             self.error(Diagnostic::error(message, Some(text.span)).hint(hint));

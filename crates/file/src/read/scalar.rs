@@ -75,9 +75,9 @@ impl Reader<'_> {
             false => format!("`{what}` takes a whole number, not `{}`", shown(word)),
         };
         let error = Diagnostic::error(message, Some(span));
-        let plain: String = word.chars().filter(char::is_ascii_digit).collect();
-        self.error(match !digits && !plain.is_empty() && plain.len() < 10 {
-            true => error.hint(format!("write the number alone, such as `{plain}`")),
+        let units = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        self.error(match !digits && units.len() < word.len() && !units.contains(['.', '-']) {
+            true => error.hint("write the number in full, without a unit"),
             false => error,
         });
         None
@@ -230,6 +230,15 @@ impl Reader<'_> {
     }
 }
 
+/// Lists words: "`a`, `b` or `c`".
+fn either<T>(words: &[(&str, T)]) -> String {
+    let words: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        words => words.concat(),
+    }
+}
+
 /// Tells which way a word throws a switch, if it does.
 fn switch(word: &str) -> Option<bool> {
     match word.to_ascii_lowercase().as_str() {
@@ -259,7 +268,8 @@ fn ip_hint(word: &str) -> Option<&'static str> {
 }
 
 fn name_hint(word: &str) -> Option<&'static str> {
-    if word.contains(['[', '{', '*']) {
+    let written = |c: char| c.is_ascii_alphanumeric() || "-_.:,[]{}*".contains(c);
+    if word.contains(['[', '{', '*']) && word.chars().all(written) {
         Some("a range is written with two numbers and two dots: `pc1..20`")
     } else if word.contains(", ") || word.contains(',') {
         Some("a list is written in brackets: `[ a, b ]`")

@@ -1,5 +1,7 @@
 //! Shows a report in rustc's form.
 
+use std::borrow::Cow;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Place, Report, Severity};
@@ -66,11 +68,21 @@ fn snippet<'a>(
         .labels
         .iter()
         .map(|label| AnnotationKind::Context.span(within(&label.place)).label(label.text.as_str()));
-    Snippet::source(text)
+    Snippet::source(harmless(text))
         .path(super::printable(source.name()))
         .line_start(first)
         .annotation(primary)
         .annotations(labels)
+}
+
+/// Replaces the control characters that the renderer lets through, those of two bytes (C1: some
+/// terminals obey U+009B as they do `ESC [`), by a dot of two bytes, so that no span moves.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c.len_utf8() == 2;
+    match text.contains(obeyed) {
+        true => Cow::Owned(text.replace(obeyed, "\u{b7}")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// Writes a count with a comma between thousands.

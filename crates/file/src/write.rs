@@ -1,0 +1,396 @@
+//! A resolved topology as a file again: `vnet config`.
+//!
+//! Ranges, variables, `pool` and derived names are written out: each interface stands with its
+//! name, hardware address, MTU and addresses, each link with its name. Reading the text back
+//! resolves to the same network.
+//!
+//! Routes are those of the resolved network. With `routing: auto` it stays at that, and at the
+//! routes as written: those found grow with the square of the network. (`vnet show` has them.)
+//! `gateway:` stays, since a gateway forwards.
+
+use std::fmt::Write;
+
+use vnet_model::ipnet::IpNet;
+use vnet_model::topology::{
+    Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment, StaticRoute, Via,
+};
+use vnet_model::{
+    Desired, IfName, Interface, Kind, Namespace, NodeName, Route, RouteKind, Topology,
+};
+
+/// Writes a topology and what was derived from it as one file in which nothing is left open.
+///
+/// ```
+/// let source = vnet_file::Source::new(
+///     "vnet.yaml",
+///     "{ name: demo, nodes: [ a1..2 ], links: [{ endpoints: [ a1, a2 ], prefix: 10.0.0.0/24 }] }",
+/// );
+/// let file = vnet_file::parse(&source, &[]).unwrap();
+/// let text = vnet_file::write(file.topology(), &file.resolve().unwrap());
+/// assert!(text.contains("a2:a1: { addresses: [ 10.0.0.2/24 ], mac: "));
+/// ```
+#[must_use]
+pub fn write(topology: &Topology, desired: &Desired) -> String {
+    let mut routes = desired.state.namespaces.values().flat_map(|ns| &ns.routes);
+    let many_hops = routes.any(|route| route.nexthops.len() > 1);
+    let found = topology.routing() == Routing::Auto || many_hops;
+    let mut writer = Writer { desired, routes_as_written: found, out: String::new() };
+    writer.file(topology);
+    writer.out
+}
+
+struct Writer<'t> {
+    desired: &'t Desired,
+    /// Whether routes are written as they were, not as they came out.
+    routes_as_written: bool,
+    out: String,
+}
+
+impl Writer<'_> {
+    fn file(&mut self, topology: &Topology) {
+        self.line(0, "name", &scalar(topology.name().as_str()));
+        self.line(0, "netns", &pattern(topology.netns().as_str()));
+        if topology.routing() == Routing::Auto {
+            self.line(0, "routing", "auto");
+        }
+        self.heading("nodes", topology.nodes().is_empty());
+        for node in topology.nodes() {
+            self.node(node);
+        }
+        self.heading("segments", topology.segments().is_empty());
+        for segment in topology.segments() {
+            self.segment(segment);
+        }
+        self.heading("links", topology.links().is_empty());
+        for (index, link) in topology.links().iter().enumerate() {
+            self.link(index, link);
+        }
+    }
+
+    fn heading(&mut self, key: &str, is_empty: bool) {
+        if !is_empty {
+            self.line(0, key, "");
+        }
+    }
+
+    fn line(&mut self, indent: usize, key: &str, value: &str) {
+        let space = if value.is_empty() { "" } else { " " };
+        let _ = writeln!(self.out, "{:indent$}{key}:{space}{value}", "");
+    }
+
+    fn namespace(&self, node: &NodeName) -> Option<&Namespace> {
+        let name = self.desired.nodes.get(node).or_else(|| self.desired.segments.get(node))?;
+        self.desired.state.namespaces.get(name)
+    }
+
+    fn node(&mut self, node: &Node) {
+        self.line(2, &scalar(node.name.as_str()), "");
+        if node.forward {
+            self.line(4, "forward", "true");
+        }
+        if !node.ipv6 {
+            self.line(4, "ipv6", "off");
+        }
+        self.node_interfaces(node);
+        let routes: Vec<String> = match self.namespace(&node.name) {
+            Some(namespace) if !self.routes_as_written => {
+                namespace.routes.iter().map(route).collect()
+            }
+            _ => node.routes.iter().map(static_route).collect(),
+        };
+        self.heading_at(4, "routes", routes.is_empty());
+        for route in routes {
+            let _ = writeln!(self.out, "      - {}", scalar(&route));
+        }
+        self.heading_at(4, "sysctls", node.sysctls.is_empty());
+        for (key, sysctl) in &node.sysctls {
+            self.line(6, &scalar(key), &scalar(&sysctl.value));
+        }
+    }
+
+    fn heading_at(&mut self, indent: usize, key: &str, is_empty: bool) {
+        if !is_empty {
+            self.line(indent, key, "");
+        }
+    }
+
+    /// Writes what no link or segment makes: `lo`, where there is something to say about it, and
+    /// bridges.
+    fn node_interfaces(&mut self, node: &Node) {
+        let Some(namespace) = self.namespace(&node.name) else { return };
+        let mut lines = Vec::new();
+        for (name, interface) in &namespace.interfaces {
+            if interface.kind == Kind::Loopback {
+                let options = options(interface);
+                if !options.is_empty() {
+                    lines.push((scalar(name.as_str()), flow_map(&options)));
+                }
+            }
+        }
+        for declared in &node.interfaces {
+            let NodeInterfaceKind::Bridge { ports, stp } = &declared.kind else { continue };
+            let mut all = vec![("kind", "bridge".to_owned())];
+            if !ports.is_empty() {
+                all.push(("ports", flow_list(ports.iter().map(|port| scalar(port.as_str())))));
+            }
+            if *stp {
+                all.push(("stp", "true".to_owned()));
+            }
+            if let Some(interface) = namespace.interfaces.get(&declared.name) {
+                all.extend(options(interface));
+            }
+            lines.push((scalar(declared.name.as_str()), flow_map(&all)));
+        }
+        self.heading_at(4, "interfaces", lines.is_empty());
+        for (name, options) in lines {
+            self.line(6, &name, &options);
+        }
+    }
+
+    fn segment(&mut self, segment: &Segment) {
+        self.line(2, &scalar(segment.name.as_str()), "");
+        if !segment.prefixes.is_empty() {
+            self.line(4, "prefix", &prefixes(&segment.prefixes));
+        }
+        self.gateway(4, segment.gateway.as_ref());
+        let numbers = [("mtu", segment.mtu), ("cost", segment.cost)];
+        for (key, number) in numbers {
+            if let Some(number) = number {
+                self.line(4, key, &number.to_string());
+            }
+        }
+        if segment.stp {
+            self.line(4, "stp", "true");
+        }
+        self.heading_at(4, "members", segment.members.is_empty());
+        let names = self.member_interfaces(segment);
+        for (member, name) in segment.members.iter().zip(names) {
+            let (key, options) = self.end(member, name.as_ref());
+            self.line(6, &key, &options);
+        }
+    }
+
+    fn link(&mut self, index: usize, link: &Link) {
+        let Some(derived) = self.desired.links.get(index) else { return };
+        let _ = writeln!(self.out, "  - name: {}", scalar(&derived.name));
+        if let Addressing::Prefixes(list) = &link.addressing
+            && !list.is_empty()
+        {
+            self.line(4, "prefix", &prefixes(list));
+        }
+        self.gateway(4, link.gateway.as_ref());
+        if let Some(cost) = link.cost {
+            self.line(4, "cost", &cost.to_string());
+        }
+        self.line(4, "endpoints", "");
+        for (end, (_, interface)) in link.ends.iter().zip(&derived.ends) {
+            let (key, options) = self.end(end, Some(interface));
+            let _ = writeln!(self.out, "      - {key}: {options}");
+        }
+    }
+
+    fn gateway(&mut self, indent: usize, gateway: Option<&NodeName>) {
+        if let Some(gateway) = gateway {
+            self.line(indent, "gateway", &scalar(gateway.as_str()));
+        }
+    }
+
+    /// Writes an end of a link or a member of a segment: its key and its options.
+    fn end(&self, end: &Endpoint, name: Option<&IfName>) -> (String, String) {
+        let interface = name.and_then(|name| self.namespace(&end.node)?.interfaces.get(name));
+        let Some((interface, name)) = interface.zip(name) else {
+            return (scalar(end.node.as_str()), "{}".to_owned());
+        };
+        // A name that was shortened must be derived again, else the full one would be lost.
+        let key = match interface.altnames.is_empty() {
+            true => format!("{}:{name}", end.node),
+            false => end.node.to_string(),
+        };
+        (scalar(&key), flow_map(&options(interface)))
+    }
+
+    /// Returns the interfaces that membership in a segment made, in the order of its members.
+    ///
+    /// Where a member does not name it, it is the peer of the segment's port for that member.
+    fn member_interfaces(&self, segment: &Segment) -> Vec<Option<IfName>> {
+        let mut numbers = std::collections::HashMap::new();
+        let derived = |number: usize| match number {
+            1 => segment.name.to_string(),
+            number => format!("{}-{number}", segment.name),
+        };
+        segment
+            .members
+            .iter()
+            .map(|member| {
+                let number = numbers.entry(&member.node).or_insert(0);
+                *number += 1;
+                if let Some(name) = &member.interface {
+                    return Some(name.clone());
+                }
+                let full = derived(*number);
+                let interfaces = &self.namespace(&member.node)?.interfaces;
+                if let Ok(name) = IfName::new(&full)
+                    && interfaces.contains_key(&name)
+                {
+                    return Some(name);
+                }
+                let shortened = |(_, it): &(&IfName, &Interface)| it.altnames.contains(&full);
+                interfaces.iter().find(shortened).map(|(name, _)| name.clone())
+            })
+            .collect()
+    }
+}
+
+/// Returns the options of an interface that say what is not so anyway.
+fn options(interface: &Interface) -> Vec<(&'static str, String)> {
+    let mut options = Vec::new();
+    let is_loopback = interface.kind == Kind::Loopback;
+    let own = |net: &IpNet| is_loopback && net.addr().is_loopback() && is_born(net);
+    let addresses = interface.addresses.iter().map(|address| address.net);
+    let addresses: Vec<String> =
+        addresses.filter(|net| !own(net)).map(|net| scalar(&net.to_string())).collect();
+    if !addresses.is_empty() {
+        options.push(("addresses", flow_list(addresses.into_iter())));
+    }
+    if let Some(mac) = interface.mac {
+        options.push(("mac", mac.to_string()));
+    }
+    if let Some(mtu) = interface.mtu {
+        options.push(("mtu", mtu.to_string()));
+    }
+    if !interface.up {
+        options.push(("up", "false".to_owned()));
+    }
+    if let Some(alias) = &interface.alias {
+        options.push(("alias", scalar(alias)));
+    }
+    options
+}
+
+/// Tells whether the kernel gives `lo` this address by itself.
+fn is_born(net: &IpNet) -> bool {
+    matches!(net.to_string().as_str(), "127.0.0.1/8" | "::1/128")
+}
+
+/// Writes a route in iproute2's words, as the file takes them.
+fn route(route: &Route) -> String {
+    let text = route.to_string();
+    // `default` is IPv6 only where a gateway says so.
+    match (route.dst, text.split_once("default")) {
+        (IpNet::V6(net), Some((before, after))) if net.prefix_len() == 0 => {
+            format!("{before}::/0{after}")
+        }
+        _ => text,
+    }
+}
+
+/// Writes a route as the file wrote it.
+fn static_route(route: &StaticRoute) -> String {
+    let mut text = String::new();
+    if route.kind != RouteKind::Unicast {
+        let _ = write!(text, "{} ", route.kind);
+    }
+    match route.dst {
+        None => text.push_str("default"),
+        Some(dst) => {
+            let _ = write!(text, "{dst}");
+        }
+    }
+    match &route.via {
+        None => {}
+        Some(Via::Node(node)) => {
+            let _ = write!(text, " via {node}");
+        }
+        Some(Via::Addr(addr)) => {
+            let family = if addr.is_ipv6() { "inet6" } else { "inet" };
+            let _ = write!(text, " via {family} {addr}");
+        }
+    }
+    let numbers = [("metric", route.metric), ("table", route.table)];
+    if let Some(dev) = &route.dev {
+        let _ = write!(text, " dev {dev}");
+    }
+    for (word, number) in numbers {
+        if let Some(number) = number {
+            let _ = write!(text, " {word} {number}");
+        }
+    }
+    if let Some(src) = route.src {
+        let _ = write!(text, " src {src}");
+    }
+    if route.onlink {
+        text.push_str(" onlink");
+    }
+    text
+}
+
+fn prefixes(list: &[IpNet]) -> String {
+    match list {
+        [one] => scalar(&one.to_string()),
+        list => flow_list(list.iter().map(|net| scalar(&net.to_string()))),
+    }
+}
+
+fn flow_list(items: impl Iterator<Item = String>) -> String {
+    format!("[ {} ]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn flow_map(options: &[(&str, String)]) -> String {
+    if options.is_empty() {
+        return "{}".to_owned();
+    }
+    let options: Vec<String> = options.iter().map(|(key, text)| format!("{key}: {text}")).collect();
+    format!("{{ {} }}", options.join(", "))
+}
+
+/// Writes a namespace pattern: `$lab` and `$node` are meant, any other `$` is a `$`.
+fn pattern(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let name = ["lab", "node"].into_iter().find(|name| rest.starts_with(name));
+        match name {
+            Some(name) => {
+                rest = &rest[name.len()..];
+                let goes_on = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+                let (open, close) = if goes_on { ("{", "}") } else { ("", "") };
+                let _ = write!(out, "${open}{name}{close}");
+            }
+            None => out.push_str("$$"),
+        }
+    }
+    out.push_str(rest);
+    quoted_if_needed(&out)
+}
+
+/// Writes a text so that it is read as that text: quoted where it must be, `$` doubled.
+fn scalar(text: &str) -> String {
+    quoted_if_needed(&text.replace('$', "$$"))
+}
+
+fn quoted_if_needed(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " $_./:-".contains(c);
+    let first = |c: char| c.is_ascii_alphanumeric() || matches!(c, '$' | '_');
+    let is_plain = text.starts_with(first)
+        && text.chars().all(plain)
+        && !text.contains(": ")
+        && !text.ends_with([':', ' '])
+        && !matches!(text, "null" | "Null" | "NULL");
+    if is_plain {
+        return text.to_owned();
+    }
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,50 @@
+//! The JSON schema: that the committed one is current, and what it accepts.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::files;
+
+fn json(text: &str) -> Option<serde_json::Value> {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).ok()
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vnet.schema.json");
+    let current = format!("{:#}\n", vnet_file::schema());
+    if std::env::var_os("VNET_BLESS").is_some() {
+        fs::write(&path, &current).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == current,
+        "vnet.schema.json is old: run `VNET_BLESS=1 cargo test -p vnet-file --test schema`"
+    );
+}
+
+#[test]
+fn the_schema_accepts_every_valid_file() {
+    let validator = jsonschema::draft7::new(&vnet_file::schema()).unwrap();
+    for (name, source) in files("tests/valid").into_iter().chain(files("../../examples")) {
+        let value = json(source.text()).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+    }
+}
+
+/// What an editor can't see and only `vnet` tells is pinned, so that a change shows.
+#[test]
+fn the_schema_refuses_most_invalid_files() {
+    let validator = jsonschema::draft7::new(&vnet_file::schema()).unwrap();
+    let accepted = |text: &str| json(text).is_some_and(|value| validator.is_valid(&value));
+    let names: Vec<String> = files("tests/invalid")
+        .into_iter()
+        .filter(|(_, source)| accepted(source.text()))
+        .map(|(name, _)| name)
+        .collect();
+    insta::assert_snapshot!(names.join("\n"));
+}
