@@ -132,12 +132,8 @@ impl Executor<'_> {
         let in_batch = |step: &&Step| step.ns == first.ns && is_message(&step.change);
         let run = steps.iter().take_while(in_batch).count();
         self.batch.clear();
-        let mut gone = Vec::new();
         for step in &steps[..run] {
             self.lay_out(step).map_err(|source| failed(step, source))?;
-            if let Change::DelLink { name } = &step.change {
-                gone.push(name);
-            }
         }
         let opened = self.sockets.get(&first.ns).map_err(|source| failed(first, source))?;
         let outcome = opened.socket.submit(&mut self.batch).map_err(|source| {
@@ -149,9 +145,6 @@ impl Executor<'_> {
                 let (step, refusal) = (Box::new(step.clone()), refusal.clone());
                 return Err(Error::Refused { step, refusal });
             }
-        }
-        if let Some(indexes) = self.indexes.get_mut(&first.ns) {
-            gone.into_iter().for_each(|name| indexes.remove(name));
         }
         Ok(run)
     }
@@ -182,7 +175,13 @@ impl Executor<'_> {
                 let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
                 message::add_bridge(&mut self.batch, &this, *stp);
             }
-            Change::DelLink { name } => message::del_link(batch, known(&self.indexes, name)?),
+            Change::DelLink { name } => {
+                message::del_link(batch, known(&self.indexes, name)?);
+                // At once: the same batch may make another of this name.
+                if let Some(indexes) = self.indexes.get_mut(ns) {
+                    indexes.remove(name);
+                }
+            }
             Change::SetLink { name, set } => {
                 let index = known(&self.indexes, name)?;
                 match set {
