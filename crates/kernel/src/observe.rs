@@ -102,7 +102,7 @@ pub fn observe(realm: &Realm, scope: Scope<'_>) -> Result<Observed, Error> {
                     for chunk in mine {
                         found.extend(observe_chunk(realm, worker, chunk, scope)?);
                     }
-                    Ok(found)
+                    Ok::<_, Error>(found)
                 })
             })
             .collect();

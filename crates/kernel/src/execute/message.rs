@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
 };
 use netlink_packet_route::link::{
-    AfSpecInet, AfSpecUnspec, BridgeStpState, InetDevConf, InfoBridge, InfoData, InfoKind,
-    InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
+    AfSpecInet, AfSpecUnspec, BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop,
@@ -24,6 +25,12 @@ use crate::error::Error;
 
 /// The interface index of `lo` in every namespace (`LOOPBACK_IFINDEX`, net/net_namespace.h).
 const LOOPBACK_INDEX: u32 = 1;
+
+/// The IPv4 settings of an interface (linux/if_link.h).
+const IFLA_INET_CONF: u16 = 1;
+
+/// Whether an interface forwards (linux/ip.h).
+const IPV4_DEVCONF_FORWARDING: u16 = 1;
 
 /// What must be said of an interface when it is made.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +123,10 @@ pub fn set_link(batch: &mut Batch, index: u32, set: &LinkSetting) {
         LinkSetting::Stp(on) => {
             let info = vec![LinkInfo::Kind(InfoKind::Bridge), bridge_stp(*on)];
             message.attributes.push(LinkAttribute::LinkInfo(info));
+            // RTM_SETLINK takes no notice of what only a kind of interface has (`do_setlink`,
+            // net/core/rtnetlink.c).
+            batch.push(&RouteNetlinkMessage::NewLink(message), Flags::NONE);
+            return;
         }
         // 0 is no interface: out of any bridge. `Ipv6` is a sysctl and does not come here.
         _ => message.attributes.push(LinkAttribute::Controller(0)),
@@ -173,6 +184,8 @@ pub fn del_route(
 ) -> Result<(), Error> {
     let mut message = route_message(route, index)?;
     message.header.protocol = RouteProtocol::Unspec;
+    // Any scope (`fib_table_delete`, net/ipv4/fib_trie.c): a person may have said another.
+    message.header.scope = RouteScope::NoWhere;
     batch.push(&RouteNetlinkMessage::DelRoute(message), Flags::NONE);
     Ok(())
 }
@@ -205,10 +218,14 @@ fn bridge_stp(on: bool) -> LinkInfo {
     LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::StpState(state)]))
 }
 
+/// IFLA_INET_CONF with the one setting in it (`inet_set_link_af`, net/ipv4/devinet.c). Written by
+/// hand: netlink-packet-route leaves out settings that are 0, so nothing could be turned off.
 fn forward_ipv4(on: bool) -> LinkAttribute {
-    let mut conf = InetDevConf::default();
-    conf.forwarding = on.into();
-    LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(conf)])])
+    let forwarding = DefaultNla::new(IPV4_DEVCONF_FORWARDING, u32::from(on).to_ne_bytes().to_vec());
+    let mut settings = vec![0; forwarding.buffer_len()];
+    forwarding.emit(&mut settings);
+    let conf = DefaultNla::new(IFLA_INET_CONF | NLA_F_NESTED, settings);
+    LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![AfSpecInet::Other(conf)])])
 }
 
 fn address_message(index: u32, address: &Address) -> AddressMessage {
@@ -304,7 +321,8 @@ fn gateway(route: &Route, via: IpAddr) -> RouteAttribute {
     }
 }
 
-/// The scope that iproute2 gives a route: a destination on the link has scope link. IPv6 has none.
+/// The scope of a route: a destination on the link has scope link, so that it can hold the gateway
+/// of another (`fib_check_nh_v4_gw`, net/ipv4/fib_semantics.c). IPv6 has none.
 fn scope(route: &Route) -> RouteScope {
     let on_link = !route.nexthops.is_empty() && route.nexthops.iter().all(|hop| hop.via.is_none());
     match on_link && route.dst.addr().is_ipv4() {
