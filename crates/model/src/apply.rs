@@ -10,7 +10,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::state::{
     Address, End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES,
-    Namespace, NextHop, Owner, Route, RouteKind, State,
+    Namespace, NextHop, Owner, Route, RouteKind, State, TABLE_MAIN,
 };
 use crate::step::{Change, LinkSetting, NewLink, Step};
 
@@ -130,14 +130,14 @@ impl State {
         mtu: Option<u32>,
     ) -> Result<(), Refused> {
         let ns = self.namespace_mut(&end.ns)?;
-        let ipv6_off = ns.sysctl_is("net.ipv6.conf.default.disable_ipv6", "1");
-        let forward = ns.sysctl_is("net.ipv4.conf.default.forwarding", "1")
-            || ns.sysctl_is("net.ipv4.ip_forward", "1");
+        let forward = ns.sysctl_is("net.ipv4.conf.default.forwarding", "1");
+        let is_bridge = matches!(kind, Kind::Bridge { .. });
         let interface = Interface {
             mac,
-            mtu: mtu.or(Some(MTU_DEFAULT_BYTES)),
+            // A bridge takes over the least of its ports' until it is told one.
+            mtu: mtu.or((!is_bridge).then_some(MTU_DEFAULT_BYTES)),
             forward_ipv4: Some(forward),
-            ipv6: Some(!ipv6_off),
+            ipv6: Some(ns.default_ipv6() && mtu.is_none_or(|mtu| mtu >= MTU_IPV6_MIN_BYTES)),
             ..Interface::new(kind)
         };
         ns.interfaces.insert(end.name.clone(), interface);
@@ -174,6 +174,15 @@ impl Namespace {
             routes: Default::default(),
             sysctls: Default::default(),
             origin: Default::default(),
+        }
+    }
+
+    /// Tells whether IPv6 runs on interfaces that are made now. Where the sysctl is not known, `lo`
+    /// serves as a sign: its IPv6 goes off and on with all others'.
+    fn default_ipv6(&self) -> bool {
+        match self.sysctls.get("net.ipv6.conf.default.disable_ipv6") {
+            Some(value) => value != "1",
+            None => self.interfaces.get(LOOPBACK).is_none_or(|lo| lo.ipv6 != Some(false)),
         }
     }
 
@@ -220,12 +229,7 @@ impl Namespace {
         match set {
             LinkSetting::Up(true) => interface.go_up(),
             LinkSetting::Up(false) => self.go_down(name)?,
-            LinkSetting::Mtu(mtu) => {
-                interface.mtu = Some(*mtu);
-                if *mtu < MTU_IPV6_MIN_BYTES {
-                    self.lose_ipv6(name)?;
-                }
-            }
+            LinkSetting::Mtu(mtu) => self.set_mtu(name, *mtu)?,
             LinkSetting::Mac(mac) => interface.mac = Some(*mac),
             LinkSetting::Alias(alias) => interface.alias.clone_from(alias),
             LinkSetting::Master(master) => interface.master.clone_from(master),
@@ -238,6 +242,22 @@ impl Namespace {
             LinkSetting::ForwardIpv4(on) => interface.forward_ipv4 = Some(*on),
             LinkSetting::Ipv6(on) => self.set_ipv6(name, *on)?,
             LinkSetting::Stp(on) => interface.kind = Kind::Bridge { stp: *on },
+        }
+        Ok(())
+    }
+
+    /// Changes an MTU; IPv6 leaves an interface that is too small for it, and comes back to one that
+    /// has grown (`addrconf_notify`, net/ipv6/addrconf.c).
+    fn set_mtu(&mut self, name: &IfName, mtu: u32) -> Result<(), Refused> {
+        let default_ipv6 = self.default_ipv6();
+        let interface = self.interface_mut(name)?;
+        let fits = |mtu: u32| mtu >= MTU_IPV6_MIN_BYTES;
+        let before = interface.mtu.replace(mtu);
+        if !fits(mtu) {
+            interface.ipv6 = Some(false);
+            self.lose_ipv6(name)?;
+        } else if before.is_some_and(|mtu| !fits(mtu)) {
+            interface.ipv6 = Some(default_ipv6);
         }
         Ok(())
     }
@@ -309,16 +329,19 @@ impl Namespace {
         Ok(())
     }
 
-    /// Removes the IPv4 routes that prefer a source address which is gone (`fib_sync_down_addr`);
-    /// IPv6 routes only forget the preference (`fib6_remove_prefsrc`).
+    /// Removes the IPv4 routes of the main table that prefer a source address which is gone
+    /// (`fib_sync_down_addr`, net/ipv4/fib_semantics.c); IPv6 routes only forget the preference
+    /// (`fib6_remove_prefsrc`, net/ipv6/route.c).
     fn forget_source(&mut self, address: &Address) {
         let addr = address.net.addr();
         let still = |i: &Interface| i.addresses.iter().any(|other| other.net.addr() == addr);
         if self.interfaces.values().any(still) {
             return;
         }
-        let affected: Vec<Route> =
-            self.routes.iter().filter(|route| route.src == Some(addr)).cloned().collect();
+        let affected = |route: &&Route| {
+            route.src == Some(addr) && (addr.is_ipv6() || route.table == TABLE_MAIN)
+        };
+        let affected: Vec<Route> = self.routes.iter().filter(affected).cloned().collect();
         for route in affected {
             self.routes.remove(&route);
             if addr.is_ipv6() {
@@ -372,15 +395,23 @@ impl Namespace {
         self.sysctls.insert(key.to_owned(), value.to_owned());
         let parts: Vec<&str> = key.split('.').collect();
         let (scope, setting) = match parts.as_slice() {
-            ["net", "ipv4", "ip_forward"] => ("all", "forwarding"),
+            ["net", "ipv4", "ip_forward"] => {
+                return self.set_sysctl("net.ipv4.conf.all.forwarding", value);
+            }
             ["net", "ipv4", "conf", scope, "forwarding"] => (*scope, "forwarding"),
             ["net", "ipv6", "conf", scope, "disable_ipv6"] => (*scope, "disable_ipv6"),
             _ => return,
         };
         let names: Vec<IfName> = match scope {
             "default" => return,
-            "all" => self.interfaces.keys().cloned().collect(),
-            name => self.interfaces.keys().filter(|key| key.as_str() == name).cloned().collect(),
+            "all" => {
+                // What is written for all goes for those to come, too.
+                let default = key.replace(".all.", ".default.");
+                self.sysctls.insert(default, value.to_owned());
+                self.interfaces.keys().cloned().collect()
+            }
+            // Dots of an interface's name are written as `/` (`sysctl(8)`).
+            name => IfName::new(&name.replace('/', ".")).into_iter().collect(),
         };
         for name in names {
             let set = match setting {

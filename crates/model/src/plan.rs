@@ -19,6 +19,9 @@ use crate::resolve::Desired;
 use crate::state::{Address, End, Interface, Kind, Namespace, Owner, Route, RouteKey, State};
 use crate::step::{Change, LinkSetting, NewLink, Step, VethEnd};
 
+/// Takes IPv6 off all interfaces, those to come too.
+const IPV6_OFF: &str = "net.ipv6.conf.all.disable_ipv6";
+
 /// The way from one state to another.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -211,10 +214,22 @@ impl<'a> Planner<'a> {
                 self.push(ns, Change::AddNamespace { mark: mark.clone() }, wanted.origin);
             }
             self.sysctls(ns, wanted, |key| interface_of_sysctl(key).is_none());
+            self.ipv6_again(ns, wanted);
             let lo_up = |ns: &Namespace| ns.interfaces.get(LOOPBACK).is_some_and(|lo| lo.up);
             if lo_up(wanted) && !self.work.namespaces.get(ns).is_some_and(lo_up) {
                 self.set(ns, &lo_name(), LinkSetting::Up(true), wanted.origin);
             }
+        }
+    }
+
+    /// Takes back that IPv6 was off altogether. That also holds for interfaces that are made now,
+    /// of which only this sysctl can tell.
+    fn ipv6_again(&mut self, ns: &NsName, wanted: &Namespace) {
+        let is_wanted = wanted.interfaces.get(LOOPBACK).and_then(wants_ipv6) == Some(true);
+        let lo = self.work.namespaces.get(ns).and_then(|ns| ns.interfaces.get(LOOPBACK));
+        if is_wanted && lo.is_some_and(|lo| lo.ipv6 == Some(false)) {
+            let (key, value) = (IPV6_OFF.to_owned(), "0".to_owned());
+            self.push(ns, Change::SetSysctl { key, value }, wanted.origin);
         }
     }
 
@@ -247,8 +262,10 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 let link = match &interface.kind {
+                    // Its MTU is a setting: said at birth, its ports' would change it again
+                    // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
                     Kind::Bridge { stp } => {
-                        NewLink::Bridge { mac: interface.mac, mtu: interface.mtu, stp: *stp }
+                        NewLink::Bridge { mac: interface.mac, mtu: None, stp: *stp }
                     }
                     Kind::Veth { peer: Some(peer) } => {
                         let Some(other) = lookup(self.target, peer) else { continue };
@@ -279,11 +296,15 @@ impl<'a> Planner<'a> {
 
     fn interface_settings(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
         let Some(found) = self.interface(ns, name) else { return };
-        let mut sets = Vec::new();
         let differs = |wanted: Option<bool>, found| wanted.filter(|on| found != Some(*on));
-        sets.extend(differs(wanted.ipv6, found.ipv6).map(LinkSetting::Ipv6));
+        // First the MTU: IPv6 comes and goes with it.
+        if let Some(mtu) = wanted.mtu.filter(|mtu| found.mtu != Some(*mtu)) {
+            self.set(ns, name, LinkSetting::Mtu(mtu), wanted.origin);
+        }
+        let Some(found) = self.interface(ns, name) else { return };
+        let mut sets = Vec::new();
+        sets.extend(differs(wants_ipv6(wanted), found.ipv6).map(LinkSetting::Ipv6));
         sets.extend(wanted.mac.filter(|mac| found.mac != Some(*mac)).map(LinkSetting::Mac));
-        sets.extend(wanted.mtu.filter(|mtu| found.mtu != Some(*mtu)).map(LinkSetting::Mtu));
         if wanted.alias != found.alias {
             sets.push(LinkSetting::Alias(wanted.alias.clone()));
         }
@@ -336,6 +357,9 @@ impl<'a> Planner<'a> {
             .iter()
             .filter(|route| !found.is_some_and(|found| found.contains(*route)))
             .collect();
+        for route in &missing {
+            self.free_gateways(ns, wanted, route);
+        }
         // What is on the link first: a gateway may be reached through it.
         missing.sort_by_key(|route| route.nexthops.iter().any(|hop| hop.via.is_some()));
         // A route that was there a moment ago may still be, if the kernel's rules are not the usual.
@@ -358,6 +382,27 @@ impl<'a> Planner<'a> {
         let found = self.work.namespaces.get(ns).map(|ns| ns.routes.clone()).unwrap_or_default();
         for route in found.into_iter().filter(|route| !wanted.routes.contains(route)) {
             self.push(ns, Change::DelRoute(route), wanted.origin);
+        }
+    }
+
+    /// Takes the gateways of a route off interfaces that are removed only at the end: no gateway may
+    /// be an address of the namespace itself (`ip6_route_check_nh`, net/ipv6/route.c).
+    fn free_gateways(&mut self, ns: &NsName, wanted: &Namespace, route: &Route) {
+        let leaving = |(name, interface): &(&IfName, &Interface)| {
+            interface.ours && !wanted.interfaces.contains_key(*name)
+        };
+        let is_gateway = |address: &&Address| {
+            route.nexthops.iter().any(|hop| hop.via == Some(address.net.addr()))
+        };
+        let found = self.work.namespaces.get(ns).map(|ns| &ns.interfaces);
+        let taken: Vec<(IfName, Address)> = found
+            .into_iter()
+            .flatten()
+            .filter(leaving)
+            .flat_map(|(dev, i)| i.addresses.iter().filter(is_gateway).map(|a| (dev.clone(), *a)))
+            .collect();
+        for (dev, address) in taken {
+            self.push(ns, Change::DelAddress { dev, address }, route.origin);
         }
     }
 
@@ -406,6 +451,12 @@ impl<'a> Planner<'a> {
 
 fn lookup<'a>(state: &'a State, end: &End) -> Option<&'a Interface> {
     state.namespaces.get(&end.ns)?.interfaces.get(&end.name)
+}
+
+/// Tells whether IPv6 shall run on an interface, if anything is said of it: an address says so.
+fn wants_ipv6(interface: &Interface) -> Option<bool> {
+    let has_ipv6 = interface.addresses.iter().any(|address| address.net.addr().is_ipv6());
+    interface.ipv6.or(has_ipv6.then_some(true))
 }
 
 /// Tells whether an interface of one kind can be made one of another by settings alone.
