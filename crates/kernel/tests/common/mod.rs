@@ -1,7 +1,9 @@
 //! States made by hand, and the way from one to another on the real kernel.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
-pub mod states;
+pub(crate) mod random;
+pub(crate) mod states;
 
 use vnet_kernel::{Error, Observed, Realm, Scope, execute, observe};
 use vnet_model::ipnet::IpNet;
@@ -13,18 +15,18 @@ use vnet_model::{
 
 /// A lab in the making: a namespace is named as its node, an interface is `node:name`.
 #[derive(Debug, Clone)]
-pub struct Lab {
-    pub name: LabName,
-    pub state: State,
+pub(crate) struct Lab {
+    pub(crate) name: LabName,
+    pub(crate) state: State,
 }
 
 impl Lab {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { name: LabName::new("t").unwrap(), state: State::default() }
     }
 
     /// Makes nodes whose `lo` is up.
-    pub fn nodes(mut self, names: &[&str]) -> Self {
+    pub(crate) fn nodes(mut self, names: &[&str]) -> Self {
         for name in names {
             let mark = Mark { lab: self.name.clone(), node: NodeName::new(name).unwrap() };
             let mut namespace = Namespace::new(Owner::Lab(mark));
@@ -38,20 +40,20 @@ impl Lab {
     }
 
     /// Makes a veth pair that is up at both ends.
-    pub fn veth(mut self, a: &str, b: &str) -> Self {
+    pub(crate) fn veth(mut self, a: &str, b: &str) -> Self {
         self.insert(a, Kind::Veth { peer: Some(end(b)) });
         self.insert(b, Kind::Veth { peer: Some(end(a)) });
         self
     }
 
     /// Makes a bridge that is up, without IPv6.
-    pub fn bridge(mut self, at: &str, stp: bool) -> Self {
+    pub(crate) fn bridge(mut self, at: &str, stp: bool) -> Self {
         self.insert(at, Kind::Bridge { stp });
         self.set(at, |i| i.ipv6 = Some(false))
     }
 
     /// Makes an interface a port of a bridge in its namespace, without IPv6.
-    pub fn port(self, at: &str, master: &str) -> Self {
+    pub(crate) fn port(self, at: &str, master: &str) -> Self {
         self.set(at, |i| (i.master, i.ipv6) = (Some(dev(master)), Some(false)))
     }
 
@@ -66,43 +68,43 @@ impl Lab {
         namespace.interfaces.insert(at.name, interface);
     }
 
-    pub fn set(mut self, at: &str, change: impl FnOnce(&mut Interface)) -> Self {
+    pub(crate) fn set(mut self, at: &str, change: impl FnOnce(&mut Interface)) -> Self {
         let at = end(at);
         change(self.namespace(at.ns.as_str()).interfaces.get_mut(&at.name).unwrap());
         self
     }
 
-    pub fn addresses(self, at: &str, addresses: &[&str]) -> Self {
+    pub(crate) fn addresses(self, at: &str, addresses: &[&str]) -> Self {
         self.set(at, |i| i.addresses.extend(addresses.iter().map(|text| address(text))))
     }
 
-    pub fn route(mut self, node: &str, route: Route) -> Self {
+    pub(crate) fn route(mut self, node: &str, route: Route) -> Self {
         self.namespace(node).routes.insert(route);
         self
     }
 
-    pub fn sysctl(mut self, node: &str, key: &str, value: &str) -> Self {
+    pub(crate) fn sysctl(mut self, node: &str, key: &str, value: &str) -> Self {
         self.namespace(node).sysctls.insert(key.into(), value.into());
         self
     }
 
-    pub fn namespace(&mut self, node: &str) -> &mut Namespace {
+    pub(crate) fn namespace(&mut self, node: &str) -> &mut Namespace {
         self.state.namespaces.get_mut(&ns(node)).unwrap()
     }
 
     /// Looks at the kernel, with this lab as what is declared.
-    pub fn observe(&self, realm: &Realm) -> Observed {
+    pub(crate) fn observe(&self, realm: &Realm) -> Observed {
         let scope = Scope { lab: &self.name, declared: &self.state, recorded: None };
         observe(realm, scope).unwrap()
     }
 
     /// Plans the way from what is there to this lab.
-    pub fn plan(&self, realm: &Realm) -> Plan {
+    pub(crate) fn plan(&self, realm: &Realm) -> Plan {
         plan_between(&self.name, &self.state, &self.observe(realm).state)
     }
 
     /// Does what [`Lab::plan`] says, and returns its steps.
-    pub fn apply(&self, realm: &Realm) -> Result<Vec<Step>, Error> {
+    pub(crate) fn apply(&self, realm: &Realm) -> Result<Vec<Step>, Error> {
         let observed = self.observe(realm);
         let plan = plan_between(&self.name, &self.state, &observed.state);
         assert_eq!(plan.conflicts, []);
@@ -110,60 +112,60 @@ impl Lab {
     }
 
     /// Builds the lab and sees that nothing is left to do.
-    pub fn build(&self, realm: &Realm) {
+    pub(crate) fn build(&self, realm: &Realm) {
         self.apply(realm).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(shown(&self.plan(realm).steps), [""; 0]);
     }
 
     /// Removes all of the lab.
-    pub fn remove(&self, realm: &Realm) {
+    pub(crate) fn remove(&self, realm: &Realm) {
         let target = Self { state: State::default(), ..self.clone() };
         target.build(realm);
     }
 }
 
 /// Shows steps as `vnet plan` does.
-pub fn shown(steps: &[Step]) -> Vec<String> {
+pub(crate) fn shown(steps: &[Step]) -> Vec<String> {
     steps.iter().map(|step| format!("{} {step}", step.sign())).collect()
 }
 
 /// Leaves out what the kernel adds in its own time: IPv6 link-local addresses.
-pub fn settled(mut state: State) -> State {
+pub(crate) fn settled(mut state: State) -> State {
     for interface in state.namespaces.values_mut().flat_map(|ns| ns.interfaces.values_mut()) {
         interface.addresses.retain(|address| !address.is_ipv6_link_local());
     }
     state
 }
 
-pub fn ns(name: &str) -> NsName {
+pub(crate) fn ns(name: &str) -> NsName {
     NsName::new(name).unwrap()
 }
 
-pub fn dev(name: &str) -> IfName {
+pub(crate) fn dev(name: &str) -> IfName {
     IfName::new(name).unwrap()
 }
 
-pub fn net(text: &str) -> IpNet {
+pub(crate) fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-pub fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::new(net(text))
 }
 
-pub fn end(text: &str) -> End {
+pub(crate) fn end(text: &str) -> End {
     let (node, name) = text.split_once(':').unwrap();
     End { ns: ns(node), name: dev(name) }
 }
 
-pub fn via(gateway: &str, name: &str) -> NextHop {
+pub(crate) fn via(gateway: &str, name: &str) -> NextHop {
     NextHop::via(gateway.parse().unwrap(), dev(name))
 }
 
-pub fn route(dst: &str, nexthops: &[NextHop]) -> Route {
+pub(crate) fn route(dst: &str, nexthops: &[NextHop]) -> Route {
     Route::unicast(net(dst), nexthops.to_vec())
 }
 
-pub fn special(kind: RouteKind, dst: &str) -> Route {
+pub(crate) fn special(kind: RouteKind, dst: &str) -> Route {
     Route { kind, ..route(dst, &[]) }
 }

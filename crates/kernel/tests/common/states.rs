@@ -5,7 +5,7 @@ use vnet_model::{Mac, NextHop, Route, RouteKind};
 use super::{Lab, dev, net, route, special, via};
 
 /// Returns all of them by name.
-pub fn all() -> Vec<(&'static str, Lab)> {
+pub(crate) fn all() -> Vec<(&'static str, Lab)> {
     vec![
         ("lonely", Lab::new().nodes(&["a", "b"])),
         ("pair", pair()),
@@ -26,7 +26,7 @@ pub fn all() -> Vec<(&'static str, Lab)> {
 }
 
 /// Two nodes, one cable.
-pub fn pair() -> Lab {
+pub(crate) fn pair() -> Lab {
     let lab = Lab::new().nodes(&["a", "b"]).veth("a:eth0", "b:eth0");
     lab.addresses("a:eth0", &["10.0.0.1/24"]).addresses("b:eth0", &["10.0.0.2/24"])
 }
@@ -50,7 +50,7 @@ fn inside() -> Lab {
 }
 
 /// Three nodes at a bridge in a namespace of its own.
-pub fn segment() -> Lab {
+pub(crate) fn segment() -> Lab {
     let lab = Lab::new().nodes(&["a", "b", "c", "s"]).bridge("s:lan", false);
     let lab = lab.sysctl("s", "net.ipv6.conf.default.disable_ipv6", "1");
     ["a", "b", "c"].iter().zip(1..).fold(lab, |lab, (node, number)| {
@@ -62,6 +62,8 @@ pub fn segment() -> Lab {
 
 fn nested_bridges() -> Lab {
     let lab = Lab::new().nodes(&["h", "s"]).bridge("h:br0", true).bridge("s:br0", true);
+    // Of which one has ports of another MTU than its own.
+    let lab = lab.set("s:br0", |i| i.mtu = Some(1400));
     let lab = lab.set("h:br0", |i| (i.mtu, i.ipv6) = (Some(1450), Some(true)));
     let lab = lab.addresses("h:br0", &["10.0.0.1/24", "2001:db8::1/64"]);
     ["p1", "p2"].iter().fold(lab, |lab, port| {
@@ -148,7 +150,7 @@ fn multipath() -> Lab {
 }
 
 /// A node that forwards between two others.
-pub fn router() -> Lab {
+pub(crate) fn router() -> Lab {
     let lab = Lab::new().nodes(&["a", "b", "r"]).veth("a:r", "r:a").veth("b:r", "r:b");
     lab.addresses("a:r", &["10.0.1.2/24", "2001:db8:1::2/64"])
         .addresses("b:r", &["10.0.2.2/24", "2001:db8:2::2/64"])
