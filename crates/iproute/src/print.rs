@@ -1,0 +1,236 @@
+//! Steps as commands: one function a kind of thing.
+
+use vnet_model::ipnet::IpNet;
+use vnet_model::state::TABLE_MAIN;
+use vnet_model::{
+    Address, Change, IfName, LinkSetting, Mac, Mark, NewLink, NextHop, NsName, Route, RouteKind,
+    Step,
+};
+
+use crate::command::Command;
+
+/// Returns the commands that do the same as the step, in order.
+///
+/// They assume what the step assumes: that a namespace to be removed exists, say.
+#[must_use]
+pub fn commands(step: &Step) -> Vec<Command> {
+    let ns = &step.ns;
+    let command = match &step.change {
+        Change::AddNamespace { mark } => return add_namespace(ns, mark).into(),
+        Change::DelNamespace => Command::new(["ip", "netns", "del"]).word(ns),
+        Change::AddLink { name, link } => add_link(ns, name, link),
+        Change::DelLink { name } => ip(ns).text("link del dev").word(name),
+        Change::SetLink { name, set } => set_link(ns, name, set),
+        Change::AddAddress { dev, address } => add_address(ns, dev, address),
+        Change::DelAddress { dev, address } => {
+            ip(ns).text("address del").word(address).word("dev").word(dev)
+        }
+        Change::AddRoute(route) => set_route(ns, "add", route),
+        Change::ReplaceRoute(route) => set_route(ns, "replace", route),
+        Change::DelRoute(route) => del_route(ns, route),
+        Change::SetSysctl { key, value } => sysctl(ns, key, value),
+        _ => unknown(step),
+    };
+    vec![command]
+}
+
+/// Returns a script for `sh` that does the same as the steps and stops at the first that fails.
+///
+/// ```
+/// use vnet_model::{Change, NsName, Step};
+/// let step = Step::new(NsName::new("demo-r1")?, Change::DelNamespace);
+/// assert_eq!(vnet_iproute::script(&[step]), "#!/bin/sh\nset -e\nip netns del demo-r1\n");
+/// # Ok::<(), vnet_model::NameError>(())
+/// ```
+#[must_use]
+pub fn script(steps: &[Step]) -> String {
+    let mut script = String::from("#!/bin/sh\nset -e\n");
+    for command in steps.iter().flat_map(commands) {
+        script.push_str(&command.to_string());
+        script.push('\n');
+    }
+    script
+}
+
+/// A command that says it can't do the step and fails: a script must not pass over it.
+fn unknown(step: &Step) -> Command {
+    let complaint = format!("no iproute2 command for: {step}");
+    Command::new(["sh", "-c", r#"echo "$0" >&2; exit 1"#]).word(complaint)
+}
+
+fn ip(ns: &NsName) -> Command {
+    Command::new(["ip", "-n"]).word(ns)
+}
+
+fn ip_for(ns: &NsName, net: &IpNet) -> Command {
+    let ip = ip(ns);
+    match net {
+        IpNet::V4(_) => ip,
+        IpNet::V6(_) => ip.word("-6"),
+    }
+}
+
+fn add_namespace(ns: &NsName, mark: &Mark) -> [Command; 2] {
+    let add = Command::new(["ip", "netns", "add"]).word(ns);
+    [add, ip(ns).text("link set dev lo alias").word(mark)]
+}
+
+fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
+    let add = ip(ns).text("link add name").word(name);
+    match link {
+        NewLink::Veth { mac, mtu, peer } => {
+            let this = birth(add, *mac, *mtu).text("type veth peer name").word(&peer.end.name);
+            // The namespace is looked up by name in /run/netns, whichever namespace `ip` is in.
+            birth(this.word("netns").word(&peer.end.ns), peer.mac, peer.mtu)
+        }
+        NewLink::Bridge { mac, mtu, stp } => {
+            birth(add, *mac, *mtu).text("type bridge stp_state").word(bit(*stp))
+        }
+        _ => unknown(&Step::new(
+            ns.clone(),
+            Change::AddLink { name: name.clone(), link: link.clone() },
+        )),
+    }
+}
+
+fn birth(command: Command, mac: Option<Mac>, mtu: Option<u32>) -> Command {
+    command.option("address", mac).option("mtu", mtu)
+}
+
+fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
+    let link = ip(ns).text("link set dev").word(name);
+    match set {
+        LinkSetting::Up(up) => link.word(if *up { "up" } else { "down" }),
+        LinkSetting::Mtu(mtu) => link.word("mtu").word(mtu),
+        LinkSetting::Mac(mac) => link.word("address").word(mac),
+        // An empty alias takes it away (`dev_set_alias`, net/core/dev.c).
+        LinkSetting::Alias(alias) => link.word("alias").word(alias.as_deref().unwrap_or_default()),
+        LinkSetting::Master(Some(master)) => link.word("master").word(master),
+        LinkSetting::Master(None) => link.word("nomaster"),
+        LinkSetting::AddAltname(altname) => property(ns, "add", name, altname),
+        LinkSetting::DelAltname(altname) => property(ns, "del", name, altname),
+        LinkSetting::ForwardIpv4(on) => {
+            sysctl(ns, &format!("net.ipv4.conf.{}.forwarding", sysctl_name(name)), bit(*on))
+        }
+        LinkSetting::Ipv6(on) => {
+            sysctl(ns, &format!("net.ipv6.conf.{}.disable_ipv6", sysctl_name(name)), bit(!*on))
+        }
+        LinkSetting::Stp(on) => link.text("type bridge stp_state").word(bit(*on)),
+        _ => unknown(&Step::new(
+            ns.clone(),
+            Change::SetLink { name: name.clone(), set: set.clone() },
+        )),
+    }
+}
+
+fn property(ns: &NsName, verb: &str, name: &IfName, altname: &str) -> Command {
+    let property = ip(ns).text("link property").word(verb);
+    property.word("dev").word(name).word("altname").word(altname)
+}
+
+/// Adds an address as vnet does: with a broadcast address where the prefix has room for one, and
+/// without waiting for duplicates (RFC 4862, section 5.4).
+fn add_address(ns: &NsName, dev: &IfName, address: &Address) -> Command {
+    let add = ip(ns).text("address add").word(address);
+    let add = match address.net {
+        IpNet::V4(net) if net.prefix_len() < 31 && !net.addr().is_loopback() => add.text("brd +"),
+        IpNet::V4(_) => add,
+        IpNet::V6(_) => return add.word("dev").word(dev).word("nodad"),
+    };
+    add.word("dev").word(dev)
+}
+
+fn set_route(ns: &NsName, verb: &str, route: &Route) -> Command {
+    let command = describe(route_key(ns, verb, route), route, Some("static"));
+    let ipv4 = route.dst.addr().is_ipv4();
+    // iproute2 says so of itself where there is one leg, not where there are several.
+    if ipv4 && route.nexthops.len() > 1 && route.nexthops.iter().all(|hop| hop.via.is_none()) {
+        return legs(command.text("scope link"), route);
+    }
+    legs(command, route)
+}
+
+/// Removes a route whoever configured it: nothing is said of its protocol.
+fn del_route(ns: &NsName, route: &Route) -> Command {
+    legs(describe(route_key(ns, "del", route), route, None), route)
+}
+
+/// The command as far as the destination.
+fn route_key(ns: &NsName, verb: &str, route: &Route) -> Command {
+    let command = ip_for(ns, &route.dst).word("route").word(verb);
+    let command = match route.kind {
+        RouteKind::Unicast => command,
+        kind => command.word(kind),
+    };
+    match route.dst.prefix_len() {
+        0 => command.word("default"),
+        _ => command.word(route.dst),
+    }
+}
+
+/// What follows the destination, up to the legs of a route with several: these come last, since
+/// iproute2 takes all that follows the first `nexthop` for legs.
+fn describe(command: Command, route: &Route, protocol: Option<&str>) -> Command {
+    let command = match route.nexthops.as_slice() {
+        [hop] => leg(command, route, hop),
+        _ => command,
+    };
+    command
+        .option("proto", protocol)
+        .option("metric", Some(route.metric).filter(|metric| *metric != 0))
+        .option("table", Some(route.table).filter(|table| *table != TABLE_MAIN))
+        .option("src", route.src)
+}
+
+fn legs(command: Command, route: &Route) -> Command {
+    match route.nexthops.as_slice() {
+        [] | [_] => command,
+        hops => hops.iter().fold(command, |command, hop| {
+            leg(command.word("nexthop"), route, hop).word("weight").word(hop.weight)
+        }),
+    }
+}
+
+fn leg(command: Command, route: &Route, hop: &NextHop) -> Command {
+    let command = match hop.via {
+        Some(via) if via.is_ipv6() && route.dst.addr().is_ipv4() => {
+            command.text("via inet6").word(via)
+        }
+        via => command.option("via", via),
+    };
+    let command = command.word("dev").word(&hop.dev);
+    if hop.onlink { command.word("onlink") } else { command }
+}
+
+/// Sets a sysctl by `sysctl(8)`, or past it where it would misread the name: it ends the name at
+/// the first `=` and takes some characters for a pattern, but interfaces may be called so.
+fn sysctl(ns: &NsName, key: &str, value: &str) -> Command {
+    let exec = Command::new(["ip", "netns", "exec"]).word(ns);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@".contains(&byte);
+    if key.bytes().all(plain) {
+        return exec.text("sysctl -qw").word(format!("{key}={value}"));
+    }
+    let exec = exec.word("sh").word("-c").word(r#"echo "$1" >"$0""#);
+    exec.word(format!("/proc/sys/{}", swap_separators(key))).word(value)
+}
+
+/// An interface's name in a sysctl's: `/` stands for its dots (`sysctl(8)`).
+fn sysctl_name(name: &IfName) -> String {
+    swap_separators(name.as_str())
+}
+
+fn swap_separators(text: &str) -> String {
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    text.chars().map(swap).collect()
+}
+
+fn bit(on: bool) -> &'static str {
+    if on { "1" } else { "0" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+use vnet_model::{
+    Address, Change, End, IfName, LabName, LinkSetting, Mac, Mark, NewLink, NextHop, NodeName,
+    NsName, Route, RouteKind, Step, VethEnd,
+};
+
+use super::*;
+
+fn shown(change: Change) -> String {
+    let step = Step::new(NsName::new("demo-r1").unwrap(), change);
+    commands(&step).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn dev(name: &str) -> IfName {
+    IfName::new(name).unwrap()
+}
+
+fn net(text: &str) -> vnet_model::ipnet::IpNet {
+    text.parse().unwrap()
+}
+
+fn mac(last: u8) -> Option<Mac> {
+    Some(Mac([2, 0, 0, 0, 0, last]))
+}
+
+fn set(name: &str, set: LinkSetting) -> String {
+    shown(Change::SetLink { name: dev(name), set })
+}
+
+fn address(text: &str, name: &str) -> String {
+    shown(Change::AddAddress { dev: dev(name), address: Address::new(net(text)) })
+}
+
+fn via(gateway: &str, name: &str) -> NextHop {
+    NextHop::via(gateway.parse().unwrap(), dev(name))
+}
+
+#[test]
+fn namespaces() {
+    let mark = Mark { lab: LabName::new("demo").unwrap(), node: NodeName::new("r1").unwrap() };
+    assert_eq!(
+        shown(Change::AddNamespace { mark }),
+        "ip netns add demo-r1\n\
+         ip -n demo-r1 link set dev lo alias vnet:demo/r1"
+    );
+    assert_eq!(shown(Change::DelNamespace), "ip netns del demo-r1");
+}
+
+#[test]
+fn links() {
+    let end = End { ns: NsName::new("demo-r2").unwrap(), name: dev("r1") };
+    let veth = |mac, mtu, peer| {
+        let link = NewLink::Veth { mac, mtu, peer };
+        shown(Change::AddLink { name: dev("r2"), link })
+    };
+    assert_eq!(
+        veth(None, None, VethEnd { end: end.clone(), mac: None, mtu: None }),
+        "ip -n demo-r1 link add name r2 type veth peer name r1 netns demo-r2"
+    );
+    assert_eq!(
+        veth(mac(1), Some(1400), VethEnd { end, mac: mac(2), mtu: Some(1300) }),
+        "ip -n demo-r1 link add name r2 address 02:00:00:00:00:01 mtu 1400 \
+         type veth peer name r1 netns demo-r2 address 02:00:00:00:00:02 mtu 1300"
+    );
+    let link = NewLink::Bridge { mac: mac(3), mtu: Some(1400), stp: true };
+    assert_eq!(
+        shown(Change::AddLink { name: dev("br"), link }),
+        "ip -n demo-r1 link add name br address 02:00:00:00:00:03 mtu 1400 type bridge stp_state 1"
+    );
+    assert_eq!(shown(Change::DelLink { name: dev("br") }), "ip -n demo-r1 link del dev br");
+}
+
+#[test]
+fn settings() {
+    let cases = [
+        (LinkSetting::Up(true), "link set dev eth0 up"),
+        (LinkSetting::Up(false), "link set dev eth0 down"),
+        (LinkSetting::Mtu(9000), "link set dev eth0 mtu 9000"),
+        (LinkSetting::Mac(Mac([2, 0, 0, 0, 0, 9])), "link set dev eth0 address 02:00:00:00:00:09"),
+        (LinkSetting::Alias(Some("to a".into())), "link set dev eth0 alias 'to a'"),
+        (LinkSetting::Alias(None), "link set dev eth0 alias ''"),
+        (LinkSetting::Master(Some(dev("br"))), "link set dev eth0 master br"),
+        (LinkSetting::Master(None), "link set dev eth0 nomaster"),
+        (LinkSetting::AddAltname("uplink".into()), "link property add dev eth0 altname uplink"),
+        (LinkSetting::DelAltname("uplink".into()), "link property del dev eth0 altname uplink"),
+        (LinkSetting::Stp(false), "link set dev eth0 type bridge stp_state 0"),
+    ];
+    for (setting, words) in cases {
+        assert_eq!(set("eth0", setting), format!("ip -n demo-r1 {words}"));
+    }
+}
+
+#[test]
+fn sysctls() {
+    assert_eq!(
+        set("eth0", LinkSetting::ForwardIpv4(true)),
+        "ip netns exec demo-r1 sysctl -qw net.ipv4.conf.eth0.forwarding=1"
+    );
+    assert_eq!(
+        set("eth0.10", LinkSetting::Ipv6(false)),
+        "ip netns exec demo-r1 sysctl -qw net.ipv6.conf.eth0/10.disable_ipv6=1"
+    );
+    assert_eq!(
+        set("a=b.1", LinkSetting::Ipv6(true)),
+        "ip netns exec demo-r1 sh -c 'echo \"$1\" >\"$0\"' /proc/sys/net/ipv6/conf/a=b.1/disable_ipv6 0"
+    );
+    let key = "net.ipv4.ip_local_port_range".to_owned();
+    assert_eq!(
+        shown(Change::SetSysctl { key, value: "2000 3000".into() }),
+        "ip netns exec demo-r1 sysctl -qw 'net.ipv4.ip_local_port_range=2000 3000'"
+    );
+}
+
+#[test]
+fn addresses() {
+    let cases = [
+        (address("10.0.0.1/24", "eth0"), "add 10.0.0.1/24 brd + dev eth0"),
+        (address("10.0.0.0/31", "eth0"), "add 10.0.0.0/31 dev eth0"),
+        (address("10.0.0.1/32", "eth0"), "add 10.0.0.1/32 dev eth0"),
+        (address("127.0.0.2/8", "lo"), "add 127.0.0.2/8 dev lo"),
+        (address("2001:db8::1/64", "eth0"), "add 2001:db8::1/64 dev eth0 nodad"),
+    ];
+    for (shown, words) in cases {
+        assert_eq!(shown, format!("ip -n demo-r1 address {words}"));
+    }
+    let address = Address::new(net("10.0.0.1/24"));
+    assert_eq!(
+        shown(Change::DelAddress { dev: dev("eth0"), address }),
+        "ip -n demo-r1 address del 10.0.0.1/24 dev eth0"
+    );
+}
+
+#[test]
+fn routes() {
+    let add = |route: Route| shown(Change::AddRoute(route));
+    let one = |dst: &str, hop: NextHop| Route::unicast(net(dst), vec![hop]);
+    assert_eq!(
+        add(one("10.9.0.0/24", via("10.0.0.2", "eth0"))),
+        "ip -n demo-r1 route add 10.9.0.0/24 via 10.0.0.2 dev eth0 proto static"
+    );
+    assert_eq!(
+        add(one("::/0", via("2001:db8::2", "eth0"))),
+        "ip -n demo-r1 -6 route add default via 2001:db8::2 dev eth0 proto static metric 1024"
+    );
+    assert_eq!(
+        add(one("10.9.0.0/24", via("fe80::2", "eth0"))),
+        "ip -n demo-r1 route add 10.9.0.0/24 via inet6 fe80::2 dev eth0 proto static"
+    );
+    let all = Route {
+        table: 100,
+        metric: 50,
+        src: Some("10.0.0.1".parse().unwrap()),
+        ..one("0.0.0.0/0", NextHop { onlink: true, ..via("10.5.0.2", "eth0") })
+    };
+    let words =
+        "default via 10.5.0.2 dev eth0 onlink proto static metric 50 table 100 src 10.0.0.1";
+    assert_eq!(add(all.clone()), format!("ip -n demo-r1 route add {words}"));
+    assert_eq!(
+        shown(Change::ReplaceRoute(all.clone())),
+        format!("ip -n demo-r1 route replace {words}")
+    );
+    assert_eq!(
+        shown(Change::DelRoute(all)),
+        format!("ip -n demo-r1 route del {}", words.replace("proto static ", ""))
+    );
+    let legs = vec![via("10.0.0.2", "eth0"), NextHop { weight: 3, ..via("10.1.0.2", "eth1") }];
+    assert_eq!(
+        add(Route::unicast(net("10.9.0.0/24"), legs)),
+        "ip -n demo-r1 route add 10.9.0.0/24 proto static \
+         nexthop via 10.0.0.2 dev eth0 weight 1 nexthop via 10.1.0.2 dev eth1 weight 3"
+    );
+    let blackhole =
+        Route { kind: RouteKind::Blackhole, ..Route::unicast(net("10.7.0.0/16"), vec![]) };
+    assert_eq!(add(blackhole), "ip -n demo-r1 route add blackhole 10.7.0.0/16 proto static");
+}
+
+#[test]
+fn a_script_runs_under_sh() {
+    let step = Step::new(NsName::new("it's").unwrap(), Change::DelNamespace);
+    assert_eq!(script(&[step]), "#!/bin/sh\nset -e\nip netns del 'it'\\''s'\n");
+}
