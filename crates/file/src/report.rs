@@ -117,10 +117,6 @@ impl Place {
 }
 
 impl Report {
-    pub(crate) fn of(diagnostic: Diagnostic) -> Self {
-        Self { diagnostics: vec![diagnostic], more: 0 }
-    }
-
     /// Sorts what was found by place, drops what is said twice, keeps the first
     /// [`DIAGNOSTICS_MAX`], and looks up their lines.
     pub(crate) fn new(mut diagnostics: Vec<Diagnostic>, source: &Source) -> Self {

@@ -34,16 +34,18 @@ impl Source {
     /// When they are not UTF-8. The returned source holds the part before the first bad byte, to
     /// render the report with.
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, (Self, Report)> {
-        String::from_utf8(bytes).map(|text| Self::new(name.into(), text)).map_err(|error| {
-            let good = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
-            let source = Self::new("", text);
-            let line = source.text.matches('\n').count() + 1;
-            let message =
-                format!("the file is not UTF-8 text: there is a stray byte in line {line}");
-            let report = Report::of(Diagnostic::error(message, None));
-            (source, report)
-        })
+        let name = name.into();
+        let error = match String::from_utf8(bytes) {
+            Ok(text) => return Ok(Self::new(name, text)),
+            Err(error) => error,
+        };
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let source = Self::new(name, String::from_utf8_lossy(good));
+        let end = source.text.len();
+        let message = "the file is not UTF-8 text: there is a stray byte here";
+        let diagnostic = Diagnostic::error(message, Some(Span::new(end, end)));
+        let report = Report::new(vec![diagnostic], &source);
+        Err((source, report))
     }
 
     /// Returns the name to show it under.

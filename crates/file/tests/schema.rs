@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::files;
 
+/// Reads YAML as another crate does: the second opinion on what a file holds.
 fn json(text: &str) -> Option<serde_json::Value> {
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options).ok()
@@ -46,5 +47,7 @@ fn the_schema_refuses_most_invalid_files() {
         .filter(|(_, source)| accepted(source.text()))
         .map(|(name, _)| name)
         .collect();
-    insta::assert_snapshot!(names.join("\n"));
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!(names.join("\n"));
+    });
 }

@@ -30,8 +30,7 @@ impl Reader<'_> {
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text.text) {
             return Some(*meaning);
         }
-        let list: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-        let message = format!("`{what}` takes {}, not `{}`", list.join(" or "), shown(&text.text));
+        let message = format!("`{what}` takes {}, not `{}`", either(words), shown(&text.text));
         let same = words
             .iter()
             .find(|(word, _)| switch(word) == switch(&text.text) && switch(word).is_some());
