@@ -3,6 +3,7 @@
 pub mod message;
 mod sockets;
 
+use rustix::io::Errno;
 use vnet_model::{Change, IfName, LinkSetting, NewLink, NsName, Step};
 use vnet_netlink::{Batch, Status};
 
@@ -142,6 +143,9 @@ impl Executor<'_> {
         })?;
         for (index, step) in steps[..run].iter().enumerate() {
             if let Status::Refused(refusal) = outcome.status(index) {
+                if is_gone_anyway(&step.change, refusal.errno) {
+                    continue;
+                }
                 let (step, refusal) = (Box::new(step.clone()), refusal.clone());
                 return Err(Error::Refused { step, refusal });
             }
@@ -219,6 +223,12 @@ impl Executor<'_> {
 
 fn failed(step: &Step, source: Error) -> Error {
     Error::Step { step: Box::new(step.clone()), source: Box::new(source) }
+}
+
+/// Tells whether a refusal says that what is to be removed is gone: the kernel may still have been
+/// at it when we looked, with an interface whose peer's namespace was removed.
+fn is_gone_anyway(change: &Change, errno: Errno) -> bool {
+    matches!(change, Change::DelLink { .. }) && errno == Errno::NODEV
 }
 
 /// Tells whether a change is one netlink message, to be sent in its namespace.
