@@ -367,8 +367,10 @@ impl Namespace {
             self.check_hop(hop)?;
         }
         let has = |addr| self.interfaces.values().any(|i| i.has_addr(addr));
+        // The source of an IPv4 route that leads nowhere is not looked at (`fib_create_info`).
+        let checked = route.kind == RouteKind::Unicast || route.dst.addr().is_ipv6();
         match route.src {
-            Some(src) if !has(src) => Err(Refused::Invalid(format!("{src} is not an address"))),
+            Some(src) if checked && !has(src) => Err(Refused::Invalid(format!("{src} is not an address"))),
             _ => Ok(()),
         }
     }
