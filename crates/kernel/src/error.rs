@@ -76,6 +76,14 @@ pub enum Error {
         /// How long was waited.
         seconds: u64,
     },
+    /// The worker in a keeper's namespaces could not do what it was asked.
+    #[error("{text}")]
+    Worker {
+        /// What it said.
+        text: String,
+        /// The errno at the root, if there was one.
+        errno: Option<Errno>,
+    },
     /// The process that keeps the lab's namespaces answered with something else.
     #[error("the keeper {0}")]
     Keeper(String),
@@ -93,6 +101,7 @@ impl Error {
         match self {
             Self::Refused { refusal, .. } => Some(refusal.errno),
             Self::System { errno, .. } => Some(*errno),
+            Self::Worker { errno, .. } => *errno,
             Self::Step { source, .. } => source.errno(),
             _ => None,
         }

@@ -14,24 +14,13 @@ use vnet_netlink::{Batch, Error as NetlinkError, Protocol, Socket};
 
 use crate::error::Error;
 use crate::execute::message::{self, Birth};
-use crate::realm::Realm;
 use crate::thread::{Walker, open_own_namespace};
 
 /// The multicast group of link changes (`RTNLGRP_LINK`, linux/rtnetlink.h).
 const RTNLGRP_LINK: u32 = 1;
 
-impl Realm {
-    /// Waits until the kernel has removed all namespaces that were unpinned and left by all
-    /// processes before this call. CAP_SYS_ADMIN.
-    ///
-    /// # Errors
-    /// [`Error::StillThere`] after `timeout`.
-    pub fn wait_until_gone(&self, timeout: Duration) -> Result<(), Error> {
-        self.thread(0).run(move |walker| wait(walker, timeout))
-    }
-}
-
-fn wait(walker: &Walker, timeout: Duration) -> Result<(), Error> {
+/// Waits, on a thread that may enter namespaces. CAP_SYS_ADMIN.
+pub(crate) fn wait(walker: &Walker, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now() + timeout;
     let make = || walker.enter_new().map_err(Error::system("make", "a namespace to wait with"));
     make()?;

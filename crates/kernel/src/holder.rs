@@ -136,7 +136,7 @@ impl Holder {
     ///
     /// # Errors
     /// When it can't be signalled, or is still there after 10 s.
-    pub fn end(self) -> Result<(), Error> {
+    pub fn end(&self) -> Result<(), Error> {
         match rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL) {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(errno) => return Err(Error::system("end", "the keeper")(errno)),

@@ -14,6 +14,7 @@
 //! It refuses to know files of the user's, topologies, and what a lab is beyond its mark.
 #![warn(missing_docs)]
 
+pub mod echo;
 pub mod error;
 pub mod execute;
 mod gone;
@@ -30,4 +31,4 @@ pub use error::Error;
 pub use execute::execute;
 pub use observe::{Observed, Scope, observe};
 pub use pins::{Pin, PinKind};
-pub use realm::{NewNamespace, Opened, Realm};
+pub use realm::{NewNamespace, Opened, Realm, serve};

@@ -3,6 +3,7 @@
 //! All work goes through one descriptor of the folder, and what a pin is is asked of the pin's own
 //! descriptor: a name that changes its meaning half-way changes nothing.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -12,6 +13,7 @@ use rustix::mount::{MountPropagationFlags, UnmountFlags};
 use vnet_model::{Mark, NsName};
 
 use crate::error::Error;
+use crate::process::Identity;
 
 /// Where namespaces are pinned by custom.
 pub const NETNS_DIR: &str = "/run/netns";
@@ -190,6 +192,34 @@ impl Pins {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         rustix::fs::openat(&self.dir, ".", flags, Mode::from_raw_mode(0o444))
     }
+}
+
+/// Unpins namespaces; those that are not there are passed over. CAP_SYS_ADMIN.
+///
+/// # Errors
+/// Returns one error for each that could not be removed.
+pub fn remove_all(names: &[NsName]) -> Result<(), Vec<(NsName, Error)>> {
+    let failed = |error| names.first().map(|name| (name.clone(), error)).into_iter().collect();
+    let pins = match Pins::open() {
+        Ok(Some(pins)) => pins,
+        Ok(None) => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let errors: Vec<_> = names
+        .iter()
+        .filter_map(|name| pins.remove(name).err().map(|error| (name.clone(), error)))
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Returns what tells pinned namespaces from others; those that are not there are left out.
+#[must_use]
+pub fn identities(names: &[NsName]) -> BTreeMap<NsName, Identity> {
+    let identity = |name: &NsName| {
+        let stat = rustix::fs::stat(path(name)).ok()?;
+        Some((name.clone(), (stat.st_dev, stat.st_ino)))
+    };
+    names.iter().filter_map(identity).collect()
 }
 
 /// Returns the path of a pin, for people.

@@ -2,6 +2,7 @@
 
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
+use serde::{Deserialize, Serialize};
 use vnet_netlink::{Batch, Error as NetlinkError, Flags, Protocol, Socket};
 
 use crate::error::Error;
@@ -15,7 +16,7 @@ pub fn is_privileged() -> bool {
 }
 
 /// A kind of interface that this kernel does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingKind {
     /// The kernel's name of the kind.
     pub kind: String,
@@ -31,7 +32,7 @@ pub struct MissingKind {
 ///
 /// # Errors
 /// When the kernel can't be asked.
-pub fn missing_kinds(kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
+pub(crate) fn missing_kinds(kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
     let mut socket = Socket::open(Protocol::Route).map_err(failed)?;
     let mut batch = Batch::new();
     for kind in kinds {

@@ -28,12 +28,20 @@ pub struct Entrance {
 }
 
 impl Entrance {
-    /// Prepares the way into a network namespace, under a hostname.
+    /// Prepares the way into a network namespace, under a hostname; an empty one stays as it is.
     #[must_use]
     pub fn new(net: OwnedFd, hostname: &str) -> Self {
         let hostname = CString::new(hostname.replace('\0', "")).unwrap_or_default();
         let join = vec![(net, LinkNameSpaceType::Network)];
         Self { join, hostname, binds: Vec::new(), own_user: None }
+    }
+
+    /// Prepares the way into the network namespace of a process, under its hostname.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn of_process(pid: u32) -> Result<Self, Error> {
+        Ok(Self::new(open_namespace_of(pid, "net")?, ""))
     }
 
     /// Shows the file `source` in the place of `target`, where that exists.
@@ -56,11 +64,7 @@ impl Entrance {
     pub fn through(mut self, pid: u32) -> Result<Self, Error> {
         let types = [(LinkNameSpaceType::User, "user"), (LinkNameSpaceType::Mount, "mnt")];
         for (at, (kind, name)) in types.into_iter().enumerate() {
-            let path = format!("/proc/{pid}/ns/{name}");
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            let fd = rustix::fs::open(&path, flags, Mode::empty())
-                .map_err(Error::system("open", &path))?;
-            self.join.insert(at, (fd, kind));
+            self.join.insert(at, (open_namespace_of(pid, name)?, kind));
         }
         Ok(self)
     }
@@ -92,7 +96,9 @@ impl Entrance {
         for (source, target) in &self.binds {
             rustix::mount::mount_bind(source.as_c_str(), target.as_c_str())?;
         }
-        rustix::system::sethostname(self.hostname.as_bytes())?;
+        if !self.hostname.is_empty() {
+            rustix::system::sethostname(self.hostname.as_bytes())?;
+        }
         match &self.own_user {
             Some([uid_map, gid_map]) => become_user(uid_map, gid_map),
             None => Ok(()),
@@ -108,6 +114,12 @@ impl Entrance {
             command.pre_exec(move || self.enter().map_err(Into::into));
         }
     }
+}
+
+fn open_namespace_of(pid: u32, kind: &str) -> Result<OwnedFd, Error> {
+    let path = format!("/proc/{pid}/ns/{kind}");
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(&path, flags, Mode::empty()).map_err(Error::system("open", &path))
 }
 
 /// Mounts the `/sys` of the network namespace, as `ip netns exec` does.

@@ -1,24 +1,35 @@
 //! Where a lab lives: the namespaces in which its pins are mounted and its namespaces made.
+//!
+//! Either this process's own, or those of a keeper: then a worker process that has joined them does
+//! here what only a process inside can do, and hands out sockets and namespaces as descriptors.
+//! Whoever holds such a socket talks to the kernel without the worker.
 
+mod kept;
+mod own;
+mod serve;
+mod wire;
+
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use vnet_model::{Mark, NsName};
-use vnet_netlink::{Batch, Protocol, Socket};
+use vnet_netlink::Socket;
 
+use crate::echo::{Family, socket};
 use crate::error::Error;
-use crate::execute::message;
-use crate::pins::{PinKind, Pins};
+use crate::gone;
+use crate::pins::{self, Pins};
+use crate::probe::{self, MissingKind};
 use crate::process::Identity;
-use crate::sysctl;
-use crate::thread::{NsThread, Pending, Walker};
+use kept::Kept;
+use own::Own;
 
-/// How many threads enter namespaces: namespaces are made 1.3 times as fast by two, and no faster
-/// by more, since the kernel serves them one by one.
-const THREADS: usize = 2;
+pub use serve::serve;
 
 /// A namespace to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewNamespace {
     /// The name to pin it under.
     pub name: NsName,
@@ -39,6 +50,15 @@ pub struct Opened {
     pub ns: OwnedFd,
 }
 
+/// What became of namespaces that were to be made.
+#[derive(Debug, Default)]
+pub struct Created {
+    /// What was made, in the order in which it was asked for.
+    pub made: Vec<Option<Opened>>,
+    /// The first error, with the place of the namespace it is about; later ones may have been made.
+    pub error: Option<(usize, Error)>,
+}
+
 /// What a pin turned out to be when it was opened.
 #[derive(Debug)]
 pub enum Entry {
@@ -53,7 +73,7 @@ pub enum Entry {
 }
 
 /// A sysctl to be read or written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SysctlAccess {
     /// Reads the value.
     Read(String),
@@ -61,26 +81,46 @@ pub enum SysctlAccess {
     Write(String, String),
 }
 
-/// A place with a folder of pinned namespaces, and the threads that enter them.
+/// What to do with the sysctls of one namespace.
+pub type SysctlRequest = (NsName, Vec<SysctlAccess>);
+
+/// A place with a folder of pinned namespaces.
 #[derive(Debug)]
 pub struct Realm {
-    threads: Vec<NsThread>,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Own(Own),
+    Kept(Kept),
 }
 
 impl Realm {
-    /// Takes the mount and user namespace of the calling process.
+    /// Takes the mount and user namespace of the calling process. CAP_SYS_ADMIN is needed for all
+    /// that follows.
     ///
     /// # Errors
     /// When no thread can be made.
     pub fn own() -> Result<Self, Error> {
-        let threads = (0..THREADS).map(|_| NsThread::start()).collect::<Result<_, _>>()?;
-        Ok(Self { threads })
+        Ok(Self { place: Place::Own(Own::start()?) })
+    }
+
+    /// Takes the namespaces of a keeper, by way of a worker process in them that runs [`serve`] on
+    /// the other end of this socket. This process needs no privileges, and may have threads; it
+    /// must be of the user who started the keeper.
+    #[must_use]
+    pub fn kept(worker: std::os::unix::net::UnixStream) -> Self {
+        Self { place: Place::Kept(Kept::new(worker)) }
     }
 
     /// Returns how many batches of work can go on at the same time.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.threads.len()
+        match &self.place {
+            Place::Own(own) => own.width(),
+            Place::Kept(_) => 1,
+        }
     }
 
     /// Lists the names of all pins, sorted.
@@ -88,76 +128,41 @@ impl Realm {
     /// # Errors
     /// When the folder can't be read; that there is none is no error.
     pub fn names(&self) -> Result<Vec<NsName>, Error> {
-        Pins::open()?.map_or_else(|| Ok(Vec::new()), |pins| pins.names())
-    }
-
-    /// Makes the folder of pins where needed. CAP_SYS_ADMIN.
-    ///
-    /// # Errors
-    /// When `/run` is read-only, or mounts are forbidden.
-    pub fn prepare(&self) -> Result<(), Error> {
-        Pins::open_or_make().map(drop)
-    }
-
-    /// Makes namespaces, marks and pins them. CAP_SYS_ADMIN.
-    ///
-    /// They are divided among the threads. Returns what was made, in the given order, and the first
-    /// error with the index of the namespace it is about; namespaces after that one may have been
-    /// made too.
-    #[must_use]
-    pub fn create(&self, new: &[NewNamespace]) -> (Vec<Option<Opened>>, Option<(usize, Error)>) {
-        let share = new.len().div_ceil(self.threads.len()).max(1);
-        let pending: Vec<_> = new
-            .chunks(share)
-            .zip(&self.threads)
-            .map(|(part, thread)| {
-                let part = part.to_vec();
-                thread.begin(move |walker| create_here(walker, &part))
-            })
-            .collect();
-        let mut made = Vec::with_capacity(new.len());
-        let mut first_error = None;
-        for (index, results) in pending.into_iter().map(Pending::wait).enumerate() {
-            for result in results {
-                let at = made.len();
-                made.push(result.map_err(|e| first_error.get_or_insert((at, e)).0).ok());
-            }
-            // After an error the rest of a share was not tried.
-            made.resize_with(((index + 1) * share).min(new.len()), || None);
+        match &self.place {
+            Place::Own(_) => Pins::open()?.map_or_else(|| Ok(Vec::new()), |pins| pins.names()),
+            Place::Kept(kept) => kept.names(),
         }
-        (made, first_error)
     }
 
-    /// Opens namespaces by name, on the thread with the given number. CAP_SYS_ADMIN.
+    /// Makes namespaces, marks and pins them, and the folder of pins where needed.
+    #[must_use]
+    pub fn create(&self, new: &[NewNamespace]) -> Created {
+        match &self.place {
+            Place::Own(own) => own.create(new),
+            Place::Kept(kept) => kept.create(new),
+        }
+    }
+
+    /// Opens namespaces by name, on the thread with the given number.
     ///
     /// # Errors
     /// When one can't be entered; one that is not there is an [`Entry`].
     pub fn open(&self, thread: usize, names: &[NsName]) -> Result<Vec<Entry>, Error> {
-        let names = names.to_vec();
-        self.thread(thread).run(move |walker| {
-            let Some(pins) = Pins::open()? else {
-                return Ok(names.iter().map(|_| Entry::Gone).collect());
-            };
-            names.iter().map(|name| open_here(walker, &pins, name)).collect()
-        })
+        match &self.place {
+            Place::Own(own) => own.open(thread, names),
+            Place::Kept(kept) => kept.open(names),
+        }
     }
 
-    /// Unpins namespaces; those that are not there are passed over. CAP_SYS_ADMIN.
+    /// Unpins namespaces; those that are not there are passed over.
     ///
     /// # Errors
     /// Returns one error for each that could not be removed.
     pub fn remove(&self, names: &[NsName]) -> Result<(), Vec<(NsName, Error)>> {
-        let failed = |error| names.first().map(|name| (name.clone(), error)).into_iter().collect();
-        let pins = match Pins::open() {
-            Ok(Some(pins)) => pins,
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        };
-        let errors: Vec<_> = names
-            .iter()
-            .filter_map(|name| pins.remove(name).err().map(|error| (name.clone(), error)))
-            .collect();
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        match &self.place {
+            Place::Own(_) => pins::remove_all(names),
+            Place::Kept(kept) => kept.remove(names),
+        }
     }
 
     /// Reads and writes sysctls in namespaces, on the thread with the given number.
@@ -169,24 +174,23 @@ impl Realm {
     pub fn sysctls(
         &self,
         thread: usize,
-        requests: Vec<(NsName, Vec<SysctlAccess>)>,
+        requests: Vec<SysctlRequest>,
     ) -> Result<Vec<Vec<Option<String>>>, Error> {
-        self.thread(thread).run(move |walker| {
-            let Some(pins) = Pins::open()? else { return Ok(Vec::new()) };
-            let mut answers = Vec::with_capacity(requests.len());
-            for (name, accesses) in &requests {
-                enter(walker, &pins, name)?;
-                answers.push(accesses.iter().map(access).collect::<Result<_, _>>()?);
-            }
-            Ok(answers)
-        })
+        match &self.place {
+            Place::Own(own) => own.sysctls(thread, requests),
+            Place::Kept(kept) => kept.sysctls(requests),
+        }
     }
 
-    /// Returns what tells the namespace of this name from others; `None` where there is none.
-    #[must_use]
-    pub fn identity(&self, name: &NsName) -> Option<Identity> {
-        let stat = rustix::fs::stat(crate::pins::path(name)).ok()?;
-        Some((stat.st_dev, stat.st_ino))
+    /// Returns what tells these namespaces from others; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When the worker can't be asked.
+    pub fn identities(&self, names: &[NsName]) -> Result<BTreeMap<NsName, Identity>, Error> {
+        match &self.place {
+            Place::Own(_) => Ok(pins::identities(names)),
+            Place::Kept(kept) => kept.identities(names),
+        }
     }
 
     /// Opens the namespace of this name, without entering it.
@@ -194,101 +198,56 @@ impl Realm {
     /// # Errors
     /// [`Error::Gone`] where there is none, [`Error::NotANamespace`] for another file.
     pub fn descriptor(&self, name: &NsName) -> Result<OwnedFd, Error> {
-        let pins = Pins::open()?.ok_or_else(|| Error::Gone { ns: name.clone() })?;
-        pins.open_namespace(name)
-    }
-
-    /// Runs a job in the namespace of this name, on a thread of its own.
-    ///
-    /// # Errors
-    /// When it can't be entered.
-    pub fn within<T: Send + 'static>(
-        &self,
-        name: &NsName,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Error> {
-        let name = name.clone();
-        self.thread(0).run(move |walker| {
-            let pins = Pins::open()?.ok_or_else(|| Error::Gone { ns: name.clone() })?;
-            enter(walker, &pins, &name)?;
-            Ok(job())
-        })
-    }
-
-    /// Runs a job on one of the threads.
-    pub(crate) fn thread(&self, number: usize) -> &NsThread {
-        &self.threads[number % self.threads.len()]
-    }
-}
-
-fn enter(walker: &Walker, pins: &Pins, name: &NsName) -> Result<(), Error> {
-    let ns = pins.open_namespace(name)?;
-    walker.enter(&ns).map_err(Error::system("enter", format!("namespace {name}")))
-}
-
-fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
-    match access {
-        SysctlAccess::Read(key) => sysctl::read(key),
-        SysctlAccess::Write(key, value) => sysctl::write(key, value).map(|()| None),
-    }
-}
-
-fn open_here(walker: &Walker, pins: &Pins, name: &NsName) -> Result<Entry, Error> {
-    let Some(pin) = pins.get(name)? else { return Ok(Entry::Gone) };
-    let ns = match pin.kind {
-        PinKind::Namespace(ns) => ns,
-        PinKind::Stale(mark) => return Ok(Entry::Stale(mark)),
-        PinKind::Foreign => return Ok(Entry::Foreign),
-    };
-    match walker.enter(&ns) {
-        Ok(()) => Ok(Entry::Namespace(Opened { socket: open_socket(name)?, ns })),
-        // A namespace, but not a network namespace; or one of another user's.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => Ok(Entry::Foreign),
-        Err(errno) => Err(Error::system("enter", format!("namespace {name}"))(errno)),
-    }
-}
-
-fn open_socket(name: &NsName) -> Result<Socket, Error> {
-    let failed = |source| Error::Netlink { doing: "open a socket", ns: name.clone(), source };
-    Socket::open(Protocol::Route).map_err(failed)
-}
-
-/// Makes namespaces one after the other and stops at the first error.
-fn create_here(walker: &Walker, new: &[NewNamespace]) -> Vec<Result<Opened, Error>> {
-    let pins = match Pins::open_or_make() {
-        Ok(pins) => Arc::new(pins),
-        Err(error) => return vec![Err(error)],
-    };
-    let mut batch = Batch::new();
-    let mut made = Vec::with_capacity(new.len());
-    for new in new {
-        let result = create_one(walker, &pins, new, &mut batch);
-        let failed = result.is_err();
-        made.push(result);
-        if failed {
-            break;
+        match self.open(0, std::slice::from_ref(name))?.pop() {
+            Some(Entry::Namespace(opened)) => Ok(opened.ns),
+            Some(Entry::Gone) | None => Err(Error::Gone { ns: name.clone() }),
+            Some(_) => Err(Error::NotANamespace { path: pins::path(name) }),
         }
     }
-    made
-}
 
-/// Makes one namespace. The mark is on its `lo` before it has a name.
-fn create_one(
-    walker: &Walker,
-    pins: &Pins,
-    new: &NewNamespace,
-    batch: &mut Batch,
-) -> Result<Opened, Error> {
-    walker.enter_new().map_err(Error::system("make", format!("namespace {}", new.name)))?;
-    for (key, value) in &new.sysctls {
-        sysctl::write(key, value)?;
+    /// Finds the kinds of interfaces that the kernel lacks, and loads the modules of those it has.
+    ///
+    /// # Errors
+    /// When the kernel can't be asked.
+    pub fn missing_kinds(&self, kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
+        match &self.place {
+            Place::Own(_) => probe::missing_kinds(kinds),
+            Place::Kept(kept) => kept.missing_kinds(kinds),
+        }
     }
-    let mut socket = open_socket(&new.name)?;
-    let failed = |source| Error::Netlink { doing: "mark lo", ns: new.name.clone(), source };
-    batch.clear();
-    message::mark_lo(batch, &new.mark, new.lo_up);
-    let outcome = socket.submit(batch).map_err(failed)?;
-    outcome.into_result().map_err(|(_, refusal)| failed(refusal.into()))?;
-    pins.pin_own_namespace(&new.name, &new.mark)?;
-    Ok(Opened { socket, ns: crate::thread::open_own_namespace()? })
+
+    /// Waits until the kernel has removed all namespaces that were unpinned and left by all
+    /// processes before this call.
+    ///
+    /// # Errors
+    /// [`Error::StillThere`] after `timeout`.
+    pub fn wait_until_gone(&self, timeout: Duration) -> Result<(), Error> {
+        match &self.place {
+            Place::Own(own) => own.thread(0).run(move |walker| gone::wait(walker, timeout)),
+            Place::Kept(kept) => kept.wait_until_gone(timeout),
+        }
+    }
+
+    /// Opens a raw ICMP socket in each of these namespaces, on the thread with the given number.
+    /// CAP_NET_RAW in the user namespace that owns each (`raw(7)`, `icmp(7)`).
+    ///
+    /// A socket stays bound to its namespace, whoever uses it. It does not block.
+    ///
+    /// # Errors
+    /// When the folder of pins can't be read; for each namespace, when it can't be entered or lacks
+    /// the protocol.
+    pub fn echo_sockets(
+        &self,
+        thread: usize,
+        names: &[NsName],
+        family: Family,
+    ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
+        match &self.place {
+            Place::Own(own) => {
+                let names = names.to_vec();
+                own.thread(thread).run(move |walker| socket::open_each(walker, &names, family))
+            }
+            Place::Kept(kept) => kept.echo_sockets(names, family),
+        }
+    }
 }

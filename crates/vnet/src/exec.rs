@@ -37,7 +37,11 @@ impl Lab {
     /// [`Error::NotUp`], [`Error::NoNode`], or when the namespace can't be opened.
     pub fn entrance(&self, node: &str, how: Exec) -> Result<Entrance, Error> {
         let ns = self.namespace_of(node)?;
-        let entrance = Entrance::new(self.realm().descriptor(&ns)?, node)
+        let mut entrance = Entrance::new(self.realm()?.descriptor(&ns)?, node);
+        if let Some(pid) = self.outside_of() {
+            entrance = entrance.through(pid)?;
+        }
+        let entrance = entrance
             .bind(&self.dir.file(HOSTS), Path::new("/etc/hosts"))
             .bind(&self.resolv_conf(&ns), Path::new("/etc/resolv.conf"));
         Ok(match how.as_user {
@@ -78,6 +82,22 @@ impl Lab {
             let near = nearest(node, names().map(NodeName::as_str));
             let near = near.and_then(|near| names().find(|name| name.as_str() == near)).cloned();
             Error::NoNode { lab: lab(), node: node.to_owned(), nearest: near }
+        })
+    }
+
+    /// Prepares the way into the lab's own host, where `ip netns` sees its namespaces.
+    ///
+    /// # Errors
+    /// [`Error::NotUp`] where no keeper runs.
+    pub fn host_entrance(&self) -> Result<Entrance, Error> {
+        self.realm()?;
+        let entrance = match self.keeper_pid() {
+            Some(pid) => Entrance::of_process(pid)?,
+            None => Entrance::new(vnet_kernel::thread::open_own_namespace()?, ""),
+        };
+        Ok(match self.outside_of() {
+            Some(pid) => entrance.through(pid)?,
+            None => entrance,
         })
     }
 

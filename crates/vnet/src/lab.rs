@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use vnet_kernel::observe::Scope;
+use vnet_kernel::probe::MissingKind;
 use vnet_kernel::process::{self, Identity, Inhabitant};
-use vnet_kernel::{Observed, Realm, execute, observe, probe};
+use vnet_kernel::{Observed, Realm, execute, observe};
 use vnet_model::plan::{Plan, plan, plan_between};
 use vnet_model::{Change, Desired, LabName, NewLink, NsName, State, Step};
 
-use crate::Settings;
 use crate::error::Error;
-use crate::exec;
+use crate::keeper::Place;
 use crate::record::Record;
 use crate::state_dir::StateDir;
+use crate::{Keeper, Settings, exec};
 
 /// How often `up` looks and mends before it says that the kernel does not keep what it is told.
 const ROUNDS_MAX: usize = 3;
@@ -28,7 +29,9 @@ const GONE_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Lab {
     name: LabName,
-    realm: Realm,
+    /// Where it lives; `None` for a user without privileges while no keeper runs.
+    place: Option<Place>,
+    keeper: Option<Keeper>,
     pub(crate) dir: StateDir,
     wait: bool,
     /// The file that is written into the record.
@@ -95,12 +98,10 @@ impl Lab {
     /// # Errors
     /// [`Error::Unprivileged`] with neither.
     pub fn open(settings: &Settings, name: &LabName) -> Result<Self, Error> {
-        if !probe::is_privileged() {
-            return Err(Error::Unprivileged);
-        }
         Ok(Self {
             name: name.clone(),
-            realm: Realm::own()?,
+            place: Place::find(settings.keeper.as_ref(), name)?,
+            keeper: settings.keeper.clone(),
             dir: StateDir::new(&settings.state_dir, name),
             wait: settings.wait,
             file: None,
@@ -114,9 +115,23 @@ impl Lab {
     }
 
     /// Returns the place in which the lab lives.
+    ///
+    /// # Errors
+    /// [`Error::NotUp`] where no keeper runs.
+    pub fn realm(&self) -> Result<&Realm, Error> {
+        let place = self.place.as_ref().ok_or_else(|| Error::NotUp { lab: self.name.clone() })?;
+        Ok(&place.realm)
+    }
+
+    /// Returns the process id of the lab's keeper, if it has one.
     #[must_use]
-    pub fn realm(&self) -> &Realm {
-        &self.realm
+    pub fn keeper_pid(&self) -> Option<u32> {
+        self.place.as_ref()?.keeper_pid()
+    }
+
+    /// Returns the keeper's process id, where this process is outside of its namespaces.
+    pub(crate) fn outside_of(&self) -> Option<u32> {
+        self.place.as_ref()?.outside_of()
     }
 
     /// Returns what the lab was last told to be; `None` where it is not known.
@@ -153,18 +168,20 @@ impl Lab {
     /// fails, [`Error::Undone`].
     pub fn up(&mut self, desired: &Desired, progress: impl Fn(Phase)) -> Result<Up, Error> {
         let begin = Instant::now();
-        let existed = self.dir.exists();
         let lock = self.dir.lock(self.wait)?;
         let result = self.up_locked(desired, &progress);
-        if result.is_err() && !existed && !self.has_remains() {
-            // Nothing of the lab was there, and nothing is: the folder neither.
-            let _ = self.dir.remove();
+        if result.is_err() && !self.has_remains() {
+            // Nothing of the lab exists: neither shall its folder, nor a keeper of nothing.
+            let _ = self.dir.remove().and_then(|()| self.leave());
         }
         drop(lock);
         result.map(|up| Up { elapsed: begin.elapsed(), ..up })
     }
 
     fn up_locked(&mut self, desired: &Desired, progress: &impl Fn(Phase)) -> Result<Up, Error> {
+        if self.place.is_none() {
+            self.place = Some(Place::start(self.keeper.as_ref(), &self.name)?);
+        }
         progress(Phase::Observing);
         let (start, recorded) = self.look(desired)?;
         let first = plan(desired, &start.state);
@@ -181,7 +198,7 @@ impl Lab {
             let (steps, undeclared) = (Vec::new(), first.undeclared);
             return Ok(Up { steps, state: start.state, undeclared, elapsed: Duration::ZERO });
         }
-        check_kinds(&first.steps)?;
+        check_kinds(self.realm()?, &first.steps)?;
         let intent = Record::new(desired.clone(), previous, self.file.clone());
         self.dir.write_record(&intent, true)?;
         exec::write_files(&self.dir, desired)?;
@@ -202,12 +219,13 @@ impl Lab {
         first: Plan,
         progress: &impl Fn(Phase),
     ) -> Result<Up, Failure> {
+        let realm = self.realm().map_err(Failure::Look)?;
         let mut steps = Vec::new();
         let mut next = first.steps;
         let mut observed = start.clone();
         for _ in 0..ROUNDS_MAX {
             progress(Phase::Executing(next.len()));
-            execute(&self.realm, &observed, &next).map_err(Failure::Step)?;
+            execute(realm, &observed, &next).map_err(Failure::Step)?;
             steps.append(&mut next);
             progress(Phase::Verifying);
             observed = self.look(desired).map_err(Failure::Look)?.0;
@@ -231,7 +249,7 @@ impl Lab {
     ) -> Error {
         let undone = self.look(&intent.desired).map(|(now, _)| now).and_then(|now| {
             let back = plan_between(&self.name, &start.state, &now.state);
-            execute(&self.realm, &now, &back.steps)?;
+            execute(self.realm()?, &now, &back.steps)?;
             Ok(())
         });
         let kept = match recorded {
@@ -254,7 +272,8 @@ impl Lab {
     /// [`Error::Inhabited`] when processes that vnet did not start are inside (nothing is removed,
     /// unless forced), [`Error::NotUp`] when there is nothing.
     pub fn down(&mut self, how: &Down) -> Result<Removed, Error> {
-        if !self.dir.exists() && self.namespaces()?.is_empty() {
+        if !self.dir.exists() && !self.has_remains() {
+            self.leave()?;
             return Err(Error::NotUp { lab: self.name.clone() });
         }
         let lock = self.dir.lock(self.wait)?;
@@ -263,15 +282,15 @@ impl Lab {
         if how.force {
             self.delete_links()?;
         }
-        if let Err(errors) = self.realm.remove(&names) {
-            let errors = errors.into_iter().map(|(_, error)| error).collect();
-            return Err(Error::NotRemoved { errors });
-        }
+        self.unpin(&names)?;
         self.dir.remove()?;
         drop(lock);
-        if how.wait {
-            self.realm.wait_until_gone(GONE_TIMEOUT)?;
+        if how.wait
+            && let Ok(realm) = self.realm()
+        {
+            realm.wait_until_gone(GONE_TIMEOUT)?;
         }
+        self.leave()?;
         Ok(Removed { namespaces: names, processes })
     }
 
@@ -280,8 +299,24 @@ impl Lab {
     /// # Errors
     /// When the folder of pins can't be read.
     pub fn namespaces(&self) -> Result<Vec<NsName>, Error> {
-        let marked = vnet_kernel::observe::list_marked(&self.realm)?;
+        let Ok(realm) = self.realm() else { return Ok(Vec::new()) };
+        let marked = vnet_kernel::observe::list_marked(realm)?;
         Ok(marked.into_iter().filter(|(_, m)| m.lab == self.name).map(|(ns, _)| ns).collect())
+    }
+
+    fn unpin(&self, names: &[NsName]) -> Result<(), Error> {
+        let Ok(realm) = self.realm() else { return Ok(()) };
+        realm.remove(names).map_err(|errors| Error::NotRemoved {
+            errors: errors.into_iter().map(|(_, error)| error).collect(),
+        })
+    }
+
+    /// Ends the keeper, if there is one: the lab no longer needs a place.
+    fn leave(&mut self) -> Result<(), Error> {
+        match self.place.take_if(|place| place.keeper_pid().is_some()) {
+            Some(place) => place.end(),
+            None => Ok(()),
+        }
     }
 
     fn has_remains(&self) -> bool {
@@ -290,17 +325,14 @@ impl Lab {
 
     /// Ends the processes in the lab that vnet started, and refuses where there are others.
     fn clear_out(&self, names: &[NsName], how: &Down) -> Result<usize, Error> {
-        let identified: Vec<(&NsName, Identity)> = names
-            .iter()
-            .filter_map(|name| self.realm.identity(name).map(|identity| (name, identity)))
-            .collect();
-        let identities: Vec<Identity> = identified.iter().map(|(_, identity)| *identity).collect();
+        let Ok(realm) = self.realm() else { return Ok(0) };
+        let (names, identities): (Vec<NsName>, Vec<Identity>) =
+            realm.identities(names)?.into_iter().unzip();
         let inside = process::inhabitants(&identities, &exec::started_line(&self.name));
         let (ours, foreign): (Vec<Inhabitant>, Vec<Inhabitant>) =
             inside.into_iter().partition(|inhabitant| inhabitant.started);
         if !foreign.is_empty() && !how.force {
-            let place =
-                |who: Inhabitant| identified.get(who.place).map(|(name, _)| ((*name).clone(), who));
+            let place = |who: Inhabitant| names.get(who.place).map(|name| (name.clone(), who));
             let inhabitants = foreign.into_iter().filter_map(place).collect();
             return Err(Error::Inhabited { inhabitants });
         }
@@ -312,7 +344,8 @@ impl Lab {
     fn delete_links(&self) -> Result<(), Error> {
         let nothing = State::default();
         let scope = Scope { lab: &self.name, declared: &nothing, recorded: None };
-        let mut now = observe(&self.realm, scope)?;
+        let Ok(realm) = self.realm() else { return Ok(()) };
+        let mut now = observe(realm, scope)?;
         let mut steps = Vec::new();
         let ends: Vec<_> = now
             .state
@@ -327,15 +360,16 @@ impl Lab {
                 steps.push(step);
             }
         }
-        Ok(execute(&self.realm, &now, &steps)?)
+        Ok(execute(realm, &now, &steps)?)
     }
 
     /// Reads the lab, and the record that says what in it is its own.
     fn look(&self, desired: &Desired) -> Result<(Observed, Option<Record>), Error> {
         let record = self.record()?;
+        let Ok(realm) = self.realm() else { return Ok((Observed::default(), record)) };
         let known = record.as_ref().map(Record::known);
         let scope = Scope { lab: &self.name, declared: &desired.state, recorded: known.as_ref() };
-        Ok((observe(&self.realm, scope)?, record))
+        Ok((observe(realm, scope)?, record))
     }
 }
 
@@ -347,7 +381,7 @@ enum Failure {
 }
 
 /// Finds out whether the kernel has all kinds of interfaces that the steps make.
-fn check_kinds(steps: &[Step]) -> Result<(), Error> {
+fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
     let mut kinds: Vec<&str> = steps
         .iter()
         .filter_map(|step| match &step.change {
@@ -358,9 +392,9 @@ fn check_kinds(steps: &[Step]) -> Result<(), Error> {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    match probe::missing_kinds(&kinds)?.into_iter().next() {
+    match realm.missing_kinds(&kinds)?.into_iter().next() {
         None => Ok(()),
-        Some(probe::MissingKind { kind, module, config }) => {
+        Some(MissingKind { kind, module, config }) => {
             Err(Error::MissingKind { kind, module, config })
         }
     }

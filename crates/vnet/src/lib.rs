@@ -43,6 +43,7 @@
 
 pub mod error;
 pub mod exec;
+pub mod keeper;
 pub mod lab;
 pub mod list;
 pub mod record;
@@ -81,9 +82,13 @@ impl Settings {
     }
 }
 
-/// The program that keeps the namespaces of a user without privileges: `vnet`, by its path.
+/// The program that keeps the namespaces of a user without privileges: `vnet`, or one that leads its
+/// arguments `__hold LAB` and `__work LAB` to [`keeper::hold`] and [`keeper::work`].
 #[derive(Debug, Clone)]
 pub struct Keeper {
     /// The path of the program.
     pub program: PathBuf,
+    /// Whether this process itself joins the keeper's namespaces, for good. Only a process with a
+    /// single thread can; others work through a second process.
+    pub join: bool,
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use vnet_kernel::{Realm, observe::list_marked};
+use vnet_kernel::Realm;
+use vnet_kernel::holder::Holder;
+use vnet_kernel::observe::list_marked;
 use vnet_model::{LabName, NsName};
 
 use crate::Settings;
@@ -14,7 +16,7 @@ use crate::state_dir::StateDir;
 pub struct Listed {
     /// Its name.
     pub lab: LabName,
-    /// Its namespaces, as the kernel has them.
+    /// Its namespaces: as the kernel has them, or, while a keeper keeps them, as recorded.
     pub namespaces: Vec<NsName>,
     /// How many namespaces it should have; `None` where its record is lost.
     pub wanted: Option<usize>,
@@ -22,23 +24,33 @@ pub struct Listed {
     pub file: Option<std::path::PathBuf>,
 }
 
-/// Lists the labs of which anything exists: namespaces with a mark, or a folder of state.
-/// CAP_SYS_ADMIN, to look into namespaces.
+/// Lists the labs of which anything exists: namespaces with a mark, or a folder of state. A user
+/// without privileges sees the labs of their own keepers.
 ///
 /// # Errors
 /// When the folders of pins or state can't be read.
 pub fn list(settings: &Settings) -> Result<Vec<Listed>, Error> {
     let mut labs: BTreeMap<LabName, Vec<NsName>> = BTreeMap::new();
-    for (ns, mark) in list_marked(&Realm::own()?)? {
-        labs.entry(mark.lab).or_default().push(ns);
+    let privileged = vnet_kernel::probe::is_privileged();
+    if privileged {
+        for (ns, mark) in list_marked(&Realm::own()?)? {
+            labs.entry(mark.lab).or_default().push(ns);
+        }
     }
     for lab in recorded_labs(settings)? {
         labs.entry(lab).or_default();
     }
     labs.into_iter()
-        .map(|(lab, namespaces)| {
+        .map(|(lab, mut namespaces)| {
             let record = StateDir::new(&settings.state_dir, &lab).record()?;
             let wanted = record.as_ref().map(|record| record.desired.state.namespaces.len());
+            // What a keeper keeps can't be looked at without joining it, one at a time.
+            if !privileged
+                && Holder::find(&lab)?.is_some()
+                && let Some(record) = &record
+            {
+                namespaces = record.desired.state.namespaces.keys().cloned().collect();
+            }
             Ok(Listed { lab, namespaces, wanted, file: record.and_then(|record| record.file) })
         })
         .collect()

@@ -1,0 +1,176 @@
+//! The realm of a keeper, seen from outside.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use vnet_model::NsName;
+use vnet_netlink::Socket;
+
+use super::wire::{Answer, Found, NAMESPACES_MAX, Request, receive, send};
+use super::{Created, Entry, NewNamespace, Opened, SysctlRequest};
+use crate::echo::Family;
+use crate::error::Error;
+use crate::probe::MissingKind;
+use crate::process::Identity;
+
+/// The line to a worker.
+#[derive(Debug)]
+pub(super) struct Kept {
+    worker: Mutex<UnixStream>,
+}
+
+impl Kept {
+    pub(super) fn new(worker: UnixStream) -> Self {
+        Self { worker: Mutex::new(worker) }
+    }
+
+    /// Asks the worker, and waits for its answer.
+    fn ask(&self, request: &Request) -> Result<(Answer, Vec<OwnedFd>), Error> {
+        // A panic elsewhere does not break the line: requests and answers go in turn.
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&worker, request, &[])?;
+        match receive(&worker)? {
+            Some((Answer::Failed(failure), _)) => Err(failure.into()),
+            Some(answer) => Ok(answer),
+            None => Err(Error::Keeper("has lost its worker".into())),
+        }
+    }
+
+    pub(super) fn names(&self) -> Result<Vec<NsName>, Error> {
+        match self.ask(&Request::Names)?.0 {
+            Answer::Names(names) => Ok(names),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) fn create(&self, new: &[NewNamespace]) -> Created {
+        let mut created = Created::default();
+        for part in new.chunks(NAMESPACES_MAX) {
+            let begin = created.made.len();
+            if let Err((at, error)) = self.create_part(part, &mut created.made) {
+                created.error = Some((begin + at, error));
+                break;
+            }
+        }
+        created.made.resize_with(new.len(), || None);
+        created
+    }
+
+    fn create_part(
+        &self,
+        part: &[NewNamespace],
+        made: &mut Vec<Option<Opened>>,
+    ) -> Result<(), (usize, Error)> {
+        let whole = |error| (0, error);
+        let (answer, descriptors) = self.ask(&Request::Create(part.to_vec())).map_err(whole)?;
+        let Answer::Created(which, error) = answer else {
+            return Err(whole(unexpected(&answer)));
+        };
+        let mut descriptors = descriptors.into_iter();
+        for was_made in which {
+            let opened = was_made.then(|| assemble(&mut descriptors)).transpose().map_err(whole)?;
+            made.push(opened);
+        }
+        error.map_or(Ok(()), |(at, failure)| Err((at, failure.into())))
+    }
+
+    pub(super) fn open(&self, names: &[NsName]) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::with_capacity(names.len());
+        for part in names.chunks(NAMESPACES_MAX) {
+            let (answer, descriptors) = self.ask(&Request::Open(part.to_vec()))?;
+            let Answer::Opened(found) = answer else { return Err(unexpected(&answer)) };
+            let mut descriptors = descriptors.into_iter();
+            for found in found {
+                entries.push(match found {
+                    Found::Namespace => Entry::Namespace(assemble(&mut descriptors)?),
+                    Found::Stale(mark) => Entry::Stale(mark),
+                    Found::Foreign => Entry::Foreign,
+                    Found::Gone => Entry::Gone,
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn remove(&self, names: &[NsName]) -> Result<(), Vec<(NsName, Error)>> {
+        let failed = |error| names.first().map(|name| (name.clone(), error)).into_iter().collect();
+        match self.ask(&Request::Remove(names.to_vec())) {
+            Ok((Answer::Removed(errors), _)) if errors.is_empty() => Ok(()),
+            Ok((Answer::Removed(errors), _)) => {
+                Err(errors.into_iter().map(|(name, failure)| (name, failure.into())).collect())
+            }
+            Ok((other, _)) => Err(failed(unexpected(&other))),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    pub(super) fn sysctls(
+        &self,
+        requests: Vec<SysctlRequest>,
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        match self.ask(&Request::Sysctls(requests))?.0 {
+            Answer::Sysctls(answers) => Ok(answers),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) fn identities(&self, names: &[NsName]) -> Result<BTreeMap<NsName, Identity>, Error> {
+        match self.ask(&Request::Identities(names.to_vec()))?.0 {
+            Answer::Identities(identities) => Ok(identities),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) fn missing_kinds(&self, kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
+        let kinds = kinds.iter().map(ToString::to_string).collect();
+        match self.ask(&Request::MissingKinds(kinds))?.0 {
+            Answer::MissingKinds(missing) => Ok(missing),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) fn echo_sockets(
+        &self,
+        names: &[NsName],
+        family: Family,
+    ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
+        let mut sockets = Vec::with_capacity(names.len());
+        for part in names.chunks(NAMESPACES_MAX) {
+            let (answer, descriptors) = self.ask(&Request::EchoSockets(part.to_vec(), family))?;
+            let Answer::EchoSockets(failures) = answer else { return Err(unexpected(&answer)) };
+            let mut descriptors = descriptors.into_iter();
+            sockets.extend(failures.into_iter().map(|failure| match failure {
+                Some(failure) => Err(failure.into()),
+                None => descriptors.next().ok_or_else(too_few),
+            }));
+        }
+        Ok(sockets)
+    }
+
+    pub(super) fn wait_until_gone(&self, timeout: Duration) -> Result<(), Error> {
+        match self.ask(&Request::WaitUntilGone { seconds: timeout.as_secs() })?.0 {
+            Answer::Gone => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Takes the two descriptors of a namespace.
+fn assemble(descriptors: &mut impl Iterator<Item = OwnedFd>) -> Result<Opened, Error> {
+    let socket = descriptors.next().ok_or_else(too_few)?;
+    let ns = descriptors.next().ok_or_else(too_few)?;
+    let socket = Socket::from_fd(socket)
+        .map_err(|error| Error::Keeper(format!("sent something that is {error}")))?;
+    Ok(Opened { socket, ns })
+}
+
+fn too_few() -> Error {
+    Error::Keeper("sent too few descriptors".into())
+}
+
+fn unexpected(answer: &Answer) -> Error {
+    Error::Keeper(format!("answered something else: {answer:?}"))
+}

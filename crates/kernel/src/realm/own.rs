@@ -1,0 +1,154 @@
+//! The realm of this process itself: threads that enter namespaces.
+
+use vnet_model::NsName;
+use vnet_netlink::{Batch, Protocol, Socket};
+
+use super::{Created, Entry, NewNamespace, Opened, SysctlAccess, SysctlRequest};
+use crate::error::Error;
+use crate::execute::message;
+use crate::pins::{PinKind, Pins};
+use crate::sysctl;
+use crate::thread::{NsThread, Pending, Walker};
+
+/// How many threads enter namespaces: namespaces are made 1.3 times as fast by two, and no faster
+/// by more, since the kernel serves them one by one.
+const THREADS: usize = 2;
+
+/// The threads that enter namespaces for this process.
+#[derive(Debug)]
+pub(super) struct Own {
+    threads: Vec<NsThread>,
+}
+
+impl Own {
+    pub(super) fn start() -> Result<Self, Error> {
+        let threads = (0..THREADS).map(|_| NsThread::start()).collect::<Result<_, _>>()?;
+        Ok(Self { threads })
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.threads.len()
+    }
+
+    pub(super) fn thread(&self, number: usize) -> &NsThread {
+        &self.threads[number % self.threads.len()]
+    }
+
+    /// Makes namespaces, divided among the threads.
+    pub(super) fn create(&self, new: &[NewNamespace]) -> Created {
+        let share = new.len().div_ceil(self.threads.len()).max(1);
+        let pending: Vec<_> = new
+            .chunks(share)
+            .zip(&self.threads)
+            .map(|(part, thread)| {
+                let part = part.to_vec();
+                thread.begin(move |walker| create_here(walker, &part))
+            })
+            .collect();
+        let mut made = Vec::with_capacity(new.len());
+        let mut first_error = None;
+        for (index, results) in pending.into_iter().map(Pending::wait).enumerate() {
+            for result in results {
+                let at = made.len();
+                made.push(result.map_err(|e| first_error.get_or_insert((at, e)).0).ok());
+            }
+            // After an error the rest of a share was not tried.
+            made.resize_with(((index + 1) * share).min(new.len()), || None);
+        }
+        Created { made, error: first_error }
+    }
+
+    pub(super) fn open(&self, thread: usize, names: &[NsName]) -> Result<Vec<Entry>, Error> {
+        let names = names.to_vec();
+        self.thread(thread).run(move |walker| {
+            let Some(pins) = Pins::open()? else {
+                return Ok(names.iter().map(|_| Entry::Gone).collect());
+            };
+            names.iter().map(|name| open_here(walker, &pins, name)).collect()
+        })
+    }
+
+    pub(super) fn sysctls(
+        &self,
+        thread: usize,
+        requests: Vec<SysctlRequest>,
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.thread(thread).run(move |walker| {
+            let Some(pins) = Pins::open()? else { return Ok(Vec::new()) };
+            let mut answers = Vec::with_capacity(requests.len());
+            for (name, accesses) in &requests {
+                let ns = pins.open_namespace(name)?;
+                walker.enter(&ns).map_err(Error::system("enter", format!("namespace {name}")))?;
+                answers.push(accesses.iter().map(access).collect::<Result<_, _>>()?);
+            }
+            Ok(answers)
+        })
+    }
+}
+
+fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
+    match access {
+        SysctlAccess::Read(key) => sysctl::read(key),
+        SysctlAccess::Write(key, value) => sysctl::write(key, value).map(|()| None),
+    }
+}
+
+fn open_here(walker: &Walker, pins: &Pins, name: &NsName) -> Result<Entry, Error> {
+    let Some(pin) = pins.get(name)? else { return Ok(Entry::Gone) };
+    let ns = match pin.kind {
+        PinKind::Namespace(ns) => ns,
+        PinKind::Stale(mark) => return Ok(Entry::Stale(mark)),
+        PinKind::Foreign => return Ok(Entry::Foreign),
+    };
+    match walker.enter(&ns) {
+        Ok(()) => Ok(Entry::Namespace(Opened { socket: open_socket(name)?, ns })),
+        // A namespace, but not a network namespace; or one of another user's.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => Ok(Entry::Foreign),
+        Err(errno) => Err(Error::system("enter", format!("namespace {name}"))(errno)),
+    }
+}
+
+fn open_socket(name: &NsName) -> Result<Socket, Error> {
+    let failed = |source| Error::Netlink { doing: "open a socket", ns: name.clone(), source };
+    Socket::open(Protocol::Route).map_err(failed)
+}
+
+/// Makes namespaces one after the other and stops at the first error.
+fn create_here(walker: &Walker, new: &[NewNamespace]) -> Vec<Result<Opened, Error>> {
+    let pins = match Pins::open_or_make() {
+        Ok(pins) => pins,
+        Err(error) => return vec![Err(error)],
+    };
+    let mut batch = Batch::new();
+    let mut made = Vec::with_capacity(new.len());
+    for new in new {
+        let result = create_one(walker, &pins, new, &mut batch);
+        let failed = result.is_err();
+        made.push(result);
+        if failed {
+            break;
+        }
+    }
+    made
+}
+
+/// Makes one namespace. The mark is on its `lo` before it has a name.
+fn create_one(
+    walker: &Walker,
+    pins: &Pins,
+    new: &NewNamespace,
+    batch: &mut Batch,
+) -> Result<Opened, Error> {
+    walker.enter_new().map_err(Error::system("make", format!("namespace {}", new.name)))?;
+    for (key, value) in &new.sysctls {
+        sysctl::write(key, value)?;
+    }
+    let mut socket = open_socket(&new.name)?;
+    let failed = |source| Error::Netlink { doing: "mark lo", ns: new.name.clone(), source };
+    batch.clear();
+    message::mark_lo(batch, &new.mark, new.lo_up);
+    let outcome = socket.submit(batch).map_err(failed)?;
+    outcome.into_result().map_err(|(_, refusal)| failed(refusal.into()))?;
+    pins.pin_own_namespace(&new.name, &new.mark)?;
+    Ok(Opened { socket, ns: crate::thread::open_own_namespace()? })
+}

@@ -1,0 +1,138 @@
+//! Labs of a user without privileges: the keeper's processes, and how to reach them.
+//!
+//! The *holder* keeps the lab's namespaces alive and does nothing else. A command with a single
+//! thread joins it, for good, and goes on as root would. A program with threads can't join a user
+//! namespace (EINVAL, `setns(2)`): for it a *worker* joins, does what only a process inside can do,
+//! and hands out sockets. A worker that is killed loses no network.
+
+use std::convert::Infallible;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+
+use vnet_kernel::holder::{self, Holder};
+use vnet_kernel::{Realm, probe};
+use vnet_model::LabName;
+
+use crate::Keeper;
+use crate::error::Error;
+
+/// The argument that makes the keeper's program a holder.
+pub const HOLD: &str = "__hold";
+
+/// The argument that makes the keeper's program a worker.
+pub const WORK: &str = "__work";
+
+/// Is the holder of a lab, until it is killed. To be called by a program with a single thread, for
+/// the arguments `__hold LAB`; it tells its starter on stdout how it went.
+///
+/// # Errors
+/// When namespaces can't be made.
+pub fn hold(lab: &LabName) -> Result<Infallible, Error> {
+    Ok(holder::hold(lab)?)
+}
+
+/// Is a worker of a lab, until its starter closes the socket that is this process's stdin. To be
+/// called by a program with a single thread, for the arguments `__work LAB`.
+///
+/// # Errors
+/// When there is no holder, or the line breaks.
+pub fn work(lab: &LabName) -> Result<(), Error> {
+    let not_up = || Error::NotUp { lab: lab.clone() };
+    Holder::find(lab)?.ok_or_else(not_up)?.join()?;
+    let stdin = rustix::io::dup(std::io::stdin())
+        .map_err(vnet_kernel::Error::system("duplicate", "stdin"))?;
+    Ok(vnet_kernel::serve(&UnixStream::from(stdin))?)
+}
+
+/// Where a lab lives.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) realm: Realm,
+    keeping: Option<Keeping>,
+}
+
+/// The processes behind a lab of a user without privileges.
+#[derive(Debug)]
+struct Keeping {
+    holder: Holder,
+    /// `None` where this process has joined the holder itself.
+    worker: Option<Child>,
+}
+
+impl Place {
+    /// Finds the place of a lab; `None` where a keeper would have to be started.
+    pub(crate) fn find(keeper: Option<&Keeper>, lab: &LabName) -> Result<Option<Self>, Error> {
+        if probe::is_privileged() {
+            return Ok(Some(Self { realm: Realm::own()?, keeping: None }));
+        }
+        let keeper = keeper.ok_or(Error::Unprivileged)?;
+        Holder::find(lab)?.map(|holder| Self::kept(keeper, holder, lab)).transpose()
+    }
+
+    /// Starts a keeper for a lab.
+    pub(crate) fn start(keeper: Option<&Keeper>, lab: &LabName) -> Result<Self, Error> {
+        let keeper = keeper.ok_or(Error::Unprivileged)?;
+        let holder = Holder::find_or_start(lab, &keeper.program, &[HOLD, lab.as_str()]).map_err(
+            |error| Error::NoUserNamespaces {
+                lab: lab.clone(),
+                reason: error.to_string(),
+                hint: holder::what_forbids_user_namespaces(),
+            },
+        )?;
+        Self::kept(keeper, holder, lab)
+    }
+
+    fn kept(keeper: &Keeper, holder: Holder, lab: &LabName) -> Result<Self, Error> {
+        if keeper.join {
+            holder.join()?;
+            let keeping = Some(Keeping { holder, worker: None });
+            return Ok(Self { realm: Realm::own()?, keeping });
+        }
+        let failed = |error: std::io::Error| {
+            vnet_kernel::Error::Keeper(format!("can't have a worker started: {error}"))
+        };
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let worker = Command::new(&keeper.program)
+            .args([WORK, lab.as_str()])
+            .current_dir("/")
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let keeping = Some(Keeping { holder, worker: Some(worker) });
+        Ok(Self { realm: Realm::kept(ours), keeping })
+    }
+
+    pub(crate) fn keeper_pid(&self) -> Option<u32> {
+        self.keeping.as_ref().map(|keeping| keeping.holder.pid())
+    }
+
+    /// Returns the holder's process id where this process has not joined it.
+    pub(crate) fn outside_of(&self) -> Option<u32> {
+        let keeping = self.keeping.as_ref()?;
+        keeping.worker.as_ref().map(|_| keeping.holder.pid())
+    }
+
+    /// Ends the keeper, and with it all its namespaces.
+    pub(crate) fn end(self) -> Result<(), Error> {
+        let Some(mut keeping) = self.keeping else { return Ok(()) };
+        keeping.reap_worker();
+        Ok(keeping.holder.end()?)
+    }
+}
+
+impl Keeping {
+    /// Ends the worker: it holds nothing that must last, and must not be left as a zombie.
+    fn reap_worker(&mut self) {
+        if let Some(mut worker) = self.worker.take() {
+            let _ = worker.kill().and_then(|()| worker.wait());
+        }
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.reap_worker();
+    }
+}
