@@ -24,8 +24,7 @@
 //! IPv4 error about a route twice (`ip_error`, net/ipv4/route.c), so that two in a row get through
 //! and then one every other second. A probe without an answer is therefore sent once more, when
 //! all others have left and at a slower rate. What is reported as [`Outcome::NoAnswer`] can still
-//! be a router that said too often before that it has no way. That replies are limited is not
-//! the default.
+//! be a router that said too often before that it has no way. Replies are not limited by default.
 //!
 //! # What remains in the kernel
 //! No configuration. Of neighbour entries only those that were there before, and those of
@@ -33,9 +32,9 @@
 //! conntrack's entries may be new; they expire.
 //!
 //! # How long it takes
-//! Probes are in flight together, so that 10,000 of them without an answer take about two and a
-//! half timeouts. Only neighbours that never resolve hold the tables: then it is one timeout for
-//! each 900 of them.
+//! Probes are in flight together. On two cores 9,900 pairs take 0.3 s in a routed lab of 100 nodes
+//! and 1.1 s on a segment of 100; 9,900 without an answer take about three timeouts. Only neighbours
+//! that never resolve hold the tables: then each 900 of them take one timeout and up to 0.5 s.
 
 mod field;
 mod flight;

@@ -254,16 +254,20 @@ impl<'a> Field<'a> {
 
     /// Removes the neighbour entries that were not there before, in the open namespaces that were
     /// touched. `is_waiting` tells of an entry that is not resolved whether it is still needed.
+    /// Returns how many are.
     pub(super) fn sweep(
         &mut self,
         is_waiting: impl Fn(usize, IpAddr, Option<usize>) -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
+        let mut left = 0;
         for number in std::mem::take(&mut self.touched) {
-            if self.sweep_one(number, &is_waiting)? {
+            let left_here = self.sweep_one(number, &is_waiting)?;
+            if left_here > 0 {
                 self.touched.insert(number);
             }
+            left += left_here;
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Sweeps all namespaces and closes them. An error does not keep it from going on.
@@ -285,17 +289,17 @@ impl<'a> Field<'a> {
         result
     }
 
-    /// Returns whether something was left.
+    /// Returns how many entries were left.
     fn sweep_one(
         &mut self,
         number: usize,
         is_waiting: impl Fn(usize, IpAddr, Option<usize>) -> bool,
-    ) -> Result<bool, Error> {
+    ) -> Result<usize, Error> {
         let place = &mut self.places[number];
-        let Some(socket) = &mut place.route else { return Ok(false) };
+        let Some(socket) = &mut place.route else { return Ok(0) };
         let ns = &place.name;
         let failed = |source| Error::Netlink { doing: "remove neighbours", ns: ns.clone(), source };
-        let mut left = false;
+        let mut left = 0;
         let entries = neighbours::dump(socket).map_err(failed)?;
         let ours = entries.into_iter().filter(|entry| {
             let addr = entry.neighbour.addr;
@@ -308,7 +312,7 @@ impl<'a> Field<'a> {
             let addr = entry.neighbour.addr;
             let owner = self.owners.get(&addr).copied();
             if entry.is_incomplete && is_waiting(number, addr, owner) {
-                left = true;
+                left += 1;
             } else {
                 gone.push(entry.neighbour);
             }

@@ -139,7 +139,7 @@ impl<'a, 'r, P: FnMut(usize, &Outcome)> Flight<'a, 'r, P> {
     fn send_step(&mut self) -> Result<bool, Error> {
         for _ in 0..STEP {
             let now = Instant::now();
-            if self.undecided == 0 || !self.has_turn(now) {
+            if self.undecided == 0 || !self.has_turn(now) || self.pace.is_held(now) {
                 return Ok(false);
             }
             if self.pace.wants_reading() {
@@ -451,15 +451,16 @@ impl<'a, 'r, P: FnMut(usize, &Outcome)> Flight<'a, 'r, P> {
     fn look_at_tables(&mut self, now: Instant) -> Result<(), Error> {
         let tables = self.field.tables()?;
         if self.pace.note_tables(tables) && self.pace.may_sweep(now) {
-            self.sweep()?;
+            let unresolved = self.sweep()?;
             let tables = self.field.tables()?;
-            self.pace.note_swept(tables, now);
+            self.pace.note_swept(tables, unresolved, now);
         }
         self.pace.plan(now);
         Ok(())
     }
 
-    fn sweep(&mut self) -> Result<(), Error> {
+    /// Returns how many entries were left because they are not resolved yet.
+    fn sweep(&mut self) -> Result<usize, Error> {
         let (to, between) = (&self.waiting, &self.waiting_between);
         self.field.sweep(|place, addr, owner| {
             to.contains_key(&(place, addr))

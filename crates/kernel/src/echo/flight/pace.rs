@@ -45,6 +45,8 @@ pub(super) struct Pace {
     hold: Duration,
     hold_left: Duration,
     next_sweep: Option<Instant>,
+    /// Entries that the last sweep left because they are still being resolved for a probe.
+    unresolved: usize,
     /// The requests of the last moments.
     young: VecDeque<(Instant, u32)>,
 }
@@ -63,6 +65,7 @@ impl Pace {
             hold: HOLD_MIN,
             hold_left: options.timeout * HOLD_TIMEOUTS,
             next_sweep: None,
+            unresolved: 0,
             young: VecDeque::new(),
         }
     }
@@ -99,7 +102,9 @@ impl Pace {
         self.next_sweep.is_none_or(|next| next <= now)
     }
 
-    pub(super) fn note_swept(&mut self, tables: Tables, now: Instant) {
+    /// Takes in what sweeping brought, and how many entries it left for probes that wait.
+    pub(super) fn note_swept(&mut self, tables: Tables, unresolved: usize, now: Instant) {
+        self.unresolved = unresolved;
         let before = self.table().room();
         self.note_tables(tables);
         let gained = self.table().room().saturating_sub(before);
@@ -116,7 +121,11 @@ impl Pace {
         let room = usize::try_from(self.table().room()).unwrap_or(usize::MAX);
         self.is_squeezed = self.is_scarce();
         self.until_reading = (room / (2 * ENTRIES_EACH)).clamp(READING_MIN, READING_MAX);
-        if std::mem::take(&mut self.was_refused) {
+        if room < READING_MIN * ENTRIES_EACH && self.unresolved >= READING_MIN {
+            // Neighbours that do not answer: their probes' time will be over.
+            self.hold_until = Some(now + SWEEP_INTERVAL);
+            self.until_reading = 0;
+        } else if std::mem::take(&mut self.was_refused) {
             self.hold(now);
         } else {
             self.hold = HOLD_MIN;
@@ -136,12 +145,15 @@ impl Pace {
         self.young.push_back((now, token));
     }
 
+    pub(super) fn is_held(&self, now: Instant) -> bool {
+        self.hold_until.is_some_and(|until| until > now)
+    }
+
     /// Tells whether a request may be sent now. `is_open` tells whether one is still waited for.
     pub(super) fn may_send(&mut self, now: Instant, is_open: impl Fn(u32) -> bool) -> bool {
-        if self.hold_until.is_some_and(|until| until > now) {
+        if self.is_held(now) {
             return false;
         }
-        self.hold_until = None;
         let wave = if self.is_squeezed { WAVE_SQUEEZED.min(self.wave) } else { self.wave };
         if self.young.len() >= wave {
             self.young.retain(|(sent, token)| *sent + YOUNG > now && is_open(*token));

@@ -75,3 +75,30 @@ impl Wire {
         (cookie == self.cookie && number == token.to_be_bytes()).then_some(token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_recognised_by_all_of_its_marks() {
+        let mut wire = Wire::new(56).unwrap();
+        // Beyond the last sequence number the identifier changes.
+        wire.first = 0x1234_ffff;
+        let icmp = wire.request(Family::V6, 1).to_vec();
+        let echo = Echo { id: 0x1235, seq: 0, payload: &icmp[8..] };
+        assert_eq!(icmp[4..8], [0x12, 0x35, 0, 0]);
+        assert_eq!(wire.recognise(&echo), Some(1));
+        assert_eq!(wire.recognise(&Echo { seq: 1, ..echo }), None);
+        assert_eq!(wire.recognise(&Echo { payload: &icmp[8..63], ..echo }), None);
+        assert_eq!(wire.recognise_part(&Echo { payload: &[], ..echo }), Some(1));
+        let other = Wire::new(56).unwrap();
+        assert_eq!(other.recognise(&echo), None, "another run has another cookie");
+    }
+
+    #[test]
+    fn a_payload_has_room_for_the_mark_and_fits_a_packet() {
+        assert_eq!(Wire::new(0).unwrap().request(Family::V4, 0).len(), 8 + MARK_BYTES);
+        assert_eq!(Wire::new(usize::MAX).unwrap().request(Family::V4, 0).len(), 65_515);
+    }
+}
