@@ -16,7 +16,10 @@ use crate::apply::LOOPBACK;
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::origin::Origin;
 use crate::resolve::Desired;
-use crate::state::{Address, End, Interface, Kind, Namespace, Owner, Route, RouteKey, State};
+use crate::state::{
+    Address, End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace, Owner, Route,
+    RouteKey, State,
+};
 use crate::step::{Change, LinkSetting, NewLink, Step, VethEnd};
 
 /// Takes IPv6 off all interfaces, those to come too.
@@ -120,7 +123,9 @@ pub fn plan_between(lab: &LabName, target: &State, observed: &State) -> Plan {
 impl Step {
     /// Returns the steps that lead back from after this step to `before` it.
     ///
-    /// They restore configuration, not identity: an interface comes back under a new index.
+    /// They restore configuration, not identity: an interface comes back under a new index. To undo
+    /// several steps, plan back to the state before them ([`plan_between`]): in between there may be
+    /// states that no steps lead to.
     #[must_use]
     pub fn inverse(&self, before: &State) -> Vec<Step> {
         let touched = self.touches(before);
@@ -296,9 +301,13 @@ impl<'a> Planner<'a> {
 
     fn interface_settings(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
         let Some(found) = self.interface(ns, name) else { return };
-        let differs = |wanted: Option<bool>, found| wanted.filter(|on| found != Some(*on));
-        // First the MTU: IPv6 comes and goes with it.
-        if let Some(mtu) = wanted.mtu.filter(|mtu| found.mtu != Some(*mtu)) {
+        let differs =
+            |wanted: Option<bool>, found: Option<bool>| wanted.filter(|on| found == Some(!on));
+        // First the MTU: IPv6 comes and goes with it, and asks for one where none is declared.
+        let too_small = wants_ipv6(wanted) == Some(true)
+            && found.mtu.is_some_and(|mtu| mtu < MTU_IPV6_MIN_BYTES);
+        let mtu = wanted.mtu.or(too_small.then_some(MTU_DEFAULT_BYTES));
+        if let Some(mtu) = mtu.filter(|mtu| found.mtu != Some(*mtu)) {
             self.set(ns, name, LinkSetting::Mtu(mtu), wanted.origin);
         }
         let Some(found) = self.interface(ns, name) else { return };
@@ -487,3 +496,6 @@ fn lo_name() -> IfName {
 pub fn node_of(namespace: &Namespace) -> Option<&NodeName> {
     namespace.owner.mark().map(|mark| &mark.node)
 }
+
+#[cfg(test)]
+mod tests;

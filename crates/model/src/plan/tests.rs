@@ -1,0 +1,121 @@
+//! What holds for every plan, tried on a kernel on paper.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::arbitrary;
+
+/// Applies steps one by one; none may be refused.
+fn apply_all(state: &mut State, steps: &[Step]) {
+    for step in steps {
+        let applied = step.apply(state);
+        assert_eq!(applied, Ok(()), "{} {step}", step.sign());
+    }
+}
+
+fn built(desired: &Desired) -> State {
+    let mut state = State::default();
+    apply_all(&mut state, &plan(desired, &State::default()).steps);
+    state
+}
+
+fn signed(steps: &[Step]) -> Vec<String> {
+    steps.iter().map(|step| format!("{} {step}", step.sign())).collect()
+}
+
+/// The state without what has no meaning for undoing: the order of addresses, and sysctls whose
+/// value from before is not known.
+fn comparable(mut state: State, known: &State) -> State {
+    for (name, ns) in &mut state.namespaces {
+        ns.interfaces.values_mut().for_each(|interface| interface.addresses.sort());
+        let known = known.namespaces.get(name);
+        ns.sysctls.retain(|key, _| known.is_some_and(|known| known.sysctls.contains_key(key)));
+    }
+    state
+}
+
+fn can_be_built(lab: &LabName, target: &State) -> bool {
+    let mut state = State::default();
+    let plan = plan_between(lab, target, &state);
+    plan.steps.iter().all(|step| step.apply(&mut state).is_ok())
+}
+
+fn two_labs() -> impl Strategy<Value = (Desired, Desired)> {
+    (arbitrary::desired(), arbitrary::desired()).prop_map(|((_, a), (b, _))| {
+        // Both are the same lab, at different times.
+        let b = crate::resolve(&b.renamed(a.lab.clone())).expect("a name does not matter");
+        (a, b)
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_plan_reaches_what_is_desired((a, b) in two_labs()) {
+        let mut state = built(&a);
+        prop_assert_eq!(signed(&plan(&a, &state).steps), Vec::<String>::new());
+        let change = plan(&b, &state);
+        apply_all(&mut state, &change.steps);
+        prop_assert_eq!(signed(&plan(&b, &state).steps), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_as_desired_needs_no_plan((_, b) in arbitrary::desired()) {
+        prop_assert_eq!(signed(&plan(&b, &b.state).steps), Vec::<String>::new());
+    }
+
+    /// A plan passes through states that no steps lead to: a route of two legs outlives the address
+    /// that one of its gateways is reached by. So only what could be built can be given back.
+    #[test]
+    fn the_inverse_of_a_step_gives_back_what_was_before(
+        (a, b) in two_labs(),
+        which: prop::sample::Index,
+    ) {
+        let mut before = built(&a);
+        let steps = plan(&b, &before).steps;
+        prop_assume!(!steps.is_empty());
+        let which = which.index(steps.len());
+        apply_all(&mut before, &steps[..which]);
+        prop_assume!(can_be_built(&a.lab, &before));
+        let mut state = before.clone();
+        apply_all(&mut state, &steps[which..=which]);
+        let inverse = steps[which].inverse(&before);
+        apply_all(&mut state, &inverse);
+        let context = format!("{} {:?}", signed(&steps[which..=which])[0], signed(&inverse));
+        prop_assert_eq!(
+            comparable(state, &before), comparable(before.clone(), &before), "{}", context
+        );
+    }
+
+    #[test]
+    fn undoing_any_part_of_a_plan_gives_back_the_start((a, b) in two_labs(), part: prop::sample::Index) {
+        let start = built(&a);
+        let steps = plan(&b, &start).steps;
+        let done = part.index(steps.len() + 1);
+        let mut state = start.clone();
+        apply_all(&mut state, &steps[..done]);
+        let back = plan_between(&a.lab, &start, &state).steps;
+        apply_all(&mut state, &back);
+        prop_assert_eq!(comparable(state, &start), comparable(start.clone(), &start));
+    }
+
+    #[test]
+    fn a_teardown_leaves_nothing((_, a) in arbitrary::desired()) {
+        let mut state = built(&a);
+        let teardown = plan_between(&a.lab, &State::default(), &state);
+        apply_all(&mut state, &teardown.steps);
+        prop_assert_eq!(state, State::default());
+    }
+
+    #[test]
+    fn what_belongs_to_others_stays((_, a) in arbitrary::desired()) {
+        let mut state = built(&a);
+        let other = Mark { lab: LabName::new("other-lab").unwrap(), node: NodeName::new("x").unwrap() };
+        let theirs = NsName::new("theirs").unwrap();
+        state.namespaces.insert(theirs.clone(), Namespace::new(Owner::Foreign));
+        state.namespaces.insert(NsName::new("others").unwrap(), Namespace::new(Owner::Lab(other)));
+        let teardown = plan_between(&a.lab, &State::default(), &state);
+        apply_all(&mut state, &teardown.steps);
+        prop_assert_eq!(state.namespaces.len(), 2);
+        prop_assert!(state.namespaces.contains_key(&theirs));
+    }
+}
