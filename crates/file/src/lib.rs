@@ -35,6 +35,7 @@ mod write;
 
 use vnet_model::{Desired, Origin, Topology};
 
+pub use range::{RangeError, expand};
 pub use report::{Diagnostic, Label, Place, Report, Severity};
 pub use schema::schema;
 pub use source::{SOURCE_MAX_BYTES, Source, Span};

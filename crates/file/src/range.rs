@@ -8,7 +8,7 @@
 use std::net::Ipv6Addr;
 
 /// How many texts one range may stand for.
-pub(crate) const RANGE_MAX: usize = 100_000;
+const RANGE_MAX: usize = 100_000;
 
 /// A longer text is no name or address, so it is not searched for ranges.
 const TEXT_MAX_BYTES: usize = 1_000;
@@ -31,19 +31,60 @@ struct Piece<'t> {
     hex: bool,
 }
 
+/// Returns the texts that a text stands for: `r1..3` is `r1`, `r2` and `r3`; one without a range is
+/// itself.
+///
+/// ```
+/// assert_eq!(vnet_file::expand("r1..3")?, ["r1", "r2", "r3"]);
+/// assert_eq!(vnet_file::expand("r1")?, ["r1"]);
+/// # Ok::<(), vnet_file::RangeError>(())
+/// ```
+///
+/// # Errors
+/// When it counts down, or stands for more texts than a file may hold.
+pub fn expand(text: &str) -> Result<Vec<String>, RangeError> {
+    Ok(match Range::parse(text)? {
+        Some(range) => (0..range.count).map(|index| range.at(index)).collect(),
+        None => vec![text.to_owned()],
+    })
+}
+
 /// Says why a text with `..` in it is not a range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RangeError {
+#[non_exhaustive]
+pub enum RangeError {
+    /// The first number is the larger one.
     #[error("the range `{text}` counts down")]
-    Reversed { text: String, mended: String },
+    Reversed {
+        /// The range.
+        text: String,
+        /// The range with its numbers exchanged.
+        mended: String,
+    },
+    /// It stands for more texts than a file may hold.
     #[error("the range `{text}` is too long: it stands for {} texts of at most {}", crate::report::thousands(*.count), crate::report::thousands(RANGE_MAX))]
-    TooLong { text: String, count: usize },
+    TooLong {
+        /// The range.
+        text: String,
+        /// How many texts it stands for.
+        count: usize,
+    },
+    /// Ranges in one text run beside each other, and these can't.
     #[error("the ranges in `{text}` have different lengths: {first} and {second}")]
-    Unequal { text: String, first: usize, second: usize },
+    Unequal {
+        /// The text with the ranges.
+        text: String,
+        /// The length of the first.
+        first: usize,
+        /// The length of one that differs.
+        second: usize,
+    },
 }
 
 impl RangeError {
-    pub(crate) fn hint(&self) -> Option<String> {
+    /// Says how to mend it, where there is more to say than the message does.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
         match self {
             Self::Reversed { mended, .. } => {
                 Some(format!("write the lower number first: `{mended}`"))
@@ -147,10 +188,8 @@ impl<'t> Found<'t> {
 
     /// Tells whether the word around it is an IPv6 address, and it is a group of that address.
     fn is_in_ipv6(&self, text: &str) -> bool {
-        let word_start = text[..self.start].rfind(char::is_whitespace).map_or(0, |at| at + 1);
-        let word_end =
-            text[self.end..].find(char::is_whitespace).map_or(text.len(), |at| self.end + at);
-        let (before, after) = (&text[word_start..self.start], &text[self.end..word_end]);
+        let before = text[..self.start].rsplit(char::is_whitespace).next().unwrap_or("");
+        let after = text[self.end..].split(char::is_whitespace).next().unwrap_or("");
         let after = after.split_once('/').map_or(after, |(addr, _)| addr);
         before.ends_with(':') && format!("{before}0{after}").parse::<Ipv6Addr>().is_ok()
     }
@@ -207,6 +246,23 @@ mod tests {
     fn several_ranges_run_beside_each_other() {
         assert_eq!(all("10.1..2.0.0/16 via r1..2"), ["10.1.0.0/16 via r1", "10.2.0.0/16 via r2"]);
         assert!(matches!(Range::parse("1..2.1..3"), Err(RangeError::Unequal { .. })));
+    }
+
+    #[test]
+    fn any_white_space_parts_words() {
+        assert_eq!(
+            all("x\u{85}::9..10"),
+            [
+                "x\u{85}::9",
+                "x\u{85}::a",
+                "x\u{85}::b",
+                "x\u{85}::c",
+                "x\u{85}::d",
+                "x\u{85}::e",
+                "x\u{85}::f",
+                "x\u{85}::10"
+            ]
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use common::files;
 use proptest::prelude::*;
-use vnet_file::{Source, parse};
+use vnet_file::{File, SOURCE_MAX_BYTES, Source, parse, write};
+use vnet_model::Desired;
 
 /// Pieces that mean something somewhere.
 const WORDS: [&str; 36] = [
@@ -48,15 +49,14 @@ const WORDS: [&str; 36] = [
     "\u{9b}",
 ];
 
-/// Reads a text, shows what is wrong, and resolves what is right.
+/// Reads a text and shows what is wrong with it. What is right is written and read again.
 fn run(text: &str) {
     let source = Source::new("hostile.yaml", text);
     match parse(&source, &[]) {
-        Ok(file) => {
-            if let Err(report) = file.resolve() {
-                let _ = report.render(&source, true);
-            }
-        }
+        Ok(file) => match file.resolve() {
+            Ok(desired) => reads_back(&file, desired),
+            Err(report) => assert!(!report.render(&source, true).is_empty()),
+        },
         Err(report) => {
             assert!(!report.diagnostics.is_empty());
             let shown = report.render(&source, false);
@@ -64,6 +64,19 @@ fn run(text: &str) {
             assert!(!shown.contains(obeyed), "{shown:?}");
         }
     }
+}
+
+fn reads_back(file: &File, mut desired: Desired) {
+    let written = Source::new("written.yaml", write(file.topology(), &desired));
+    if written.text().len() > SOURCE_MAX_BYTES {
+        return;
+    }
+    let again = parse(&written, &[]).and_then(|file| file.resolve());
+    let again = again.unwrap_or_else(|report| {
+        panic!("{}\n{}", report.render(&written, false), file.source().text())
+    });
+    desired.handed_out.clear();
+    assert_eq!(again, desired, "{}", written.text());
 }
 
 /// One edit of a text: where, how much goes, and what comes.

@@ -165,7 +165,22 @@ impl Reader<'_> {
             self.mismatch(value, what, "prefixes");
         }
         let texts = self.texts(value, what, at);
-        texts.iter().filter_map(|text| self.prefix(&text.text, text)).collect()
+        texts.iter().filter_map(|text| self.host_prefix(text)).collect()
+    }
+
+    /// Reads a prefix that hosts can have addresses of.
+    fn host_prefix(&mut self, text: &Text<'_>) -> Option<IpNet> {
+        let net = self.prefix(&text.text, text)?;
+        let addr = net.addr();
+        // 0.0.0.0/8 is "this network" (RFC 791, section 3.2).
+        let is_nobody = matches!(addr, IpAddr::V4(addr) if addr.octets()[0] == 0);
+        if is_nobody || addr.is_unspecified() || addr.is_multicast() {
+            let message = format!("no host can have an address of `{net}`");
+            let hint = "use a private prefix, such as 10.0.0.0/24 or fd00::/64";
+            self.error(Diagnostic::error(message, Some(text.span)).hint(hint));
+            return None;
+        }
+        Some(net)
     }
 
     /// Reads a prefix: an address without bits beyond its length.
