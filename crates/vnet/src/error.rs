@@ -78,6 +78,9 @@ pub enum Error {
         /// The most similar name that exists.
         nearest: Option<NodeName>,
     },
+    /// A range can't be one.
+    #[error(transparent)]
+    Range(vnet_file::RangeError),
     /// Another process is changing the lab.
     #[error("lab {lab} is being changed by another process{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Locked {

@@ -46,8 +46,10 @@ pub mod exec;
 pub mod keeper;
 pub mod lab;
 pub mod list;
+pub mod moved;
 pub mod record;
 mod state_dir;
+pub mod target;
 
 pub use vnet_file as file;
 pub use vnet_kernel as kernel;
