@@ -1,0 +1,274 @@
+//! What can be typed: the one definition of each command and flag.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use vnet::LabName;
+
+use crate::errors::EXIT_VNET_FAILED;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  yes, done
+  1  no, it differs (plan, ping), or somebody is still inside (down)
+  2  usage or a bad file; nothing was touched
+  3  the environment: a privilege or a kernel feature is missing
+  4  the operation failed
+  exec, shell and `up -- CMD` pass on the code of what they ran; their own failures are
+  125 (vnet failed), 126 (can't be executed), 127 (not found)
+
+Environment:
+  VNET_LAB        the lab that exec, shell, ping and show look into when no -l and no -f says another
+  VNET_STATE_DIR  where labs are kept: else /run/vnet for root, $XDG_RUNTIME_DIR/vnet for others
+  NO_COLOR        no colours, as with --color never";
+
+/// Builds virtual networks on Linux from one file, and keeps them as it says.
+#[derive(Debug, Parser)]
+#[command(name = "vnet", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(disable_help_subcommand = true, propagate_version = false, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The options that may stand before or after the command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Reads the topology from FILE, `-` for stdin [default: vnet.yaml here]
+    #[arg(short, long = "file", value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Uses LAB as the lab's name instead of the file's, or picks a lab that is up
+    #[arg(short, long, value_name = "LAB", global = true)]
+    pub(crate) lab: Option<LabName>,
+    /// Overrides a variable of the file's `vars:`
+    #[arg(long = "var", value_name = "NAME=VALUE", global = true, value_parser = var)]
+    pub(crate) vars: Vec<(String, String)>,
+    /// Prints JSON on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", global = true, default_value_t, value_enum)]
+    pub(crate) color: Color,
+    /// Prints less: no summary, no notes
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Prints each step that is done
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Fails at once where another process is changing the lab
+    #[arg(long, global = true)]
+    pub(crate) no_wait: bool,
+}
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Builds the lab, or changes what differs from the file
+    Up(Up),
+    /// Takes the lab down
+    Down(Down),
+    /// Shows what `up` would do, and touches nothing
+    Plan(Plan),
+    /// Prints the file fully resolved: names, addresses and routes written out
+    Config(FileArg),
+    /// Lists the labs that are up
+    Ls,
+    /// Shows what exists: nodes, interfaces, addresses
+    Show(Show),
+    /// Runs a program in a node
+    Exec(Exec),
+    /// Starts a shell in a node
+    Shell(Shell),
+    /// Prints the JSON schema of the file, for editors
+    Schema,
+    /// Prints shell completions
+    Completions(Completions),
+    /// Prints the man page
+    Man(Man),
+    /// Keeps an ordinary user's lab alive
+    #[command(name = vnet::keeper::HOLD, hide = true)]
+    Hold {
+        /// The lab
+        lab: LabName,
+    },
+    /// Works in an ordinary user's lab for a program with threads
+    #[command(name = vnet::keeper::WORK, hide = true)]
+    Work {
+        /// The lab
+        lab: LabName,
+    },
+}
+
+/// A file that may be named without `-f`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct FileArg {
+    /// The file; short for -f FILE
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Builds the lab, or changes what differs from the file.
+///
+/// Afterwards everything is as the file says, or as it was before. With a command after `--` the
+/// lab exists only as long as that runs.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) file: FileArg,
+    /// A program to run while the lab is up; afterwards the lab is taken down, whatever happened
+    #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Takes the lab down: ends what vnet started in it and removes all that it made.
+#[derive(Debug, Args)]
+pub(crate) struct Down {
+    #[command(flatten)]
+    pub(crate) file: FileArg,
+    /// Takes down every lab of this user
+    #[arg(long, conflicts_with_all = ["path", "file", "lab"])]
+    pub(crate) all: bool,
+    /// Goes on when programs that vnet did not start are still inside
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Waits until the kernel has really removed everything
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// Shows what `up` would do, and touches nothing. Exits with 1 when something differs.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) file: FileArg,
+    /// Prints the steps as a script of commands
+    #[arg(long = "as", value_name = "FORM", value_enum)]
+    pub(crate) form: Option<Form>,
+}
+
+/// A form in which steps are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// A shell script of iproute2's `ip`
+    Ip,
+}
+
+/// Shows what exists: nodes, interfaces, addresses. With a node, its routes too.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A node, a range such as `r1..3`, or a segment
+    #[arg(value_name = "NODE")]
+    pub(crate) node: Option<String>,
+}
+
+/// Runs a program in a node: with its network, its name and an /etc/hosts that knows all nodes.
+///
+/// A range (`r1..3`) or a segment's name runs it in one node after the other.
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// Runs as you instead of as root of the node
+    #[arg(long)]
+    pub(crate) as_me: bool,
+    /// A node, a range such as `r1..3`, or a segment for all its members
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+    /// The program and its arguments
+    #[arg(
+        value_name = "CMD",
+        required = true,
+        trailing_var_arg = true,
+        value_hint = ValueHint::CommandWithArguments
+    )]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Starts a shell ($SHELL, else /bin/sh) in a node.
+///
+/// Without a node, and as an ordinary user: in the lab's own host, where `ip netns` sees the lab.
+#[derive(Debug, Args)]
+pub(crate) struct Shell {
+    /// Runs as you instead of as root of the node
+    #[arg(long)]
+    pub(crate) as_me: bool,
+    /// The node
+    #[arg(value_name = "NODE")]
+    pub(crate) node: Option<String>,
+}
+
+/// Prints shell completions: `source <(vnet completions bash)`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Prints the man page: `vnet man | man -l -`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Writes a page for each command into DIR instead
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+impl Command {
+    /// Tells whether the exit code is that of a program which it runs.
+    pub(crate) fn passes_code(&self) -> bool {
+        match self {
+            Self::Exec(_) | Self::Shell(_) => true,
+            Self::Up(up) => !up.command.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+/// Reads the command line. Help, and what is wrong with it, is printed; the error is the exit code.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        // Nobody is left to be told that nobody could be told.
+        let _ = error.print();
+        match error.exit_code() {
+            0 => ExitCode::SUCCESS,
+            _ if means_to_run_a_program() => ExitCode::from(EXIT_VNET_FAILED),
+            code => ExitCode::from(u8::try_from(code).unwrap_or(2)),
+        }
+    })
+}
+
+/// Tells whether a command line that could not be read was meant to run a program: whoever waits
+/// for the program's exit code must not take ours for it.
+fn means_to_run_a_program() -> bool {
+    let mut words = std::env::args_os().skip(1);
+    let command = Cli::command();
+    let is_command =
+        |word: &OsString| word.to_str().is_some_and(|word| command.find_subcommand(word).is_some());
+    match words.by_ref().find(is_command).as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some("exec" | "shell") => true,
+        Some("up") => words.any(|word| word == "--"),
+        _ => false,
+    }
+}
+
+fn var(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}

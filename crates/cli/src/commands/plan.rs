@@ -1,0 +1,97 @@
+//! `vnet plan`: what `up` would do.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use vnet::moved::{Moved, moved};
+use vnet::{Error, Plan};
+
+use super::{DIFFERS, Outcome};
+use crate::args::{self, Form};
+use crate::context::Context;
+use crate::errors::Failure;
+use crate::printer;
+use crate::view::Change;
+
+/// How many shifted addresses are named.
+const MOVED_SHOWN_MAX: usize = 5;
+
+#[derive(Serialize)]
+struct Body {
+    lab: String,
+    changes: Vec<Change>,
+    undeclared: Vec<String>,
+    /// Interfaces whose addresses were handed out, and would be others now.
+    moved: Vec<MovedBody>,
+}
+
+#[derive(Serialize)]
+struct MovedBody {
+    interface: String,
+    from: Vec<String>,
+    to: Vec<String>,
+}
+
+pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
+    let file = context.file(&args.file)?;
+    let desired = context.resolve(&file)?;
+    let lab = context.open(&desired.lab).map_err(Failure::cannot_tell)?;
+    let look = || -> Result<_, Error> { Ok((lab.plan(&desired)?, lab.record()?)) };
+    let (seen, record) = look().map_err(|e| Failure::of(&e, Some(&file)).cannot_tell())?;
+    let plan = seen.plan;
+    if !plan.conflicts.is_empty() {
+        let conflicts = plan.conflicts;
+        return Err(Failure::of(&Error::Conflicts { conflicts }, Some(&file)));
+    }
+    let moved = record.map(|record| moved(&record.desired, &desired)).unwrap_or_default();
+    match args.form {
+        _ if context.printer.is_json() => {
+            context.printer.json("plan", body(&desired, &plan, &moved))
+        }
+        Some(Form::Ip) => context.printer.data(&vnet_iproute::script(&plan.steps)),
+        None => say(context, &desired, &plan),
+    }
+    super::up::note_undeclared(context, &plan.undeclared);
+    note_moved(context, &moved);
+    Ok(ExitCode::from(if plan.steps.is_empty() { 0 } else { DIFFERS }))
+}
+
+fn say(context: &Context<'_>, desired: &vnet::Desired, plan: &Plan) {
+    if plan.steps.is_empty() {
+        return context.printer.data(&format!("no changes: {} is as the file says\n", desired.lab));
+    }
+    let count = |sign| plan.steps.iter().filter(|step| step.sign() == sign).count();
+    let (add, set, remove) = (count('+'), count('~'), count('-'));
+    let steps = printer::steps(&plan.steps);
+    context.printer.data(&format!("{steps}{add} to add, {set} to change, {remove} to remove\n"));
+}
+
+fn note_moved(context: &Context<'_>, moved: &[Moved]) {
+    if moved.is_empty() {
+        return;
+    }
+    let shown = moved.iter().take(MOVED_SHOWN_MAX).map(ToString::to_string);
+    let mut list = shown.collect::<Vec<_>>().join("; ");
+    if moved.len() > MOVED_SHOWN_MAX {
+        list.push_str(&format!("; and {} more", moved.len() - MOVED_SHOWN_MAX));
+    }
+    context.printer.note(format!("addresses that a prefix hands out would move: {list}"));
+    context.printer.hint("to keep one, write it beside the node: `members: { pc1: 10.0.0.5 }`");
+}
+
+fn body(desired: &vnet::Desired, plan: &Plan, moved: &[Moved]) -> Body {
+    let texts = |nets: &[vnet::model::ipnet::IpNet]| nets.iter().map(ToString::to_string).collect();
+    Body {
+        lab: desired.lab.to_string(),
+        changes: plan.steps.iter().map(Change::of).collect(),
+        undeclared: plan.undeclared.iter().map(ToString::to_string).collect(),
+        moved: moved
+            .iter()
+            .map(|moved| MovedBody {
+                interface: moved.end.to_string(),
+                from: texts(&moved.from),
+                to: texts(&moved.to),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,83 @@
+//! `vnet show`: what exists.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use vnet::Seen;
+
+use super::Outcome;
+use crate::args;
+use crate::context::Context;
+use crate::errors::Failure;
+use crate::printer::{self, off, on, plain, style};
+use crate::view::{self, Change};
+
+#[derive(Serialize)]
+struct Body {
+    #[serde(flatten)]
+    lab: view::Lab,
+    /// What differs from what was meant.
+    drift: Vec<Change>,
+    undeclared: Vec<String>,
+}
+
+pub(super) fn run(context: &Context<'_>, args: &args::Show) -> Outcome {
+    let lab = context.open_to_look()?;
+    let seen = lab.show().map_err(|error| Failure::from(error).cannot_tell())?;
+    let mut shown = view::Lab::of(&seen.desired, &seen.observed);
+    if let Some(target) = &args.node {
+        shown.keep(&vnet::target::places(&seen.desired, target)?);
+    }
+    if context.printer.is_json() {
+        context.printer.json("show", body(shown, &seen));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    if args.node.is_none() {
+        text = format!(
+            "{}{}{}: {}\n",
+            on(style::NAME),
+            seen.desired.lab,
+            off(style::NAME),
+            shown.counts()
+        );
+    }
+    text.push_str(&shown.table());
+    if args.node.is_some() {
+        text.push_str(&routes(&shown));
+    }
+    context.printer.data(&text);
+    super::up::note_undeclared(context, &seen.plan.undeclared);
+    note_drift(context, &seen);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn routes(shown: &view::Lab) -> String {
+    let mut text = String::new();
+    for node in &shown.nodes {
+        for route in &node.routes {
+            text.push_str(&format!("{}: {}\n", node.name, plain(route)));
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("\nROUTES\n{text}"),
+    }
+}
+
+fn note_drift(context: &Context<'_>, seen: &Seen) {
+    if seen.plan.is_empty() {
+        return;
+    }
+    let count = printer::count(seen.plan.steps.len() + seen.plan.conflicts.len(), "thing");
+    context.printer.note(format!("{count} differ from what `vnet up` was told"));
+    context.printer.hint("`vnet plan` lists them, `vnet up` puts them right");
+}
+
+fn body(lab: view::Lab, seen: &Seen) -> Body {
+    Body {
+        lab,
+        drift: seen.plan.steps.iter().map(Change::of).collect(),
+        undeclared: seen.plan.undeclared.iter().map(ToString::to_string).collect(),
+    }
+}

@@ -1,0 +1,240 @@
+//! A lab as it is shown: the JSON of it, whose form is a promise, and tables for people.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use vnet::model::apply::LOOPBACK;
+use vnet::model::{End, Interface, Kind, Namespace, NsName, State, Step};
+use vnet::target::by_number;
+use vnet::{Desired, NodeName};
+
+use crate::printer::{columns, count, plain};
+
+/// A lab with more nodes is summed up instead of listed.
+pub(crate) const NODES_SHOWN_MAX: usize = 20;
+
+/// A lab.
+#[derive(Debug, Serialize)]
+pub(crate) struct Lab {
+    lab: String,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) segments: Vec<Node>,
+    links: Vec<Link>,
+}
+
+/// A node or segment.
+#[derive(Debug, Serialize)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    namespace: String,
+    exists: bool,
+    interfaces: Vec<Port>,
+    pub(crate) routes: Vec<String>,
+    sysctls: BTreeMap<String, String>,
+}
+
+/// An interface.
+#[derive(Debug, Serialize)]
+pub(crate) struct Port {
+    name: String,
+    kind: String,
+    up: bool,
+    mtu: Option<u32>,
+    mac: Option<String>,
+    master: Option<String>,
+    /// The other end, as `node:interface`.
+    peer: Option<String>,
+    addresses: Vec<String>,
+}
+
+/// A link.
+#[derive(Debug, Serialize)]
+pub(crate) struct Link {
+    name: String,
+    ends: [String; 2],
+}
+
+/// A step of a plan.
+#[derive(Debug, Serialize)]
+pub(crate) struct Change {
+    /// `add`, `remove` or `set`.
+    action: &'static str,
+    namespace: String,
+    object: String,
+}
+
+impl Change {
+    pub(crate) fn of(step: &Step) -> Self {
+        let action = match step.sign() {
+            '+' => "add",
+            '-' => "remove",
+            _ => "set",
+        };
+        Self { action, namespace: step.ns.to_string(), object: step.to_string() }
+    }
+}
+
+impl Lab {
+    /// Shows a state by the names of the lab.
+    pub(crate) fn of(desired: &Desired, state: &State) -> Self {
+        let names: BTreeMap<&NsName, &NodeName> =
+            desired.nodes.iter().chain(&desired.segments).map(|(name, ns)| (ns, name)).collect();
+        let end = |end: &End| match names.get(&end.ns) {
+            Some(node) => format!("{node}:{}", end.name),
+            None => end.to_string(),
+        };
+        let node = |(name, ns): (&NodeName, &NsName)| {
+            let found = state.namespaces.get(ns).filter(|found| found.owner.mark().is_some());
+            Node::of(name, ns, found, &end)
+        };
+        let link = |link: &vnet::model::resolve::DesiredLink| Link {
+            name: link.name.clone(),
+            ends: link.ends.each_ref().map(|(node, interface)| format!("{node}:{interface}")),
+        };
+        let sorted = |mut nodes: Vec<Node>| {
+            nodes.sort_by(|a, b| by_number(&a.name, &b.name));
+            nodes
+        };
+        Self {
+            lab: desired.lab.to_string(),
+            nodes: sorted(desired.nodes.iter().map(node).collect()),
+            segments: sorted(desired.segments.iter().map(node).collect()),
+            links: desired.links.iter().map(link).collect(),
+        }
+    }
+
+    /// Keeps only these nodes and segments.
+    pub(crate) fn keep(&mut self, names: &[NodeName]) {
+        let wanted = |node: &Node| names.iter().any(|name| name.as_str() == node.name);
+        self.nodes.retain(wanted);
+        self.segments.retain(wanted);
+    }
+
+    /// Counts what there is: `20 nodes, 1 segment, 3 links`.
+    pub(crate) fn counts(&self) -> String {
+        let mut counts = vec![count(self.nodes.len(), "node")];
+        let others = [(self.segments.len(), "segment"), (self.links.len(), "link")];
+        counts.extend(others.iter().filter(|(many, _)| *many > 0).map(|(n, noun)| count(*n, noun)));
+        counts.join(", ")
+    }
+
+    /// Lists nodes with interfaces and addresses, one line for each interface worth a word.
+    pub(crate) fn brief(&self) -> String {
+        if self.nodes.len() > NODES_SHOWN_MAX {
+            return String::new();
+        }
+        let rows: Vec<Vec<String>> = self.nodes.iter().flat_map(brief_rows).collect();
+        columns(&rows)
+    }
+
+    /// Lists nodes and segments with all interfaces.
+    pub(crate) fn table(&self) -> String {
+        let header = ["NODE", "INTERFACE", "STATE", "ADDRESSES", "TO"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        rows.extend(self.nodes.iter().chain(&self.segments).flat_map(Node::rows));
+        columns(&rows)
+    }
+}
+
+/// Returns a node's rows for a summary: its name only in the first.
+fn brief_rows(node: &Node) -> Vec<Vec<String>> {
+    let worth = |port: &&Port| port.name != LOOPBACK || !port.global_addresses().is_empty();
+    let mut rows: Vec<Vec<String>> = node
+        .interfaces
+        .iter()
+        .filter(worth)
+        .map(|port| vec![String::new(), plain(&port.name), port.global_addresses().join(" ")])
+        .collect();
+    if rows.is_empty() {
+        rows.push(vec![String::new()]);
+    }
+    rows[0][0] = format!("  {}", node.name);
+    rows.iter_mut().skip(1).for_each(|row| row[0] = "  ".to_owned());
+    rows
+}
+
+impl Node {
+    fn of(
+        name: &NodeName,
+        ns: &NsName,
+        found: Option<&Namespace>,
+        end: &impl Fn(&End) -> String,
+    ) -> Self {
+        let port = |(name, interface): (&vnet::model::IfName, &Interface)| Port {
+            name: name.to_string(),
+            kind: interface.kind.name().to_owned(),
+            up: interface.up,
+            mtu: interface.mtu,
+            mac: interface.mac.map(|mac| mac.to_string()),
+            master: interface.master.as_ref().map(ToString::to_string),
+            peer: match &interface.kind {
+                Kind::Veth { peer } => peer.as_ref().map(end),
+                _ => None,
+            },
+            addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+        };
+        Self {
+            name: name.to_string(),
+            namespace: ns.to_string(),
+            exists: found.is_some(),
+            interfaces: found.into_iter().flat_map(|ns| &ns.interfaces).map(port).collect(),
+            routes: found.into_iter().flat_map(|ns| &ns.routes).map(ToString::to_string).collect(),
+            sysctls: found.map(|ns| ns.sysctls.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let mut rows: Vec<Vec<String>> = self.interfaces.iter().map(Port::row).collect();
+        if rows.is_empty() {
+            rows.push(["", "-", "missing"].map(str::to_owned).to_vec());
+        }
+        rows[0][0].clone_from(&self.name);
+        rows
+    }
+}
+
+impl Port {
+    /// Returns the addresses that say something: not those that every `lo` has, nor those that
+    /// every interface with IPv6 has.
+    fn global_addresses(&self) -> Vec<&str> {
+        let is_usual = |text: &&str| ["127.", "::1/", "fe80:"].iter().any(|p| text.starts_with(p));
+        self.addresses.iter().map(String::as_str).filter(|text| !is_usual(text)).collect()
+    }
+
+    fn row(&self) -> Vec<String> {
+        let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let to = match (&self.peer, &self.master) {
+            (Some(peer), Some(master)) => format!("{peer}, port of {master}"),
+            (Some(to), None) => to.clone(),
+            (None, Some(master)) => format!("port of {master}"),
+            (None, None) => String::new(),
+        };
+        let state = if self.up { "up" } else { "down" };
+        let addresses = dash(self.global_addresses().join(" "));
+        vec![String::new(), plain(&self.name), state.to_owned(), addresses, plain(&to)]
+    }
+}
+
+/// Writes a time as a person reads it: `3.3 ms`, `340 ms`, `1.24 s`.
+pub(crate) fn time(elapsed: Duration) -> String {
+    let ms = elapsed.as_secs_f64() * 1000.0;
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.2} s", ms / 1000.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_two_or_three_digits() {
+        let cases = [(3_312, "3.3 ms"), (340_400, "340 ms"), (1_240_000, "1.24 s")];
+        for (micros, shown) in cases {
+            assert_eq!(time(Duration::from_micros(micros)), shown);
+        }
+    }
+}
