@@ -112,7 +112,7 @@ impl File {
     /// Shows an error of the kernel under the line that asked for what it refused.
     #[must_use]
     pub fn report_kernel_error(&self, origin: Origin, message: &str, hint: Option<&str>) -> Report {
-        let mut diagnostic = Diagnostic::error(report::printable(message), self.span(origin));
+        let mut diagnostic = Diagnostic::error(message, self.span(origin));
         diagnostic.hint = hint.map(report::printable);
         Report::new(vec![diagnostic], &self.source)
     }

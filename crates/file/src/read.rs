@@ -32,7 +32,7 @@ pub(crate) const OBJECTS_MAX: usize = 100_000;
 const TEXTS_MAX: usize = 3_000_000;
 
 /// How many different errors are looked for.
-const ERRORS_MAX: usize = 10_000;
+const ERRORS_MAX: usize = 2_000;
 
 /// What came out of reading: a topology if nothing was wrong.
 pub(crate) struct Read {

@@ -74,23 +74,26 @@ pub struct Label {
 }
 
 impl Diagnostic {
-    pub(crate) fn error(message: impl Into<String>, span: Option<Span>) -> Self {
+    /// Makes an error. Here, in hints and in labels, control characters become escapes: texts of
+    /// the file get into all of them.
+    pub(crate) fn error(message: impl AsRef<str>, span: Option<Span>) -> Self {
         Self {
             severity: Severity::Error,
-            message: message.into(),
+            message: printable(message.as_ref()),
             place: span.map(Place::of),
             labels: Vec::new(),
             hint: None,
         }
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub(crate) fn hint(mut self, hint: impl AsRef<str>) -> Self {
+        self.hint = Some(printable(hint.as_ref()));
         self
     }
 
-    pub(crate) fn label(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { place: Place::of(span), text: text.into() });
+    pub(crate) fn label(mut self, span: Span, text: impl AsRef<str>) -> Self {
+        let text = printable(text.as_ref());
+        self.labels.push(Label { place: Place::of(span), text });
         self
     }
 
@@ -99,7 +102,7 @@ impl Diagnostic {
         problem: &Problem,
         span: impl Fn(vnet_model::Origin) -> Option<Span>,
     ) -> Self {
-        let mut diagnostic = Self::error(printable(&problem.to_string()), span(problem.origin));
+        let mut diagnostic = Self::error(problem.to_string(), span(problem.origin));
         diagnostic.hint = problem.kind.hint().map(|hint| printable(&hint));
         for (origin, label) in &problem.related {
             if let Some(span) = span(*origin) {

@@ -89,7 +89,7 @@ fn shape(shape: &'static Shape) -> Value {
             "type": ["array", "null"],
             "items": any_of([
                 reference(definition(object)),
-                json!({ "type": "array", "items": reference("text") }),
+                list_of_names(&any_of([reference("texts"), reference("interface")])),
             ]),
         }),
     }
@@ -97,9 +97,17 @@ fn shape(shape: &'static Shape) -> Value {
 
 /// One name, a list of names and maps, or a map from names to what stands behind them.
 fn names(behind: &Value) -> Value {
-    let map = json!({ "type": "object", "additionalProperties": behind });
-    let item = any_of([reference("text"), map.clone()]);
-    any_of([nothing(), reference("text"), json!({ "type": "array", "items": item }), map])
+    let list = list_of_names(behind);
+    any_of([nothing(), reference("text"), list, map_of_names(behind)])
+}
+
+fn list_of_names(behind: &Value) -> Value {
+    let item = any_of([reference("text"), map_of_names(behind)]);
+    json!({ "type": "array", "items": item })
+}
+
+fn map_of_names(behind: &Value) -> Value {
+    json!({ "type": "object", "additionalProperties": behind })
 }
 
 fn one_or_many(item: &Value) -> Value {

@@ -13,7 +13,7 @@ use std::collections::hash_map::Entry;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StructureStyle, Tag};
 
-use crate::report::{Diagnostic, printable, shown, thousands};
+use crate::report::{Diagnostic, shown, thousands};
 use crate::source::{Lines, SOURCE_MAX_BYTES, Source, Span};
 
 /// How many values a file may hold.
@@ -358,7 +358,7 @@ fn syntax_error(error: &ScanError, source: &Source) -> Diagnostic {
     let start = lines.byte(error.marker().line(), error.marker().col() + 1);
     let after = source.text()[start..].chars().next().filter(|c| *c != '\n');
     let span = Span::new(start, start + after.map_or(0, char::len_utf8));
-    let diagnostic = Diagnostic::error(printable(&error.kind().to_string()), Some(span));
+    let diagnostic = Diagnostic::error(error.kind().to_string(), Some(span));
     match hint(error.kind()) {
         Some(hint) => diagnostic.hint(hint),
         None => diagnostic,

@@ -149,7 +149,7 @@ fn garbage_is_refused_quickly() {
         let start = Instant::now();
         let report = parse(&source, &[]).expect_err(what);
         assert!(report.render(&source, false).len() < 100_000, "{what}");
-        // Generous: a debug build on a busy machine. A release build takes a tenth.
-        assert!(start.elapsed() < Duration::from_secs(10), "{what}: {:?}", start.elapsed());
+        // A release build takes 0.2 s at most; this is for a debug build on a busy machine.
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}: {:?}", start.elapsed());
     }
 }
