@@ -9,7 +9,7 @@ use vnet_netlink::{Batch, Status};
 
 use crate::error::Error;
 use crate::observe::{Indexes, Observed};
-use crate::realm::{NewNamespace, Realm, SysctlAccess};
+use crate::realm::{Created, NewNamespace, Realm, SysctlAccess};
 use sockets::Sockets;
 
 /// How many namespaces are made at a time, so that their sockets fit the cache.
@@ -82,7 +82,7 @@ impl Executor<'_> {
             }
             taken += 1;
         }
-        let (made, error) = self.realm.create(&new);
+        let Created { made, error } = self.realm.create(&new);
         for (new, opened) in new.iter().zip(made) {
             self.indexes.insert(new.name.clone(), Indexes::of_new_namespace());
             if let Some(opened) = opened {
