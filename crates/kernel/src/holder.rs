@@ -121,15 +121,23 @@ impl Holder {
         u32::try_from(self.pid.as_raw_nonzero().get()).unwrap_or_default()
     }
 
-    /// Takes this process into the holder's namespaces. The process must have one thread only.
+    /// Takes this process into the holder's namespaces. The process must have one thread only. Its
+    /// working directory stays, where it is there too.
     ///
     /// # Errors
     /// EINVAL in a process with threads (`setns(2)`), ESRCH when the holder is gone.
     pub fn join(&self) -> Result<(), Error> {
         let types =
             ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::NETWORK;
+        let working_directory = std::env::current_dir();
         rustix::thread::move_into_thread_name_spaces(self.pidfd.as_fd(), types)
-            .map_err(Error::system("join", "the keeper's namespaces"))
+            .map_err(Error::system("join", "the keeper's namespaces"))?;
+        if let Ok(path) = working_directory {
+            // A mount namespace takes whoever joins it to its root. A folder that is not there is no
+            // reason to fail.
+            let _ = std::env::set_current_dir(path);
+        }
+        Ok(())
     }
 
     /// Ends the holder and waits until it is gone, and with it all its namespaces.

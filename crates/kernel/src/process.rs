@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -57,7 +58,8 @@ impl Entrance {
         self
     }
 
-    /// Enters the user and mount namespace of this process first: a keeper's.
+    /// Enters the user and mount namespace of this process first: a keeper's. The working directory
+    /// stays, where it is there too.
     ///
     /// # Errors
     /// When the process is gone.
@@ -85,9 +87,14 @@ impl Entrance {
     /// # Errors
     /// When a namespace can't be entered or a mount can't be made.
     pub fn enter(&self) -> Result<(), Errno> {
+        let mut path = [MaybeUninit::uninit(); PATH_MAX_BYTES];
+        let working_directory = working_directory(&mut path).ok();
         for (ns, kind) in &self.join {
             rustix::thread::move_into_link_name_space(ns.as_fd(), Some(*kind))?;
         }
+        // A mount namespace takes whoever joins it to its root (`mntns_install`, fs/namespace.c).
+        // A folder that is not there is no reason to fail: then it is the root.
+        let _ = working_directory.map(rustix::process::chdir);
         unshare(UnshareFlags::NEWNS | UnshareFlags::NEWUTS)?;
         // Slave: what is unmounted outside must vanish here too, or pins would live on in here.
         let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
@@ -114,6 +121,15 @@ impl Entrance {
             command.pre_exec(move || self.enter().map_err(Into::into));
         }
     }
+}
+
+/// The longest path, in bytes (`PATH_MAX`, linux/limits.h).
+const PATH_MAX_BYTES: usize = 4096;
+
+/// Returns the path of the working directory without allocating.
+fn working_directory(buffer: &mut [MaybeUninit<u8>]) -> Result<&[u8], Errno> {
+    let (path, _) = rustix::fs::readlinkat_raw(rustix::fs::CWD, c"/proc/self/cwd", buffer)?;
+    Ok(path)
 }
 
 fn open_namespace_of(pid: u32, kind: &str) -> Result<OwnedFd, Error> {
