@@ -12,7 +12,7 @@ use crate::observe::{Indexes, Observed};
 use crate::realm::{Created, NewNamespace, Realm, SysctlAccess};
 use sockets::Sockets;
 
-/// How many namespaces are made at a time, so that their sockets fit the cache.
+/// How many namespaces are made at a time, where descriptors allow: enough for two threads to be busy.
 const CREATE_CHUNK: usize = 128;
 
 /// Does the steps in order, and stops at the first that fails.
@@ -58,11 +58,12 @@ impl Executor<'_> {
 
     /// Makes a run of namespaces, each with the early settings that follow its step.
     fn create(&mut self, steps: &[Step]) -> Result<usize, Error> {
+        let chunk = self.sockets.make_room(CREATE_CHUNK);
         let mut new: Vec<NewNamespace> = Vec::new();
         let mut makers = Vec::new();
         let mut taken = 0;
         for step in steps {
-            let full = new.len() == CREATE_CHUNK;
+            let full = new.len() == chunk;
             match (&step.change, new.last_mut()) {
                 (Change::AddNamespace { .. }, _) if full => break,
                 (Change::AddNamespace { mark }, _) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
 use vnet_model::{Mark, NsName};
@@ -71,15 +71,22 @@ impl Pins {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(Error::system("make", NETNS_DIR)(errno)),
         }
+        let failed = || Error::system("mount", NETNS_DIR);
         let share = || {
             let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
             rustix::mount::mount_change(NETNS_DIR, shared)
         };
         // EINVAL says: no mount point yet.
         if share() == Err(Errno::INVAL) {
-            rustix::mount::mount_bind_recursive(NETNS_DIR, NETNS_DIR)
-                .and_then(|()| share())
-                .map_err(Error::system("mount", NETNS_DIR))?;
+            // Others may be at the same: one of them mounts.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let dir = rustix::fs::open(NETNS_DIR, flags, Mode::empty()).map_err(failed())?;
+            rustix::fs::flock(&dir, FlockOperation::LockExclusive).map_err(failed())?;
+            if share() == Err(Errno::INVAL) {
+                rustix::mount::mount_bind_recursive(NETNS_DIR, NETNS_DIR)
+                    .and_then(|()| share())
+                    .map_err(failed())?;
+            }
         }
         Self::open()?.ok_or_else(|| Error::system("open", NETNS_DIR)(Errno::NOENT))
     }

@@ -45,11 +45,22 @@ impl<'a> Sockets<'a> {
         self.open.get_mut(name).ok_or_else(|| Error::Gone { ns: name.clone() })
     }
 
-    pub(super) fn insert(&mut self, name: NsName, opened: Opened) {
-        while self.open.len() >= self.limit {
+    /// Closes namespaces until this many more can be opened at once, and says how many can.
+    pub(super) fn make_room(&mut self, wanted: usize) -> usize {
+        let wanted = wanted.min(self.limit);
+        self.close_down_to(self.limit - wanted);
+        wanted
+    }
+
+    fn close_down_to(&mut self, count: usize) {
+        while self.open.len() > count {
             let Some(oldest) = self.order.pop_front() else { break };
             self.open.remove(&oldest);
         }
+    }
+
+    pub(super) fn insert(&mut self, name: NsName, opened: Opened) {
+        self.close_down_to(self.limit - 1);
         self.order.push_back(name.clone());
         self.open.insert(name, opened);
     }
