@@ -218,7 +218,12 @@ fn read_namespace(
     for link in links {
         take_link(&mut found, link, &names, &mark, scope);
     }
-    for (index, address) in address::dump(socket).map_err(failed)? {
+    let mut addresses = address::dump(socket).map_err(failed)?;
+    // The kernel lists IPv4 addresses as they were added, IPv6 ones the last first
+    // (`ipv6_link_dev_addr`, net/ipv6/addrconf.c).
+    let ipv4 = addresses.partition_point(|(_, address)| address.net.addr().is_ipv4());
+    addresses[ipv4..].reverse();
+    for (index, address) in addresses {
         let interface = names.get(&index).and_then(|n| found.namespace.interfaces.get_mut(n));
         if let Some(interface) = interface {
             interface.addresses.push(address);
