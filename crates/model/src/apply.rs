@@ -255,7 +255,9 @@ impl Namespace {
         let before = interface.mtu.replace(mtu);
         if !fits(mtu) {
             interface.ipv6 = Some(false);
-            self.lose_ipv6(name)?;
+            self.lose_ipv6_addresses(name)?;
+            // As if the interface were gone: other legs save nothing.
+            self.routes.retain(|route| route.dst.addr().is_ipv4() || !route.uses(name));
         } else if before.is_some_and(|mtu| !fits(mtu)) {
             interface.ipv6 = Some(default_ipv6);
         }
@@ -267,7 +269,10 @@ impl Namespace {
         interface.ipv6 = Some(on);
         match on {
             true => interface.add_loopback_ipv6(),
-            false => self.lose_ipv6(name)?,
+            false => {
+                self.lose_ipv6_addresses(name)?;
+                self.lose_routes(name, |route| route.dst.addr().is_ipv6());
+            }
         }
         Ok(())
     }
@@ -277,23 +282,19 @@ impl Namespace {
     fn go_down(&mut self, name: &IfName) -> Result<(), Refused> {
         self.interface_mut(name)?.up = false;
         self.lose_ipv6_addresses(name)?;
-        let up = |hop: &NextHop| self.interfaces.get(&hop.dev).is_some_and(|i| i.up);
-        let dead: Vec<Route> = self
-            .routes
-            .iter()
-            .filter(|route| route.uses(name) && !route.nexthops.iter().any(up))
-            .cloned()
-            .collect();
-        for route in dead {
-            self.routes.remove(&route);
-        }
+        self.lose_routes(name, |_| true);
         Ok(())
     }
 
-    fn lose_ipv6(&mut self, name: &IfName) -> Result<(), Refused> {
-        self.lose_ipv6_addresses(name)?;
-        self.routes.retain(|route| route.dst.addr().is_ipv4() || !route.uses(name));
-        Ok(())
+    /// Removes the routes over an interface that have no living leg over another: such a leg keeps
+    /// the rest of its route, dead, until that comes back. Which legs are dead the kernel notes in
+    /// the route; here, those are over interfaces that are down or have no address.
+    fn lose_routes(&mut self, dev: &IfName, which: impl Fn(&Route) -> bool) {
+        let interfaces = &self.interfaces;
+        let lives =
+            |hop: &NextHop| hop.dev != *dev && interfaces.get(&hop.dev).is_some_and(|i| i.up);
+        let dead = |route: &Route| route.uses(dev) && !route.nexthops.iter().any(lives);
+        self.routes.retain(|route| !(which(route) && dead(route)));
     }
 
     fn lose_ipv6_addresses(&mut self, name: &IfName) -> Result<(), Refused> {
@@ -306,8 +307,8 @@ impl Namespace {
     }
 
     /// Removes an address and what hangs on it: the secondary addresses of its IPv4 subnet when it
-    /// was the primary one (`promote_secondaries` is 0), all IPv4 routes of the interface when it
-    /// was the last (`fib_disable_ip`), and routes that prefer it as their source.
+    /// was the primary one (`promote_secondaries` is 0), the IPv4 routes of the interface when it was
+    /// the last (`fib_disable_ip`), and routes that prefer it as their source.
     fn remove_address(&mut self, dev: &IfName, address: &Address) -> Result<(), Refused> {
         let interface = self.interface_mut(dev)?;
         let Some(at) = interface.addresses.iter().position(|other| other == address) else {
@@ -322,7 +323,7 @@ impl Namespace {
                 interface.addresses.retain(|other| !same(&other));
             }
             if !interface.addresses.iter().any(|other| other.net.addr().is_ipv4()) {
-                self.routes.retain(|route| route.dst.addr().is_ipv6() || !route.uses(dev));
+                self.lose_routes(dev, |route| route.dst.addr().is_ipv4());
             }
         }
         removed.iter().for_each(|address| self.forget_source(address));
@@ -370,7 +371,9 @@ impl Namespace {
         // The source of an IPv4 route that leads nowhere is not looked at (`fib_create_info`).
         let checked = route.kind == RouteKind::Unicast || route.dst.addr().is_ipv6();
         match route.src {
-            Some(src) if checked && !has(src) => Err(Refused::Invalid(format!("{src} is not an address"))),
+            Some(src) if checked && !has(src) => {
+                Err(Refused::Invalid(format!("{src} is not an address")))
+            }
             _ => Ok(()),
         }
     }

@@ -343,8 +343,11 @@ impl<'a> Planner<'a> {
         let extra =
             |found: &Address| !wanted.addresses.contains(found) && !found.is_ipv6_link_local();
         let found = self.interface(ns, name).map(|i| i.addresses.clone()).unwrap_or_default();
-        for address in found.into_iter().filter(extra) {
-            let there = self.interface(ns, name).is_some_and(|i| i.addresses.contains(&address));
+        for address in found.into_iter().filter(|found| extra(found) || demoted(found, wanted)) {
+            // It is the first of its subnet now, or it would not matter.
+            let there = self.interface(ns, name).is_some_and(|i| {
+                i.addresses.contains(&address) && (extra(&address) || is_primary(&address, i))
+            });
             if there {
                 let change = Change::DelAddress { dev: name.clone(), address };
                 self.push(ns, change, wanted.origin);
@@ -460,6 +463,20 @@ impl<'a> Planner<'a> {
 
 fn lookup<'a>(state: &'a State, end: &End) -> Option<&'a Interface> {
     state.namespaces.get(&end.ns)?.interfaces.get(&end.name)
+}
+
+/// Tells whether an address is the first of its IPv4 subnet: the primary one, which the others hang
+/// on and which packets are sent from. IPv6 has no such thing.
+fn is_primary(address: &Address, interface: &Interface) -> bool {
+    let subnet = address.net.trunc();
+    let first = interface.addresses.iter().find(|other| other.net.trunc() == subnet);
+    address.net.addr().is_ipv4() && first == Some(address)
+}
+
+/// Tells whether another address is to be the first of this one's subnet.
+fn demoted(address: &Address, wanted: &Interface) -> bool {
+    let is_ipv4 = address.net.addr().is_ipv4();
+    is_ipv4 && wanted.addresses.contains(address) && !is_primary(address, wanted)
 }
 
 /// Tells whether IPv6 shall run on an interface, if anything is said of it: an address says so.
