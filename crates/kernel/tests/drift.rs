@@ -108,6 +108,29 @@ fn addresses_are_mended() {
     });
 }
 
+/// The first address of an IPv4 subnet is the one that packets are sent from.
+#[test]
+fn the_order_of_addresses_is_mended() {
+    in_lab(|_, _| {
+        mend(
+            "ip netns exec a sysctl -qw net.ipv4.conf.eth0.promote_secondaries=1
+             ip -n a address del 10.0.0.1/24 dev eth0
+             ip -n a address add 10.0.0.1/24 brd + dev eth0
+             ip netns exec a sysctl -qw net.ipv4.conf.eth0.promote_secondaries=0",
+            &[
+                "- address 10.0.0.11/24 on a:eth0",
+                "+ address 10.0.0.1/24 on a:eth0",
+                "+ address 10.0.0.11/24 on a:eth0",
+                "~ route 10.9.0.0/24 via 10.0.0.2 dev eth0 in a",
+            ],
+            &[],
+        );
+        assert!(
+            sh("ip -n b route get 10.0.0.1; ip -n a route get 10.0.0.2").contains("src 10.0.0.1 ")
+        );
+    });
+}
+
 #[test]
 fn settings_are_mended() {
     in_lab(|_, _| {

@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::sync::Barrier;
+
 use common::{Lab, ns, shown, states};
 use vnet_kernel::observe::list_marked;
+use vnet_kernel::pins::Pins;
 use vnet_kernel::{Realm, execute};
 use vnet_model::Owner;
 use vnet_testns::{Snapshot, sh};
@@ -119,5 +122,24 @@ fn a_place_that_can_t_be_written_is_told_and_left() {
             "cannot add namespace a: cannot make a file in /run/netns: Read-only file system (EROFS)",
         );
         sh("umount /run/netns; rmdir /run/netns");
+    });
+}
+
+/// Threads that make namespaces at the same time all find the folder missing.
+#[test]
+fn the_folder_is_mounted_once() {
+    vnet_testns::root(|| {
+        for _ in 0..100 {
+            let together = Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        together.wait();
+                        Pins::open_or_make().unwrap();
+                    });
+                }
+            });
+            sh("umount /run/netns; ! umount /run/netns 2> /dev/null");
+        }
     });
 }

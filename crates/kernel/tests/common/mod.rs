@@ -5,6 +5,8 @@
 pub(crate) mod random;
 pub(crate) mod states;
 
+use std::collections::BTreeSet;
+
 use vnet_kernel::{Error, Observed, Realm, Scope, execute, observe};
 use vnet_model::ipnet::IpNet;
 use vnet_model::plan::plan_between;
@@ -129,12 +131,41 @@ pub(crate) fn shown(steps: &[Step]) -> Vec<String> {
     steps.iter().map(|step| format!("{} {step}", step.sign())).collect()
 }
 
-/// Leaves out what the kernel adds in its own time: IPv6 link-local addresses.
+/// Leaves out what the kernel adds in its own time, IPv6 link-local addresses, and what order means
+/// nothing: only the first address of an IPv4 subnet is another than the rest.
 pub(crate) fn settled(mut state: State) -> State {
     for interface in state.namespaces.values_mut().flat_map(|ns| ns.interfaces.values_mut()) {
-        interface.addresses.retain(|address| !address.is_ipv6_link_local());
+        let addresses = std::mem::take(&mut interface.addresses);
+        let mut primaries = BTreeSet::new();
+        let (mut first, mut rest): (Vec<Address>, Vec<Address>) = addresses
+            .into_iter()
+            .filter(|address| !address.is_ipv6_link_local())
+            .partition(|address| primaries.insert(address.net.trunc()));
+        first.sort_by_key(|address| address.net.trunc());
+        rest.sort();
+        interface.addresses = [first, rest].concat();
     }
     state
+}
+
+/// Tells in which lines two states differ.
+pub(crate) fn difference(a: &State, b: &State) -> Vec<String> {
+    let (a, b) = (lines(a), lines(b));
+    let only = |these: &[String], those: &[String], sign: &str| {
+        let only = these.iter().filter(|line| !those.contains(line));
+        only.map(|line| format!("{sign} {line}")).collect::<Vec<_>>()
+    };
+    [only(&a, &b, "-"), only(&b, &a, "+")].concat()
+}
+
+fn lines(state: &State) -> Vec<String> {
+    let of = |(ns, namespace): (&NsName, &Namespace)| {
+        let interfaces = namespace.interfaces.iter().map(|(name, i)| format!("{ns}:{name} {i:?}"));
+        let routes = namespace.routes.iter().map(|route| format!("{ns} {route:?}"));
+        let rest = format!("{ns} {:?} {:?}", namespace.owner, namespace.sysctls);
+        interfaces.chain(routes).chain([rest]).collect::<Vec<_>>()
+    };
+    state.namespaces.iter().flat_map(of).collect()
 }
 
 pub(crate) fn ns(name: &str) -> NsName {

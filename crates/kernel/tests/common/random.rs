@@ -24,12 +24,16 @@ impl Random {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % limit
     }
 
+    pub(crate) fn below_usize(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap()
+    }
+
     fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
     fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[usize::try_from(self.below(from.len() as u64)).unwrap()]
+        from[self.below_usize(from.len())]
     }
 }
 
@@ -110,7 +114,7 @@ fn with_routes(lab: Lab, node: &str, random: &mut Random) -> Lab {
             special(*random.pick(&[&RouteKind::Blackhole, &RouteKind::Prohibit]), &dst)
         } else if random.one_in(2) {
             let legs: Vec<_> = up.iter().filter_map(|i| leg(i, false, random)).collect();
-            let used = 1 + usize::try_from(random.below(2)).unwrap();
+            let used = 1 + random.below_usize(2);
             route(&dst, &legs[..legs.len().min(used)])
         } else {
             let leg = up.iter().find_map(|i| leg(i, true, random));
