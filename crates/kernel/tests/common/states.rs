@@ -1,6 +1,7 @@
 //! A dozen networks, each of which has something that the others have not.
 
-use vnet_model::{Mac, NextHop, Route, RouteKind};
+use vnet_model::topology::{Link, Node, Routing, Segment};
+use vnet_model::{Mac, NextHop, NodeName, Route, RouteKind, Topology};
 
 use super::{Lab, dev, net, route, special, via};
 
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<(&'static str, Lab)> {
         ("sysctls", sysctls()),
         ("no ipv6", no_ipv6()),
         ("loopback", loopback()),
+        ("resolved", resolved()),
     ]
 }
 
@@ -200,4 +202,36 @@ fn loopback() -> Lab {
     let src = Some("10.255.0.1".parse().unwrap());
     lab.route("a", Route { src, ..route("0.0.0.0/0", &[via("10.0.0.2", "eth0")]) })
         .route("a", route(&net("10.99.0.0/16").to_string(), &[NextHop::dev(dev("lo"))]))
+}
+
+/// What a file with a bit of everything comes to.
+fn resolved() -> Lab {
+    let node = |name: &str, forward, ipv6| {
+        let name = NodeName::new(name).unwrap();
+        Node { forward, ipv6, ..Node::new(name) }
+    };
+    let mut lan = Segment::new(NodeName::new("lan").unwrap());
+    lan.prefixes = vec![net("10.1.0.0/24"), net("2001:db8:1::/64")];
+    lan.gateway = Some(NodeName::new("r1").unwrap());
+    lan.members = ["r1", "h1", "h2", "old"].map(|member| member.parse().unwrap()).into();
+    let prefixes = |a, b, number| {
+        let prefixes = [format!("10.0.{number}.0/31"), format!("2001:db8:{number}0::/127")];
+        Link::between(a, b).unwrap().prefixes(prefixes.map(|prefix| net(&prefix)))
+    };
+    let topology = Topology::builder("t")
+        .routing(Routing::Auto)
+        .node(node("h1", false, true))
+        .node(node("h2", false, true))
+        .node(node("old", false, false))
+        .node(node("r1", true, true))
+        .node(node("r2", true, true))
+        .node(node("r3", true, true))
+        .segment(lan)
+        .link(prefixes("r1", "r2:a-long-name", 1))
+        .link(prefixes("r2", "r3", 2))
+        .link(prefixes("r3", "r1", 3))
+        .build()
+        .unwrap();
+    let desired = vnet_model::resolve(&topology).unwrap();
+    Lab { name: desired.lab, state: desired.state }
 }
