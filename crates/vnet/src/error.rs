@@ -31,7 +31,7 @@ pub enum Error {
         /// Why it had to be undone.
         source: vnet_kernel::Error,
         /// Why it could not be.
-        undo: vnet_kernel::Error,
+        undo: Box<vnet_kernel::Error>,
     },
     /// The kernel took every step and still has something else. Everything was undone.
     #[error("the kernel did not keep what it was told; still to do: {}", join(steps))]

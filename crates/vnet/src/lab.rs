@@ -259,7 +259,9 @@ impl Lab {
         };
         match (failure, undone.and(kept)) {
             (Failure::Step(source), Ok(())) => Error::Undone { source },
-            (Failure::Step(source), Err(Error::Kernel(undo))) => Error::NotUndone { source, undo },
+            (Failure::Step(source), Err(Error::Kernel(undo))) => {
+                Error::NotUndone { source, undo: Box::new(undo) }
+            }
             (Failure::NotKept(steps), _) => Error::NotKept { steps },
             (Failure::Look(error), _) | (Failure::Step(_), Err(error)) => error,
         }

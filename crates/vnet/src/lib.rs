@@ -47,6 +47,7 @@ pub mod keeper;
 pub mod lab;
 pub mod list;
 pub mod moved;
+pub mod ping;
 pub mod record;
 mod state_dir;
 pub mod target;
