@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Starts a shell in a node
     Shell(Shell),
+    /// Asks who reaches whom
+    Ping(Ping),
     /// Prints the JSON schema of the file, for editors
     Schema,
     /// Prints shell completions
@@ -212,6 +214,28 @@ pub(crate) struct Shell {
     pub(crate) node: Option<String>,
 }
 
+/// Asks who reaches whom by echo requests, of both families. Exits with 1 when anything fails.
+///
+/// Without A: from each node to each other node. With A: from A to each other node.
+#[derive(Debug, Args)]
+pub(crate) struct Ping {
+    /// Who asks: a node, a range such as `r1..3`, or a segment for all its members
+    #[arg(value_name = "A")]
+    pub(crate) from: Option<String>,
+    /// Who is asked: as A, or an address
+    #[arg(value_name = "B")]
+    pub(crate) to: Option<String>,
+    /// Asks IPv4 addresses only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub(crate) ipv4: bool,
+    /// Asks IPv6 addresses only
+    #[arg(short = '6', long)]
+    pub(crate) ipv6: bool,
+    /// How long an answer may take, in seconds
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) timeout: std::time::Duration,
+}
+
 /// Prints shell completions: `source <(vnet completions bash)`.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
@@ -271,4 +295,10 @@ fn var(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
+}
+
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.001..=3600.0).contains(seconds));
+    let seconds = seconds.ok_or("write it in seconds, such as 0.5, up to 3600")?;
+    Ok(std::time::Duration::from_secs_f64(seconds))
 }

@@ -5,6 +5,7 @@ mod down;
 mod exec;
 mod generate;
 mod ls;
+mod ping;
 mod plan;
 mod shell;
 mod show;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Show(args) => show::run(&context, &args),
         Command::Exec(args) => exec::run(&context, &args),
         Command::Shell(args) => shell::run(&context, &args),
+        Command::Ping(args) => ping::run(&context, &args),
         Command::Schema => generate::schema(&context),
         Command::Completions(args) => generate::completions(&context, &args),
         Command::Man(args) => generate::man(&context, &args),

@@ -45,6 +45,6 @@ impl Environment {
     /// Puts the limit of open files back for programs that are started: some (those that use
     /// `select`) do not get along with a high one.
     pub(crate) fn restore_limits(&self) {
-        let _ = setrlimit(Resource::Nofile, self.open_files.clone());
+        let _ = setrlimit(Resource::Nofile, self.open_files);
     }
 }

@@ -1,7 +1,7 @@
-//! Progress: one line on the terminal that is written over, and only where `up` takes so long that
-//! somebody could wonder.
+//! Progress: one line on the terminal that is written over, and only where something takes so long
+//! that somebody could wonder.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// How often the line is written anew.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Shows what `up` is doing.
+/// Shows what is being done.
 ///
-/// The thread that writes starts with the first phase: until then the process may have one only,
+/// The thread that writes starts with the first word: until then the process may have one only,
 /// since it may have to join an ordinary user's lab.
 #[derive(Debug)]
 pub(crate) struct Progress {
     watched: bool,
-    writer: Mutex<Option<(Sender<Phase>, JoinHandle<()>)>>,
+    writer: Mutex<Option<(Sender<String>, JoinHandle<()>)>>,
 }
 
 impl Progress {
@@ -31,51 +31,55 @@ impl Progress {
         Self { watched: printer.is_watched(), writer: Mutex::new(None) }
     }
 
-    /// Says that a phase begins.
+    /// Says which part of `up` begins.
     pub(crate) fn phase(&self, phase: Phase) {
+        self.say(|| match phase {
+            Phase::Executing(steps) => format!("building, {steps} steps"),
+            Phase::Verifying => "verifying".to_owned(),
+            Phase::Observing => "looking at what exists".to_owned(),
+        });
+    }
+
+    /// Says what is done from now on.
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
         if !self.watched {
             return;
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let (phases, _) = writer.get_or_insert_with(|| {
-            let (phases, inbox) = channel();
-            (phases, std::thread::spawn(move || write(&inbox)))
+        let (words, _) = writer.get_or_insert_with(|| {
+            let (words, inbox) = channel();
+            (words, std::thread::spawn(move || write(&inbox)))
         });
         // A writer that is gone has nothing more to show.
-        let _ = phases.send(phase);
+        let _ = words.send(what());
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some((phases, thread)) = writer.take() {
-            drop(phases);
+        if let Some((words, thread)) = writer.take() {
+            drop(words);
             // Its line is gone when it is.
             let _ = thread.join();
         }
     }
 }
 
-fn write(inbox: &std::sync::mpsc::Receiver<Phase>) {
+fn write(inbox: &Receiver<String>) {
     let begin = Instant::now();
-    let mut phase = None;
-    let mut shown = false;
+    let mut shown = None;
+    let mut what = String::new();
     loop {
-        let wait = if shown { INTERVAL } else { PATIENCE.saturating_sub(begin.elapsed()) };
-        match inbox.recv_timeout(wait) {
-            Ok(next) => phase = Some(next),
+        let due = shown.map_or(begin + PATIENCE, |last| last + INTERVAL);
+        match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(next) => what = next,
             Err(RecvTimeoutError::Timeout) => {
-                let what = match phase {
-                    Some(Phase::Executing(steps)) => format!("building, {steps} steps"),
-                    Some(Phase::Verifying) => "verifying".to_owned(),
-                    _ => "looking at what exists".to_owned(),
-                };
                 line(&format!("{what} … {:.1} s", begin.elapsed().as_secs_f32()));
-                shown = true;
+                shown = Some(Instant::now());
             }
             Err(RecvTimeoutError::Disconnected) => {
-                if shown {
+                if shown.is_some() {
                     line("");
                 }
                 return;

@@ -12,7 +12,10 @@ use vnet::{Desired, NodeName};
 use crate::printer::{columns, count, plain};
 
 /// A lab with more nodes is summed up instead of listed.
-pub(crate) const NODES_SHOWN_MAX: usize = 20;
+const NODES_SHOWN_MAX: usize = 20;
+
+/// How many interfaces of a node a summary lists.
+const PORTS_SHOWN_MAX: usize = 4;
 
 /// A lab.
 #[derive(Debug, Serialize)]
@@ -119,12 +122,12 @@ impl Lab {
         counts.join(", ")
     }
 
-    /// Lists nodes with interfaces and addresses, one line for each interface worth a word.
+    /// Lists nodes with interfaces and addresses, one line for each.
     pub(crate) fn brief(&self) -> String {
         if self.nodes.len() > NODES_SHOWN_MAX {
             return String::new();
         }
-        let rows: Vec<Vec<String>> = self.nodes.iter().flat_map(brief_rows).collect();
+        let rows: Vec<Vec<String>> = self.nodes.iter().map(brief_row).collect();
         columns(&rows)
     }
 
@@ -137,21 +140,19 @@ impl Lab {
     }
 }
 
-/// Returns a node's rows for a summary: its name only in the first.
-fn brief_rows(node: &Node) -> Vec<Vec<String>> {
+/// Returns a node's row for a summary: its name, and interfaces with their addresses.
+fn brief_row(node: &Node) -> Vec<String> {
     let worth = |port: &&Port| port.name != LOOPBACK || !port.global_addresses().is_empty();
-    let mut rows: Vec<Vec<String>> = node
-        .interfaces
-        .iter()
-        .filter(worth)
-        .map(|port| vec![String::new(), plain(&port.name), port.global_addresses().join(" ")])
-        .collect();
-    if rows.is_empty() {
-        rows.push(vec![String::new()]);
+    let ports: Vec<&Port> = node.interfaces.iter().filter(worth).collect();
+    let port = |port: &&Port| {
+        let addresses = port.global_addresses().into_iter();
+        std::iter::once(plain(&port.name).as_str()).chain(addresses).collect::<Vec<_>>().join(" ")
+    };
+    let mut shown: Vec<String> = ports.iter().take(PORTS_SHOWN_MAX).map(port).collect();
+    if ports.len() > PORTS_SHOWN_MAX {
+        shown.push(format!("and {} more", ports.len() - PORTS_SHOWN_MAX));
     }
-    rows[0][0] = format!("  {}", node.name);
-    rows.iter_mut().skip(1).for_each(|row| row[0] = "  ".to_owned());
-    rows
+    vec![format!("  {}", node.name), shown.join(", ")]
 }
 
 impl Node {
@@ -214,6 +215,11 @@ impl Port {
         let addresses = dash(self.global_addresses().join(" "));
         vec![String::new(), plain(&self.name), state.to_owned(), addresses, plain(&to)]
     }
+}
+
+/// Returns a time in milliseconds, to the microsecond.
+pub(crate) fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 /// Writes a time as a person reads it: `3.3 ms`, `340 ms`, `1.24 s`.

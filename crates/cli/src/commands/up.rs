@@ -17,7 +17,7 @@ use crate::environment::ENV_STATE_DIR;
 use crate::errors::Failure;
 use crate::printer;
 use crate::progress::Progress;
-use crate::view::{self, time};
+use crate::view::{self, ms, time};
 
 /// How many changes are listed in a summary; more are only counted.
 const CHANGES_SHOWN_MAX: usize = 20;
@@ -71,7 +71,7 @@ fn say(context: &Context<'_>, desired: &Desired, up: &Up) {
     if printer.is_json() {
         let changes = up.steps.iter().map(view::Change::of).collect();
         let undeclared = up.undeclared.iter().map(ToString::to_string).collect();
-        let elapsed_ms = up.elapsed.as_secs_f64() * 1000.0;
+        let elapsed_ms = ms(up.elapsed);
         return printer.json("up", Body { elapsed_ms, changes, undeclared, lab: shown });
     }
     let made = up.steps.iter().filter(|s| matches!(s.change, Change::AddNamespace { .. })).count();

@@ -1,0 +1,220 @@
+//! `vnet ping`: who reaches whom.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use vnet::kernel::echo::{Options, Outcome};
+use vnet::ping::{Families, Goal, Pinged, with_address};
+use vnet::{Error, Lab, NodeName};
+
+use super::{DIFFERS, Outcome as Ended};
+use crate::args;
+use crate::context::Context;
+use crate::errors::Failure;
+use crate::printer::{columns, off, on, style};
+use crate::progress::Progress;
+use crate::view::{ms, time};
+
+/// A lab with more nodes gets no matrix, but a summary and what failed.
+const MATRIX_NODES_MAX: usize = 30;
+
+/// How many pairs are listed one by one; with more a matrix says it better.
+const LIST_MAX: usize = 40;
+
+/// How many failures are listed without `-v`.
+const FAILURES_SHOWN_MAX: usize = 20;
+
+#[derive(Serialize)]
+struct Body {
+    lab: String,
+    asked: usize,
+    reached: usize,
+    elapsed_ms: f64,
+    pairs: Vec<Pair>,
+}
+
+#[derive(Serialize)]
+struct Pair {
+    from: String,
+    to: String,
+    address: Option<String>,
+    reached: bool,
+    rtt_ms: Option<f64>,
+    /// Why not.
+    reason: Option<String>,
+}
+
+pub(super) fn run(context: &Context<'_>, args: &args::Ping) -> Ended {
+    let lab = context.open_to_look()?;
+    let families = match (args.ipv4, args.ipv6) {
+        (true, _) => Families::Ipv4,
+        (_, true) => Families::Ipv6,
+        _ => Families::Both,
+    };
+    let (from, to) = ends(&lab, args, families)?;
+    let options = Options { timeout: args.timeout, ..Options::default() };
+    let begin = Instant::now();
+    let progress = Progress::new(context.printer);
+    let pinged = lab.ping(&from, &to, families, &options, |known| {
+        progress.say(|| format!("asking, {known} answers"));
+    });
+    drop(progress);
+    let pinged = pinged.map_err(|error| Failure::from(error).cannot_tell())?;
+    if pinged.is_empty() {
+        return Err(Failure::usage(
+            "usage",
+            "there is nobody to ask: it takes two nodes with an address",
+        ));
+    }
+    let elapsed = begin.elapsed();
+    match context.printer.is_json() {
+        true => context.printer.json("ping", body(&lab, &pinged, elapsed)),
+        false => context.printer.data(&text(context, &from, &pinged, elapsed)),
+    }
+    Ok(ExitCode::from(if pinged.iter().all(Pinged::is_reached) { 0 } else { DIFFERS }))
+}
+
+/// Finds who asks whom.
+fn ends(
+    lab: &Lab,
+    args: &args::Ping,
+    families: Families,
+) -> Result<(Vec<NodeName>, Vec<Goal>), Error> {
+    let all = || -> Result<Vec<NodeName>, Error> {
+        let not_up = || Error::NotUp { lab: lab.name().clone() };
+        Ok(with_address(&lab.record()?.ok_or_else(not_up)?.desired, families))
+    };
+    let from = match &args.from {
+        Some(from) => lab.nodes_of(from)?,
+        None => all()?,
+    };
+    let to = match &args.to {
+        Some(to) => lab.goals_of(to)?,
+        None => all()?.into_iter().map(Goal::Node).collect(),
+    };
+    Ok((from, to))
+}
+
+fn text(context: &Context<'_>, from: &[NodeName], pinged: &[Pinged], elapsed: Duration) -> String {
+    let failures: Vec<&Pinged> = pinged.iter().filter(|one| !one.is_reached()).collect();
+    let mut text = String::new();
+    let is_list = pinged.len() <= LIST_MAX && from.len() == 1;
+    if is_list {
+        text.push_str(&list(pinged.iter()));
+    } else {
+        if from.len() <= MATRIX_NODES_MAX {
+            text.push_str(&matrix(from, pinged));
+        }
+        let all = context.printer.is_verbose();
+        let shown = if all { failures.len() } else { failures.len().min(FAILURES_SHOWN_MAX) };
+        text.push_str(&list(failures[..shown].iter().copied()));
+        if shown < failures.len() {
+            let _ = writeln!(text, "and {} more, which -v lists", failures.len() - shown);
+        }
+    }
+    let reached = pinged.len() - failures.len();
+    let (style, time) =
+        (if failures.is_empty() { style::ADD } else { style::REMOVE }, time(elapsed));
+    let (on, off) = (on(style), off(style));
+    let _ = writeln!(text, "{on}{reached} of {} reached{off} in {time}", pinged.len());
+    text
+}
+
+/// Writes one line for each: who, whom, what came of it.
+fn list<'p>(pinged: impl Iterator<Item = &'p Pinged>) -> String {
+    let row = |one: &Pinged| {
+        let address = match (&one.to, one.answer) {
+            (Goal::Node(_), Some((addr, _))) => addr.to_string(),
+            _ => String::new(),
+        };
+        vec![one.from.to_string(), "->".to_owned(), one.to.to_string(), address, outcome(one)]
+    };
+    columns(&pinged.map(row).collect::<Vec<_>>())
+}
+
+fn outcome(one: &Pinged) -> String {
+    match one.answer {
+        Some((_, Outcome::Reply { rtt })) => format!("{:.3} ms", ms(rtt)),
+        Some((_, other)) => other.to_string(),
+        None => "they have no address of the same family".to_owned(),
+    }
+}
+
+/// Draws one row for each node that asks and one column for each that is asked.
+fn matrix(from: &[NodeName], pinged: &[Pinged]) -> String {
+    let mut to: Vec<String> = Vec::new();
+    let mut cells: BTreeMap<(&NodeName, String), Vec<&Pinged>> = BTreeMap::new();
+    for name in from.iter().map(ToString::to_string) {
+        if pinged.iter().any(|one| one.to.to_string() == name) {
+            to.push(name);
+        }
+    }
+    for one in pinged {
+        let name = one.to.to_string();
+        if !to.contains(&name) {
+            to.push(name.clone());
+        }
+        cells.entry((&one.from, name)).or_default().push(one);
+    }
+    let number = |index: usize| (index + 1).to_string();
+    let mut rows = vec![vec![String::new(), String::new()]];
+    rows[0].extend((0..to.len()).map(number));
+    for name in from {
+        let place = to.iter().position(|to| *to == name.as_str());
+        let mut row = vec![place.map_or_else(String::new, number), name.to_string()];
+        row.extend(to.iter().map(|to| cell(cells.get(&(name, to.clone())))));
+        rows.push(row);
+    }
+    let mut legend = vec!["ok reached"];
+    let drawn = |mark: &str| rows[1..].iter().any(|row| row[2..].iter().any(|cell| cell == mark));
+    let meanings = [("4", "4 only by IPv4"), ("6", "6 only by IPv6"), ("X", "X not reached")];
+    legend.extend(meanings.iter().filter(|(mark, _)| drawn(mark)).map(|(_, meaning)| *meaning));
+    let numbers: Vec<String> = to
+        .iter()
+        .enumerate()
+        .filter(|(_, to)| !from.iter().any(|from| from.as_str() == **to))
+        .map(|(index, to)| format!("{} {to}", number(index)))
+        .collect();
+    let numbers =
+        if numbers.is_empty() { String::new() } else { format!("; {}", numbers.join(", ")) };
+    format!("{}{}{numbers}\n", columns(&rows), legend.join(", "))
+}
+
+fn cell(pinged: Option<&Vec<&Pinged>>) -> String {
+    let Some(pinged) = pinged else { return "-".to_owned() };
+    let reached = |is_ipv6: bool| {
+        let of = |one: &&&Pinged| one.answer.is_some_and(|(addr, _)| addr.is_ipv6() == is_ipv6);
+        pinged.iter().filter(of).any(|one| one.is_reached())
+    };
+    let mark = match (pinged.iter().all(|one| one.is_reached()), reached(false), reached(true)) {
+        (true, ..) => "ok",
+        (_, true, _) => "4",
+        (_, _, true) => "6",
+        _ => "X",
+    };
+    mark.to_owned()
+}
+
+fn body(lab: &Lab, pinged: &[Pinged], elapsed: Duration) -> Body {
+    let pair = |one: &Pinged| Pair {
+        from: one.from.to_string(),
+        to: one.to.to_string(),
+        address: one.answer.map(|(addr, _)| addr.to_string()),
+        reached: one.is_reached(),
+        rtt_ms: match one.answer {
+            Some((_, Outcome::Reply { rtt })) => Some(ms(rtt)),
+            _ => None,
+        },
+        reason: (!one.is_reached()).then(|| outcome(one)),
+    };
+    Body {
+        lab: lab.name().to_string(),
+        asked: pinged.len(),
+        reached: pinged.iter().filter(|one| one.is_reached()).count(),
+        elapsed_ms: ms(elapsed),
+        pairs: pinged.iter().map(pair).collect(),
+    }
+}
