@@ -102,7 +102,7 @@ pub enum Error {
         errors: Vec<vnet_kernel::Error>,
     },
     /// A file of the lab's state can't be used.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {}", path.display(), words(source))]
     StateDir {
         /// What was tried.
         doing: &'static str,
@@ -137,6 +137,12 @@ impl Error {
             _ => Origin::NONE,
         }
     }
+}
+
+/// Returns the system's words for an error, without Rust's "(os error 13)".
+fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.as_str(), |(words, _)| words).to_owned()
 }
 
 fn join<T: std::fmt::Display>(items: &[T]) -> String {
