@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use vnet::LabName;
+use vnet::{LabName, keeper};
 
 use crate::errors::EXIT_VNET_FAILED;
 
@@ -20,13 +20,15 @@ Exit codes:
   125 (vnet failed), 126 (can't be executed), 127 (not found)
 
 Environment:
-  VNET_LAB        the lab that exec, shell, ping and show look into when no -l and no -f says another
-  VNET_STATE_DIR  where labs are kept: else /run/vnet for root, $XDG_RUNTIME_DIR/vnet for others
+  VNET_LAB        the lab that exec, shell, ping and show look into, where neither -l nor -f
+                  names one; set for programs in a lab
+  VNET_STATE_DIR  where labs are kept; by default /run/vnet for root, else
+                  $XDG_RUNTIME_DIR/vnet, else /tmp/vnet-UID
   NO_COLOR        no colours, as with --color never";
 
 /// Builds virtual networks on Linux from one file, and keeps them as it says.
 #[derive(Debug, Parser)]
-#[command(name = "vnet", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "vnet", version, after_long_help = AFTER_HELP, max_term_width = 100)]
 #[command(disable_help_subcommand = true, propagate_version = false, subcommand_required = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -51,7 +53,7 @@ pub(crate) struct Global {
     /// Prints JSON on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// When to use colours
+    /// When to use colours: `auto` is on a terminal
     #[arg(long, value_name = "WHEN", global = true, default_value_t, value_enum)]
     pub(crate) color: Color,
     /// Prints less: no summary, no notes
@@ -68,12 +70,9 @@ pub(crate) struct Global {
 /// When output is coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
@@ -81,41 +80,52 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Builds the lab, or changes what differs from the file
+    ///
+    /// Afterwards everything is as the file says, or as it was before. With a command after `--`, the
+    /// lab exists only as long as that runs.
     Up(Up),
     /// Takes the lab down
+    ///
+    /// Ends what vnet started in it and removes all that it made, and nothing else. It needs no file
+    /// when -l names the lab, and puts right what a crash has left.
     Down(Down),
     /// Shows what `up` would do, and touches nothing
+    ///
+    /// Exits with 1 when something differs.
     Plan(Plan),
     /// Prints the file fully resolved: names, addresses and routes written out
     Config(FileArg),
     /// Lists the labs that are up
     Ls,
     /// Shows what exists: nodes, interfaces, addresses
+    ///
+    /// With a node, its routes too. Says what differs from what `up` was told.
     Show(Show),
     /// Runs a program in a node
+    ///
+    /// With the node's network, its name, and an /etc/hosts that knows all nodes. A range (`r1..3`) or
+    /// a segment's name runs it in one node after the other.
     Exec(Exec),
     /// Starts a shell in a node
+    ///
+    /// The shell is $SHELL, else /bin/sh. Without a node, and as an ordinary user: in the lab's own
+    /// host, where `ip netns` sees the lab.
     Shell(Shell),
     /// Asks who reaches whom
+    ///
+    /// By echo requests to the first address of each family that both have. Without A: from each node
+    /// to each other node. With A: from A to each other node. Exits with 1 when anything fails.
     Ping(Ping),
     /// Prints the JSON schema of the file, for editors
     Schema,
     /// Prints shell completions
+    ///
+    /// For bash: `source <(vnet completions bash)`.
     Completions(Completions),
     /// Prints the man page
+    ///
+    /// To read it: `vnet man | man -l -`.
     Man(Man),
-    /// Keeps an ordinary user's lab alive
-    #[command(name = vnet::keeper::HOLD, hide = true)]
-    Hold {
-        /// The lab
-        lab: LabName,
-    },
-    /// Works in an ordinary user's lab for a program with threads
-    #[command(name = vnet::keeper::WORK, hide = true)]
-    Work {
-        /// The lab
-        lab: LabName,
-    },
 }
 
 /// A file that may be named without `-f`.
@@ -126,10 +136,7 @@ pub(crate) struct FileArg {
     pub(crate) path: Option<PathBuf>,
 }
 
-/// Builds the lab, or changes what differs from the file.
-///
-/// Afterwards everything is as the file says, or as it was before. With a command after `--` the
-/// lab exists only as long as that runs.
+/// The arguments of `vnet up`.
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     #[command(flatten)]
@@ -139,7 +146,7 @@ pub(crate) struct Up {
     pub(crate) command: Vec<OsString>,
 }
 
-/// Takes the lab down: ends what vnet started in it and removes all that it made.
+/// The arguments of `vnet down`.
 #[derive(Debug, Args)]
 pub(crate) struct Down {
     #[command(flatten)]
@@ -155,12 +162,12 @@ pub(crate) struct Down {
     pub(crate) wait: bool,
 }
 
-/// Shows what `up` would do, and touches nothing. Exits with 1 when something differs.
+/// The arguments of `vnet plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) file: FileArg,
-    /// Prints the steps as a script of commands
+    /// Prints the steps as a shell script of iproute2's commands
     #[arg(long = "as", value_name = "FORM", value_enum)]
     pub(crate) form: Option<Form>,
 }
@@ -168,11 +175,10 @@ pub(crate) struct Plan {
 /// A form in which steps are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
-    /// A shell script of iproute2's `ip`
     Ip,
 }
 
-/// Shows what exists: nodes, interfaces, addresses. With a node, its routes too.
+/// The arguments of `vnet show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// A node, a range such as `r1..3`, or a segment
@@ -180,9 +186,7 @@ pub(crate) struct Show {
     pub(crate) node: Option<String>,
 }
 
-/// Runs a program in a node: with its network, its name and an /etc/hosts that knows all nodes.
-///
-/// A range (`r1..3`) or a segment's name runs it in one node after the other.
+/// The arguments of `vnet exec`.
 #[derive(Debug, Args)]
 pub(crate) struct Exec {
     /// Runs as you instead of as root of the node
@@ -201,9 +205,7 @@ pub(crate) struct Exec {
     pub(crate) command: Vec<OsString>,
 }
 
-/// Starts a shell ($SHELL, else /bin/sh) in a node.
-///
-/// Without a node, and as an ordinary user: in the lab's own host, where `ip netns` sees the lab.
+/// The arguments of `vnet shell`.
 #[derive(Debug, Args)]
 pub(crate) struct Shell {
     /// Runs as you instead of as root of the node
@@ -214,9 +216,7 @@ pub(crate) struct Shell {
     pub(crate) node: Option<String>,
 }
 
-/// Asks who reaches whom by echo requests, of both families. Exits with 1 when anything fails.
-///
-/// Without A: from each node to each other node. With A: from A to each other node.
+/// The arguments of `vnet ping`.
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
     /// Who asks: a node, a range such as `r1..3`, or a segment for all its members
@@ -236,7 +236,7 @@ pub(crate) struct Ping {
     pub(crate) timeout: std::time::Duration,
 }
 
-/// Prints shell completions: `source <(vnet completions bash)`.
+/// The arguments of `vnet completions`.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// The shell
@@ -244,7 +244,7 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Prints the man page: `vnet man | man -l -`.
+/// The arguments of `vnet man`.
 #[derive(Debug, Args)]
 pub(crate) struct Man {
     /// Writes a page for each command into DIR instead
@@ -261,6 +261,27 @@ impl Command {
             _ => false,
         }
     }
+}
+
+/// Something that vnet starts itself as, for the labs of ordinary users. No person types it, so it is
+/// neither in the help nor in completions.
+#[derive(Debug)]
+pub(crate) enum Inner {
+    /// Keeps the lab alive.
+    Hold(LabName),
+    /// Works in the lab for a program with threads.
+    Work(LabName),
+}
+
+/// Reads the command line of what vnet starts itself as.
+pub(crate) fn inner() -> Option<Inner> {
+    let mut words = std::env::args_os().skip(1).map_while(|word| word.into_string().ok());
+    let inner = match words.next()?.as_str() {
+        keeper::HOLD => Inner::Hold,
+        keeper::WORK => Inner::Work,
+        _ => return None,
+    };
+    Some(inner(LabName::new(&words.next()?).ok()?))
 }
 
 /// Reads the command line. Help, and what is wrong with it, is printed; the error is the exit code.

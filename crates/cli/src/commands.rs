@@ -13,7 +13,7 @@ mod up;
 
 use std::process::ExitCode;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Inner};
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::errors::Failure;
@@ -41,24 +41,16 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Schema => generate::schema(&context),
         Command::Completions(args) => generate::completions(&context, &args),
         Command::Man(args) => generate::man(&context, &args),
-        Command::Hold { lab } => Ok(hold(&lab)),
-        Command::Work { lab } => Ok(work(&lab)),
     }
 }
 
-/// Is the process that keeps an ordinary user's lab alive. What went wrong was said to whoever
-/// started it.
-fn hold(lab: &vnet::LabName) -> ExitCode {
-    match vnet::keeper::hold(lab) {
-        Ok(never) => match never {},
-        Err(_) => ExitCode::from(4),
-    }
-}
-
-/// Is a process that works inside of it for a program with threads.
-fn work(lab: &vnet::LabName) -> ExitCode {
-    match vnet::keeper::work(lab) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(4),
-    }
+/// Is what vnet starts itself as. What goes wrong is told by other ways than exit codes.
+pub(crate) fn run_inner(inner: &Inner) -> ExitCode {
+    // A worker opens a socket for each namespace.
+    let _environment = Environment::take();
+    let result = match inner {
+        Inner::Hold(lab) => vnet::keeper::hold(lab).map(|never| match never {}),
+        Inner::Work(lab) => vnet::keeper::work(lab),
+    };
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

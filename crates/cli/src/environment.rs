@@ -28,9 +28,9 @@ impl Environment {
         let is_root = rustix::process::geteuid().is_root() && privileged;
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let state_dir = match (set(ENV_STATE_DIR), is_root, set("XDG_RUNTIME_DIR")) {
-            (Some(path), ..) => PathBuf::from(path),
+            (Some(path), ..) => absolute(path.into()),
             (None, true, _) => PathBuf::from("/run/vnet"),
-            (None, false, Some(path)) => PathBuf::from(path).join("vnet"),
+            (None, false, Some(path)) => absolute(path.into()).join("vnet"),
             (None, false, None) => PathBuf::from(format!("/tmp/vnet-{}", user.0)),
         };
         let open_files = getrlimit(Resource::Nofile);
@@ -47,4 +47,9 @@ impl Environment {
     pub(crate) fn restore_limits(&self) {
         let _ = setrlimit(Resource::Nofile, self.open_files);
     }
+}
+
+/// Programs in a lab may work in another folder.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use vnet::file::{File, Report, Source};
+use vnet::model::Origin;
 use vnet::model::plan::Conflict;
 use vnet::{Error, LabName};
 
@@ -16,6 +17,11 @@ pub(crate) const EXIT_NOT_EXECUTABLE: u8 = 126;
 
 /// What they exit with when the program is not there.
 pub(crate) const EXIT_NOT_FOUND: u8 = 127;
+
+const NOT_UP: &str = "not-up";
+
+/// How many conflicts are shown one by one.
+const CONFLICTS_SHOWN_MAX: usize = 5;
 
 /// Something that went wrong, ready to be shown.
 #[derive(Debug)]
@@ -55,7 +61,7 @@ impl Failure {
 
     /// Says that a question could not be answered, where an answer was all that was wanted.
     pub(crate) fn cannot_tell(self) -> Self {
-        let code = if self.code == 4 { 3 } else { self.code };
+        let code = if self.code == 4 && self.kind != NOT_UP { 3 } else { self.code };
         Self { code, ..self }
     }
 
@@ -78,16 +84,32 @@ impl Failure {
         let (kind, code) = classify(error);
         let mut failure = Self::new(kind, code, error.to_string());
         failure.hints = hints(error);
-        if let Some(file) = file
-            && file.span(error.origin()).is_some()
-        {
-            let hint = failure.hints.join("; ");
-            let hint = (!hint.is_empty()).then_some(hint.as_str());
-            let report = file.report_kernel_error(error.origin(), &failure.message, hint);
-            failure.shown = Some(report.render(file.source(), true));
-        }
+        failure.hints.dedup();
+        failure.shown = file.and_then(|file| match error {
+            Error::Conflicts { conflicts } => show_conflicts(conflicts, file),
+            _ => show(error.origin(), &failure.message, &failure.hints.join("; "), file),
+        });
         failure
     }
+}
+
+/// Shows a message under the line of the file that asked for what it is about, if one did.
+fn show(origin: Origin, message: &str, hint: &str, file: &File) -> Option<String> {
+    file.span(origin)?;
+    let hint = (!hint.is_empty()).then_some(hint);
+    Some(file.report_kernel_error(origin, message, hint).render(file.source(), true))
+}
+
+fn show_conflicts(conflicts: &[Conflict], file: &File) -> Option<String> {
+    let one = |conflict: &Conflict| {
+        show(conflict.origin(), &conflict.to_string(), &hint_of_conflict(conflict), file)
+    };
+    let shown: Option<Vec<String>> = conflicts.iter().take(CONFLICTS_SHOWN_MAX).map(one).collect();
+    let mut text = shown?.join("\n");
+    if conflicts.len() > CONFLICTS_SHOWN_MAX {
+        text.push_str(&format!("\nand {} more\n", conflicts.len() - CONFLICTS_SHOWN_MAX));
+    }
+    Some(text)
 }
 
 impl From<Error> for Failure {
@@ -103,7 +125,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::MissingKind { .. } => ("missing-kernel-feature", 3),
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
-        Error::NotUp { .. } => ("not-up", 4),
+        Error::NotUp { .. } => (NOT_UP, 4),
         Error::NoNode { .. } => ("no-node", 2),
         Error::Range(_) => ("usage", 2),
         Error::Locked { .. } => ("locked", 4),
@@ -195,6 +217,7 @@ fn hint_of_conflict(conflict: &Conflict) -> String {
 
 fn hint_of_kernel(error: &vnet::kernel::Error) -> Vec<String> {
     let hint = match error.errno() {
+        None if matches!(error, vnet::kernel::Error::Gone { .. }) => "`vnet up` makes it again",
         Some(Errno::ROFS) => {
             "namespaces are pinned in /run/netns, which must be writable: mount a tmpfs on /run"
         }

@@ -21,6 +21,9 @@ mod view;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(inner) = args::inner() {
+        return commands::run_inner(&inner);
+    }
     let args = match args::parse() {
         Ok(args) => args,
         Err(code) => return code,

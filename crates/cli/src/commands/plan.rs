@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
         None => say(context, &desired, &plan),
     }
     super::up::note_undeclared(context, &plan.undeclared);
-    note_moved(context, &moved);
+    note_moved(context, &desired, &moved);
     Ok(ExitCode::from(if plan.steps.is_empty() { 0 } else { DIFFERS }))
 }
 
@@ -66,17 +66,19 @@ fn say(context: &Context<'_>, desired: &vnet::Desired, plan: &Plan) {
     context.printer.data(&format!("{steps}{add} to add, {set} to change, {remove} to remove\n"));
 }
 
-fn note_moved(context: &Context<'_>, moved: &[Moved]) {
-    if moved.is_empty() {
-        return;
-    }
+fn note_moved(context: &Context<'_>, desired: &vnet::Desired, moved: &[Moved]) {
+    let Some(first) = moved.first() else { return };
     let shown = moved.iter().take(MOVED_SHOWN_MAX).map(ToString::to_string);
     let mut list = shown.collect::<Vec<_>>().join("; ");
     if moved.len() > MOVED_SHOWN_MAX {
         list.push_str(&format!("; and {} more", moved.len() - MOVED_SHOWN_MAX));
     }
     context.printer.note(format!("addresses that a prefix hands out would move: {list}"));
-    context.printer.hint("to keep one, write it beside the node: `members: { pc1: 10.0.0.5 }`");
+    let node = desired.nodes.iter().find(|(_, ns)| **ns == first.end.ns);
+    if let (Some((node, _)), [addr, ..]) = (node, first.from.as_slice()) {
+        let addr = addr.addr();
+        context.printer.hint(format!("an address that is written stays, such as `{node}: {addr}`"));
+    }
 }
 
 fn body(desired: &vnet::Desired, plan: &Plan, moved: &[Moved]) -> Body {

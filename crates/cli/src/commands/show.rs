@@ -9,7 +9,7 @@ use super::Outcome;
 use crate::args;
 use crate::context::Context;
 use crate::errors::Failure;
-use crate::printer::{self, off, on, plain, style};
+use crate::printer::{off, on, plain, style};
 use crate::view::{self, Change};
 
 #[derive(Serialize)]
@@ -69,8 +69,11 @@ fn note_drift(context: &Context<'_>, seen: &Seen) {
     if seen.plan.is_empty() {
         return;
     }
-    let count = printer::count(seen.plan.steps.len() + seen.plan.conflicts.len(), "thing");
-    context.printer.note(format!("{count} differ from what `vnet up` was told"));
+    let what = match seen.plan.steps.len() + seen.plan.conflicts.len() {
+        1 => "1 thing differs".to_owned(),
+        many => format!("{many} things differ"),
+    };
+    context.printer.note(format!("{what} from what `vnet up` was told"));
     context.printer.hint("`vnet plan` lists them, `vnet up` puts them right");
 }
 

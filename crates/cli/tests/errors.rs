@@ -1,0 +1,144 @@
+//! What is wrong is said clearly, with the right code, and nothing is made.
+
+#[macro_use]
+mod common;
+
+use common::{PAIR, TUTORIAL, vnet, write};
+use vnet_testns::Snapshot;
+
+/// Files that can't be used, each with one thing wrong.
+const BAD: [(&str, &str); 10] = [
+    ("broken.yaml", "name: demo\nnodes: [ a, b\nlinks: ]"),
+    ("empty.yaml", ""),
+    (
+        "long-name.yaml",
+        "name: demo\nnodes: { a: { interfaces: { sixteen-bytes-xx: 10.0.0.1/24 } } }\n",
+    ),
+    ("unknown-node.yaml", "name: demo\nnodes: [ router1 ]\nlinks: [ [ router1, router2 ] ]\n"),
+    ("twice.yaml", "name: demo\nnodes: [ a, b, a ]\n"),
+    (
+        "same-address.yaml",
+        "name: demo\nnodes: [ a, b ]\nlinks:\n  - endpoints: { a: 10.0.0.1/24, b: 10.0.0.1/24 }\n",
+    ),
+    (
+        "overlap.yaml",
+        "name: demo\nnodes: [ a, b ]\nrouting: auto\nlinks:\n  - { endpoints: [ a, b ], prefix: 10.0.0.0/24 }\n  - { endpoints: [ a, b ], prefix: 10.0.0.0/16 }\n",
+    ),
+    ("reversed.yaml", "name: demo\nnodes: [ r3..1 ]\n"),
+    ("not-yet.yaml", "name: demo\nnodes: [ a ]\nexpect: [ a reaches a ]\n"),
+    ("escape.yaml", "name: demo\nnodes: [ \"a\\e[31m\" ]\n"),
+];
+
+#[test]
+fn bad_files_touch_nothing() {
+    vnet_testns::root(|| {
+        let before = Snapshot::take();
+        let mut lines = String::new();
+        for (name, text) in BAD {
+            write(name, text);
+            lines.push_str(&format!("vnet up {name}\n"));
+        }
+        pinned!(&lines);
+        for (name, _) in BAD {
+            assert_eq!(vnet(&["up", name]).code, 2, "{name}");
+            assert_eq!(vnet(&["up", name, "--", "true"]).code, 125, "{name}");
+        }
+        assert_eq!(before.leaks(), [""; 0]);
+        assert!(!std::fs::exists("/run/vnet").unwrap());
+    });
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_refused_quickly() {
+    vnet_testns::root(|| {
+        let begin = std::time::Instant::now();
+        pinned!(
+            "vnet up
+             vnet up nothing.yaml
+             vnet up .
+             vnet -f nothing.yaml up nothing.yaml
+             head -c 10000000 /dev/zero | tr '\\0' '\\377' > garbage.yaml; vnet plan garbage.yaml
+             yes 'a: b' | head -c 10000000 > long.yaml; vnet plan long.yaml
+             vnet plan /dev/zero"
+        );
+        assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+    });
+}
+
+#[test]
+fn usage() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        pinned!(
+            "vnet
+             vnet upp
+             vnet up --var x
+             vnet up --var n=1
+             vnet -l 'a b' up
+             vnet down --all -l demo
+             vnet show
+             vnet ping a
+             vnet exec
+             vnet shell a
+             vnet completions tcsh"
+        );
+    });
+}
+
+#[test]
+fn a_foreign_namespace_is_left_alone() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", TUTORIAL);
+        write("other.yaml", TUTORIAL.replace("name: tutorial", "name: other"));
+        pinned!(
+            "ip netns add vnet1
+             vnet plan
+             vnet up
+             vnet up --json
+             ip netns
+             ip netns del vnet1
+             vnet up other.yaml -q
+             vnet up
+             vnet down other.yaml -q
+             ls /run/vnet"
+        );
+    });
+}
+
+#[test]
+fn a_read_only_run_is_named() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        pinned!(
+            "mount -t tmpfs none /run/home && mkdir /run/home/state
+             echo '{ name: demo, nodes: [ a ] }' > /run/home/vnet.yaml
+             mount -o remount,bind,ro /run
+             vnet up
+             VNET_STATE_DIR=/run/home/state vnet up
+             ls /run/home/state
+             mount -o remount,bind,rw /run && cd / && umount /run/home"
+        );
+    });
+}
+
+#[test]
+fn a_kernel_that_refuses_is_shown_under_the_line_that_asked() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", "name: demo\nnodes:\n  a:\n    sysctls: { net.ipv4.tcp_ecn: 999 }\n");
+        let before = Snapshot::take();
+        pinned!("vnet up");
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_state_folder_of_another_is_refused() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        pinned!(
+            "mkdir -m 777 /run/open
+             VNET_STATE_DIR=/run/open vnet up
+             ip netns"
+        );
+    });
+}
