@@ -142,6 +142,13 @@ impl Lab {
         self.dir.record()
     }
 
+    /// Tells whether another process is changing the lab right now, and its process id where it has
+    /// said so: then [`Lab::up`] and [`Lab::down`] would wait for it.
+    #[must_use]
+    pub fn locked_by(&self) -> Option<Option<u32>> {
+        self.dir.locked_by()
+    }
+
     /// Compares what is wanted with what exists, and touches nothing.
     ///
     /// # Errors

@@ -64,6 +64,19 @@ impl StateDir {
         }
     }
 
+    /// Tells whether another process has the lock, and which, where it has said so.
+    pub(crate) fn locked_by(&self) -> Option<Option<u32>> {
+        let mut file = options().read(true).open(self.file(LOCK)).ok()?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                Some(text.trim().parse().ok())
+            }
+            _ => None,
+        }
+    }
+
     fn take(&self, file: &File, wait: bool) -> Result<(), Error> {
         let failed = |errno: rustix::io::Errno| self.failed("lock", &self.file(LOCK))(errno.into());
         match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
