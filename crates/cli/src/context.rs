@@ -42,6 +42,18 @@ impl Context<'_> {
         Ok(Lab::open(&self.settings()?, name)?)
     }
 
+    /// Opens a lab to change it, and says so where that has to wait for another process.
+    pub(crate) fn open_to_change(&self, name: &LabName) -> Result<Lab, Failure> {
+        let lab = self.open(name)?;
+        if let Some(pid) = lab.locked_by().filter(|_| !self.global.no_wait) {
+            let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            let what =
+                format!("lab {name} is being changed by another process{pid}: waiting for it");
+            self.printer.note(what);
+        }
+        Ok(lab)
+    }
+
     /// Reads the file, under the name that is wanted for the lab.
     pub(crate) fn file(&self, arg: &FileArg) -> Result<File, Failure> {
         let (path, is_default) = match (&arg.path, &self.global.file) {

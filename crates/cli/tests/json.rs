@@ -70,6 +70,7 @@ struct Show {
     segments: Vec<Node>,
     links: Vec<Link>,
     drift: Vec<Change>,
+    conflicts: Vec<String>,
     undeclared: Vec<String>,
 }
 

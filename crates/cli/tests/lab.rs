@@ -186,7 +186,8 @@ fn down_names_who_is_inside() {
         assert_eq!(vnet(&["up"]).code, 0);
         let mut foreign =
             Command::new("ip").args(["netns", "exec", "demo-b", "sleep", "100"]).spawn().unwrap();
-        wait_for(|| !sh("ip netns pids demo-b").is_empty());
+        let name = format!("/proc/{}/comm", foreign.id());
+        wait_for(|| std::fs::read_to_string(&name).unwrap() == "sleep\n");
         pinned!(
             "vnet down
              ip netns
@@ -204,6 +205,7 @@ fn a_lab_that_is_being_changed_is_not_touched() {
         pinned!(
             "mkdir -p /run/vnet/demo && echo 4711 > /run/vnet/demo/lock
              flock /run/vnet/demo/lock vnet --no-wait up
+             flock /run/vnet/demo/lock sleep 0.3 & sleep 0.1; vnet up -v
              vnet down"
         );
     });

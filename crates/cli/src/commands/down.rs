@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Down) -> Outcome {
     }
     let name = context.lab_name(&args.file)?;
     let begin = Instant::now();
-    let removed = match context.open(&name)?.down(&how) {
+    let removed = match context.open_to_change(&name)?.down(&how) {
         Ok(removed) => Some(removed),
         Err(Error::NotUp { .. }) => None,
         Err(error) => return Err(error.into()),

@@ -18,6 +18,8 @@ struct Body {
     lab: view::Lab,
     /// What differs from what was meant.
     drift: Vec<Change>,
+    /// What stands where something of the lab should.
+    conflicts: Vec<String>,
     undeclared: Vec<String>,
 }
 
@@ -69,6 +71,9 @@ fn note_drift(context: &Context<'_>, seen: &Seen) {
     if seen.plan.is_empty() {
         return;
     }
+    for conflict in &seen.plan.conflicts {
+        context.printer.note(plain(&conflict.to_string()));
+    }
     let what = match seen.plan.steps.len() + seen.plan.conflicts.len() {
         1 => "1 thing differs".to_owned(),
         many => format!("{many} things differ"),
@@ -81,6 +86,7 @@ fn body(lab: view::Lab, seen: &Seen) -> Body {
     Body {
         lab,
         drift: seen.plan.steps.iter().map(Change::of).collect(),
+        conflicts: seen.plan.conflicts.iter().map(ToString::to_string).collect(),
         undeclared: seen.plan.undeclared.iter().map(ToString::to_string).collect(),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Up) -> Outcome {
     let desired = context.resolve(&file)?;
     // Held back from before the first change: whatever comes, the lab is taken down.
     let held = if args.command.is_empty() { None } else { Some(Held::new()?) };
-    let mut lab = context.open(&desired.lab)?;
+    let mut lab = context.open_to_change(&desired.lab)?;
     lab.file = context.full_path(&args.file);
     let up = build(context, &mut lab, &file, &desired)?;
     if context.printer.is_verbose() {
