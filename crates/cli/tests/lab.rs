@@ -43,8 +43,8 @@ fn drift_is_seen_and_mended() {
              ip -n demo-b addr add 10.9.9.9/32 dev a
              vnet plan
              vnet show
-             vnet ping -W 0.2
-             vnet ping -W 0.2 b a
+             vnet ping -W 0.5
+             vnet ping -W 0.5 b a
              vnet up
              vnet ping -q
              ip netns del demo-b; while ip -n demo-a link show dev b; do sleep 0.01; done 1>&- 2>&-
@@ -52,6 +52,46 @@ fn drift_is_seen_and_mended() {
              vnet show b
              vnet up
              vnet down -q --wait"
+        );
+    });
+}
+
+#[test]
+fn ping_draws_who_reaches_whom() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", include_str!("../../../examples/dual-stack.yaml"));
+        pinned!(
+            "vnet up
+             vnet ping
+             ip -n dual-stack-client addr flush dev lan scope global
+             ip -n dual-stack-client addr add 192.0.2.2/24 dev lan
+             ip -n dual-stack-client route add default via 192.0.2.1
+             vnet ping -W 0.5
+             vnet ping -4
+             vnet ping -6 router server
+             vnet ping lan server
+             vnet ping client 203.0.113.1
+             vnet ping client client
+             vnet ping nobody
+             vnet down -q"
+        );
+    });
+}
+
+#[test]
+fn ping_of_a_large_lab_lists_what_fails() {
+    vnet_testns::root(|| {
+        write(
+            "vnet.yaml",
+            "name: big\nnodes: [ r1..32 ]\nsegments:\n  lan: { prefix: 10.0.0.0/24, members: [ r1..32 ] }\n",
+        );
+        pinned!(
+            "vnet up
+             vnet ping
+             ip -n big-lan link set dev r7 down
+             vnet ping -W 0.5
+             vnet ping -W 0.5 r1
+             vnet down"
         );
     });
 }

@@ -72,7 +72,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Ping) -> Ended {
     let elapsed = begin.elapsed();
     match context.printer.is_json() {
         true => context.printer.json("ping", body(&lab, &pinged, elapsed)),
-        false => context.printer.data(&text(context, &from, &pinged, elapsed)),
+        false => context.printer.data(&text(context, &from, &to, &pinged, elapsed)),
     }
     Ok(ExitCode::from(if pinged.iter().all(Pinged::is_reached) { 0 } else { DIFFERS }))
 }
@@ -98,15 +98,20 @@ fn ends(
     Ok((from, to))
 }
 
-fn text(context: &Context<'_>, from: &[NodeName], pinged: &[Pinged], elapsed: Duration) -> String {
+fn text(
+    context: &Context<'_>,
+    from: &[NodeName],
+    to: &[Goal],
+    pinged: &[Pinged],
+    elapsed: Duration,
+) -> String {
     let failures: Vec<&Pinged> = pinged.iter().filter(|one| !one.is_reached()).collect();
     let mut text = String::new();
-    let is_list = pinged.len() <= LIST_MAX && from.len() == 1;
-    if is_list {
+    if from.len() == 1 && pinged.len() <= LIST_MAX {
         text.push_str(&list(pinged.iter()));
     } else {
-        if from.len() <= MATRIX_NODES_MAX {
-            text.push_str(&matrix(from, pinged));
+        if from.len().max(to.len()) <= MATRIX_NODES_MAX {
+            text.push_str(&matrix(from, to, pinged));
         }
         let all = context.printer.is_verbose();
         let shown = if all { failures.len() } else { failures.len().min(FAILURES_SHOWN_MAX) };
@@ -115,11 +120,10 @@ fn text(context: &Context<'_>, from: &[NodeName], pinged: &[Pinged], elapsed: Du
             let _ = writeln!(text, "and {} more, which -v lists", failures.len() - shown);
         }
     }
-    let reached = pinged.len() - failures.len();
-    let (style, time) =
-        (if failures.is_empty() { style::ADD } else { style::REMOVE }, time(elapsed));
-    let (on, off) = (on(style), off(style));
-    let _ = writeln!(text, "{on}{reached} of {} reached{off} in {time}", pinged.len());
+    let style = if failures.is_empty() { style::ADD } else { style::REMOVE };
+    let (on, off, time) = (on(style), off(style), time(elapsed));
+    let (reached, asked) = (pinged.len() - failures.len(), pinged.len());
+    let _ = writeln!(text, "{on}{reached} of {asked} reached{off} in {time}");
     text
 }
 
@@ -143,22 +147,14 @@ fn outcome(one: &Pinged) -> String {
     }
 }
 
-/// Draws one row for each node that asks and one column for each that is asked.
-fn matrix(from: &[NodeName], pinged: &[Pinged]) -> String {
-    let mut to: Vec<String> = Vec::new();
+/// Draws one row for each node that asks and one column for each goal. Columns have numbers: those
+/// of the rows, where a goal is one of them.
+fn matrix(from: &[NodeName], to: &[Goal], pinged: &[Pinged]) -> String {
     let mut cells: BTreeMap<(&NodeName, String), Vec<&Pinged>> = BTreeMap::new();
-    for name in from.iter().map(ToString::to_string) {
-        if pinged.iter().any(|one| one.to.to_string() == name) {
-            to.push(name);
-        }
-    }
     for one in pinged {
-        let name = one.to.to_string();
-        if !to.contains(&name) {
-            to.push(name.clone());
-        }
-        cells.entry((&one.from, name)).or_default().push(one);
+        cells.entry((&one.from, one.to.to_string())).or_default().push(one);
     }
+    let to: Vec<String> = to.iter().map(ToString::to_string).collect();
     let number = |index: usize| (index + 1).to_string();
     let mut rows = vec![vec![String::new(), String::new()]];
     rows[0].extend((0..to.len()).map(number));
@@ -168,19 +164,24 @@ fn matrix(from: &[NodeName], pinged: &[Pinged]) -> String {
         row.extend(to.iter().map(|to| cell(cells.get(&(name, to.clone())))));
         rows.push(row);
     }
-    let mut legend = vec!["ok reached"];
     let drawn = |mark: &str| rows[1..].iter().any(|row| row[2..].iter().any(|cell| cell == mark));
-    let meanings = [("4", "4 only by IPv4"), ("6", "6 only by IPv6"), ("X", "X not reached")];
-    legend.extend(meanings.iter().filter(|(mark, _)| drawn(mark)).map(|(_, meaning)| *meaning));
-    let numbers: Vec<String> = to
-        .iter()
-        .enumerate()
-        .filter(|(_, to)| !from.iter().any(|from| from.as_str() == **to))
-        .map(|(index, to)| format!("{} {to}", number(index)))
-        .collect();
-    let numbers =
-        if numbers.is_empty() { String::new() } else { format!("; {}", numbers.join(", ")) };
-    format!("{}{}{numbers}\n", columns(&rows), legend.join(", "))
+    let meanings = [
+        ("ok", "ok reached"),
+        ("4", "4 only by IPv4"),
+        ("6", "6 only by IPv6"),
+        ("X", "X not reached"),
+    ];
+    let legend: Vec<&str> =
+        meanings.iter().filter(|(mark, _)| drawn(mark)).map(|(_, meaning)| *meaning).collect();
+    let mut text = columns(&rows);
+    text.push_str(&legend.join(", "));
+    for (index, goal) in to.iter().enumerate() {
+        if !from.iter().any(|from| from.as_str() == goal) {
+            let _ = write!(text, "; {} is {goal}", number(index));
+        }
+    }
+    text.push('\n');
+    text
 }
 
 fn cell(pinged: Option<&Vec<&Pinged>>) -> String {
