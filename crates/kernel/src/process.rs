@@ -204,13 +204,28 @@ pub fn inhabitants(namespaces: &[Identity], started: &str) -> Vec<Inhabitant> {
             let stat = rustix::fs::stat(format!("/proc/{pid}/ns/net")).ok()?;
             let place = *places.get(&(stat.st_dev, stat.st_ino))?;
             let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let environ = environ(pid);
             let started = environ.split(|byte| *byte == 0).any(|line| line == started.as_bytes());
             Some(Inhabitant { pid, command: command.trim_end().to_owned(), place, started })
         })
         .collect();
     found.sort_by_key(|inhabitant| inhabitant.pid);
     found
+}
+
+/// Reads the environment of a process. One that is just being executed shows none for a moment,
+/// until its stack is laid out (`environ_read`, fs/proc/base.c), and must not be taken for a
+/// stranger.
+fn environ(pid: u32) -> Vec<u8> {
+    const TRIES: usize = 5;
+    for _ in 0..TRIES {
+        match std::fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environ) if environ.is_empty() => std::thread::sleep(Duration::from_millis(1)),
+            Ok(environ) => return environ,
+            Err(_) => break,
+        }
+    }
+    Vec::new()
 }
 
 /// Ends processes: SIGTERM, and SIGKILL for those that are still there after `patience`.
