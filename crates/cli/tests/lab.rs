@@ -63,9 +63,7 @@ fn ping_draws_who_reaches_whom() {
         pinned!(
             "vnet up
              vnet ping
-             ip -n dual-stack-client addr flush dev lan scope global
-             ip -n dual-stack-client addr add 192.0.2.2/24 dev lan
-             ip -n dual-stack-client route add default via 192.0.2.1
+             ip -n dual-stack-client -6 addr flush dev lan
              vnet ping -W 0.5
              vnet ping -4
              vnet ping -6 router server
@@ -230,7 +228,7 @@ fn down_names_who_is_inside() {
         wait_for(|| std::fs::read_to_string(&name).unwrap() == "sleep\n");
         pinned!(
             "vnet down
-             ip netns
+             ip netns | sort
              vnet down --force"
         );
         foreign.kill().unwrap();
