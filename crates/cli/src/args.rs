@@ -116,6 +116,9 @@ pub(crate) enum Command {
     /// By echo requests to the first address of each family that both have. Without A: from each node
     /// to each other node. With A: from A to each other node. Exits with 1 when anything fails.
     Ping(Ping),
+    /// Does what iproute2's `ip` does: all words behind it are iproute2's
+    #[command(disable_help_flag = true)]
+    Ip(Ip),
     /// Prints the JSON schema of the file, for editors
     Schema,
     /// Prints shell completions
@@ -234,6 +237,14 @@ pub(crate) struct Ping {
     /// How long an answer may take, in seconds
     #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) timeout: std::time::Duration,
+}
+
+/// The arguments of `vnet ip`.
+#[derive(Debug, Args)]
+pub(crate) struct Ip {
+    /// Options, object and command as in ip(8)
+    #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
 }
 
 /// The arguments of `vnet completions`.

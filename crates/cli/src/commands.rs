@@ -4,6 +4,7 @@ mod config;
 mod down;
 mod exec;
 mod generate;
+pub(crate) mod ip;
 mod ls;
 mod ping;
 mod plan;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Exec(args) => exec::run(&context, &args),
         Command::Shell(args) => shell::run(&context, &args),
         Command::Ping(args) => ping::run(&context, &args),
+        Command::Ip(args) => ip::run(&context, &args),
         Command::Schema => generate::schema(&context),
         Command::Completions(args) => generate::completions(&context, &args),
         Command::Man(args) => generate::man(&context, &args),

@@ -24,6 +24,9 @@ fn main() -> ExitCode {
     if let Some(inner) = args::inner() {
         return commands::run_inner(&inner);
     }
+    if let Some((words, is_ip)) = commands::ip::words() {
+        return commands::ip::run_first(&words, is_ip);
+    }
     let args = match args::parse() {
         Ok(args) => args,
         Err(code) => return code,

@@ -26,6 +26,7 @@ pub mod process;
 pub mod realm;
 pub mod sysctl;
 pub mod thread;
+pub mod unmarked;
 
 pub use error::Error;
 pub use execute::execute;

@@ -43,6 +43,7 @@
 
 pub mod error;
 pub mod exec;
+pub mod ip;
 pub mod keeper;
 pub mod lab;
 pub mod list;

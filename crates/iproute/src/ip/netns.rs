@@ -1,0 +1,134 @@
+//! `ip netns`: named network namespaces (`ip-netns(8)`).
+
+use super::failure::Failure;
+use super::options::Options;
+use super::unknown_command;
+use super::words::{Read, Words, abbreviates};
+
+/// A command of `ip netns`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Lists the names, with the ids they have here.
+    List,
+    /// Lists the ids.
+    ListId,
+    /// Makes a namespace.
+    Add(String),
+    /// Removes a namespace; `None` all.
+    Delete(Option<String>),
+    /// Gives a namespace an id here; `None` any.
+    Set(String, Option<i32>),
+    /// Runs a program in a namespace; `None` in each.
+    Exec(Option<String>, Vec<String>),
+    /// Names the namespace of a process; `None` of this one.
+    Identify(Option<u32>),
+    /// Lists the processes in a namespace.
+    Pids(String),
+    /// The way it is used.
+    Help,
+}
+
+const COMMANDS: &[&str] =
+    &["list", "list-id", "help", "add", "set", "delete", "identify", "pids", "exec"];
+
+/// Reads a command of `ip netns`.
+///
+/// # Errors
+/// When it can't be understood.
+pub fn read(words: &mut Words<'_>, options: &Options) -> Read<Command> {
+    let Some(word) = words.take() else { return Ok(Command::List) };
+    if let Some(name) = words.peek().filter(|name| !options.all && !is_name(name)) {
+        let line = format!("Invalid netns name \"{name}\"");
+        words.take();
+        return Err(words.blame(Failure::parser(line)));
+    }
+    let is = |keyword: &str| abbreviates(word, keyword);
+    if is("list") || is("show") || is("lst") {
+        return Ok(Command::List);
+    }
+    if is("list-id") {
+        return match words.left() {
+            0 => Ok(Command::ListId),
+            _ => Err(words.blame(Failure::not_covered("words after `ip netns list-id`"))),
+        };
+    }
+    if is("help") {
+        return Ok(Command::Help);
+    }
+    let mut name = || {
+        let failure = Failure::command(1, "No netns name specified");
+        words.take().map(str::to_owned).ok_or(failure)
+    };
+    if is("add") {
+        return name().map(Command::Add);
+    }
+    if is("set") {
+        return read_set(name()?, words);
+    }
+    if is("delete") {
+        return if options.all {
+            Ok(Command::Delete(None))
+        } else {
+            name().map(|n| Command::Delete(Some(n)))
+        };
+    }
+    if is("identify") {
+        return read_identify(words);
+    }
+    if is("pids") {
+        let name = name()?;
+        return match words.left() {
+            0 => Ok(Command::Pids(name)),
+            _ => Err(Failure::command(1, "extra arguments specified")),
+        };
+    }
+    if is("exec") {
+        let name = if options.all { None } else { Some(name()?) };
+        let command: Vec<String> = std::iter::from_fn(|| words.take()).map(str::to_owned).collect();
+        return match command.is_empty() {
+            true => Err(Failure::command(1, "No command specified")),
+            false => Ok(Command::Exec(name, command)),
+        };
+    }
+    if is("monitor") || is("attach") {
+        return Err(words.blame(Failure::not_covered(&format!("`ip netns {word}`"))));
+    }
+    Err(words.blame(unknown_command(word, "netns", COMMANDS)))
+}
+
+fn read_set(name: String, words: &mut Words<'_>) -> Read<Command> {
+    let Some(word) = words.take() else {
+        return Err(Failure::command(1, "No nsid specified"));
+    };
+    let id = match word {
+        "auto" => None,
+        word => match super::words::integer::<i32>(word) {
+            Some(id) => Some(id),
+            None => {
+                let failure = Failure::invalid("Invalid \"netnsid\" value", word);
+                return Err(words.blame(failure));
+            }
+        },
+    };
+    Ok(Command::Set(name, id))
+}
+
+fn read_identify(words: &mut Words<'_>) -> Read<Command> {
+    let Some(word) = words.take() else { return Ok(Command::Identify(None)) };
+    if words.left() > 0 {
+        return Err(Failure::command(1, "extra arguments specified"));
+    }
+    match super::words::integer::<u32>(word) {
+        Some(pid) => Ok(Command::Identify(Some(pid))),
+        None => {
+            let line = format!("Specified string '{word}' is not a pid");
+            Err(words.blame(Failure::command(1, line)))
+        }
+    }
+}
+
+/// Tells whether a namespace may have this name (`invalid_name`, ip/ipnetns.c).
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() < 256 && !name.contains('/') && !matches!(name, "." | "..")
+}

@@ -1,0 +1,218 @@
+//! `ip` as a library: command lines of iproute2, done by netlink without a process.
+//!
+//! What is printed, what goes to stderr as its first line, and the exit code are iproute2 6.1's.
+//! After that first line comes an explanation: the line with the word at fault underlined, and
+//! what to do about it.
+//!
+//! ```
+//! let words = ["-br", "link", "show", "dev", "lo"].map(str::to_owned);
+//! let (mut out, mut err) = (Vec::new(), Vec::new());
+//! let code = vnet::ip::run(&words, &mut vnet::ip::Io::new(&mut out, &mut err));
+//! assert_eq!(code, 0);
+//! assert!(String::from_utf8_lossy(&out).starts_with("lo "));
+//! ```
+
+mod engine;
+mod help;
+mod netns;
+mod show;
+
+use std::io::Write;
+
+use vnet_iproute::ip::failure::Failure;
+use vnet_iproute::ip::options::{Color, Options};
+use vnet_iproute::ip::words::Words;
+use vnet_iproute::ip::{Context, Object, addr, link};
+
+use engine::Engine;
+
+/// Where a command line reads and writes.
+pub struct Io<'w> {
+    /// What is asked for.
+    pub out: &'w mut dyn Write,
+    /// What went wrong.
+    pub err: &'w mut dyn Write,
+    /// Whether `out` is a terminal.
+    pub is_terminal: bool,
+    /// Whether the terminal's background is dark.
+    pub is_dark: bool,
+    /// Whether `netns exec` replaces this process by the program, as iproute2 does.
+    pub replaces: bool,
+    /// The program's name in explanations.
+    pub program: &'static str,
+}
+
+impl std::fmt::Debug for Io<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Io").field("is_terminal", &self.is_terminal).finish_non_exhaustive()
+    }
+}
+
+impl<'w> Io<'w> {
+    /// Writes to these, which are no terminals.
+    pub fn new(out: &'w mut dyn Write, err: &'w mut dyn Write) -> Self {
+        let (is_terminal, is_dark, replaces) = (false, false, false);
+        Self { out, err, is_terminal, is_dark, replaces, program: "vnet ip" }
+    }
+
+    /// Writes what is asked for. A reader that is gone has seen enough.
+    fn print(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes());
+    }
+
+    /// Says something on stderr. Where that is closed, there is nobody to tell.
+    fn say(&mut self, text: &str) {
+        let _ = writeln!(self.err, "{text}");
+    }
+
+    /// Says why a command failed: iproute2's line, then ours.
+    fn explain(&mut self, failure: &Failure, words: &[String]) {
+        if !failure.line.is_empty() {
+            self.say(failure.line.trim_end_matches('\n'));
+        }
+        if let Some(at) = failure.word.filter(|at| *at < words.len()) {
+            let before: usize = words[..at].iter().map(|word| word.chars().count() + 1).sum();
+            let indent = " ".repeat(self.program.chars().count() + 1 + before);
+            let mark = "^".repeat(words[at].chars().count().max(1));
+            let line = format!("  {} {}\n  {indent}{mark}", self.program, words.join(" "));
+            self.say(&line);
+        }
+        if let Some(hint) = &failure.hint {
+            self.say(&format!("  hint: {hint}"));
+        }
+    }
+}
+
+/// Runs one command line, without the program's name; returns the exit code.
+pub fn run(words: &[String], io: &mut Io<'_>) -> u8 {
+    let code = match Options::read(words) {
+        Ok((options, taken)) => run_options(&options, words, taken, io),
+        Err(failure) => {
+            io.explain(&failure, words);
+            failure.code
+        }
+    };
+    let _ = io.out.flush();
+    code
+}
+
+/// Tells whether a command line is meant to change something: all but showing and help.
+#[must_use]
+pub fn changes(words: &[String]) -> bool {
+    let Ok((options, taken)) = Options::read(words) else { return false };
+    const READS: [&str; 10] =
+        ["show", "list", "lst", "get", "help", "identify", "pids", "exec", "list-id", "save"];
+    match words.get(taken + 1) {
+        _ if options.batch.is_some() => true,
+        None => false,
+        Some(word) => !READS.iter().any(|read| read.starts_with(word.as_str())),
+    }
+}
+
+fn run_options(options: &Options, words: &[String], taken: usize, io: &mut Io<'_>) -> u8 {
+    if options.version {
+        io.print(&format!("ip utility, vnet-{}\n", env!("CARGO_PKG_VERSION")));
+        return 0;
+    }
+    if options.help {
+        io.say(help::IP);
+        return 255;
+    }
+    let mut engine = match Engine::start(options) {
+        Ok(engine) => engine,
+        Err(failure) => {
+            io.explain(&failure, words);
+            return failure.code;
+        }
+    };
+    if options.batch.is_some() {
+        let failure = Failure::not_covered("-batch");
+        io.explain(&failure, words);
+        return failure.code;
+    }
+    if words.len() == taken {
+        io.say(help::IP);
+        return 255;
+    }
+    match command(&mut engine, options, &words[taken..], io) {
+        Ok(code) => code,
+        Err(mut failure) => {
+            failure.word = failure.word.map(|at| at + taken);
+            io.explain(&failure, words);
+            failure.code
+        }
+    }
+}
+
+/// Does one command, from its object on.
+fn command(
+    engine: &mut Engine,
+    options: &Options,
+    words: &[String],
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let object = words.first().map_or(Ok(Object::Help), |word| Object::read(word))?;
+    let rest = words.get(1..).unwrap_or_default();
+    // The grammar counts words from behind the object.
+    let shift = |mut failure: Failure| {
+        failure.word = failure.word.map(|at| at + 1);
+        failure
+    };
+    run_object(engine, options, object, rest, io).map_err(shift)
+}
+
+fn run_object(
+    engine: &mut Engine,
+    options: &Options,
+    object: Object,
+    words: &[String],
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let mut words = Words::new(words);
+    let mut context = Context { options, world: engine, warnings: Vec::new() };
+    let usage = |io: &mut Io<'_>, text: &str| {
+        io.say(text);
+        Ok(255)
+    };
+    match object {
+        Object::Link => {
+            let command = link::read(&mut words, &mut context);
+            warn(&context, io);
+            match command? {
+                link::Command::Change(request) => engine.change_link(&request),
+                link::Command::Group(request) => engine.change_link(&request),
+                link::Command::Nothing => Ok(0),
+                link::Command::Show(selection) => show::links(engine, options, &selection, io),
+                link::Command::Help => usage(io, help::LINK),
+            }
+        }
+        Object::Address => {
+            let command = addr::read(&mut words, &mut context);
+            warn(&context, io);
+            match command? {
+                addr::Command::Change(request) => engine.change(&request),
+                addr::Command::Show(selection) => show::links(engine, options, &selection, io),
+                addr::Command::Flush(selection) => show::flush(engine, options, &selection, io),
+                addr::Command::Help => usage(io, help::ADDRESS),
+            }
+        }
+        Object::Netns => netns::run(engine, options, &mut words, io),
+        Object::Help => usage(io, help::IP),
+        _ => Err(Failure::not_covered("this object yet")),
+    }
+}
+
+fn warn(context: &Context<'_>, io: &mut Io<'_>) {
+    for line in &context.warnings {
+        io.say(line);
+    }
+}
+
+/// Tells whether output is coloured.
+fn is_colored(options: &Options, io: &Io<'_>) -> bool {
+    match options.color {
+        Color::Never => false,
+        Color::Auto => io.is_terminal,
+        Color::Always => true,
+    }
+}

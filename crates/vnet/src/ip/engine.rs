@@ -1,0 +1,318 @@
+//! The sockets behind `ip`: what the language asks of the system, and what it has done.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use vnet_iproute::ip::World;
+use vnet_iproute::ip::failure::Failure;
+use vnet_iproute::ip::link::{IFLA_ALT_IFNAME, IFLA_IFNAME, SKIP_STATS};
+use vnet_iproute::ip::options::Options;
+use vnet_iproute::ip::tables::Tables;
+use vnet_iproute::ip::wire::{self, Attr, Request, ifinfomsg, rtm};
+use vnet_kernel::realm::Entry;
+use vnet_kernel::{Realm, pins};
+use vnet_model::NsName;
+use vnet_netlink::{Batch, Error, Flags, Protocol, Refusal, Socket};
+
+const IFLA_EXT_MASK: u16 = 29;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
+
+/// What the kernel says to an unknown name of an interface is remembered no longer than a command.
+#[derive(Debug)]
+pub(super) struct Engine {
+    socket: Socket,
+    tables: Tables,
+    realm: Option<Realm>,
+    indexes: BTreeMap<String, u32>,
+    interfaces: BTreeMap<u32, Option<(String, u32)>>,
+    namespaces: BTreeMap<String, Option<OwnedFd>>,
+    ids: Option<BTreeMap<i32, String>>,
+    batch: Batch,
+}
+
+impl Engine {
+    /// Opens the namespace that the options name, or this thread's.
+    pub(super) fn start(options: &Options) -> Result<Self, Failure> {
+        let mut tables = read_tables();
+        tables.numeric = options.numeric;
+        let mut realm = None;
+        let socket = match &options.netns {
+            None => Socket::open(Protocol::Route).map_err(|error| failed(&error))?,
+            Some(name) => {
+                let own = Realm::own().map_err(|error| Failure::command(1, error.to_string()))?;
+                let socket = open_in(&own, name)?;
+                realm = Some(own);
+                socket
+            }
+        };
+        Ok(Self {
+            socket,
+            tables,
+            realm,
+            indexes: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            ids: None,
+            batch: Batch::new(),
+        })
+    }
+
+    /// Returns where namespaces are pinned.
+    pub(super) fn realm(&mut self) -> Result<&Realm, Failure> {
+        if self.realm.is_none() {
+            let own = Realm::own().map_err(|error| Failure::command(1, error.to_string()))?;
+            self.realm = Some(own);
+        }
+        self.realm.as_ref().ok_or_else(|| Failure::command(1, "no thread can be made"))
+    }
+
+    /// Forgets what is known of interfaces: something has changed.
+    pub(super) fn forget(&mut self) {
+        self.indexes.clear();
+        self.interfaces.clear();
+        self.namespaces.clear();
+        self.ids = None;
+    }
+
+    /// Has the kernel do something to links.
+    pub(super) fn change_link(&mut self, request: &Request) -> Result<u8, Failure> {
+        self.forget_indexes();
+        self.change(request)
+    }
+
+    fn forget_indexes(&mut self) {
+        self.indexes.clear();
+        self.interfaces.clear();
+    }
+
+    /// Has the kernel do something, and waits for its answer.
+    pub(super) fn change(&mut self, request: &Request) -> Result<u8, Failure> {
+        self.batch.clear();
+        request.push_to(&mut self.batch);
+        let outcome = self.socket.submit_in_order(&mut self.batch);
+        match outcome.map_err(|error| failed(&error))?.into_result() {
+            Ok(()) => Ok(0),
+            Err((_, refusal)) => Err(explained(&refusal)),
+        }
+    }
+
+    /// Has the kernel do many things at once; returns the refusals.
+    pub(super) fn change_all(&mut self, requests: &[Request]) -> Result<Vec<Refusal>, Failure> {
+        self.batch.clear();
+        for request in requests {
+            request.push_to(&mut self.batch);
+        }
+        let outcome = self.socket.submit(&mut self.batch).map_err(|error| failed(&error))?;
+        Ok(outcome.refusals().iter().map(|(_, refusal)| refusal.clone()).collect())
+    }
+
+    /// Asks for all objects that match.
+    pub(super) fn dump(&mut self, request: &Request) -> Result<Vec<wire::Object>, Failure> {
+        let question = request.to_raw().map_err(|error| failed(&error))?;
+        let answer = self.socket.dump(&question, |message| {
+            Ok(Some(wire::Object { kind: message.kind, payload: message.payload.to_vec() }))
+        });
+        answer.map_err(|error| match error {
+            Error::Refused(refusal) => {
+                let mut failure = explained(&refusal);
+                failure.line.push_str("\nDump terminated");
+                failure
+            }
+            error => failed(&error),
+        })
+    }
+
+    /// Asks for one object.
+    pub(super) fn get(&mut self, request: &Request) -> Result<Vec<wire::Object>, Failure> {
+        self.ask(request).map_err(|error| match error {
+            Error::Refused(refusal) => explained(&refusal),
+            error => failed(&error),
+        })
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Vec<wire::Object>, Error> {
+        let question = request.to_raw()?;
+        self.socket.get(&question, |message| {
+            Ok(Some(wire::Object { kind: message.kind, payload: message.payload.to_vec() }))
+        })
+    }
+
+    fn link_question(index: u32, name: Option<&str>) -> Request {
+        let mut request = Request::new(rtm::GETLINK, Flags::NONE, ifinfomsg(0, index, 0, 0));
+        request.attrs.push(Attr::u32(IFLA_EXT_MASK, SKIP_STATS));
+        request.attrs.extend(name.map(|name| {
+            let attr = if name.len() < 16 { IFLA_IFNAME } else { IFLA_ALT_IFNAME };
+            Attr::text(attr, name)
+        }));
+        request
+    }
+
+    /// Returns the id that a namespace has here.
+    pub(super) fn id_of(&mut self, fd: RawFd) -> Option<i32> {
+        let mut request = Request::new(rtm::GETNSID, Flags::NONE, vec![0]);
+        request.attrs.push(Attr::Value(NETNSA_FD, fd.to_ne_bytes().to_vec()));
+        let answer = self.ask(&request).ok()?;
+        let id = answer.first()?.attrs(4).u32(NETNSA_NSID)?.cast_signed();
+        (id >= 0).then_some(id)
+    }
+}
+
+impl World for Engine {
+    fn index(&mut self, name: &str) -> u32 {
+        if let Some(index) = self.indexes.get(name) {
+            return *index;
+        }
+        let answer = self.ask(&Self::link_question(0, Some(name))).unwrap_or_default();
+        let index = answer.first().map_or(0, |link| link.u32_at(4));
+        if index != 0 {
+            self.indexes.insert(name.to_owned(), index);
+        }
+        index
+    }
+
+    fn interface(&mut self, index: u32) -> Option<(String, u32)> {
+        if let Some(known) = self.interfaces.get(&index) {
+            return known.clone();
+        }
+        let answer = self.ask(&Self::link_question(index, None)).unwrap_or_default();
+        let found = answer.first().and_then(|link| {
+            let name = link.attrs(vnet_iproute::ip::link::HEADER_BYTES).text(IFLA_IFNAME)?;
+            Some((name, link.u32_at(8)))
+        });
+        self.interfaces.insert(index, found.clone());
+        found
+    }
+
+    fn link(&mut self, index: u32) -> Option<wire::Object> {
+        self.ask(&Self::link_question(index, None)).ok()?.pop()
+    }
+
+    fn netns(&mut self, name: &str) -> Option<RawFd> {
+        if !self.namespaces.contains_key(name) {
+            let name = NsName::new(name).ok()?;
+            let fd = self.realm().ok()?.descriptor(&name).ok();
+            self.namespaces.insert(name.to_string(), fd);
+        }
+        self.namespaces.get(name)?.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    fn netns_of_id(&mut self, id: i32) -> Option<String> {
+        if self.ids.is_none() {
+            let mut ids = BTreeMap::new();
+            for name in names() {
+                if let Some(fd) = self.netns(&name)
+                    && let Some(id) = self.id_of(fd)
+                {
+                    ids.insert(id, name);
+                }
+            }
+            self.ids = Some(ids);
+        }
+        self.ids.as_ref()?.get(&id).cloned()
+    }
+
+    fn tables(&self) -> &Tables {
+        &self.tables
+    }
+}
+
+/// Lists the names of pinned namespaces in the folder's own order, as iproute2 does.
+pub(super) fn names() -> Vec<String> {
+    let entries = std::fs::read_dir(pins::NETNS_DIR).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// Opens a route socket in a pinned namespace.
+fn open_in(realm: &Realm, name: &str) -> Result<Socket, Failure> {
+    match entry(realm, name)? {
+        Entry::Namespace(opened) => Ok(opened.socket),
+        _ => {
+            let line = format!("setting the network namespace \"{name}\" failed: Invalid argument");
+            Err(Failure::parser(line))
+        }
+    }
+}
+
+/// Looks what is pinned under a name; that there is nothing is a failure.
+pub(super) fn entry(realm: &Realm, name: &str) -> Result<Entry, Failure> {
+    let missing = |why: &str| {
+        let line = format!("Cannot open network namespace \"{name}\": {why}");
+        Failure::parser(line)
+    };
+    let no_such = || {
+        missing("No such file or directory").hint(format!(
+            "`ip netns add {name}` makes it; `ip netns list` shows those that are there"
+        ))
+    };
+    let name = NsName::new(name).map_err(|_| no_such())?;
+    let mut entries = realm.open(0, &[name]).map_err(|error| {
+        let words = error
+            .errno()
+            .map_or_else(String::new, |errno| vnet_netlink::errno_words(errno).to_string());
+        missing(&words)
+    })?;
+    match entries.pop() {
+        None | Some(Entry::Gone) => Err(no_such()),
+        Some(entry) => Ok(entry),
+    }
+}
+
+/// Says what the kernel refused, and for the common mistakes what to do.
+fn explained(refusal: &Refusal) -> Failure {
+    use rustix::io::Errno;
+    let failure = Failure::refused(refusal);
+    let message = refusal.message.as_deref().unwrap_or_default();
+    let hint = match (refusal.errno, message) {
+        (_, "Nexthop has invalid gateway") => {
+            "the gateway must be on a network of an interface that is up: give the interface an \
+             address in it first, or add `onlink`"
+        }
+        (_, "Device for nexthop is not up") | (Errno::NETDOWN, _) => {
+            "set the interface up first: `ip link set NAME up`"
+        }
+        (Errno::EXIST, _) => "it is there already: `replace` instead of `add` overwrites it",
+        (Errno::PERM | Errno::ACCESS, _) => "this needs root, or CAP_NET_ADMIN in this namespace",
+        (Errno::NETUNREACH, _) => "no route leads there: `ip route` shows those that are there",
+        (_, "Invalid prefix for given prefix length") => {
+            "bits of the address are set behind the prefix length: write the network's address"
+        }
+        (_, "Unknown device type") => "this kernel lacks this kind of interface, or its module",
+        _ => return failure,
+    };
+    failure.hint(hint)
+}
+
+fn failed(error: &Error) -> Failure {
+    match error.errno() {
+        Some(errno) => Failure::command(1, vnet_netlink::errno_words(errno)),
+        None => Failure::command(1, error.to_string()),
+    }
+}
+
+/// Reads the names of numbers from `/etc/iproute2`; those built in are known without it.
+fn read_tables() -> Tables {
+    let mut tables = Tables::default();
+    for (name, names, max) in [
+        ("rt_protos", &mut tables.protocols, 255),
+        ("rt_scopes", &mut tables.scopes, 255),
+        ("rt_tables", &mut tables.tables, u32::MAX),
+        ("group", &mut tables.groups, u32::MAX),
+        ("rt_dsfield", &mut tables.dsfields, 255),
+        ("rt_realms", &mut tables.realms, 255),
+    ] {
+        let path = format!("/etc/iproute2/{name}");
+        if let Ok(text) = std::fs::read_to_string(&path) {
+            names.read(&text, max);
+        }
+        for entry in std::fs::read_dir(format!("{path}.d")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "conf")
+                && let Ok(text) = std::fs::read_to_string(path)
+            {
+                names.read(&text, max);
+            }
+        }
+    }
+    tables
+}

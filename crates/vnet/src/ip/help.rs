@@ -1,0 +1,33 @@
+//! What `help` says. The grammar is described in `ip(8)` and its pages; this is a reminder.
+
+pub(super) const IP: &str = "\
+vnet ip does what iproute2's `ip` does, without a process of its own:
+  ip [OPTIONS] OBJECT COMMAND [ARGUMENTS]
+Objects:  link, address, route, rule, neighbour, netns
+Options:  -n NAME  in that namespace      -4 -6 -0  the family
+          -d -s -o -br  more or less      -j [-p]   JSON      -c  colours
+          -batch FILE [-force | --atomic]  many commands, one a line
+Words may be abbreviated. `ip OBJECT help` lists the commands of an object.";
+
+pub(super) const LINK: &str = "\
+ip link: interfaces
+  show [[dev] NAME] [up] [type KIND] [master NAME | nomaster] [group N]
+  add [name] NAME [link NAME] [address MAC] [mtu N] … type KIND [OPTIONS]
+      kinds with options: veth, bridge, macvlan, macvtap, vxlan; without: dummy, ifb, …
+  set NAME [up | down] [name NEW] [mtu N] [address MAC] [master NAME | nomaster]
+      [netns NAME | PID] [alias TEXT] [txqueuelen N] [group N] [type KIND OPTIONS] …
+  del NAME
+  property add | del dev NAME altname NAME";
+
+pub(super) const ADDRESS: &str = "\
+ip address: addresses of interfaces
+  show [[dev] NAME] [up] [to PREFIX] [scope SCOPE] [label PATTERN] [FLAG] …
+  add | change | replace PREFIX [peer PREFIX] [broadcast ADDRESS | + | -] [label TEXT]
+      [scope SCOPE] [metric N] [valid_lft N] [preferred_lft N] [nodad] … dev NAME
+  del PREFIX dev NAME
+  flush [dev NAME] [to PREFIX] …";
+
+pub(super) const NETNS: &str = "\
+ip netns: named network namespaces
+  list | add NAME | del NAME | set NAME ID | exec NAME COMMAND … | identify [PID] | pids NAME
+  list-id; -all del, -all exec COMMAND … for all of them";

@@ -1,0 +1,235 @@
+//! `ip netns`: makes, lists, enters and removes named namespaces.
+
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::Command as Process;
+
+use rustix::io::Errno;
+use vnet_iproute::ip::World as _;
+use vnet_iproute::ip::failure::Failure;
+use vnet_iproute::ip::netns::{self, Command};
+use vnet_iproute::ip::options::Options;
+use vnet_iproute::ip::out::Out;
+use vnet_iproute::ip::wire::{Attr, Request, rtm};
+use vnet_iproute::ip::words::Words;
+use vnet_kernel::process::{Entrance, Identity, inhabitants};
+use vnet_kernel::realm::Entry;
+use vnet_kernel::{Error, pins};
+use vnet_model::NsName;
+use vnet_netlink::{Flags, errno_words};
+
+use super::engine::{Engine, entry, names};
+use super::{Io, help, is_colored};
+
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
+
+pub(super) fn run(
+    engine: &mut Engine,
+    options: &Options,
+    words: &mut Words<'_>,
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    match netns::read(words, options)? {
+        Command::List => list(engine, options, io),
+        Command::ListId => list_ids(engine, options, io),
+        Command::Add(name) => add(engine, &name),
+        Command::Delete(Some(name)) => delete(engine, &name),
+        Command::Delete(None) => {
+            let mut worst = 0;
+            for name in names() {
+                if let Err(failure) = delete(engine, &name) {
+                    io.explain(&failure, &[]);
+                    worst = failure.code;
+                }
+            }
+            Ok(worst)
+        }
+        Command::Set(name, id) => set(engine, &name, id),
+        Command::Exec(Some(name), command) => exec(engine, &name, &command, io),
+        Command::Exec(None, command) => exec_all(engine, &command, io),
+        Command::Identify(pid) => identify(options, pid, io),
+        Command::Pids(name) => pids(&name, io),
+        Command::Help => {
+            io.say(help::NETNS);
+            Ok(255)
+        }
+    }
+}
+
+fn list(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<u8, Failure> {
+    if !Path::new(pins::NETNS_DIR).exists() {
+        return Ok(0);
+    }
+    let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+    for name in names() {
+        let id = engine.netns(&name).and_then(|fd| engine.id_of(fd));
+        out.open(None);
+        out.str("name", "{}", &name);
+        if let Some(id) = id {
+            out.num("id", " (id: {})", id);
+        }
+        out.text("\n");
+        out.close();
+    }
+    io.print(&out.finish());
+    Ok(0)
+}
+
+fn list_ids(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<u8, Failure> {
+    let found = engine.dump(&Request::new(rtm::GETNSID, Flags::NONE, vec![0]))?;
+    let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+    for object in found {
+        let Some(id) = object.attrs(4).u32(NETNSA_NSID).map(u32::cast_signed) else { continue };
+        out.open(None);
+        out.num("nsid", "nsid {} ", id);
+        if let Some(name) = engine.netns_of_id(id) {
+            out.str("name", "(iproute2 netns name: {})", &name);
+        }
+        out.text("\n");
+        out.close();
+    }
+    io.print(&out.finish());
+    Ok(0)
+}
+
+fn add(engine: &mut Engine, name: &str) -> Result<u8, Failure> {
+    let path = format!("{}/{name}", pins::NETNS_DIR);
+    let valid = NsName::new(name)
+        .map_err(|error| Failure::command(1, format!("vnet ip does not take the name: {error}")))?;
+    engine.forget();
+    match vnet_kernel::unmarked::create(&valid) {
+        Ok(()) => Ok(0),
+        Err(Error::Exists { .. }) => {
+            let line = format!("Cannot create namespace file \"{path}\": File exists");
+            let hint = format!("`ip netns del {name}` removes the one that is there");
+            Err(Failure::command(1, line).hint(hint))
+        }
+        Err(error) => {
+            let why = error.errno().map_or_else(|| error.to_string(), |e| errno_words(e).into());
+            let line = format!("Cannot create namespace file \"{path}\": {why}");
+            Err(Failure::command(1, line).hint(error.to_string()))
+        }
+    }
+}
+
+fn delete(engine: &mut Engine, name: &str) -> Result<u8, Failure> {
+    let path = format!("{}/{name}", pins::NETNS_DIR);
+    let failed =
+        |why: &str| Failure::command(1, format!("Cannot remove namespace file \"{path}\": {why}"));
+    let valid = NsName::new(name).map_err(|_| failed("No such file or directory"))?;
+    if std::fs::symlink_metadata(&path).is_err() {
+        return Err(failed("No such file or directory").hint("`ip netns list` shows the names"));
+    }
+    engine.forget();
+    match engine.realm()?.remove(&[valid]) {
+        Ok(()) => Ok(0),
+        Err(errors) => {
+            let why = errors.first().and_then(|(_, error)| error.errno());
+            Err(failed(&errno_words(why.unwrap_or(Errno::IO))))
+        }
+    }
+}
+
+fn set(engine: &mut Engine, name: &str, id: Option<i32>) -> Result<u8, Failure> {
+    let Some(fd) = engine.netns(name) else {
+        let line = format!("Cannot open network namespace \"{name}\": No such file or directory");
+        return Err(Failure::command(1, line));
+    };
+    let mut request = Request::new(rtm::NEWNSID, Flags::NONE, vec![0]);
+    request.attrs.push(Attr::Value(NETNSA_FD, fd.to_ne_bytes().to_vec()));
+    let id = id.unwrap_or(-1);
+    request.attrs.push(Attr::Value(NETNSA_NSID, id.to_ne_bytes().to_vec()));
+    let result = engine.change(&request);
+    engine.forget();
+    result
+}
+
+/// Prepares a program in a namespace: its network, `/sys`, and what `/etc/netns/NAME` holds.
+fn process(engine: &mut Engine, name: &str, command: &[String]) -> Result<Process, Failure> {
+    let opened = match entry(engine.realm()?, name)? {
+        Entry::Namespace(opened) => opened,
+        _ => {
+            let line = format!("setting the network namespace \"{name}\" failed: Invalid argument");
+            return Err(Failure::parser(line));
+        }
+    };
+    let mut entrance = Entrance::new(opened.ns, "");
+    let folder = Path::new("/etc/netns").join(name);
+    for file in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        entrance = entrance.bind(&file.path(), &Path::new("/etc").join(file.file_name()));
+    }
+    let (program, arguments) = command.split_first().ok_or_else(Failure::incomplete)?;
+    let mut process = Process::new(program);
+    process.args(arguments);
+    entrance.apply_to(&mut process);
+    Ok(process)
+}
+
+fn exec(
+    engine: &mut Engine,
+    name: &str,
+    command: &[String],
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let mut process = process(engine, name, command)?;
+    let program = command.first().map_or("", String::as_str);
+    let failed = |error: &std::io::Error| {
+        let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+        Failure::command(1, format!("exec of \"{program}\" failed: {}", errno_words(errno)))
+    };
+    if io.replaces {
+        let _ = io.out.flush();
+        return Err(failed(&process.exec()));
+    }
+    let output = process.output().map_err(|error| failed(&error))?;
+    let _ = io.out.write_all(&output.stdout);
+    let _ = io.err.write_all(&output.stderr);
+    let signal = output.status.signal().map(|signal| 128 + signal);
+    let code = output.status.code().or(signal).unwrap_or(1);
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn exec_all(engine: &mut Engine, command: &[String], io: &mut Io<'_>) -> Result<u8, Failure> {
+    let replaces = std::mem::replace(&mut io.replaces, false);
+    for name in names() {
+        io.print(&format!("\nnetns: {name}\n"));
+        let _ = io.out.flush();
+        if let Err(failure) = exec(engine, &name, command, io) {
+            io.explain(&failure, &[]);
+        }
+    }
+    io.replaces = replaces;
+    Ok(0)
+}
+
+fn identity(path: &str) -> Result<Identity, Errno> {
+    rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+fn identify(options: &Options, pid: Option<u32>, io: &mut Io<'_>) -> Result<u8, Failure> {
+    let path = match (pid, &options.netns) {
+        (Some(pid), _) => format!("/proc/{pid}/ns/net"),
+        (None, Some(name)) => format!("{}/{name}", pins::NETNS_DIR),
+        // The thread's own: another thread of this process may be elsewhere.
+        (None, None) => "/proc/thread-self/ns/net".to_owned(),
+    };
+    let wanted = identity(&path).map_err(|errno| {
+        Failure::command(1, format!("Cannot open network namespace: {}", errno_words(errno)))
+    })?;
+    let found = names()
+        .into_iter()
+        .find(|name| identity(&format!("{}/{name}", pins::NETNS_DIR)) == Ok(wanted));
+    io.print(&format!("{}\n", found.unwrap_or_default()));
+    Ok(0)
+}
+
+fn pids(name: &str, io: &mut Io<'_>) -> Result<u8, Failure> {
+    let wanted = identity(&format!("{}/{name}", pins::NETNS_DIR)).map_err(|errno| {
+        Failure::command(1, format!("Cannot open network namespace: {}", errno_words(errno)))
+    })?;
+    for inhabitant in inhabitants(&[wanted], "") {
+        io.print(&format!("{}\n", inhabitant.pid));
+    }
+    Ok(0)
+}

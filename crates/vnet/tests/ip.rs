@@ -1,0 +1,215 @@
+//! Holds `vnet ip` against Debian's iproute2 6.1 on the same kernel.
+//!
+//! Each file of `tests/ip/` is a table of set-ups and command lines. Every command line runs in two
+//! fresh network namespaces: in one by `/bin/ip`, in the other by the library. Exit code, stdout,
+//! the first line of stderr and what exists afterwards must be the same.
+//!
+//! ```text
+//! = the title of a set-up       (`~` instead of `=`: the lines run one after the other in one place)
+//! + a command of the set-up, as a line of `ip -batch`
+//! @ a file to be written        | a line of it
+//! a command line without `ip`
+//! ```
+
+mod ip {
+    pub(crate) mod normal;
+    pub(crate) mod table;
+}
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use ip::normal::normal;
+use ip::table::{Block, read};
+use vnet_kernel::thread::NsThread;
+
+/// What a command line did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    code: i32,
+    stdout: String,
+    complaint: String,
+    state: String,
+}
+
+/// Runs command lines one after the other, each by its words.
+type Runner = fn(&[String]) -> (i32, Vec<u8>, Vec<u8>);
+
+fn by_debian(words: &[String]) -> (i32, Vec<u8>, Vec<u8>) {
+    let output = Command::new("/bin/ip").args(words).output().expect("iproute2 is installed");
+    (output.status.code().unwrap_or(-1), output.stdout, output.stderr)
+}
+
+fn by_us(words: &[String]) -> (i32, Vec<u8>, Vec<u8>) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = vnet::ip::run(words, &mut vnet::ip::Io::new(&mut out, &mut err));
+    (code.into(), out, err)
+}
+
+/// Everything that exists, as Debian's `ip` sees it.
+fn state() -> String {
+    let show = |ns: Option<&str>, words: &str| {
+        let mut ip = Command::new("/bin/ip");
+        ip.args(ns.map(|name| ["-n", name]).into_iter().flatten()).args(words.split(' '));
+        let output = ip.output().expect("iproute2 is installed");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let mut text = String::new();
+    for words in [
+        "-d -j addr show",
+        "-d -j link show",
+        "-d -4 route show table all",
+        "-d -6 route show table main",
+        "-d -6 route show table 100",
+        "-d rule",
+        "-d -6 rule",
+        "neigh show nud permanent",
+        "neigh show proxy",
+    ] {
+        text.push_str(&format!("{words}: {}\n", show(None, words)));
+    }
+    for name in show(None, "netns list").lines() {
+        let name = name.split(' ').next().unwrap_or(name);
+        text.push_str(&format!("netns {name}: {}\n", show(Some(name), "-d -j addr show")));
+    }
+    text
+}
+
+fn set_up(block: &Block) {
+    for (path, text) in &block.files {
+        std::fs::write(path, text).expect("the files of a set-up can be written");
+    }
+    if block.setup.is_empty() {
+        return;
+    }
+    let mut ip = Command::new("/bin/ip")
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("iproute2 is installed");
+    let mut stdin = ip.stdin.take().expect("it is piped");
+    stdin.write_all(block.setup.join("\n").as_bytes()).expect("iproute2 reads");
+    stdin.write_all(b"\n").expect("iproute2 reads");
+    drop(stdin);
+    assert!(ip.wait().expect("it ends").success(), "set-up `{}` fails", block.title);
+    if block.setup.iter().any(|line| line.ends_with(" up")) {
+        settle();
+    }
+}
+
+/// Waits until the kernel has said that a carrier is there.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(15));
+}
+
+fn tear_down() {
+    let pinned = std::fs::read_dir("/run/netns").into_iter().flatten().count();
+    if pinned > 0 {
+        let _ = Command::new("/bin/ip").args(["-all", "netns", "del"]).status();
+    }
+}
+
+/// Runs the lines in a fresh namespace.
+fn run(thread: &NsThread, block: &Block, lines: &[Vec<String>], runner: Runner) -> Vec<Seen> {
+    let (block, lines) = (block.clone(), lines.to_vec());
+    thread.run(move |walker| {
+        walker.enter_new().expect("namespaces can be made");
+        set_up(&block);
+        let seen = lines.iter().map(|words| look(words, runner)).collect();
+        tear_down();
+        seen
+    })
+}
+
+fn look(words: &[String], runner: Runner) -> Seen {
+    let (code, stdout, stderr) = runner(words);
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    let reads = words.iter().any(|word| word.starts_with("sh") || word == "get");
+    if words.iter().any(|word| word == "up") {
+        settle();
+    }
+    Seen {
+        code,
+        stdout: normal(&String::from_utf8_lossy(&stdout)),
+        complaint: normal(stderr.lines().next().unwrap_or_default()),
+        state: if reads { String::new() } else { normal(&state()) },
+    }
+}
+
+/// Runs a table, and fails with all that differs.
+fn hold(name: &str) {
+    let path = format!("{}/tests/ip/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let blocks = read(&std::fs::read_to_string(path).expect("the table is there"));
+    let thread = NsThread::start().expect("a thread can be made");
+    let (mut count, mut wrong) = (0, Vec::new());
+    let only = std::env::var("ONLY").unwrap_or_default();
+    for block in &blocks {
+        let runs: Vec<&[Vec<String>]> = match block.is_sequence {
+            true => vec![&block.lines],
+            false => block.lines.chunks(1).collect(),
+        };
+        for lines in runs {
+            if !lines.iter().any(|words| words.join(" ").contains(&only)) {
+                continue;
+            }
+            count += lines.len();
+            let theirs = run(&thread, block, lines, by_debian);
+            let ours = run(&thread, block, lines, by_us);
+            for ((words, theirs), ours) in lines.iter().zip(&theirs).zip(&ours) {
+                let is_usage = theirs.complaint.starts_with("Usage");
+                let mut ours = ours.clone();
+                if is_usage {
+                    // Help is ours.
+                    ours.complaint.clone_from(&theirs.complaint);
+                }
+                if *theirs != ours {
+                    wrong.push(difference(&block.title, words, theirs, &ours));
+                }
+            }
+        }
+    }
+    println!("{name}: {} set-ups, {count} command lines, {} differ", blocks.len(), wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn difference(title: &str, words: &[String], theirs: &Seen, ours: &Seen) -> String {
+    let mut text = format!("[{title}] ip {}\n", words.join(" "));
+    let mut compare = |what: &str, theirs: &str, ours: &str| {
+        if theirs != ours {
+            let (theirs, ours) = differing_lines(theirs, ours);
+            text.push_str(&format!("  {what}\n    ip:   {theirs:?}\n    vnet: {ours:?}\n"));
+        }
+    };
+    compare("exit code", &theirs.code.to_string(), &ours.code.to_string());
+    compare("stdout", &theirs.stdout, &ours.stdout);
+    compare("stderr", &theirs.complaint, &ours.complaint);
+    compare("state", &theirs.state, &ours.state);
+    text
+}
+
+fn differing_lines(theirs: &str, ours: &str) -> (String, String) {
+    let (mut left, mut right): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let (theirs, ours): (Vec<_>, Vec<_>) = (theirs.lines().collect(), ours.lines().collect());
+    for at in 0..theirs.len().max(ours.len()) {
+        let (a, b) = (theirs.get(at), ours.get(at));
+        if a != b {
+            let (a, b) = (a.copied().unwrap_or("(nothing)"), b.copied().unwrap_or("(nothing)"));
+            let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+            let near = |line: &str| line.chars().skip(same.saturating_sub(40)).take(160).collect();
+            left.push(near(a));
+            right.push(near(b));
+        }
+    }
+    (left.join("\n"), right.join("\n"))
+}
+
+macro_rules! tables {
+    ($($name:ident)*) => { $(
+        #[test]
+        fn $name() {
+            vnet_testns::root(|| hold(stringify!($name)));
+        }
+    )* };
+}
+
+tables! { tutorial link link_errors addr netns }
