@@ -1,7 +1,7 @@
 //! What the kernel refused, with the object and the kernel's own words.
 
 use rustix::io::Errno;
-use vnet_model::{NsName, Step};
+use vnet_model::{Change, NsName, Step};
 use vnet_netlink::{Refusal, errno_name, errno_words};
 
 /// A failure at the border to the kernel.
@@ -70,6 +70,14 @@ pub enum Error {
         /// The interface.
         name: String,
     },
+    /// The steps were stopped before all were done, by whoever had them done.
+    #[error("stopped after {done} of {steps} steps")]
+    Stopped {
+        /// How many were done.
+        done: usize,
+        /// How many there were.
+        steps: usize,
+    },
     /// The namespaces were not gone after waiting.
     #[error("namespaces are still there after {seconds} s")]
     StillThere {
@@ -104,6 +112,28 @@ impl Error {
             Self::Worker { errno, .. } => *errno,
             Self::Step { source, .. } => source.errno(),
             _ => None,
+        }
+    }
+
+    /// Tells whether it may have failed only because somebody else changed something since the
+    /// kernel was last looked at: looking again and going on from there may help.
+    #[must_use]
+    pub fn is_race(&self) -> bool {
+        match self {
+            Self::Gone { .. } | Self::NoInterface { .. } => true,
+            Self::Step { source, .. } => source.is_race(),
+            Self::Refused { step, refusal } => match &step.change {
+                // EBUSY: another interface has got the index.
+                Change::AddLink { .. } => {
+                    matches!(refusal.errno, Errno::BUSY | Errno::EXIST | Errno::NODEV)
+                }
+                Change::DelAddress { .. } => {
+                    matches!(refusal.errno, Errno::NODEV | Errno::ADDRNOTAVAIL)
+                }
+                Change::DelRoute(_) => matches!(refusal.errno, Errno::NODEV | Errno::SRCH),
+                _ => refusal.errno == Errno::NODEV,
+            },
+            _ => false,
         }
     }
 

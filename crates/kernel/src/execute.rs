@@ -10,6 +10,7 @@ use vnet_netlink::{Batch, Status};
 use crate::error::Error;
 use crate::observe::{Indexes, Observed};
 use crate::realm::{Created, NewNamespace, Realm, SysctlAccess};
+use crate::watch::{self, At};
 use sockets::Sockets;
 
 /// How many namespaces are made at a time, where descriptors allow: enough for two threads to be busy.
@@ -23,18 +24,39 @@ const CREATE_CHUNK: usize = 128;
 /// # Errors
 /// The first step that failed, with the kernel's words.
 pub fn execute(realm: &Realm, observed: &Observed, steps: &[Step]) -> Result<(), Error> {
+    execute_while(realm, observed, steps, &|| true)
+}
+
+/// Does the steps as [`execute`] does, as long as `go_on` says so: it is asked before each batch.
+///
+/// # Errors
+/// As [`execute`]; [`Error::Stopped`] when it is not to go on.
+pub fn execute_while(
+    realm: &Realm,
+    observed: &Observed,
+    steps: &[Step],
+    go_on: &dyn Fn() -> bool,
+) -> Result<(), Error> {
+    let watch = realm.watch();
+    let replaced = watch.and_then(|watch| watch.replace(steps));
+    let steps = replaced.as_deref().unwrap_or(steps);
     let mut executor = Executor {
         realm,
         indexes: observed.indexes.clone(),
         sockets: Sockets::new(realm),
         batch: Batch::new(),
     };
-    let mut rest = steps;
-    while !rest.is_empty() {
-        let done = executor.go(rest)?;
-        rest = &rest[done..];
+    let mut done = 0;
+    while let Some(next) = steps.get(done) {
+        if !go_on() {
+            return Err(Error::Stopped { done, steps: steps.len() });
+        }
+        watch::come(watch, At::Step(done))
+            .map_err(|errno| failed(next, Error::system("do", next.to_string())(errno)))?;
+        let until = watch.map_or(usize::MAX, |watch| watch.steps_until(done));
+        done += executor.go(&steps[done..until.clamp(done + 1, steps.len())])?;
     }
-    Ok(())
+    watch::come(watch, At::Step(done)).map_err(Error::system("end", "the steps"))
 }
 
 struct Executor<'a> {

@@ -121,6 +121,14 @@ impl Holder {
         u32::try_from(self.pid.as_raw_nonzero().get()).unwrap_or_default()
     }
 
+    /// Tells whether it still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let mut ended = [rustix::event::PollFd::new(&self.pidfd, rustix::event::PollFlags::IN)];
+        let at_once = rustix::event::Timespec::default();
+        rustix::event::poll(&mut ended, Some(&at_once)) == Ok(0)
+    }
+
     /// Takes this process into the holder's namespaces. The process must have one thread only. Its
     /// working directory stays, where it is there too.
     ///

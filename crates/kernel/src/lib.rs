@@ -4,6 +4,7 @@
 //! * [`observe`]: reads a set of namespaces into a `State`.
 //! * [`execute`]: does a list of steps, pipelined by namespace.
 //! * [`probe`]: what this kernel and this user can do.
+//! * [`watch`]: instants at which the work can be made to fail, for tests.
 //!
 //! A thread that changes its network namespace is a thread that nothing else runs on: all of
 //! `setns` and `unshare` happens on dedicated threads ([`thread`]), which come home after each job.
@@ -27,9 +28,11 @@ pub mod realm;
 pub mod sysctl;
 pub mod thread;
 pub mod unmarked;
+pub mod watch;
 
 pub use error::Error;
-pub use execute::execute;
+pub use execute::{execute, execute_while};
 pub use observe::{Observed, Scope, observe};
 pub use pins::{Pin, PinKind};
 pub use realm::{NewNamespace, Opened, Realm, serve};
+pub use watch::{At, Watch};

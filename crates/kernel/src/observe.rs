@@ -78,6 +78,11 @@ impl Indexes {
         self.highest
     }
 
+    /// Leaves this many indexes to others, who make interfaces here at the same time.
+    pub fn leave_room(&mut self, count: u32) {
+        self.highest += count;
+    }
+
     /// Forgets an interface that is gone.
     pub fn remove(&mut self, name: &IfName) {
         self.by_name.remove(name);

@@ -14,6 +14,7 @@ use vnet_model::{Mark, NsName};
 
 use crate::error::Error;
 use crate::process::Identity;
+use crate::watch::{self, At, Watch};
 
 /// Where namespaces are pinned by custom.
 pub const NETNS_DIR: &str = "/run/netns";
@@ -149,7 +150,12 @@ impl Pins {
     ///
     /// # Errors
     /// [`Error::Exists`] when the name is taken; when the folder is read-only or full.
-    pub fn pin_own_namespace(&self, name: &NsName, mark: &Mark) -> Result<(), Error> {
+    pub fn pin_own_namespace(
+        &self,
+        name: &NsName,
+        mark: &Mark,
+        watch: Option<&dyn Watch>,
+    ) -> Result<(), Error> {
         let file = self.unnamed_file().map_err(Error::system("make a file in", NETNS_DIR))?;
         rustix::io::write(&file, format!("{mark}\n").as_bytes())
             .map_err(Error::system("write", path(name)))?;
@@ -160,7 +166,8 @@ impl Pins {
             Err(Errno::EXIST) => return Err(Error::Exists { path: path(name) }),
             Err(errno) => return Err(Error::system("make", path(name))(errno)),
         }
-        rustix::mount::mount_bind("/proc/thread-self/ns/net", self.at(name)).map_err(|errno| {
+        let mount = || rustix::mount::mount_bind("/proc/thread-self/ns/net", self.at(name));
+        watch::come(watch, At::Named(name)).and_then(|()| mount()).map_err(|errno| {
             // Only a file of ours is left behind: take it away as well as we can.
             let _ = rustix::fs::unlinkat(&self.dir, name.as_str(), AtFlags::empty());
             Error::system("mount a namespace on", path(name))(errno)
@@ -172,7 +179,7 @@ impl Pins {
     ///
     /// # Errors
     /// EBUSY when another mount namespace holds the pin.
-    pub fn remove(&self, name: &NsName) -> Result<(), Error> {
+    pub fn remove(&self, name: &NsName, watch: Option<&dyn Watch>) -> Result<(), Error> {
         let target = self.at(name);
         let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
         loop {
@@ -183,7 +190,8 @@ impl Pins {
                 Err(errno) => return Err(Error::system("unmount", path(name))(errno)),
             }
         }
-        match rustix::fs::unlinkat(&self.dir, name.as_str(), AtFlags::empty()) {
+        let unlink = || rustix::fs::unlinkat(&self.dir, name.as_str(), AtFlags::empty());
+        match watch::come(watch, At::Unmounted(name)).and_then(|()| unlink()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(Error::system("remove", path(name))(errno)),
         }
@@ -205,7 +213,7 @@ impl Pins {
 ///
 /// # Errors
 /// Returns one error for each that could not be removed.
-pub fn remove_all(names: &[NsName]) -> Result<(), Vec<(NsName, Error)>> {
+pub fn remove_all(names: &[NsName], watch: Option<&dyn Watch>) -> Result<(), Vec<(NsName, Error)>> {
     let failed = |error| names.first().map(|name| (name.clone(), error)).into_iter().collect();
     let pins = match Pins::open() {
         Ok(Some(pins)) => pins,
@@ -214,7 +222,7 @@ pub fn remove_all(names: &[NsName]) -> Result<(), Vec<(NsName, Error)>> {
     };
     let errors: Vec<_> = names
         .iter()
-        .filter_map(|name| pins.remove(name).err().map(|error| (name.clone(), error)))
+        .filter_map(|name| pins.remove(name, watch).err().map(|error| (name.clone(), error)))
         .collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }

@@ -11,6 +11,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use crate::gone;
 use crate::pins::{self, Pins};
 use crate::probe::{self, MissingKind};
 use crate::process::Identity;
+use crate::watch::{self, At, Watch};
 use kept::Kept;
 use own::Own;
 
@@ -88,6 +90,7 @@ pub type SysctlRequest = (NsName, Vec<SysctlAccess>);
 #[derive(Debug)]
 pub struct Realm {
     place: Place,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 #[derive(Debug)]
@@ -103,7 +106,7 @@ impl Realm {
     /// # Errors
     /// When no thread can be made.
     pub fn own() -> Result<Self, Error> {
-        Ok(Self { place: Place::Own(Own::start()?) })
+        Ok(Self { place: Place::Own(Own::start()?), watch: None })
     }
 
     /// Takes the namespaces of a keeper, by way of a worker process in them that runs [`serve`] on
@@ -111,7 +114,25 @@ impl Realm {
     /// must be of the user who started the keeper.
     #[must_use]
     pub fn kept(worker: std::os::unix::net::UnixStream) -> Self {
-        Self { place: Place::Kept(Kept::new(worker)) }
+        Self { place: Place::Kept(Kept::new(worker)), watch: None }
+    }
+
+    /// Lets somebody look on. What a keeper's worker does for this realm is not seen.
+    #[must_use]
+    pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    pub(crate) fn watch(&self) -> Option<&dyn Watch> {
+        self.watch.as_deref()
+    }
+
+    /// Comes to an instant that this realm's user has named.
+    ///
+    /// # Errors
+    /// What whoever looks on wants it to fail with.
+    pub fn say(&self, what: &'static str) -> Result<(), Error> {
+        watch::come(self.watch(), At::Said(what)).map_err(Error::system("get to", what))
     }
 
     /// Returns how many batches of work can go on at the same time.
@@ -138,7 +159,7 @@ impl Realm {
     #[must_use]
     pub fn create(&self, new: &[NewNamespace]) -> Created {
         match &self.place {
-            Place::Own(own) => own.create(new),
+            Place::Own(own) => own.create(new, self.watch.as_ref()),
             Place::Kept(kept) => kept.create(new),
         }
     }
@@ -160,7 +181,7 @@ impl Realm {
     /// Returns one error for each that could not be removed.
     pub fn remove(&self, names: &[NsName]) -> Result<(), Vec<(NsName, Error)>> {
         match &self.place {
-            Place::Own(_) => pins::remove_all(names),
+            Place::Own(_) => pins::remove_all(names, self.watch()),
             Place::Kept(kept) => kept.remove(names),
         }
     }

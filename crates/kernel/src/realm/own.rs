@@ -1,5 +1,7 @@
 //! The realm of this process itself: threads that enter namespaces.
 
+use std::sync::Arc;
+
 use vnet_model::NsName;
 use vnet_netlink::{Batch, Protocol, Socket};
 
@@ -9,6 +11,7 @@ use crate::execute::message;
 use crate::pins::{PinKind, Pins};
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
+use crate::watch::{self, At, Watch};
 
 /// How many threads enter namespaces: namespaces are made 1.3 times as fast by two, and no faster
 /// by more, since the kernel serves them one by one.
@@ -35,14 +38,14 @@ impl Own {
     }
 
     /// Makes namespaces, divided among the threads.
-    pub(super) fn create(&self, new: &[NewNamespace]) -> Created {
+    pub(super) fn create(&self, new: &[NewNamespace], watch: Option<&Arc<dyn Watch>>) -> Created {
         let share = new.len().div_ceil(self.threads.len()).max(1);
         let pending: Vec<_> = new
             .chunks(share)
             .zip(&self.threads)
             .map(|(part, thread)| {
-                let part = part.to_vec();
-                thread.begin(move |walker| create_here(walker, &part))
+                let (part, watch) = (part.to_vec(), watch.cloned());
+                thread.begin(move |walker| create_here(walker, &part, watch.as_deref()))
             })
             .collect();
         let mut made = Vec::with_capacity(new.len());
@@ -114,7 +117,11 @@ fn open_socket(name: &NsName) -> Result<Socket, Error> {
 }
 
 /// Makes namespaces one after the other and stops at the first error.
-fn create_here(walker: &Walker, new: &[NewNamespace]) -> Vec<Result<Opened, Error>> {
+fn create_here(
+    walker: &Walker,
+    new: &[NewNamespace],
+    watch: Option<&dyn Watch>,
+) -> Vec<Result<Opened, Error>> {
     let pins = match Pins::open_or_make() {
         Ok(pins) => pins,
         Err(error) => return vec![Err(error)],
@@ -122,7 +129,7 @@ fn create_here(walker: &Walker, new: &[NewNamespace]) -> Vec<Result<Opened, Erro
     let mut batch = Batch::new();
     let mut made = Vec::with_capacity(new.len());
     for new in new {
-        let result = create_one(walker, &pins, new, &mut batch);
+        let result = create_one(walker, &pins, new, &mut batch, watch);
         let failed = result.is_err();
         made.push(result);
         if failed {
@@ -138,8 +145,10 @@ fn create_one(
     pins: &Pins,
     new: &NewNamespace,
     batch: &mut Batch,
+    watch: Option<&dyn Watch>,
 ) -> Result<Opened, Error> {
-    walker.enter_new().map_err(Error::system("make", format!("namespace {}", new.name)))?;
+    let cannot_make = || Error::system("make", format!("namespace {}", new.name));
+    walker.enter_new().map_err(cannot_make())?;
     for (key, value) in &new.sysctls {
         sysctl::write(key, value)?;
     }
@@ -149,6 +158,7 @@ fn create_one(
     message::mark_lo(batch, &new.mark, new.lo_up);
     let outcome = socket.submit(batch).map_err(failed)?;
     outcome.into_result().map_err(|(_, refusal)| failed(refusal.into()))?;
-    pins.pin_own_namespace(&new.name, &new.mark)?;
+    watch::come(watch, At::Marked(&new.name)).map_err(cannot_make())?;
+    pins.pin_own_namespace(&new.name, &new.mark, watch)?;
     Ok(Opened { socket, ns: crate::thread::open_own_namespace()? })
 }
