@@ -25,13 +25,19 @@ pub enum Error {
         /// Why.
         source: vnet_kernel::Error,
     },
-    /// A step failed, and so did undoing what was done before it.
+    /// Something failed, and so did undoing what was done before it.
     #[error("{source}; and undoing it failed too: {undo}")]
     NotUndone {
         /// Why it had to be undone.
-        source: vnet_kernel::Error,
+        source: Box<Error>,
         /// Why it could not be.
-        undo: Box<vnet_kernel::Error>,
+        undo: Box<Error>,
+    },
+    /// A signal called it off. What was done before was undone.
+    #[error("interrupted by signal {signal}; nothing was changed")]
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
     },
     /// The kernel took every step and still has something else. Everything was undone.
     #[error("the kernel did not keep what it was told; still to do: {}", join(steps))]
@@ -127,9 +133,8 @@ impl Error {
     pub fn origin(&self) -> Origin {
         let of = |error: &vnet_kernel::Error| error.step().map(|step| step.origin);
         match self {
-            Self::Kernel(error)
-            | Self::Undone { source: error }
-            | Self::NotUndone { source: error, .. } => of(error).unwrap_or_default(),
+            Self::Kernel(error) | Self::Undone { source: error } => of(error).unwrap_or_default(),
+            Self::NotUndone { source, .. } => source.origin(),
             Self::Conflicts { conflicts } => {
                 conflicts.first().map(Conflict::origin).unwrap_or_default()
             }

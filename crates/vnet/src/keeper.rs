@@ -13,7 +13,7 @@ use vnet_kernel::holder::{self, Holder};
 use vnet_kernel::{Realm, probe};
 use vnet_model::LabName;
 
-use crate::Keeper;
+use crate::Settings;
 use crate::error::Error;
 
 /// The argument that makes the keeper's program a holder.
@@ -61,17 +61,16 @@ struct Keeping {
 
 impl Place {
     /// Finds the place of a lab; `None` where a keeper would have to be started.
-    pub(crate) fn find(keeper: Option<&Keeper>, lab: &LabName) -> Result<Option<Self>, Error> {
+    pub(crate) fn find(settings: &Settings, lab: &LabName) -> Result<Option<Self>, Error> {
         if probe::is_privileged() {
-            return Ok(Some(Self { realm: Realm::own()?, keeping: None }));
+            return Ok(Some(Self::new(Realm::own()?, None, settings)));
         }
-        let keeper = keeper.ok_or(Error::Unprivileged)?;
-        Holder::find(lab)?.map(|holder| Self::kept(keeper, holder, lab)).transpose()
+        Holder::find(lab)?.map(|holder| Self::kept(settings, holder, lab)).transpose()
     }
 
     /// Starts a keeper for a lab.
-    pub(crate) fn start(keeper: Option<&Keeper>, lab: &LabName) -> Result<Self, Error> {
-        let keeper = keeper.ok_or(Error::Unprivileged)?;
+    pub(crate) fn start(settings: &Settings, lab: &LabName) -> Result<Self, Error> {
+        let keeper = settings.keeper.as_ref().ok_or(Error::Unprivileged)?;
         let holder = Holder::find_or_start(lab, &keeper.program, &[HOLD, lab.as_str()]).map_err(
             |error| Error::NoUserNamespaces {
                 lab: lab.clone(),
@@ -79,14 +78,23 @@ impl Place {
                 hint: holder::what_forbids_user_namespaces(),
             },
         )?;
-        Self::kept(keeper, holder, lab)
+        Self::kept(settings, holder, lab)
     }
 
-    fn kept(keeper: &Keeper, holder: Holder, lab: &LabName) -> Result<Self, Error> {
+    fn new(realm: Realm, keeping: Option<Keeping>, settings: &Settings) -> Self {
+        let realm = match &settings.watch {
+            Some(watch) => realm.watched(watch.clone()),
+            None => realm,
+        };
+        Self { realm, keeping }
+    }
+
+    fn kept(settings: &Settings, holder: Holder, lab: &LabName) -> Result<Self, Error> {
+        let keeper = settings.keeper.as_ref().ok_or(Error::Unprivileged)?;
         if keeper.join {
             holder.join()?;
             let keeping = Some(Keeping { holder, worker: None });
-            return Ok(Self { realm: Realm::own()?, keeping });
+            return Ok(Self::new(Realm::own()?, keeping, settings));
         }
         let failed = |error: std::io::Error| {
             vnet_kernel::Error::Keeper(format!("can't have a worker started: {error}"))
@@ -101,7 +109,20 @@ impl Place {
             .spawn()
             .map_err(failed)?;
         let keeping = Some(Keeping { holder, worker: Some(worker) });
-        Ok(Self { realm: Realm::kept(ours), keeping })
+        Ok(Self::new(Realm::kept(ours), keeping, settings))
+    }
+
+    /// Tells whether what keeps it is still there: the holder, and the worker where there is one.
+    pub(crate) fn is_well(&mut self) -> bool {
+        self.keeping.as_mut().is_none_or(|keeping| {
+            let worker = keeping.worker.as_mut();
+            keeping.holder.is_alive() && worker.is_none_or(|w| matches!(w.try_wait(), Ok(None)))
+        })
+    }
+
+    /// Tells whether this process has joined the holder, and can't leave it.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.keeping.as_ref().is_some_and(|keeping| keeping.worker.is_none())
     }
 
     pub(crate) fn keeper_pid(&self) -> Option<u32> {

@@ -41,6 +41,7 @@
 //! threads, as an ordinary user too.
 #![warn(missing_docs)]
 
+mod cancel;
 pub mod error;
 pub mod exec;
 pub mod ip;
@@ -57,6 +58,7 @@ pub use vnet_file as file;
 pub use vnet_kernel as kernel;
 pub use vnet_model as model;
 
+pub use cancel::Cancel;
 pub use error::Error;
 pub use exec::Exec;
 pub use lab::{Down, Lab, Phase, Removed, Seen, Up};
@@ -65,6 +67,7 @@ pub use vnet_kernel::process::Inhabitant;
 pub use vnet_model::{Desired, LabName, NodeName, Plan, Topology, plan, resolve};
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where and how labs are kept.
 #[derive(Debug, Clone)]
@@ -76,13 +79,18 @@ pub struct Settings {
     pub keeper: Option<Keeper>,
     /// Whether to wait for another process that is changing the lab, or to fail at once.
     pub wait: bool,
+    /// By which a change can be called off while it is under way.
+    pub cancel: Option<Cancel>,
+    /// Who looks on, in tests.
+    pub watch: Option<Arc<dyn vnet_kernel::Watch>>,
 }
 
 impl Settings {
     /// Makes settings without a keeper, that wait for others.
     #[must_use]
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
-        Self { state_dir: state_dir.into(), keeper: None, wait: true }
+        let state_dir = state_dir.into();
+        Self { state_dir, keeper: None, wait: true, cancel: None, watch: None }
     }
 }
 

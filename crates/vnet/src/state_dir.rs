@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, OFlags};
 use vnet_model::LabName;
 
+use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::record::Record;
 
@@ -21,10 +23,13 @@ pub(crate) struct StateDir {
     path: PathBuf,
 }
 
+/// How often somebody who can be called off looks whether the lock is free.
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The right to change a lab. Dropping it gives it up.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl StateDir {
@@ -43,23 +48,24 @@ impl StateDir {
     }
 
     /// Makes the folder where needed, and takes the lock.
-    pub(crate) fn lock(&self, wait: bool) -> Result<Lock, Error> {
+    pub(crate) fn lock(&self, wait: bool, cancel: Option<&Cancel>) -> Result<Lock, Error> {
         loop {
             self.make()?;
             let path = self.file(LOCK);
-            let file = options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(self.failed("open", &path))?;
-            self.take(&file, wait)?;
+            let mut how = options();
+            how.read(true).write(true).create(true).truncate(false);
+            let file = match how.open(&path) {
+                Ok(file) => file,
+                // Whoever took the lab down has removed the folder meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(self.failed("open", &path)(error)),
+            };
+            self.take(&file, wait, cancel)?;
             // Whoever held it may have removed it meanwhile, with the lab.
             if is_still_there(&file, &path) {
                 // For people only: the lock itself is what counts.
                 let _ = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
-                return Ok(Lock { _file: file });
+                return Ok(Lock { file });
             }
         }
     }
@@ -77,10 +83,16 @@ impl StateDir {
         }
     }
 
-    fn take(&self, file: &File, wait: bool) -> Result<(), Error> {
+    fn take(&self, file: &File, wait: bool, cancel: Option<&Cancel>) -> Result<(), Error> {
         let failed = |errno: rustix::io::Errno| self.failed("lock", &self.file(LOCK))(errno.into());
         match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(()),
+            // A signal's handler does not wake up whoever waits for a lock.
+            Err(rustix::io::Errno::WOULDBLOCK) if wait && cancel.is_some() => {
+                Cancel::check(cancel)?;
+                std::thread::sleep(LOCK_INTERVAL);
+                self.take(file, wait, cancel)
+            }
             Err(rustix::io::Errno::WOULDBLOCK) if wait => {
                 let operation = FlockOperation::LockExclusive;
                 rustix::io::retry_on_intr(|| rustix::fs::flock(file, operation)).map_err(failed)
@@ -122,6 +134,11 @@ impl StateDir {
             return Ok(());
         };
         Err(Error::UnsafeStateDir { path: path.to_owned(), reason })
+    }
+
+    /// Tells whether there is a record, be it one that can't be used.
+    pub(crate) fn has_record(&self) -> bool {
+        self.file(RECORD).exists()
     }
 
     /// Reads the record; `None` where there is none that can be used.
@@ -167,26 +184,18 @@ impl StateDir {
         write().map_err(self.failed("write", &path))
     }
 
-    /// Removes the folder with all that vnet puts into it.
-    pub(crate) fn remove(&self) -> Result<(), Error> {
-        let entries = match std::fs::read_dir(&self.path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(self.failed("read", &self.path)(error)),
-        };
-        let mut names: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        // The lock last: until then nobody else begins.
-        names.sort_by_key(|path| path.ends_with(LOCK));
-        for path in names {
-            match std::fs::remove_file(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(self.failed("remove", &path)(error)),
-            }
+    /// Removes the folder with all that vnet puts into it, and so gives the lock up. Where that was
+    /// done before, the folder may be somebody else's by now, and stays.
+    pub(crate) fn remove(&self, lock: &Lock) -> Result<(), Error> {
+        if !is_still_there(&lock.file, &self.file(LOCK)) {
+            return Ok(());
         }
+        self.clear()?;
+        let lock = self.file(LOCK);
+        std::fs::remove_file(&lock).map_err(self.failed("remove", &lock))?;
         match std::fs::remove_dir(&self.path) {
             Ok(()) => Ok(()),
-            // Another process has begun to bring the lab up again.
+            // Another process has begun to bring the lab up again, or has taken it down since.
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) =>
             {
@@ -194,6 +203,24 @@ impl StateDir {
             }
             Err(error) => Err(self.failed("remove", &self.path)(error)),
         }
+    }
+
+    /// Removes all that is in the folder but the lock, as long as which nobody else begins.
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.failed("read", &self.path)(error)),
+        };
+        let names = entries.flatten().map(|entry| entry.path());
+        for path in names.filter(|path| !path.ends_with(LOCK)) {
+            match std::fs::remove_file(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(self.failed("remove", &path)(error)),
+            }
+        }
+        Ok(())
     }
 
     fn failed(&self, doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {

@@ -1,0 +1,211 @@
+//! `up`: builds a lab or changes it, and goes back where that fails.
+
+use std::time::{Duration, Instant};
+
+use vnet_kernel::probe::MissingKind;
+use vnet_kernel::{Observed, Realm, execute_while};
+use vnet_model::plan::{Plan, plan, plan_between};
+use vnet_model::{Change, Desired, NewLink, State, Step};
+
+use super::{Lab, Phase, Up};
+use crate::cancel::Cancel;
+use crate::error::Error;
+use crate::exec;
+use crate::keeper::Place;
+use crate::record::Record;
+
+/// How often the way to a state is gone, and what the kernel did differently is mended, before it is
+/// said that the kernel does not keep what it is told.
+const ROUNDS_MAX: usize = 3;
+
+/// How often somebody else may get in the way meanwhile.
+const RACES_MAX: usize = 5;
+
+/// How many indexes are left to somebody who makes interfaces at the same time.
+const ROOM_FOR_OTHERS: u32 = 1024;
+
+/// What going to a state has come to.
+struct Reached {
+    observed: Observed,
+    plan: Plan,
+    steps: Vec<Step>,
+}
+
+impl Lab {
+    /// Builds the lab, or changes what differs: afterwards everything is as wanted, or as before.
+    ///
+    /// # Errors
+    /// [`Error::Conflicts`] and [`Error::MissingKind`] before anything is touched; when a step
+    /// fails, [`Error::Undone`]; [`Error::Interrupted`] when it was called off.
+    pub fn up(&mut self, desired: &Desired, progress: impl Fn(Phase)) -> Result<Up, Error> {
+        let begin = Instant::now();
+        let lock = self.lock()?;
+        let result = self.up_locked(desired, &progress);
+        if result.is_err() && self.is_gone() {
+            // Nothing of the lab exists: neither shall a keeper of nothing, nor its folder, which
+            // goes last, since with it goes the lock.
+            let _ = self.leave().and_then(|()| self.dir.remove(&lock));
+        }
+        drop(lock);
+        result.map(|up| Up { elapsed: begin.elapsed(), ..up })
+    }
+
+    fn up_locked(&mut self, desired: &Desired, progress: &impl Fn(Phase)) -> Result<Up, Error> {
+        Cancel::check(self.settings.cancel.as_ref())?;
+        if self.place()?.is_none() {
+            self.place = Some(Place::start(&self.settings, &self.name)?).into();
+        }
+        progress(Phase::Observing);
+        let (start, recorded) = self.look(desired)?;
+        let first = plan(desired, &start.state);
+        if !first.conflicts.is_empty() {
+            return Err(Error::Conflicts { conflicts: first.conflicts });
+        }
+        let previous = recorded.as_ref().map(Record::known);
+        let record = Record::new(desired.clone(), None, self.file.clone());
+        if first.is_empty() {
+            if recorded.as_ref() != Some(&record) {
+                self.dir.write_record(&record, false)?;
+                exec::write_files(&self.dir, desired)?;
+            }
+            return Ok(up(Reached { observed: start, plan: first, steps: Vec::new() }));
+        }
+        check_kinds(self.realm()?, &first.steps)?;
+        let intent = Record::new(desired.clone(), previous, self.file.clone());
+        let done = self.change(&intent, &start, first, progress).and_then(|reached| {
+            self.dir.write_record(&record, false)?;
+            Ok(reached)
+        });
+        match done {
+            Ok(reached) => Ok(up(reached)),
+            Err(error) => Err(self.undo(error, &start, recorded.as_ref(), &intent)),
+        }
+    }
+
+    /// Writes down what is meant, and does it.
+    fn change(
+        &self,
+        intent: &Record,
+        start: &Observed,
+        first: Plan,
+        progress: &impl Fn(Phase),
+    ) -> Result<Reached, Error> {
+        self.say("the intent is to be written")?;
+        self.dir.write_record(intent, true)?;
+        exec::write_files(&self.dir, &intent.desired)?;
+        self.say("the intent is written")?;
+        let seen = Some((start.clone(), first));
+        let desired = &intent.desired;
+        let to = |now: &State| plan(desired, now);
+        let reached = self.go(desired, &to, seen, self.settings.cancel.as_ref(), progress)?;
+        self.say("all is as wanted")?;
+        Cancel::check(self.settings.cancel.as_ref())?;
+        Ok(reached)
+    }
+
+    /// Goes to a state: does the steps, looks again, and mends what the kernel did differently, or
+    /// somebody else meanwhile.
+    fn go(
+        &self,
+        desired: &Desired,
+        to: &dyn Fn(&State) -> Plan,
+        mut seen: Option<(Observed, Plan)>,
+        cancel: Option<&Cancel>,
+        progress: &impl Fn(Phase),
+    ) -> Result<Reached, Error> {
+        let (mut rounds, mut races) = (0, 0);
+        let mut steps = Vec::new();
+        loop {
+            let (mut observed, plan) = match seen.take() {
+                Some(seen) => seen,
+                None => {
+                    progress(Phase::Verifying);
+                    let observed = self.look(desired)?.0;
+                    let plan = to(&observed.state);
+                    (observed, plan)
+                }
+            };
+            if !plan.conflicts.is_empty() {
+                return Err(Error::Conflicts { conflicts: plan.conflicts });
+            }
+            if plan.is_empty() {
+                return Ok(Reached { observed, plan, steps });
+            }
+            if rounds == ROUNDS_MAX {
+                return Err(Error::NotKept { steps: plan.steps });
+            }
+            if races > 0 {
+                let indexes = observed.indexes.values_mut();
+                indexes.for_each(|indexes| indexes.leave_room(ROOM_FOR_OTHERS));
+            }
+            progress(Phase::Executing(plan.steps.len()));
+            let go_on = || Cancel::check(cancel).is_ok();
+            match execute_while(self.realm()?, &observed, &plan.steps, &go_on) {
+                Ok(()) => rounds += 1,
+                Err(error) if error.is_race() && races < RACES_MAX => races += 1,
+                Err(error) => {
+                    Cancel::check(cancel)?;
+                    return Err(error.into());
+                }
+            }
+            steps.extend(plan.steps);
+        }
+    }
+
+    /// Brings back the state from before, whatever part of the steps was done.
+    fn undo(
+        &mut self,
+        error: Error,
+        start: &Observed,
+        recorded: Option<&Record>,
+        intent: &Record,
+    ) -> Error {
+        let undone = self.go_back(start, intent).and_then(|()| match recorded {
+            Some(record) => {
+                exec::write_files(&self.dir, &record.desired)?;
+                self.dir.write_record(record, true)
+            }
+            None => self.dir.clear(),
+        });
+        match (error, undone) {
+            (Error::Kernel(source), Ok(())) => Error::Undone { source },
+            (error, Ok(())) => error,
+            // The record goes on to say what was meant, and what was before.
+            (error, Err(undo)) => Error::NotUndone { source: error.into(), undo: undo.into() },
+        }
+    }
+
+    fn go_back(&mut self, start: &Observed, intent: &Record) -> Result<(), Error> {
+        // It may be for want of a worker that there is something to undo.
+        self.find_place_again()?;
+        self.say("all is to be undone")?;
+        let back = |now: &State| plan_between(&self.name, &start.state, now);
+        self.go(&intent.desired, &back, None, None, &|_| {})?;
+        self.say("all is undone")
+    }
+}
+
+fn up(reached: Reached) -> Up {
+    let Reached { observed, plan, steps } = reached;
+    Up { steps, state: observed.state, undeclared: plan.undeclared, elapsed: Duration::ZERO }
+}
+
+/// Finds out whether the kernel has all kinds of interfaces that the steps make.
+fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
+    let mut kinds: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| match &step.change {
+            Change::AddLink { link: NewLink::Veth { .. }, .. } => Some("veth"),
+            Change::AddLink { link: NewLink::Bridge { .. }, .. } => Some("bridge"),
+            _ => None,
+        })
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    match realm.missing_kinds(&kinds)?.into_iter().next() {
+        None => Ok(()),
+        Some(MissingKind { kind, module, config }) => {
+            Err(Error::MissingKind { kind, module, config })
+        }
+    }
+}
