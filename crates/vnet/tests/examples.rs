@@ -81,10 +81,9 @@ fn triangle() {
         assert_eq!(indexes("triangle-r1"), before);
         // A whole router is lost, with all its links.
         sh("ip netns del triangle-r3");
-        assert_eq!(
-            planned(&lab, &desired(&text.replace(", cost: 2", "")))[0],
-            "+ namespace triangle-r3"
-        );
+        // The kernel may still be at removing its links, which then stand in the way.
+        let planned = planned(&lab, &desired(&text.replace(", cost: 2", "")));
+        assert!(planned.contains(&"+ namespace triangle-r3".to_owned()), "{planned:?}");
         change(&mut lab, &desired(&text.replace(", cost: 2", "")));
         down(lab);
     });

@@ -1,0 +1,165 @@
+//! Whatever goes wrong at whatever instant: nothing is half done, and nothing is lost.
+//!
+//! A process that dies is a child process: this test binary again, for the one test [`child`].
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+#![allow(clippy::print_stdout, reason = "the table is the outcome")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod job;
+mod table;
+
+use std::time::Duration;
+
+use job::{Labs, Operation, What, When};
+use table::Table;
+
+/// How much of the table is tried.
+struct Sample {
+    /// Every how many-th instant.
+    every: usize,
+    /// How many kills at any time.
+    random: usize,
+    random_state: u64,
+}
+
+impl Sample {
+    /// Takes every so many-th instant, and others each time.
+    fn of(&mut self, instants: &[When], every: usize) -> Vec<When> {
+        let first = self.pick(every.min(instants.len()).max(1));
+        instants.iter().skip(first).step_by(every).cloned().collect()
+    }
+
+    /// Takes every so many-th step, and of all that is no step the same share or a few.
+    fn all(&mut self, instants: &[When]) -> Vec<When> {
+        let (steps, others): (Vec<When>, Vec<When>) =
+            instants.iter().cloned().partition(|when| matches!(when, When::Step(_)));
+        let mut sample = self.of(&steps, self.every);
+        sample.extend(self.of(&others, self.every.min(9)));
+        sample
+    }
+
+    /// Returns a number below `limit` (SplitMix64).
+    fn pick(&mut self, limit: usize) -> usize {
+        self.random_state = self.random_state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random_state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
+    }
+}
+
+/// Fills the table of some operations.
+fn fill(operations: &[Operation], mut sample: Sample) -> Table {
+    let labs = Labs::read();
+    let mut table = Table::default();
+    for &operation in operations {
+        let instants = operation.instants(&labs);
+        assert!(!instants.iter().any(table::is_undoing), "it went wrong by itself");
+        let steps: Vec<When> =
+            instants.iter().filter(|when| matches!(when, When::Step(_))).cloned().collect();
+        let rows = &mut table.0;
+        rows.push(table::die(&labs, operation, &sample.all(&instants), false));
+        let seldom = 4 * sample.every;
+        rows.push(table::die(&labs, operation, &sample.of(&instants, seldom), true));
+        rows.push(table::fail(&labs, operation, &sample.all(&instants), What::Fail));
+        if operation != Operation::Down {
+            let some = sample.of(&steps, sample.every);
+            rows.push(table::fail(&labs, operation, &some, What::Refuse));
+            for what in [What::Die, What::Fail] {
+                let some = sample.of(&steps, seldom);
+                rows.push(table::undo(&labs, operation, &some, what, |limit| sample.pick(limit)));
+            }
+        }
+        let runs = sample.random;
+        rows.push(table::random(&labs, operation, runs, |limit| sample.pick(limit)));
+    }
+    table
+}
+
+fn check(operations: &[Operation], every: usize, random: usize) {
+    let table = fill(operations, Sample { every, random, random_state: every as u64 });
+    println!("{table}");
+    assert_eq!(table.findings(), [""; 0]);
+}
+
+#[test]
+fn the_labs_use_the_whole_vocabulary() {
+    let labs = Labs::read();
+    let nothing = vnet::model::State::default();
+    let all = vnet::plan(&labs.after, &nothing).steps;
+    let change = vnet::plan(&labs.after, &labs.before.state).steps;
+    assert!(all.len() >= 200, "{}", all.len());
+    assert!(change.len() >= 100, "{}", change.len());
+    let kinds = |steps: &[vnet::model::Step]| -> std::collections::BTreeSet<String> {
+        let kind = |step: &vnet::model::Step| format!("{:?}", step.change);
+        let word = |text: String| text.split([' ', '(', '{']).next().unwrap().to_owned();
+        steps.iter().map(|step| word(kind(step))).collect()
+    };
+    let mut seen = kinds(&all);
+    seen.extend(kinds(&change));
+    let expected = [
+        "AddAddress",
+        "AddLink",
+        "AddNamespace",
+        "AddRoute",
+        "DelAddress",
+        "DelLink",
+        "DelNamespace",
+        "DelRoute",
+        "ReplaceRoute",
+        "SetLink",
+        "SetSysctl",
+    ];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+    let text = format!("{all:?} {change:?}");
+    let settings = [
+        "Up(true)",
+        "Up(false)",
+        "Mtu(",
+        "Mac(",
+        "Alias(",
+        "AddAltname(",
+        "ForwardIpv4(true)",
+        "Ipv6(false)",
+        "Stp(true)",
+        "Master(Some",
+        "Blackhole",
+        "Unreachable",
+        "Prohibit",
+        "Throw",
+        "onlink: true",
+        "disable_ipv6",
+    ];
+    for setting in settings {
+        assert!(text.contains(setting), "no {setting}");
+    }
+}
+
+#[test]
+fn a_build_that_goes_wrong() {
+    vnet_testns::root(|| check(&[Operation::Build], 40, 5));
+}
+
+#[test]
+fn a_change_that_goes_wrong() {
+    vnet_testns::root(|| check(&[Operation::Change], 40, 5));
+}
+
+#[test]
+fn a_teardown_that_goes_wrong() {
+    vnet_testns::root(|| check(&[Operation::Down], 3, 3));
+}
+
+#[test]
+#[ignore = "takes many minutes: `cargo xtask faults`"]
+fn the_whole_table() {
+    vnet_testns::root_within(Duration::from_secs(3 * 3600), || check(&Operation::ALL, 1, 400));
+}
+
+/// No test, but what a child process does: nothing without a job.
+#[test]
+#[ignore = "the main function of a child process"]
+fn child() {
+    job::be_child();
+}

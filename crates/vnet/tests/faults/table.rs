@@ -1,0 +1,283 @@
+//! The table: every instant of every operation, everything that can go wrong there, and what comes of it.
+
+use std::fmt;
+use std::path::Path;
+
+use vnet::{Desired, Down, Error};
+
+use crate::common::{self, STATE_DIR};
+use crate::job::{self, Fault, Labs, Operation, UNDOING, Watcher, What, When};
+
+/// One row: how often something was made to go wrong, and what came out wrong.
+#[derive(Debug)]
+pub(crate) struct Row {
+    what: String,
+    cases: usize,
+    findings: Vec<String>,
+}
+
+impl Row {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), cases: 0, findings: Vec::new() }
+    }
+
+    /// Counts a case, and cleans up after one that came out wrong.
+    pub(crate) fn add(&mut self, labs: &Labs, case: &str, result: Result<(), String>) {
+        self.cases += 1;
+        let left = left();
+        if let Err(finding) = &result {
+            self.findings.push(format!("{}: {case}: {finding}", self.what));
+        } else if !left.is_empty() {
+            self.findings.push(format!("{}: {case}: left {left:?}", self.what));
+        }
+        if !left.is_empty() {
+            let _ = labs.open(None).down(&Down::default());
+        }
+    }
+}
+
+/// The rows, as markdown.
+#[derive(Debug, Default)]
+pub(crate) struct Table(pub(crate) Vec<Row>);
+
+impl Table {
+    pub(crate) fn findings(&self) -> Vec<&str> {
+        self.0.iter().flat_map(|row| &row.findings).map(String::as_str).collect()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| what goes wrong | cases | wrong or left behind |")?;
+        writeln!(f, "| --- | ---: | ---: |")?;
+        for row in &self.0 {
+            writeln!(f, "| {} | {} | {} |", row.what, row.cases, row.findings.len())?;
+        }
+        let cases: usize = self.0.iter().map(|row| row.cases).sum();
+        writeln!(f, "| **all** | **{cases}** | **{}** |", self.findings().len())
+    }
+}
+
+/// What is done after something went wrong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Then {
+    Up,
+    /// Back to the file from before.
+    Back,
+    Down,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 3] = [Self::Build, Self::Change, Self::Down];
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Build => "`up` from nothing",
+            Self::Change => "`up` as a change",
+            Self::Down => "`down`",
+        }
+    }
+
+    fn thens(self) -> &'static [Then] {
+        match self {
+            Self::Change => &[Then::Up, Then::Back, Then::Down],
+            _ => &[Then::Up, Then::Down],
+        }
+    }
+
+    /// Brings the lab to where the operation begins.
+    fn prepare(self, labs: &Labs) {
+        let start = match self {
+            Self::Build => return,
+            Self::Change => &labs.before,
+            Self::Down => &labs.after,
+        };
+        labs.open(None).up(start, |_| {}).unwrap_or_else(|error| panic!("{self:?}: {error}"));
+    }
+
+    /// Lists the instants of the operation.
+    pub(crate) fn instants(self, labs: &Labs) -> Vec<When> {
+        self.prepare(labs);
+        let watcher = Watcher::tracing(Vec::new());
+        labs.act(self, watcher.clone()).unwrap();
+        let _ = labs.open(None).down(&Down::default());
+        watcher.seen(false)
+    }
+}
+
+/// Lists what there is of any lab.
+fn left() -> Vec<String> {
+    let list = |folder: &str| {
+        let entries = Path::new(folder).read_dir().into_iter().flatten().flatten();
+        entries.map(|entry| entry.path().display().to_string()).collect::<Vec<_>>()
+    };
+    let mut left = list(vnet::kernel::pins::NETNS_DIR);
+    left.extend(list(STATE_DIR));
+    left
+}
+
+/// Checks that the lab is as wanted, and known to be.
+fn is_up(labs: &Labs, desired: &Desired) -> Result<(), String> {
+    let lab = labs.open(None);
+    let plan = lab.plan(desired).map_err(|error| error.to_string())?.plan;
+    if !plan.is_empty() {
+        return Err(format!("{:?} {:?}", common::signed(&plan.steps), plan.conflicts));
+    }
+    let record = lab.record().map_err(|error| error.to_string())?;
+    if record.as_ref().is_none_or(|r| r.desired != *desired || r.previous.is_some()) {
+        return Err("the record says something else".to_owned());
+    }
+    let hosts = std::fs::read_to_string(format!("{STATE_DIR}/{}/hosts", lab.name()));
+    let node = desired.nodes.keys().all(|node| {
+        let lines = hosts.as_deref().unwrap_or_default().lines();
+        lines.filter(|line| line.ends_with(&format!(" {node}"))).count() > 0
+    });
+    if node { Ok(()) } else { Err("the nodes' hosts file is another lab's".to_owned()) }
+}
+
+/// Goes on after something went wrong: to what a file says, or to nothing.
+fn go_on(labs: &Labs, then: Then) -> Result<(), String> {
+    let mut lab = labs.open(None);
+    let desired = match then {
+        Then::Up => &labs.after,
+        Then::Back => &labs.before,
+        Then::Down => return down(labs),
+    };
+    lab.up(desired, |_| {}).map_err(|error| format!("{then:?}: {error}"))?;
+    is_up(labs, desired).map_err(|error| format!("{then:?}: {error}"))?;
+    down(labs)
+}
+
+fn down(labs: &Labs) -> Result<(), String> {
+    match labs.open(None).down(&Down::default()) {
+        Ok(_) | Err(Error::NotUp { .. }) => Ok(()),
+        Err(error) => Err(format!("down: {error}")),
+    }
+}
+
+/// The process is killed; what comes next puts it right.
+pub(crate) fn die(labs: &Labs, operation: Operation, instants: &[When], cut_record: bool) -> Row {
+    let also = if cut_record { ", and the record is cut short" } else { "" };
+    let mut row = Row::new(format!("{}: killed{also}", operation.words()));
+    for (number, when) in instants.iter().enumerate() {
+        for then in operation.thens() {
+            operation.prepare(labs);
+            let fault = Fault { when: when.clone(), what: What::Die, undoing: false };
+            let was_killed = job::act_elsewhere(operation, &[fault]);
+            if cut_record {
+                cut(number);
+            }
+            let result = match was_killed {
+                true => go_on(labs, *then),
+                false => Err("was not killed".to_owned()),
+            };
+            row.add(labs, &format!("{when:?}, {then:?}"), result);
+        }
+    }
+    row
+}
+
+/// Cuts the record short, somewhere.
+fn cut(number: usize) {
+    let path = format!("{STATE_DIR}/f/lab.json");
+    if let Ok(text) = std::fs::read(&path) {
+        std::fs::write(&path, &text[..number * 7919 % (text.len() + 1)]).unwrap();
+    }
+}
+
+/// A step or a system call fails: all is as before.
+pub(crate) fn fail(labs: &Labs, operation: Operation, instants: &[When], what: What) -> Row {
+    let how = if what == What::Refuse { "the kernel refuses" } else { "fails" };
+    let mut row = Row::new(format!("{}: {how}", operation.words()));
+    for when in instants {
+        operation.prepare(labs);
+        let watcher = Watcher::new(vec![Fault { when: when.clone(), what, undoing: false }]);
+        let outcome = labs.act(operation, watcher);
+        let result = match (operation, outcome) {
+            // What can't be refused was done.
+            (_, Ok(())) if what == What::Refuse => go_on(labs, Then::Up),
+            (_, Ok(())) => Err("did not fail".to_owned()),
+            (Operation::Build, Err(_)) => {
+                let left = left();
+                if left.is_empty() { Ok(()) } else { Err(format!("left {left:?}")) }
+            }
+            (Operation::Change, Err(error)) => is_up(labs, &labs.before)
+                .map_err(|finding| format!("{finding} (after {error})"))
+                .and_then(|()| down(labs)),
+            // Half down is down in the end.
+            (Operation::Down, Err(_)) => go_on(labs, Then::Up),
+        };
+        row.add(labs, &format!("{when:?}"), result);
+    }
+    row
+}
+
+/// A step fails, and undoing goes wrong as well; what comes next puts it right.
+pub(crate) fn undo(
+    labs: &Labs,
+    operation: Operation,
+    instants: &[When],
+    what: What,
+    mut pick: impl FnMut(usize) -> usize,
+) -> Row {
+    let how = if what == What::Die { "killed while undoing" } else { "undoing fails" };
+    let mut row = Row::new(format!("{}: {how}", operation.words()));
+    for when in instants {
+        let first = Fault { when: when.clone(), what: What::Fail, undoing: false };
+        operation.prepare(labs);
+        let watcher = Watcher::tracing(vec![first.clone()]);
+        let _ = labs.act(operation, watcher.clone());
+        let _ = down(labs);
+        let back = watcher.seen(true);
+        if back.is_empty() {
+            continue;
+        }
+        let second = Fault { when: back[pick(back.len())].clone(), what, undoing: true };
+        for then in operation.thens() {
+            operation.prepare(labs);
+            let faults = vec![first.clone(), second.clone()];
+            let wrong = match what {
+                What::Die => job::act_elsewhere(operation, &faults),
+                _ => labs.act(operation, Watcher::new(faults)).is_err(),
+            };
+            let result = match wrong {
+                true => go_on(labs, *then),
+                false => Err("went well".to_owned()),
+            };
+            row.add(labs, &format!("{when:?}, {:?}, {then:?}", second.when), result);
+        }
+    }
+    row
+}
+
+/// The process is killed from outside, some time after it has begun.
+pub(crate) fn random(
+    labs: &Labs,
+    operation: Operation,
+    runs: usize,
+    mut pick: impl FnMut(usize) -> usize,
+) -> Row {
+    let mut row = Row::new(format!("{}: killed at any time", operation.words()));
+    operation.prepare(labs);
+    let begin = std::time::Instant::now();
+    job::start_elsewhere(operation, &[]).status().unwrap();
+    let whole = usize::try_from(begin.elapsed().as_micros()).unwrap();
+    let _ = down(labs);
+    for _ in 0..runs {
+        let thens = operation.thens();
+        let then = thens[pick(thens.len())];
+        operation.prepare(labs);
+        let mut child = job::start_elsewhere(operation, &[]).spawn().unwrap();
+        let delay = pick(whole + whole / 4);
+        std::thread::sleep(std::time::Duration::from_micros(delay.try_into().unwrap()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        row.add(labs, &format!("after {delay} µs, {then:?}"), go_on(labs, then));
+    }
+    row
+}
+
+/// Leaves out what is said before anything is undone: that is no instant of an operation that goes well.
+pub(crate) fn is_undoing(when: &When) -> bool {
+    *when == When::Said(UNDOING.to_owned())
+}
