@@ -24,6 +24,14 @@ pub enum Error {
         /// What went wrong.
         source: Box<Error>,
     },
+    /// The kernel refused a step by errno alone: one that is no netlink message.
+    #[error("cannot {} {step}: {} ({})", verb(step), errno_words(*errno), errno_name(*errno))]
+    Errno {
+        /// The step.
+        step: Box<Step>,
+        /// The kernel's answer.
+        errno: Errno,
+    },
     /// A system call failed.
     #[error("cannot {doing} {object}: {} ({})", errno_words(*errno), errno_name(*errno))]
     System {
@@ -108,7 +116,7 @@ impl Error {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal.errno),
-            Self::System { errno, .. } => Some(*errno),
+            Self::System { errno, .. } | Self::Errno { errno, .. } => Some(*errno),
             Self::Worker { errno, .. } => *errno,
             Self::Step { source, .. } => source.errno(),
             _ => None,
@@ -141,7 +149,9 @@ impl Error {
     #[must_use]
     pub fn step(&self) -> Option<&Step> {
         match self {
-            Self::Refused { step, .. } | Self::Step { step, .. } => Some(step),
+            Self::Refused { step, .. } | Self::Step { step, .. } | Self::Errno { step, .. } => {
+                Some(step)
+            }
             _ => None,
         }
     }

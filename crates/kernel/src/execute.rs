@@ -145,7 +145,11 @@ impl Executor<'_> {
         if let Some((key, value)) = sysctl_of(&step.change) {
             let write = vec![SysctlAccess::Write(key, value)];
             let request = vec![(step.ns.clone(), write)];
-            self.realm.sysctls(0, request).map_err(|source| failed(step, source))?;
+            self.realm.sysctls(0, request).map_err(|source| match source.errno() {
+                // The step says which sysctl it was.
+                Some(errno) => Error::Errno { step: Box::new(step.clone()), errno },
+                None => failed(step, source),
+            })?;
         }
         Ok(1)
     }

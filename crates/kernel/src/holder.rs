@@ -240,8 +240,12 @@ fn own_pins() -> Result<(), Error> {
         return mount_tmpfs(c"/run/netns");
     }
     // An ordinary user can't make it: so `/run` becomes a tmpfs with the old entries bound back.
-    let entries = keep_entries()?;
+    let (entries, links) = keep_entries()?;
     mount_tmpfs(c"/run")?;
+    for (name, target) in links {
+        let path = format!("/run/{name}");
+        rustix::fs::symlink(target, path.as_str()).map_err(Error::system("make", &path))?;
+    }
     for (name, kind, tree) in entries {
         let path = format!("/run/{name}");
         let made = match kind {
@@ -260,17 +264,27 @@ fn own_pins() -> Result<(), Error> {
     })
 }
 
-/// Takes copies of the mounts below each entry of `/run`; what can't be opened is left out.
-fn keep_entries() -> Result<Vec<(String, FileType, OwnedFd)>, Error> {
+/// An entry of `/run` that is bound back: its name, what it is, and a copy of its mounts.
+type Kept = (String, FileType, OwnedFd);
+
+/// Takes copies of the mounts below each entry of `/run`, and the targets of its symbolic links;
+/// what can't be opened is left out.
+fn keep_entries() -> Result<(Vec<Kept>, Vec<(String, CString)>), Error> {
     let failed = || Error::system("read", "/run");
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let run = rustix::fs::open("/run", flags, Mode::empty()).map_err(failed())?;
     let mut kept = Vec::new();
+    let mut links = Vec::new();
     for entry in rustix::fs::Dir::read_from(&run).map_err(failed())? {
         let entry = entry.map_err(failed())?;
         let Ok(name) = entry.file_name().to_str() else { continue };
-        // A link is of no use without what it leads to, which mostly is outside of /run.
-        if matches!(name, "." | "..") || entry.file_type() == FileType::Symlink {
+        if matches!(name, "." | "..") {
+            continue;
+        }
+        if entry.file_type() == FileType::Symlink {
+            if let Ok(target) = rustix::fs::readlinkat(&run, name, Vec::new()) {
+                links.push((name.to_owned(), target));
+            }
             continue;
         }
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -281,7 +295,7 @@ fn keep_entries() -> Result<Vec<(String, FileType, OwnedFd)>, Error> {
             kept.push((name.to_owned(), entry.file_type(), tree));
         }
     }
-    Ok(kept)
+    Ok((kept, links))
 }
 
 fn mount_tmpfs(target: &CStr) -> Result<(), Error> {

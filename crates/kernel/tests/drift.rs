@@ -319,7 +319,8 @@ fn a_namespace_that_something_keeps_alive_is_replaced_whole() {
         let keeper = std::fs::File::open("/run/netns/b").unwrap();
         sh("ip netns del b");
         let steps = lab.apply(realm).unwrap();
-        assert_eq!(shown(&steps)[..2], ["+ namespace b", "~ b:lo up"]);
+        let first = ["- interface a:eth0", "- interface s:b", "+ namespace b", "~ b:lo up"];
+        assert_eq!(shown(&steps)[..4], first);
         assert_eq!(shown(&lab.plan(realm).steps), [""; 0]);
         drop(keeper);
         lab.remove(realm);

@@ -198,7 +198,6 @@ fn a_router_says_why_and_silence_is_silence() {
         );
         ip(Some("b"), "link set e0 mtu 1400");
         sh("ip netns exec b sh -c 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'");
-        let started = Instant::now();
         let probes = [
             probe("a", "10.1.0.1"),
             probe("a", "10.2.0.1"),
@@ -221,7 +220,6 @@ fn a_router_says_why_and_silence_is_silence() {
             unreachable("2001:db8:1::1", Reason::NetworkUnreachable),
         ];
         assert_eq!(ask(&probes), expected);
-        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 
         let long = Options { payload_bytes: 1440, ..Options::default() };
         let too_big = Reason::PacketTooBig { mtu_bytes: 1400 };
@@ -422,13 +420,11 @@ fn all_pairs_of_a_routed_lab_answer() {
             let mac = sh(&format!("ip -n hub -br link show e{i} | awk '{{print $3}}'"));
             ip(Some(name), &format!("neigh replace 10.0.{i}.1 lladdr {} dev e0", mac.trim()));
         }
-        let started = Instant::now();
         let outcomes = timed("routed, cut", &probes);
         let from_leaf =
             probes.iter().zip(&outcomes).filter(|(probe, _)| probe.ns.as_str() != "hub");
         let silent = from_leaf.filter(|(_, outcome)| **outcome == Outcome::NoAnswer).count();
         assert_eq!(silent, 99 * 99);
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         end();
     });
 }

@@ -113,13 +113,11 @@ fn what_is_refused_is_named() {
             ),
             (
                 sysctl("net.ipv4.nonsense", "1"),
-                "cannot set sysctl net.ipv4.nonsense = 1 in a: \
-                 cannot set sysctl net.ipv4.nonsense: No such file or directory (ENOENT)",
+                "cannot set sysctl net.ipv4.nonsense = 1 in a: No such file or directory (ENOENT)",
             ),
             (
                 sysctl("net.ipv4.tcp_ecn", "many"),
-                "cannot set sysctl net.ipv4.tcp_ecn = many in a: \
-                 cannot set sysctl net.ipv4.tcp_ecn: Invalid argument (EINVAL)",
+                "cannot set sysctl net.ipv4.tcp_ecn = many in a: Invalid argument (EINVAL)",
             ),
         ];
         for (change, expected) in cases {

@@ -6,6 +6,8 @@
 //! settings that change these rules), `up` sees that when it looks again and mends it in another
 //! round.
 
+use std::net::IpAddr;
+
 use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::state::{
@@ -385,7 +387,10 @@ impl Namespace {
             return Err(Refused::Unreachable(format!("{} is down and", hop.dev)));
         }
         let Some(via) = hop.via else { return Ok(()) };
-        let on_link = interface.addresses.iter().any(|address| address.net.contains(&via))
+        // Every IPv6 interface has a link-local prefix (RFC 4291, section 2.1).
+        let link_local = matches!(via, IpAddr::V6(via) if via.is_unicast_link_local());
+        let on_link = link_local
+            || interface.addresses.iter().any(|address| address.net.contains(&via))
             || self.routes.iter().any(|route| {
                 route.dst.contains(&via)
                     && route.nexthops.iter().any(|leg| leg.dev == hop.dev && leg.via.is_none())

@@ -218,11 +218,9 @@ impl<'a> Planner<'a> {
             for (ns, wanted) in block {
                 self.namespace(ns, wanted);
             }
-            let mut complete = Vec::new();
+            let is_complete = |(ns, _): &&(_, _)| !missing.contains_key(ns);
+            let mut complete: Vec<_> = block.iter().filter(is_complete).copied().collect();
             for (ns, wanted) in block {
-                if !missing.contains_key(ns) {
-                    complete.push((*ns, *wanted));
-                }
                 self.links(ns, wanted, &mut missing, &mut complete);
             }
             for (ns, wanted) in complete {
