@@ -12,18 +12,20 @@
 //! still in the processor's cache when the links are made: a ring of 10,000 nodes took a third of
 //! the time that three passes over all of them took, and 1,000 nodes the same.)
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
+mod build;
+mod conflict;
+mod settings;
+
+use std::collections::BTreeSet;
 
 use crate::apply::LOOPBACK;
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::origin::Origin;
 use crate::resolve::Desired;
-use crate::state::{
-    Address, End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace, Owner, Route,
-    RouteKey, State,
-};
-use crate::step::{Change, LinkSetting, NewLink, Step, VethEnd};
+use crate::state::{Address, End, Interface, Kind, Namespace, Owner, State};
+use crate::step::{Change, LinkSetting, NewLink, Step};
+
+pub use conflict::Conflict;
 
 /// Takes IPv6 off all interfaces, those to come too.
 const IPV6_OFF: &str = "net.ipv6.conf.all.disable_ipv6";
@@ -44,56 +46,6 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.conflicts.is_empty()
-    }
-}
-
-/// Something foreign where the lab wants something of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Conflict {
-    /// A namespace of the wanted name that the lab did not make.
-    Namespace {
-        /// The namespace.
-        ns: NsName,
-        /// Whose it is.
-        owner: Owner,
-        /// What asked for a namespace of this name.
-        origin: Origin,
-    },
-    /// An interface of the wanted name, but of another kind, that vnet did not make.
-    Interface {
-        /// The interface.
-        end: End,
-        /// The kind it has.
-        kind: String,
-        /// What asked for an interface of this name.
-        origin: Origin,
-    },
-}
-
-impl Conflict {
-    /// Returns what asked for the thing that is in the way.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
-        match self {
-            Self::Namespace { origin, .. } | Self::Interface { origin, .. } => *origin,
-        }
-    }
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Namespace { ns, owner: Owner::Foreign, .. } => {
-                write!(f, "namespace {ns} exists and was not made by vnet")
-            }
-            Self::Namespace { ns, owner: Owner::Lab(mark) | Owner::Stale(mark), .. } => {
-                write!(f, "namespace {ns} belongs to lab {} (node {})", mark.lab, mark.node)
-            }
-            Self::Interface { end, kind, .. } => {
-                write!(f, "{end} exists, is a {kind} and was not made by vnet")
-            }
-        }
     }
 }
 
@@ -164,10 +116,6 @@ impl Step {
     }
 }
 
-/// How many namespaces are made before their links: enough for two threads, and few enough to stay in
-/// the processor's cache.
-const BLOCK: usize = 128;
-
 struct Planner<'a> {
     lab: &'a LabName,
     target: &'a State,
@@ -183,71 +131,6 @@ impl<'a> Planner<'a> {
         // A refusal is the kernel's to make: it knows, this is only paper.
         let _ = step.apply(&mut self.work);
         self.plan.steps.push(step);
-    }
-
-    fn find_conflicts(&mut self) {
-        for (ns, wanted) in &self.target.namespaces {
-            let Some(found) = self.observed.namespaces.get(ns) else { continue };
-            if found.owner.mark().is_none_or(|mark| mark.lab != *self.lab) {
-                self.plan.conflicts.push(Conflict::Namespace {
-                    ns: ns.clone(),
-                    owner: found.owner.clone(),
-                    origin: wanted.origin,
-                });
-                continue;
-            }
-            for (name, interface) in &wanted.interfaces {
-                let Some(there) = found.interfaces.get(name) else { continue };
-                if !there.ours && !can_become(&there.kind, &interface.kind) {
-                    self.plan.conflicts.push(Conflict::Interface {
-                        end: End { ns: ns.clone(), name: name.clone() },
-                        kind: there.kind.name().to_owned(),
-                        origin: interface.origin,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Makes what is missing and sets what differs, block by block: the namespaces of a block, then
-    /// the links whose two ends are there, then the settings of all namespaces that are complete.
-    fn build(&mut self) {
-        let mut missing = self.missing_interfaces();
-        let order = build_order(self.target, &self.work);
-        for block in order.chunks(BLOCK) {
-            for (ns, wanted) in block {
-                self.namespace(ns, wanted);
-            }
-            let is_complete = |(ns, _): &&(_, _)| !missing.contains_key(ns);
-            let mut complete: Vec<_> = block.iter().filter(is_complete).copied().collect();
-            for (ns, wanted) in block {
-                self.links(ns, wanted, &mut missing, &mut complete);
-            }
-            for (ns, wanted) in complete {
-                self.settings(ns, wanted);
-                self.routes(ns, wanted);
-            }
-        }
-        // Where something could not be made, the rest still can be as wanted.
-        for (ns, wanted) in order.iter().filter(|(ns, _)| missing.contains_key(ns)) {
-            self.settings(ns, wanted);
-            self.routes(ns, wanted);
-        }
-    }
-
-    /// Counts, for each namespace, the interfaces that are still to be made.
-    fn missing_interfaces(&self) -> BTreeMap<&'a NsName, usize> {
-        let mut missing = BTreeMap::new();
-        for (ns, wanted) in &self.target.namespaces {
-            let is_missing = |(name, interface): &(&IfName, &Interface)| {
-                self.interface(ns, name).is_none() && self.new_link(interface).is_some()
-            };
-            match wanted.interfaces.iter().filter(is_missing).count() {
-                0 => {}
-                count => drop(missing.insert(ns, count)),
-            }
-        }
-        missing
     }
 
     /// Makes a namespace where it is missing, with its early sysctls and `lo`, in one visit.
@@ -279,16 +162,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn sysctls(&mut self, ns: &NsName, wanted: &Namespace, which: fn(&str) -> bool) {
-        for (key, value) in wanted.sysctls.iter().filter(|(key, _)| which(key)) {
-            let found = self.work.namespaces.get(ns).and_then(|ns| ns.sysctls.get(key));
-            if found != Some(value) {
-                let change = Change::SetSysctl { key: key.clone(), value: value.clone() };
-                self.push(ns, change, wanted.origin);
-            }
-        }
-    }
-
     /// Removes interfaces that have a wanted name but can't be changed into what is wanted.
     fn clear_the_way(&mut self) {
         for (ns, wanted) in &self.target.namespaces {
@@ -298,190 +171,6 @@ impl<'a> Planner<'a> {
                     self.push(ns, Change::DelLink { name: name.clone() }, interface.origin);
                 }
             }
-        }
-    }
-
-    /// Makes the links of a namespace, but for those whose other end has no namespace yet: they are
-    /// made when that one comes. Tells which namespaces then have all their interfaces.
-    fn links(
-        &mut self,
-        ns: &NsName,
-        wanted: &Namespace,
-        missing: &mut BTreeMap<&'a NsName, usize>,
-        complete: &mut Vec<(&'a NsName, &'a Namespace)>,
-    ) {
-        for (name, interface) in &wanted.interfaces {
-            if self.interface(ns, name).is_some() {
-                continue;
-            }
-            let Some(link) = self.new_link(interface) else { continue };
-            let mut ends = vec![ns];
-            if let Kind::Veth { peer: Some(peer) } = &interface.kind {
-                if !self.work.namespaces.contains_key(&peer.ns) {
-                    continue;
-                }
-                ends.push(&peer.ns);
-            }
-            self.push(ns, Change::AddLink { name: name.clone(), link }, interface.origin);
-            for end in ends {
-                let Some(count) = missing.get_mut(end) else { continue };
-                *count -= 1;
-                if *count == 0 {
-                    missing.remove(end);
-                    complete.extend(self.target.namespaces.get_key_value(end));
-                }
-            }
-        }
-    }
-
-    /// Returns how to make an interface; `None` for what can't be made.
-    fn new_link(&self, interface: &Interface) -> Option<NewLink> {
-        match &interface.kind {
-            // Its MTU is a setting: said at birth, its ports' would change it again
-            // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
-            Kind::Bridge { stp } => {
-                Some(NewLink::Bridge { mac: interface.mac, mtu: None, stp: *stp })
-            }
-            Kind::Veth { peer: Some(peer) } => {
-                let other = lookup(self.target, peer)?;
-                let peer = VethEnd { end: peer.clone(), mac: other.mac, mtu: other.mtu };
-                Some(NewLink::Veth { mac: interface.mac, mtu: interface.mtu, peer })
-            }
-            // Not made by us: nothing that could be made again.
-            Kind::Veth { peer: None } | Kind::Loopback | Kind::Other(_) => None,
-        }
-    }
-
-    fn settings(&mut self, ns: &NsName, wanted: &Namespace) {
-        self.sysctls(ns, wanted, |key| interface_of_sysctl(key).is_some());
-        // Bridges before their ports.
-        let is_port = |interface: &Interface| interface.master.is_some();
-        for ports in [false, true] {
-            for (name, interface) in &wanted.interfaces {
-                if is_port(interface) == ports && self.interface(ns, name).is_some() {
-                    self.interface_settings(ns, name, interface);
-                    self.addresses(ns, name, interface);
-                }
-            }
-        }
-    }
-
-    fn interface_settings(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
-        let Some(found) = self.interface(ns, name) else { return };
-        let differs =
-            |wanted: Option<bool>, found: Option<bool>| wanted.filter(|on| found == Some(!on));
-        // First the MTU: IPv6 comes and goes with it, and asks for one where none is declared.
-        let too_small = wants_ipv6(wanted) == Some(true)
-            && found.mtu.is_some_and(|mtu| mtu < MTU_IPV6_MIN_BYTES);
-        let mtu = wanted.mtu.or(too_small.then_some(MTU_DEFAULT_BYTES));
-        if let Some(mtu) = mtu.filter(|mtu| found.mtu != Some(*mtu)) {
-            self.set(ns, name, LinkSetting::Mtu(mtu), wanted.origin);
-        }
-        let Some(found) = self.interface(ns, name) else { return };
-        let mut sets = Vec::new();
-        sets.extend(differs(wants_ipv6(wanted), found.ipv6).map(LinkSetting::Ipv6));
-        sets.extend(wanted.mac.filter(|mac| found.mac != Some(*mac)).map(LinkSetting::Mac));
-        if wanted.alias != found.alias {
-            sets.push(LinkSetting::Alias(wanted.alias.clone()));
-        }
-        let gone = found.altnames.difference(&wanted.altnames).cloned();
-        sets.extend(gone.map(LinkSetting::DelAltname));
-        let new = wanted.altnames.difference(&found.altnames).cloned();
-        sets.extend(new.map(LinkSetting::AddAltname));
-        if let (Kind::Bridge { stp }, Kind::Bridge { stp: found }) = (&wanted.kind, &found.kind)
-            && stp != found
-        {
-            sets.push(LinkSetting::Stp(*stp));
-        }
-        if wanted.master != found.master {
-            sets.push(LinkSetting::Master(wanted.master.clone()));
-        }
-        sets.extend(differs(wanted.forward_ipv4, found.forward_ipv4).map(LinkSetting::ForwardIpv4));
-        if wanted.up != found.up {
-            sets.push(LinkSetting::Up(wanted.up));
-        }
-        for set in sets {
-            self.set(ns, name, set, wanted.origin);
-        }
-    }
-
-    /// Removes first, adds then: the last removal may take the rest of a subnet with it.
-    fn addresses(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
-        let extra =
-            |found: &Address| !wanted.addresses.contains(found) && !found.is_ipv6_link_local();
-        let found = self.interface(ns, name).map(|i| i.addresses.clone()).unwrap_or_default();
-        for address in found.into_iter().filter(|found| extra(found) || demoted(found, wanted)) {
-            // It is the first of its subnet now, or it would not matter.
-            let there = self.interface(ns, name).is_some_and(|i| {
-                i.addresses.contains(&address) && (extra(&address) || is_primary(&address, i))
-            });
-            if there {
-                let change = Change::DelAddress { dev: name.clone(), address };
-                self.push(ns, change, wanted.origin);
-            }
-        }
-        for address in &wanted.addresses {
-            let there = self.interface(ns, name).is_some_and(|i| i.addresses.contains(address));
-            if !there {
-                let change = Change::AddAddress { dev: name.clone(), address: *address };
-                self.push(ns, change, address.origin.or(wanted.origin));
-            }
-        }
-    }
-
-    fn routes(&mut self, ns: &NsName, wanted: &Namespace) {
-        let found = self.work.namespaces.get(ns).map(|ns| &ns.routes);
-        let mut missing: Vec<&Route> = wanted
-            .routes
-            .iter()
-            .filter(|route| !found.is_some_and(|found| found.contains(*route)))
-            .collect();
-        for route in &missing {
-            self.free_gateways(ns, wanted, route);
-        }
-        // What is on the link first: a gateway may be reached through it.
-        missing.sort_by_key(|route| route.nexthops.iter().any(|hop| hop.via.is_some()));
-        // A route that was there a moment ago may still be, if the kernel's rules are not the usual.
-        let keys: BTreeSet<RouteKey> = match missing.is_empty() {
-            true => BTreeSet::new(),
-            false => self
-                .observed
-                .namespaces
-                .get(ns)
-                .map(|ns| ns.routes.iter().map(Route::key).collect())
-                .unwrap_or_default(),
-        };
-        for route in missing {
-            let change = match keys.contains(&route.key()) {
-                true => Change::ReplaceRoute(route.clone()),
-                false => Change::AddRoute(route.clone()),
-            };
-            self.push(ns, change, route.origin);
-        }
-        let found = self.work.namespaces.get(ns).map(|ns| ns.routes.clone()).unwrap_or_default();
-        for route in found.into_iter().filter(|route| !wanted.routes.contains(route)) {
-            self.push(ns, Change::DelRoute(route), wanted.origin);
-        }
-    }
-
-    /// Takes the gateways of a route off interfaces that are removed only at the end: no gateway may
-    /// be an address of the namespace itself (`ip6_route_check_nh`, net/ipv6/route.c).
-    fn free_gateways(&mut self, ns: &NsName, wanted: &Namespace, route: &Route) {
-        let leaving = |(name, interface): &(&IfName, &Interface)| {
-            interface.ours && !wanted.interfaces.contains_key(*name)
-        };
-        let is_gateway = |address: &&Address| {
-            route.nexthops.iter().any(|hop| hop.via == Some(address.net.addr()))
-        };
-        let found = self.work.namespaces.get(ns).map(|ns| &ns.interfaces);
-        let taken: Vec<(IfName, Address)> = found
-            .into_iter()
-            .flatten()
-            .filter(leaving)
-            .flat_map(|(dev, i)| i.addresses.iter().filter(is_gateway).map(|a| (dev.clone(), *a)))
-            .collect();
-        for (dev, address) in taken {
-            self.push(ns, Change::DelAddress { dev, address }, route.origin);
         }
     }
 
@@ -526,33 +215,6 @@ impl<'a> Planner<'a> {
     fn interface(&self, ns: &NsName, name: &IfName) -> Option<&Interface> {
         self.work.namespaces.get(ns)?.interfaces.get(name)
     }
-}
-
-/// Orders the namespaces of the target: neighbours near each other where some have to be made, so
-/// that what is linked and set was made a moment ago.
-fn build_order<'a>(target: &'a State, work: &State) -> Vec<(&'a NsName, &'a Namespace)> {
-    let is_there = |ns: &NsName| work.namespaces.contains_key(ns);
-    if target.namespaces.keys().all(is_there) {
-        return target.namespaces.iter().collect();
-    }
-    let mut order = Vec::with_capacity(target.namespaces.len());
-    let mut seen = BTreeSet::new();
-    let mut next = VecDeque::new();
-    for start in target.namespaces.keys() {
-        next.push_back(start);
-        while let Some(ns) = next.pop_front() {
-            let Some((ns, wanted)) = target.namespaces.get_key_value(ns) else { continue };
-            if !seen.insert(ns) {
-                continue;
-            }
-            order.push((ns, wanted));
-            next.extend(wanted.interfaces.values().filter_map(|interface| match &interface.kind {
-                Kind::Veth { peer: Some(peer) } => Some(&peer.ns),
-                _ => None,
-            }));
-        }
-    }
-    order
 }
 
 fn lookup<'a>(state: &'a State, end: &End) -> Option<&'a Interface> {

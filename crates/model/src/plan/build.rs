@@ -1,0 +1,133 @@
+//! The order in which a network is built.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Planner, lookup};
+use crate::names::{IfName, NsName};
+use crate::state::{Interface, Kind, Namespace, State};
+use crate::step::{Change, NewLink, VethEnd};
+
+/// How many namespaces are made before their links: enough for two threads, and few enough to stay in
+/// the processor's cache.
+const BLOCK: usize = 128;
+
+impl<'a> Planner<'a> {
+    /// Makes what is missing and sets what differs, block by block: the namespaces of a block, then
+    /// the links whose two ends are there, then the settings of all namespaces that are complete.
+    pub(super) fn build(&mut self) {
+        let mut missing = self.missing_interfaces();
+        let order = build_order(self.target, &self.work);
+        for block in order.chunks(BLOCK) {
+            for (ns, wanted) in block {
+                self.namespace(ns, wanted);
+            }
+            let is_complete = |(ns, _): &&(_, _)| !missing.contains_key(ns);
+            let mut complete: Vec<_> = block.iter().filter(is_complete).copied().collect();
+            for (ns, wanted) in block {
+                self.links(ns, wanted, &mut missing, &mut complete);
+            }
+            for (ns, wanted) in complete {
+                self.settings(ns, wanted);
+                self.routes(ns, wanted);
+            }
+        }
+        // Where something could not be made, the rest still can be as wanted.
+        for (ns, wanted) in order.iter().filter(|(ns, _)| missing.contains_key(ns)) {
+            self.settings(ns, wanted);
+            self.routes(ns, wanted);
+        }
+    }
+
+    /// Counts, for each namespace, the interfaces that are still to be made.
+    fn missing_interfaces(&self) -> BTreeMap<&'a NsName, usize> {
+        let mut missing = BTreeMap::new();
+        for (ns, wanted) in &self.target.namespaces {
+            let is_missing = |(name, interface): &(&IfName, &Interface)| {
+                self.interface(ns, name).is_none() && self.new_link(interface).is_some()
+            };
+            match wanted.interfaces.iter().filter(is_missing).count() {
+                0 => {}
+                count => drop(missing.insert(ns, count)),
+            }
+        }
+        missing
+    }
+
+    /// Makes the links of a namespace, but for those whose other end has no namespace yet: they are
+    /// made when that one comes. Tells which namespaces then have all their interfaces.
+    fn links(
+        &mut self,
+        ns: &NsName,
+        wanted: &Namespace,
+        missing: &mut BTreeMap<&'a NsName, usize>,
+        complete: &mut Vec<(&'a NsName, &'a Namespace)>,
+    ) {
+        for (name, interface) in &wanted.interfaces {
+            if self.interface(ns, name).is_some() {
+                continue;
+            }
+            let Some(link) = self.new_link(interface) else { continue };
+            let mut ends = vec![ns];
+            if let Kind::Veth { peer: Some(peer) } = &interface.kind {
+                if !self.work.namespaces.contains_key(&peer.ns) {
+                    continue;
+                }
+                ends.push(&peer.ns);
+            }
+            self.push(ns, Change::AddLink { name: name.clone(), link }, interface.origin);
+            for end in ends {
+                let Some(count) = missing.get_mut(end) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    missing.remove(end);
+                    complete.extend(self.target.namespaces.get_key_value(end));
+                }
+            }
+        }
+    }
+
+    /// Returns how to make an interface; `None` for what can't be made.
+    fn new_link(&self, interface: &Interface) -> Option<NewLink> {
+        match &interface.kind {
+            // Its MTU is a setting: said at birth, its ports' would change it again
+            // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
+            Kind::Bridge { stp } => {
+                Some(NewLink::Bridge { mac: interface.mac, mtu: None, stp: *stp })
+            }
+            Kind::Veth { peer: Some(peer) } => {
+                let other = lookup(self.target, peer)?;
+                let peer = VethEnd { end: peer.clone(), mac: other.mac, mtu: other.mtu };
+                Some(NewLink::Veth { mac: interface.mac, mtu: interface.mtu, peer })
+            }
+            // Not made by us: nothing that could be made again.
+            Kind::Veth { peer: None } | Kind::Loopback | Kind::Other(_) => None,
+        }
+    }
+}
+
+/// Orders the namespaces of the target: neighbours near each other where some have to be made, so
+/// that what is linked and set was made a moment ago.
+fn build_order<'a>(target: &'a State, work: &State) -> Vec<(&'a NsName, &'a Namespace)> {
+    let is_there = |ns: &NsName| work.namespaces.contains_key(ns);
+    if target.namespaces.keys().all(is_there) {
+        return target.namespaces.iter().collect();
+    }
+    let mut order = Vec::with_capacity(target.namespaces.len());
+    let mut seen = BTreeSet::new();
+    let mut next = VecDeque::new();
+    for start in target.namespaces.keys() {
+        next.push_back(start);
+        while let Some(ns) = next.pop_front() {
+            let Some((ns, wanted)) = target.namespaces.get_key_value(ns) else { continue };
+            if !seen.insert(ns) {
+                continue;
+            }
+            order.push((ns, wanted));
+            next.extend(wanted.interfaces.values().filter_map(|interface| match &interface.kind {
+                Kind::Veth { peer: Some(peer) } => Some(&peer.ns),
+                _ => None,
+            }));
+        }
+    }
+    order
+}

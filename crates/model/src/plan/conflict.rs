@@ -1,0 +1,84 @@
+//! What belongs to somebody else and stands in the way.
+
+use std::fmt;
+
+use super::{Planner, can_become};
+use crate::names::NsName;
+use crate::origin::Origin;
+use crate::state::{End, Owner};
+
+/// Something foreign where the lab wants something of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// A namespace of the wanted name that the lab did not make.
+    Namespace {
+        /// The namespace.
+        ns: NsName,
+        /// Whose it is.
+        owner: Owner,
+        /// What asked for a namespace of this name.
+        origin: Origin,
+    },
+    /// An interface of the wanted name, but of another kind, that vnet did not make.
+    Interface {
+        /// The interface.
+        end: End,
+        /// The kind it has.
+        kind: String,
+        /// What asked for an interface of this name.
+        origin: Origin,
+    },
+}
+
+impl Conflict {
+    /// Returns what asked for the thing that is in the way.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Namespace { origin, .. } | Self::Interface { origin, .. } => *origin,
+        }
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace { ns, owner: Owner::Foreign, .. } => {
+                write!(f, "namespace {ns} exists and was not made by vnet")
+            }
+            Self::Namespace { ns, owner: Owner::Lab(mark) | Owner::Stale(mark), .. } => {
+                write!(f, "namespace {ns} belongs to lab {} (node {})", mark.lab, mark.node)
+            }
+            Self::Interface { end, kind, .. } => {
+                write!(f, "{end} exists, is a {kind} and was not made by vnet")
+            }
+        }
+    }
+}
+
+impl Planner<'_> {
+    pub(super) fn find_conflicts(&mut self) {
+        for (ns, wanted) in &self.target.namespaces {
+            let Some(found) = self.observed.namespaces.get(ns) else { continue };
+            if found.owner.mark().is_none_or(|mark| mark.lab != *self.lab) {
+                self.plan.conflicts.push(Conflict::Namespace {
+                    ns: ns.clone(),
+                    owner: found.owner.clone(),
+                    origin: wanted.origin,
+                });
+                continue;
+            }
+            for (name, interface) in &wanted.interfaces {
+                let Some(there) = found.interfaces.get(name) else { continue };
+                if !there.ours && !can_become(&there.kind, &interface.kind) {
+                    self.plan.conflicts.push(Conflict::Interface {
+                        end: End { ns: ns.clone(), name: name.clone() },
+                        kind: there.kind.name().to_owned(),
+                        origin: interface.origin,
+                    });
+                }
+            }
+        }
+    }
+}
