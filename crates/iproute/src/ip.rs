@@ -15,6 +15,7 @@ pub mod link;
 pub mod netns;
 pub mod options;
 pub mod out;
+pub mod route;
 pub mod tables;
 pub mod wire;
 pub mod words;

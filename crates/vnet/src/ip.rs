@@ -15,6 +15,7 @@
 mod engine;
 mod help;
 mod netns;
+mod route;
 mod show;
 
 use std::io::Write;
@@ -22,7 +23,7 @@ use std::io::Write;
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::{Color, Options};
 use vnet_iproute::ip::words::Words;
-use vnet_iproute::ip::{Context, Object, addr, link};
+use vnet_iproute::ip::{Context, Object, addr, link, route as routes};
 
 use engine::Engine;
 
@@ -194,6 +195,17 @@ fn run_object(
                 addr::Command::Show(selection) => show::links(engine, options, &selection, io),
                 addr::Command::Flush(selection) => show::flush(engine, options, &selection, io),
                 addr::Command::Help => usage(io, help::ADDRESS),
+            }
+        }
+        Object::Route => {
+            let command = routes::read(&mut words, &mut context);
+            warn(&context, io);
+            match command? {
+                routes::Command::Change(request) => engine.change(&request),
+                routes::Command::Get(request) => route::get(engine, options, &request, io),
+                routes::Command::Show(selection) => route::show(engine, options, &selection, io),
+                routes::Command::Flush(selection) => route::flush(engine, options, &selection, io),
+                routes::Command::Help => usage(io, help::ROUTE),
             }
         }
         Object::Netns => netns::run(engine, options, &mut words, io),

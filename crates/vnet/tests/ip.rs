@@ -125,7 +125,7 @@ fn look(words: &[String], runner: Runner) -> Seen {
     let (code, stdout, stderr) = runner(words);
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
     let reads = words.iter().any(|word| word.starts_with("sh") || word == "get");
-    if words.iter().any(|word| word == "up") {
+    if words.iter().any(|word| matches!(word.as_str(), "up" | "down")) {
         settle();
     }
     Seen {
@@ -212,4 +212,4 @@ macro_rules! tables {
     )* };
 }
 
-tables! { tutorial link link_errors addr netns }
+tables! { tutorial link link_errors addr netns route }

@@ -18,8 +18,8 @@ pub struct Failure {
     pub word: Option<usize>,
     /// What to do about it: one line.
     pub hint: Option<String>,
-    /// Whether iproute2 would go on with exit code 0 had it failed here.
-    pub is_refusal: bool,
+    /// The kernel's errno, where the kernel refused.
+    pub errno: Option<i32>,
 }
 
 impl Failure {
@@ -27,7 +27,7 @@ impl Failure {
     #[must_use]
     pub fn command(code: u8, line: impl Into<String>) -> Self {
         let line = line.into();
-        Self { line, code, ends: false, word: None, hint: None, is_refusal: false }
+        Self { line, code, ends: false, word: None, hint: None, errno: None }
     }
 
     /// Makes a failure at which iproute2's parser ends.
@@ -87,7 +87,7 @@ impl Failure {
             }
             _ => format!("RTNETLINK answers: {}", errno_words(refusal.errno)),
         };
-        Self { is_refusal: true, ..Self::command(2, line) }
+        Self { errno: Some(refusal.errno.raw_os_error()), ..Self::command(2, line) }
     }
 
     /// Adds what to do about it.

@@ -27,6 +27,16 @@ ip address: addresses of interfaces
   del PREFIX dev NAME
   flush [dev NAME] [to PREFIX] …";
 
+pub(super) const ROUTE: &str = "\
+ip route: routing tables
+  show [PREFIX | root PREFIX | match PREFIX] [table N | all] [dev NAME] [via ADDRESS]
+      [proto P] [scope S] [type T]
+  get ADDRESS [from ADDRESS] [iif NAME] [oif NAME] [mark N] [fibmatch] …
+  add | replace | append | prepend | change | test | del [TYPE] PREFIX
+      [via [inet6] ADDRESS] [dev NAME] [onlink] [src ADDRESS] [metric N] [table N]
+      [proto P] [scope S] [mtu N] [nexthop via ADDRESS dev NAME weight N] …
+  flush SELECTION";
+
 pub(super) const NETNS: &str = "\
 ip netns: named network namespaces
   list | add NAME | del NAME | set NAME ID | exec NAME COMMAND … | identify [PID] | pids NAME

@@ -1,0 +1,103 @@
+//! `ip route show`, `get` and `flush`.
+
+use vnet_iproute::ip::Context;
+use vnet_iproute::ip::failure::Failure;
+use vnet_iproute::ip::options::Options;
+use vnet_iproute::ip::out::Out;
+use vnet_iproute::ip::route::{self, Selection};
+use vnet_iproute::ip::wire::{Object, Request, rtm};
+use vnet_netlink::Flags;
+
+use super::engine::Engine;
+use super::{Io, is_colored};
+
+pub(super) fn show(
+    engine: &mut Engine,
+    options: &Options,
+    selection: &Selection,
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let missing = rustix::io::Errno::NOENT.raw_os_error();
+    let mut routes = match engine.dump(&selection.question()) {
+        // The main table begins to exist with the first IPv4 address.
+        Err(failure) if failure.errno == Some(missing) && selection.is_main() => Vec::new(),
+        result => result?,
+    };
+    routes.retain(|route| selection.wants(route));
+    print(engine, options, selection, &routes, io);
+    Ok(0)
+}
+
+pub(super) fn get(
+    engine: &mut Engine,
+    options: &Options,
+    request: &Request,
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let routes = engine.get(request)?;
+    print(engine, options, &Selection::answer(), &routes, io);
+    Ok(0)
+}
+
+fn print(
+    engine: &mut Engine,
+    options: &Options,
+    selection: &Selection,
+    routes: &[Object],
+    io: &mut Io<'_>,
+) {
+    let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+    let mut context = Context { options, world: engine, warnings: Vec::new() };
+    for route in routes {
+        route::show(&mut out, route, &mut context, selection);
+    }
+    io.print(&out.finish());
+}
+
+/// Removes the routes that are asked for.
+pub(super) fn flush(
+    engine: &mut Engine,
+    options: &Options,
+    selection: &Selection,
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    if options.stats > 1 {
+        return Err(Failure::not_covered("`ip -s -s route flush`"));
+    }
+    if selection.is_cache {
+        return Err(Failure::not_covered("`ip route flush cache`"));
+    }
+    let mut round = 0;
+    loop {
+        let mut routes = engine.dump(&selection.question()).map_err(|mut failure| {
+            failure.line = failure.line.replace("Dump terminated", "Flush terminated");
+            failure
+        })?;
+        routes.retain(|route| selection.wants(route));
+        if routes.is_empty() {
+            break;
+        }
+        round += 1;
+        if options.stats > 0 {
+            let count = routes.len();
+            io.print(&format!("\n*** Round {round}, deleting {count} entries ***\n"));
+        }
+        let requests: Vec<Request> = routes
+            .into_iter()
+            .map(|route| Request::new(rtm::DELROUTE, Flags::NONE, route.payload))
+            .collect();
+        let gone = rustix::io::Errno::SRCH;
+        let refusals = engine.change_all(&requests)?;
+        if let Some(refusal) = refusals.iter().find(|refusal| refusal.errno != gone) {
+            return Err(Failure::refused(refusal));
+        }
+    }
+    if options.stats > 0 {
+        match round {
+            0 => io.print("Nothing to flush.\n"),
+            1 => io.print("*** Flush is complete after 1 round ***\n"),
+            _ => io.print(&format!("*** Flush is complete after {round} rounds ***\n")),
+        }
+    }
+    Ok(0)
+}
