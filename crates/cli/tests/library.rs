@@ -1,5 +1,6 @@
 //! The library in a program with threads, of an ordinary user: it can't join a keeper's namespaces,
 //! and works all the same.
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 use std::process::Stdio;
 

@@ -267,9 +267,12 @@ fn own_pins() -> Result<(), Error> {
 /// An entry of `/run` that is bound back: its name, what it is, and a copy of its mounts.
 type Kept = (String, FileType, OwnedFd);
 
+/// A symbolic link in `/run` that is made again: its name and its target.
+type KeptLink = (String, CString);
+
 /// Takes copies of the mounts below each entry of `/run`, and the targets of its symbolic links;
 /// what can't be opened is left out.
-fn keep_entries() -> Result<(Vec<Kept>, Vec<(String, CString)>), Error> {
+fn keep_entries() -> Result<(Vec<Kept>, Vec<KeptLink>), Error> {
     let failed = || Error::system("read", "/run");
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let run = rustix::fs::open("/run", flags, Mode::empty()).map_err(failed())?;

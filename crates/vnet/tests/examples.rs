@@ -1,4 +1,5 @@
 //! Each example is brought up, pinged, changed, damaged, mended and taken down.
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 mod common;
 

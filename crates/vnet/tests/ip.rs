@@ -10,6 +10,7 @@
 //! @ a file to be written        | a line of it
 //! a command line without `ip`
 //! ```
+#![allow(clippy::print_stdout, reason = "how many cases were compared is worth a line")]
 
 mod ip {
     pub(crate) mod normal;

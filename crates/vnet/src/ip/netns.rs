@@ -106,7 +106,7 @@ fn add(engine: &mut Engine, name: &str) -> Result<u8, Failure> {
             Err(Failure::command(1, line).hint(hint))
         }
         Err(error) => {
-            let why = error.errno().map_or_else(|| error.to_string(), |e| errno_words(e).into());
+            let why = error.errno().map_or_else(|| error.to_string(), errno_words);
             let line = format!("Cannot create namespace file \"{path}\": {why}");
             Err(Failure::command(1, line).hint(error.to_string()))
         }

@@ -1,5 +1,6 @@
 //! Labs in tests.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 use std::net::IpAddr;
 

@@ -270,7 +270,7 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
 /// Reads a number with a sign (`get_integer`, lib/utils.c).
 pub(super) fn signed(word: &str) -> Option<i32> {
     match word.strip_prefix('-') {
-        Some(digits) => i32::try_from(-i64::try_from(integer::<u32>(digits)?).ok()?).ok(),
+        Some(digits) => i32::try_from(-i64::from(integer::<u32>(digits)?)).ok(),
         None => integer::<i32>(word),
     }
 }
