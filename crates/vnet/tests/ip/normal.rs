@@ -59,7 +59,7 @@ fn is_random_mac(word: &str) -> bool {
     let parts: Vec<&str> = word.split(':').collect();
     let is_byte = |part: &&str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
     parts.len() == 6
-        && parts.iter().all(|part| is_byte(part))
+        && parts.iter().all(is_byte)
         && u8::from_str_radix(parts[0], 16).is_ok_and(|first| first & 3 == 2)
         && !word.starts_with("02:00")
 }
