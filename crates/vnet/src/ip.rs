@@ -12,11 +12,13 @@
 //! assert!(String::from_utf8_lossy(&out).starts_with("lo "));
 //! ```
 
+mod batch;
 mod engine;
 mod help;
 mod netns;
 mod route;
 mod show;
+mod undo;
 
 use std::io::Write;
 
@@ -126,10 +128,8 @@ fn run_options(options: &Options, words: &[String], taken: usize, io: &mut Io<'_
             return failure.code;
         }
     };
-    if options.batch.is_some() {
-        let failure = Failure::not_covered("-batch");
-        io.explain(&failure, words);
-        return failure.code;
+    if let Some(name) = &options.batch {
+        return batch::run(&mut engine, options, name, io);
     }
     if words.len() == taken {
         io.say(help::IP);

@@ -213,4 +213,67 @@ macro_rules! tables {
     )* };
 }
 
-tables! { tutorial link link_errors addr netns route }
+tables! { tutorial link link_errors addr netns route batch }
+
+/// Batches of which the last line fails, each with how often it may differ afterwards: never.
+const FAILING: &[&str] = &[
+    "link add v5 type veth peer name v6\naddr add 10.5.0.1/24 dev v5\nlink set nope up",
+    "addr add 10.0.0.2/24 dev v0\naddr add 10.0.0.2/24 dev v0",
+    "addr del 10.0.0.1/24 dev v0\nroute add 10.7.0.0/24 via 10.99.0.1",
+    "addr flush dev v0\nroute del 1.2.3.4",
+    "link set v0 down\nlink set v0 name w0\nlink set w0 mtu 1300 alias x txqueuelen 7\nfrob",
+    "link set v0 down\nlink set v0 mtu abc",
+    "route replace 10.9.0.0/16 via 10.0.0.77\nroute del 10.8.0.0/16\nroute add 10.9.0.0/16 via 10.0.0.5",
+    "route flush table main\naddr show dev nope",
+    "link set v1 nomaster\nlink set br0 type bridge stp_state 1 ageing_time 500\nlink set x up",
+    "link property add dev v0 altname other\nlink property del dev v0 altname further\nlink set x up",
+    "link set v0 address 02:00:00:00:00:77 promisc on group 5\naddr add 10.0.0.1/33 dev v0",
+    "link add d0 type bridge\nlink add d1 type veth peer name d2\nlink set d1 master d0\nlink add d0 type bridge",
+    "link del v0\nlink set x up",
+    "netns add n\nlink set x up",
+];
+
+#[test]
+fn an_atomic_batch_that_fails_changes_nothing() {
+    vnet_testns::root(|| {
+        let setup =
+            "link add v0 address 02:00:00:00:00:01 type veth peer name v1 address 02:00:00:00:00:02
+            link set v0 addrgenmode none
+            link set v1 addrgenmode none
+            link add br0 address 02:00:00:00:00:03 type bridge
+            link set v1 master br0
+            link set v0 alias kept
+            link property add dev v0 altname further
+            link set lo up
+            link set v0 up
+            link set v1 up
+            addr add 10.0.0.1/24 brd + dev v0
+            addr add 10.0.0.3/24 dev v0 label v0:x
+            addr add fd00::1/64 dev v0 nodad
+            route add 10.9.0.0/16 via 10.0.0.5 mtu 1400
+            route add 10.8.0.0/16 via 10.0.0.5 src 10.0.0.3 proto static
+            route add blackhole 10.7.0.0/16 table 100
+            -6 route add fd00:9::/64 via fd00::5";
+        let setup = setup.lines().map(|line| line.trim().replace("-6 ", "")).collect();
+        let block = Block { title: "atomic".to_owned(), setup, ..Block::default() };
+        let thread = NsThread::start().expect("a thread can be made");
+        for text in FAILING {
+            let block = block.clone();
+            thread.run(move |walker| {
+                walker.enter_new().expect("namespaces can be made");
+                set_up(&block);
+                std::fs::write("/run/batch", text).expect("/run can be written to");
+                let before = normal(&state());
+                let words = ["--atomic", "-batch", "/run/batch"].map(str::to_owned);
+                let (code, _, complaint) = by_us(&words);
+                settle();
+                let complaint = String::from_utf8_lossy(&complaint).into_owned();
+                assert_eq!(code, 1, "{text}\n{complaint}");
+                let (left, right) = differing_lines(&before, &normal(&state()));
+                assert_eq!(left, right, "{text}\n{complaint}");
+                assert!(complaint.contains("Command failed /run/batch:"), "{complaint}");
+                assert!(complaint.contains("^"), "{complaint}");
+            });
+        }
+    });
+}

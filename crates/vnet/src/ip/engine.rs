@@ -29,7 +29,24 @@ pub(super) struct Engine {
     namespaces: BTreeMap<String, Option<OwnedFd>>,
     ids: Option<BTreeMap<i32, String>>,
     batch: Batch,
+    queue: Queue,
 }
+
+/// Changes that wait to be sent together.
+#[derive(Debug, Default)]
+struct Queue {
+    is_on: bool,
+    batch: Batch,
+    /// For each message of the batch: the number of its command.
+    tags: Vec<usize>,
+    tag: usize,
+    /// Whether a name may mean another interface once they are done.
+    changes_links: bool,
+    failures: Vec<(usize, Failure)>,
+}
+
+/// How many changes are sent together.
+const QUEUE_MAX: usize = 512;
 
 impl Engine {
     /// Opens the namespace that the options name, or this thread's.
@@ -55,6 +72,7 @@ impl Engine {
             namespaces: BTreeMap::new(),
             ids: None,
             batch: Batch::new(),
+            queue: Queue::default(),
         })
     }
 
@@ -77,8 +95,9 @@ impl Engine {
 
     /// Has the kernel do something to links.
     pub(super) fn change_link(&mut self, request: &Request) -> Result<u8, Failure> {
+        let result = self.change(request);
         self.forget_indexes();
-        self.change(request)
+        result
     }
 
     fn forget_indexes(&mut self) {
@@ -86,8 +105,70 @@ impl Engine {
         self.interfaces.clear();
     }
 
-    /// Has the kernel do something, and waits for its answer.
+    /// Begins or ends to send changes many at a time.
+    pub(super) fn queue_changes(&mut self, is_on: bool) {
+        self.flush();
+        self.queue.is_on = is_on;
+    }
+
+    /// Tells whether changes are sent many at a time.
+    pub(super) fn is_queueing(&self) -> bool {
+        self.queue.is_on
+    }
+
+    /// Tells whether changes wait to be sent.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queue.tags.is_empty()
+    }
+
+    /// Gives what follows a number, by which its failure is told.
+    pub(super) fn tag(&mut self, tag: usize) {
+        self.queue.tag = tag;
+    }
+
+    /// Returns what has failed of the changes that were queued, with their numbers.
+    pub(super) fn take_failures(&mut self) -> Vec<(usize, Failure)> {
+        std::mem::take(&mut self.queue.failures)
+    }
+
+    /// Sends the changes that wait.
+    pub(super) fn flush(&mut self) {
+        if self.queue.tags.is_empty() {
+            return;
+        }
+        let tags = std::mem::take(&mut self.queue.tags);
+        let mut batch = std::mem::take(&mut self.queue.batch);
+        match self.socket.submit(&mut batch) {
+            Ok(outcome) => {
+                let failures = outcome
+                    .refusals()
+                    .iter()
+                    .filter_map(|(at, refusal)| Some((*tags.get(*at)?, explained(refusal))));
+                self.queue.failures.extend(failures);
+            }
+            Err(error) => {
+                let first = tags.first().copied().unwrap_or_default();
+                self.queue.failures.push((first, failed(&error)));
+            }
+        }
+        batch.clear();
+        self.queue.batch = batch;
+        if std::mem::take(&mut self.queue.changes_links) {
+            self.forget_indexes();
+        }
+    }
+
+    /// Has the kernel do something, and waits for its answer unless changes are queued.
     pub(super) fn change(&mut self, request: &Request) -> Result<u8, Failure> {
+        if self.queue.is_on {
+            request.push_to(&mut self.queue.batch);
+            self.queue.tags.push(self.queue.tag);
+            self.queue.changes_links |= matches!(request.kind, rtm::NEWLINK | rtm::DELLINK);
+            if self.queue.tags.len() >= QUEUE_MAX {
+                self.flush();
+            }
+            return Ok(0);
+        }
         self.batch.clear();
         request.push_to(&mut self.batch);
         let outcome = self.socket.submit_in_order(&mut self.batch);
@@ -99,6 +180,7 @@ impl Engine {
 
     /// Has the kernel do many things at once; returns the refusals.
     pub(super) fn change_all(&mut self, requests: &[Request]) -> Result<Vec<Refusal>, Failure> {
+        self.flush();
         self.batch.clear();
         for request in requests {
             request.push_to(&mut self.batch);
@@ -109,6 +191,7 @@ impl Engine {
 
     /// Asks for all objects that match.
     pub(super) fn dump(&mut self, request: &Request) -> Result<Vec<wire::Object>, Failure> {
+        self.flush();
         let question = request.to_raw().map_err(|error| failed(&error))?;
         let answer = self.socket.dump(&question, |message| {
             Ok(Some(wire::Object { kind: message.kind, payload: message.payload.to_vec() }))
@@ -132,6 +215,7 @@ impl Engine {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Vec<wire::Object>, Error> {
+        self.flush();
         let question = request.to_raw()?;
         self.socket.get(&question, |message| {
             Ok(Some(wire::Object { kind: message.kind, payload: message.payload.to_vec() }))
@@ -160,6 +244,9 @@ impl Engine {
 
 impl World for Engine {
     fn index(&mut self, name: &str) -> u32 {
+        if self.queue.changes_links {
+            self.flush();
+        }
         if let Some(index) = self.indexes.get(name) {
             return *index;
         }

@@ -19,8 +19,14 @@ pub(super) fn show(
 ) -> Result<u8, Failure> {
     let missing = rustix::io::Errno::NOENT.raw_os_error();
     let mut routes = match engine.dump(&selection.question()) {
-        // The main table begins to exist with the first IPv4 address.
-        Err(failure) if failure.errno == Some(missing) && selection.is_main() => Vec::new(),
+        // The main table begins to exist with the first IPv4 address. In a batch iproute2 does not
+        // have the kernel look so closely: there any table may be missing.
+        Err(failure)
+            if failure.errno == Some(missing)
+                && (selection.is_main() || options.batch.is_some()) =>
+        {
+            Vec::new()
+        }
         result => result?,
     };
     routes.retain(|route| selection.wants(route));

@@ -1,0 +1,264 @@
+//! What a namespace looked like before a batch, and how it is made so again.
+//!
+//! Restored are the configuration of links, addresses, routes, rules and permanent neighbours; not
+//! the index of anything that was made anew, nor what the kernel learned meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vnet_iproute::ip::failure::Failure;
+use vnet_iproute::ip::wire::{Attr, Attrs, Object, Request, ifinfomsg, rtm};
+use vnet_netlink::Flags;
+use vnet_netlink::attr::Attributes;
+
+use super::engine::Engine;
+
+/// The attributes of a link that can be set back, and are compared (linux/if_link.h).
+const LINK_ATTRS: &[u16] = &[ADDRESS, BROADCAST, MTU, MASTER, TXQLEN, LINKMODE, ALIAS, GROUP];
+const ADDRESS: u16 = 1;
+const BROADCAST: u16 = 2;
+const IFNAME: u16 = 3;
+const MTU: u16 = 4;
+const MASTER: u16 = 10;
+const TXQLEN: u16 = 13;
+const LINKMODE: u16 = 17;
+const LINKINFO: u16 = 18;
+const ALIAS: u16 = 20;
+const GROUP: u16 = 27;
+const EXT_MASK: u16 = 29;
+const PROP_LIST: u16 = 52;
+
+/// The flags of a link that a person sets: UP, NOTRAILERS, NOARP, PROMISC, ALLMULTI, MULTICAST, DYNAMIC.
+const FLAGS: u32 = 0x1 | 0x20 | 0x80 | 0x100 | 0x200 | 0x1000 | 0x8000;
+
+const IFA_CACHEINFO: u16 = 6;
+const RTA_CACHEINFO: u16 = 12;
+const NDA_CACHEINFO: u16 = 3;
+const NDA_PROBES: u16 = 4;
+const NUD_PERMANENT: u16 = 0x80;
+const NTF_PROXY: u8 = 8;
+const RTPROT_KERNEL: u8 = 2;
+const RTN_UNICAST: u8 = 1;
+const RTM_F_CLONED: u32 = 0x200;
+
+/// How often differences are looked for: what one round restores may bring back more by itself.
+const ROUNDS_MAX: usize = 10;
+
+/// A kind of object besides links: how it is asked for, made and removed.
+struct Kind {
+    get: u16,
+    new: u16,
+    del: u16,
+    header_bytes: usize,
+    /// What is a matter of time, not of configuration.
+    ignored: &'static [u16],
+    flags: Flags,
+}
+
+const KINDS: [Kind; 4] = [
+    Kind {
+        get: rtm::GETADDR,
+        new: rtm::NEWADDR,
+        del: rtm::DELADDR,
+        header_bytes: 8,
+        ignored: &[IFA_CACHEINFO],
+        flags: Flags::CREATE,
+    },
+    Kind {
+        get: rtm::GETROUTE,
+        new: rtm::NEWROUTE,
+        del: rtm::DELROUTE,
+        header_bytes: 12,
+        ignored: &[RTA_CACHEINFO],
+        flags: Flags::CREATE,
+    },
+    Kind {
+        get: rtm::GETRULE,
+        new: rtm::NEWRULE,
+        del: rtm::DELRULE,
+        header_bytes: 12,
+        ignored: &[],
+        flags: Flags::CREATE,
+    },
+    Kind {
+        get: rtm::GETNEIGH,
+        new: rtm::NEWNEIGH,
+        del: rtm::DELNEIGH,
+        header_bytes: 12,
+        ignored: &[NDA_CACHEINFO, NDA_PROBES],
+        flags: Flags::CREATE,
+    },
+];
+
+/// A namespace as it was.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    links: BTreeMap<u32, Object>,
+    objects: Vec<Vec<Object>>,
+}
+
+impl Snapshot {
+    pub(super) fn take(engine: &mut Engine) -> Result<Self, Failure> {
+        let links = links(engine)?;
+        let objects = KINDS.iter().map(|kind| objects(engine, kind)).collect::<Result<_, _>>()?;
+        Ok(Self { links, objects })
+    }
+
+    /// Makes the namespace as it was; the error says what still differs.
+    pub(super) fn restore(&self, engine: &mut Engine) -> Result<(), String> {
+        let mut last = String::new();
+        for _ in 0..ROUNDS_MAX {
+            let requests = self.differences(engine).map_err(|failure| failure.line)?;
+            if requests.is_empty() {
+                engine.forget();
+                return Ok(());
+            }
+            for request in requests {
+                // What is gone or there already shows in the next round.
+                if let Err(failure) = engine.change(&request) {
+                    last = failure.line;
+                }
+            }
+        }
+        engine.forget();
+        Err(last)
+    }
+
+    /// Returns what is to be done: new links removed, old ones set back, then all the rest.
+    fn differences(&self, engine: &mut Engine) -> Result<Vec<Request>, Failure> {
+        let mut requests = Vec::new();
+        let now = links(engine)?;
+        for index in now.keys().filter(|index| !self.links.contains_key(index)) {
+            let header = ifinfomsg(0, *index, 0, 0);
+            requests.push(Request::new(rtm::DELLINK, Flags::NONE, header));
+        }
+        for (index, old) in &self.links {
+            if let Some(now) = now.get(index) {
+                requests.extend(set_back(*index, old, now));
+            }
+        }
+        // Links first: addresses and routes come and go with them.
+        if !requests.is_empty() {
+            return Ok(requests);
+        }
+        for (kind, old) in KINDS.iter().zip(&self.objects) {
+            let now = objects(engine, kind)?;
+            let key = |object: &Object| essence(object, kind);
+            let had: BTreeSet<_> = old.iter().map(key).collect();
+            let has: BTreeSet<_> = now.iter().map(key).collect();
+            let added = now.iter().filter(|object| !had.contains(&key(object)));
+            let request = |what: u16, flags: Flags, object: &Object| {
+                Request::new(what, flags, object.payload.clone())
+            };
+            requests.extend(added.map(|object| request(kind.del, Flags::NONE, object)));
+            let missing = old.iter().filter(|object| !has.contains(&key(object)));
+            requests.extend(missing.map(|object| request(kind.new, kind.flags, object)));
+            if !requests.is_empty() {
+                return Ok(requests);
+            }
+        }
+        Ok(requests)
+    }
+}
+
+fn links(engine: &mut Engine) -> Result<BTreeMap<u32, Object>, Failure> {
+    let mut request = Request::new(rtm::GETLINK, Flags::NONE, ifinfomsg(0, 0, 0, 0));
+    request.attrs.push(Attr::u32(EXT_MASK, vnet_iproute::ip::link::SKIP_STATS));
+    let found = engine.dump(&request)?;
+    Ok(found.into_iter().map(|link| (link.u32_at(4), link)).collect())
+}
+
+fn objects(engine: &mut Engine, kind: &Kind) -> Result<Vec<Object>, Failure> {
+    let header = vec![0; kind.header_bytes];
+    let mut found = engine.dump(&Request::new(kind.get, Flags::NONE, header))?;
+    found.retain(|object| match kind.get {
+        // Local and broadcast routes the kernel makes itself, of addresses and links.
+        rtm::GETROUTE => {
+            let is_derived = object.u8_at(5) == RTPROT_KERNEL && object.u8_at(7) != RTN_UNICAST;
+            !is_derived && object.u32_at(8) & RTM_F_CLONED == 0
+        }
+        rtm::GETNEIGH => object.u16_at(8) & NUD_PERMANENT != 0 || object.u8_at(10) & NTF_PROXY != 0,
+        _ => true,
+    });
+    Ok(found)
+}
+
+/// Returns what makes an object what it is: without times.
+fn essence(object: &Object, kind: &Kind) -> (Vec<u8>, Vec<(u16, Vec<u8>)>) {
+    let header = object.payload.get(..kind.header_bytes).unwrap_or_default().to_vec();
+    let rest = object.payload.get(kind.header_bytes..).unwrap_or_default();
+    let attrs = Attributes::new(rest)
+        .map_while(Result::ok)
+        .filter(|attr| !kind.ignored.contains(&attr.kind))
+        .map(|attr| (attr.kind, attr.value.to_vec()));
+    (header, attrs.collect())
+}
+
+/// Returns what sets a link back.
+fn set_back(index: u32, old: &Object, now: &Object) -> Vec<Request> {
+    let bytes = vnet_iproute::ip::link::HEADER_BYTES;
+    let (had, has) = (old.attrs(bytes), now.attrs(bytes));
+    let mut requests = Vec::new();
+    let (flags, now_flags) = (old.u32_at(8) & FLAGS, now.u32_at(8) & FLAGS);
+    let request = |flags: u32, change: u32, attrs: Vec<Attr>| Request {
+        kind: rtm::NEWLINK,
+        flags: Flags::NONE,
+        header: ifinfomsg(0, index, flags, change),
+        attrs,
+    };
+    if had.get(IFNAME) != has.get(IFNAME) {
+        // Not every kernel renames an interface that is up.
+        requests.push(request(0, 1, Vec::new()));
+        let name = Attr::Value(IFNAME, had.get(IFNAME).unwrap_or_default().to_vec());
+        requests.push(request(flags, FLAGS, vec![name]));
+    }
+    for attr in LINK_ATTRS {
+        if had.get(*attr) != has.get(*attr) {
+            // 0 is no master, and an empty alias is none.
+            let none: &[u8] = if *attr == MASTER { &[0; 4] } else { &[] };
+            let value = had.get(*attr).unwrap_or(none).to_vec();
+            requests.push(request(0, 0, vec![Attr::Value(*attr, value)]));
+        }
+    }
+    if flags != now_flags {
+        requests.push(request(flags, flags ^ now_flags, Vec::new()));
+    }
+    requests.extend(kind_back(&had, &has).map(|info| request(0, 0, vec![info])));
+    requests.extend(names_back(index, &had, &has));
+    requests
+}
+
+/// Returns what sets back the settings that only this kind of link has, one by one.
+fn kind_back(had: &Attrs<'_>, has: &Attrs<'_>) -> Option<Attr> {
+    const INFO_KIND: u16 = 1;
+    const INFO_DATA: u16 = 2;
+    let (had, has) = (had.nested(LINKINFO)?, has.nested(LINKINFO)?);
+    let (kind, old, now) = (had.text(INFO_KIND)?, had.get(INFO_DATA)?, has.nested(INFO_DATA)?);
+    // Timers and what the spanning tree protocol finds out can't be set (net/bridge/br_netlink.c).
+    let is_state = |attr: u16| kind == "bridge" && matches!(attr, 10..=19 | 47..);
+    let changed: Vec<Attr> = Attributes::new(old)
+        .map_while(Result::ok)
+        .filter(|attr| !is_state(attr.kind) && now.get(attr.kind) != Some(attr.value))
+        .map(|attr| Attr::Value(attr.kind, attr.value.to_vec()))
+        .collect();
+    let kind = Attr::Value(INFO_KIND, kind.into_bytes());
+    let data = Attr::Nest(INFO_DATA, changed.clone());
+    (!changed.is_empty()).then(|| Attr::Nest(LINKINFO, vec![kind, data]))
+}
+
+/// Returns what takes further names away or gives them back.
+fn names_back(index: u32, had: &Attrs<'_>, has: &Attrs<'_>) -> Vec<Request> {
+    let names = |attrs: &Attrs<'_>| -> BTreeSet<Vec<u8>> {
+        let list = attrs.get(PROP_LIST).unwrap_or_default();
+        Attributes::new(list).map_while(Result::ok).map(|attr| attr.value.to_vec()).collect()
+    };
+    let (old, now) = (names(had), names(has));
+    let request = |kind: u16, flags: Flags, name: &Vec<u8>| {
+        let name = Attr::Value(vnet_iproute::ip::link::IFLA_ALT_IFNAME, name.clone());
+        let attrs = vec![Attr::Nest(PROP_LIST, vec![name])];
+        Request { kind, flags, header: ifinfomsg(0, index, 0, 0), attrs }
+    };
+    let added = now.difference(&old).map(|name| request(rtm::DELLINKPROP, Flags::NONE, name));
+    let create = Flags::CREATE | Flags::EXCL | Flags::APPEND;
+    let gone = old.difference(&now).map(|name| request(rtm::NEWLINKPROP, create, name));
+    added.chain(gone).collect()
+}
