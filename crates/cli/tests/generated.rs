@@ -6,7 +6,7 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "up",
     "down",
     "plan",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 13] = [
     "show",
     "exec",
     "shell",
+    "ip",
     "ping",
     "schema",
     "completions",
