@@ -26,7 +26,8 @@ const COMMANDS: [&str; 14] = [
 #[test]
 fn help() {
     let mut text = String::new();
-    for command in COMMANDS {
+    // What follows `ip` is iproute2's language, help too.
+    for command in COMMANDS.into_iter().filter(|command| *command != "ip") {
         let words = if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
         let run = vnet(&words);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command}");
