@@ -78,12 +78,16 @@ impl Holder {
 
     /// Finds the holder, or starts one by `program` with `arguments`, which must lead to [`hold`].
     ///
+    /// The new one has the `lock` open until it can be found: so nobody else looks for it before,
+    /// even if this process is killed meanwhile.
+    ///
     /// # Errors
     /// When the program can't be started, or can't make its namespaces: then with its reason.
     pub fn find_or_start(
         lab: &LabName,
         program: &std::path::Path,
         arguments: &[&str],
+        lock: Option<OwnedFd>,
     ) -> Result<Self, Error> {
         if let Some(holder) = Self::find(lab)? {
             return Ok(holder);
@@ -91,7 +95,7 @@ impl Holder {
         let mut child = Command::new(program)
             .args(arguments)
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(lock.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -176,6 +180,8 @@ impl Holder {
 pub fn hold(lab: &LabName) -> Result<std::convert::Infallible, Error> {
     match prepare(lab) {
         Ok(door) => {
+            // Whoever has waited for the lock finds us now, should the one who started us be gone.
+            give_up_lock();
             // Told: the one who started us goes on.
             let _ = writeln!(std::io::stdout(), "{READY}");
             close_stdout();
@@ -305,6 +311,14 @@ fn mount_tmpfs(target: &CStr) -> Result<(), Error> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount(c"vnet", target, c"tmpfs", flags, Some(c"mode=0755"))
         .map_err(Error::system("mount a tmpfs on", target.to_string_lossy()))
+}
+
+/// Closes stdin, which is the lock of the lab.
+fn give_up_lock() {
+    if let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        // Where it fails nobody can change the lab as long as we are there: better than a leak.
+        let _ = rustix::stdio::dup2_stdin(&null);
+    }
 }
 
 /// Closes stdout, so that whoever reads it sees the end.

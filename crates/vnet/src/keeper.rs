@@ -15,6 +15,7 @@ use vnet_model::LabName;
 
 use crate::Settings;
 use crate::error::Error;
+use crate::state_dir::Lock;
 
 /// The argument that makes the keeper's program a holder.
 pub const HOLD: &str = "__hold";
@@ -69,15 +70,18 @@ impl Place {
     }
 
     /// Starts a keeper for a lab.
-    pub(crate) fn start(settings: &Settings, lab: &LabName) -> Result<Self, Error> {
+    pub(crate) fn start(settings: &Settings, lab: &LabName, lock: &Lock) -> Result<Self, Error> {
         let keeper = settings.keeper.as_ref().ok_or(Error::Unprivileged)?;
-        let holder = Holder::find_or_start(lab, &keeper.program, &[HOLD, lab.as_str()]).map_err(
-            |error| Error::NoUserNamespaces {
+        let arguments = [HOLD, lab.as_str()];
+        let lock = lock.share().map_err(|error| {
+            vnet_kernel::Error::Keeper(format!("can't be given the lock: {error}"))
+        })?;
+        let holder = Holder::find_or_start(lab, &keeper.program, &arguments, Some(lock.into()))
+            .map_err(|error| Error::NoUserNamespaces {
                 lab: lab.clone(),
                 reason: error.to_string(),
                 hint: holder::what_forbids_user_namespaces(),
-            },
-        )?;
+            })?;
         Self::kept(settings, holder, lab)
     }
 

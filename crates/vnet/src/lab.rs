@@ -103,6 +103,11 @@ impl Lab {
         })
     }
 
+    /// Makes whatever follows heed no [`Cancel`](crate::Cancel), such as a teardown that was promised.
+    pub fn insist(&mut self) {
+        self.settings.cancel = None;
+    }
+
     /// Returns the lab's name.
     #[must_use]
     pub fn name(&self) -> &LabName {
@@ -173,9 +178,17 @@ impl Lab {
         }
     }
 
-    /// Tells whether it is certain that no namespace of the lab is left.
+    /// Tells whether it is certain that no namespace of the lab is left, and in a keeper's realm
+    /// none of the user's own making either.
     fn is_gone(&self) -> bool {
-        self.namespaces().is_ok_and(|names| names.is_empty())
+        match self.place() {
+            Ok(None) => true,
+            Ok(Some(place)) if place.keeper_pid().is_some() => {
+                place.realm.names().is_ok_and(|names| names.is_empty())
+            }
+            Ok(Some(_)) => self.namespaces().is_ok_and(|names| names.is_empty()),
+            Err(_) => false,
+        }
     }
 
     /// Lets whoever looks on know where a change is.

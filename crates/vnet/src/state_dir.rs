@@ -32,6 +32,13 @@ pub(crate) struct Lock {
     file: File,
 }
 
+impl Lock {
+    /// Returns a descriptor that keeps the lock as long as it is open, in another process too.
+    pub(crate) fn share(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
 impl StateDir {
     pub(crate) fn new(root: &Path, lab: &LabName) -> Self {
         Self { lab: lab.clone(), path: root.join(lab.as_str()) }

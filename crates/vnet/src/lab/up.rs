@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::exec;
 use crate::keeper::Place;
 use crate::record::Record;
+use crate::state_dir::Lock;
 
 /// How often the way to a state is gone, and what the kernel did differently is mended, before it is
 /// said that the kernel does not keep what it is told.
@@ -40,7 +41,7 @@ impl Lab {
     pub fn up(&mut self, desired: &Desired, progress: impl Fn(Phase)) -> Result<Up, Error> {
         let begin = Instant::now();
         let lock = self.lock()?;
-        let result = self.up_locked(desired, &progress);
+        let result = self.up_locked(desired, &lock, &progress);
         if result.is_err() && self.is_gone() {
             // Nothing of the lab exists: neither shall a keeper of nothing, nor its folder, which
             // goes last, since with it goes the lock.
@@ -50,10 +51,15 @@ impl Lab {
         result.map(|up| Up { elapsed: begin.elapsed(), ..up })
     }
 
-    fn up_locked(&mut self, desired: &Desired, progress: &impl Fn(Phase)) -> Result<Up, Error> {
+    fn up_locked(
+        &mut self,
+        desired: &Desired,
+        lock: &Lock,
+        progress: &impl Fn(Phase),
+    ) -> Result<Up, Error> {
         Cancel::check(self.settings.cancel.as_ref())?;
         if self.place()?.is_none() {
-            self.place = Some(Place::start(&self.settings, &self.name)?).into();
+            self.place = Some(Place::start(&self.settings, &self.name, lock)?).into();
         }
         progress(Phase::Observing);
         let (start, recorded) = self.look(desired)?;
