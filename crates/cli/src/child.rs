@@ -32,6 +32,11 @@ pub(crate) fn not_started(program: &std::ffi::OsStr, error: &Error) -> Failure {
     Failure { code, ..Failure::failed(kind, message) }
 }
 
+/// Says why signals can't be held back.
+pub(crate) fn no_signals(error: &Error) -> Failure {
+    Failure::failed("failed", format!("cannot hold signals back: {}", words(error)))
+}
+
 /// The signals that would end this process, held back so that it can clean up first.
 #[derive(Debug)]
 pub(crate) struct Held(Signals);
@@ -39,9 +44,9 @@ pub(crate) struct Held(Signals);
 impl Held {
     /// Begins to hold them back.
     pub(crate) fn new() -> Result<Self, Failure> {
-        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD]).map(Self).map_err(|error| {
-            Failure::failed("failed", format!("cannot hold signals back: {}", words(&error)))
-        })
+        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD])
+            .map(Self)
+            .map_err(|error| no_signals(&error))
     }
 
     /// Returns the signal that has come meanwhile, if one has.

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use vnet::file::{File, SOURCE_MAX_BYTES, Source};
-use vnet::{Desired, Keeper, Lab, LabName, Settings, exec::ENV_LAB};
+use vnet::{Cancel, Desired, Keeper, Lab, LabName, Settings, exec::ENV_LAB};
 
 use crate::args::{FileArg, Global};
 use crate::environment::Environment;
@@ -42,9 +42,11 @@ impl Context<'_> {
         Ok(Lab::open(&self.settings()?, name)?)
     }
 
-    /// Opens a lab to change it, and says so where that has to wait for another process.
-    pub(crate) fn open_to_change(&self, name: &LabName) -> Result<Lab, Failure> {
-        let lab = self.open(name)?;
+    /// Opens a lab to change it until that is called off, and says so where that has to wait for
+    /// another process.
+    pub(crate) fn open_to_change(&self, name: &LabName, cancel: &Cancel) -> Result<Lab, Failure> {
+        let settings = Settings { cancel: Some(cancel.clone()), ..self.settings()? };
+        let lab = Lab::open(&settings, name)?;
         if let Some(pid) = lab.locked_by().filter(|_| !self.global.no_wait) {
             let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
             let what =

@@ -36,6 +36,8 @@ pub(crate) struct Failure {
     pub(crate) hints: Vec<String>,
     /// The message and hints under the lines of the file that they are about.
     pub(crate) shown: Option<String>,
+    /// The signal that this process is to die by, in the end.
+    pub(crate) signal: Option<i32>,
 }
 
 impl Failure {
@@ -50,7 +52,8 @@ impl Failure {
     }
 
     fn new(kind: &'static str, code: u8, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), hints: Vec::new(), shown: None }
+        let (message, hints) = (message.into(), Vec::new());
+        Self { kind, code, message, hints, shown: None, signal: None }
     }
 
     /// Adds how to mend it.
@@ -84,6 +87,9 @@ impl Failure {
         let (kind, code) = classify(error);
         let mut failure = Self::new(kind, code, error.to_string());
         failure.hints = hints(error);
+        if let Error::Interrupted { signal } = error {
+            failure.signal = Some(*signal);
+        }
         failure.hints.dedup();
         failure.shown = file.and_then(|file| match error {
             Error::Conflicts { conflicts } => show_conflicts(conflicts, file),
@@ -135,6 +141,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::UnsafeStateDir { .. } => ("state-dir", 3),
         Error::Undone { source } => ("undone", code_of(source.errno())),
         Error::NotUndone { .. } => ("not-undone", 4),
+        Error::Interrupted { .. } => ("interrupted", 4),
         Error::NotKept { .. } => ("not-kept", 4),
         Error::Kernel(error) => ("kernel", code_of(error.errno())),
         _ => ("failed", 4),

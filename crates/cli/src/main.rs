@@ -14,6 +14,7 @@ mod commands;
 mod context;
 mod environment;
 mod errors;
+mod interrupt;
 mod printer;
 mod progress;
 mod view;
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
     let passes_code = args.command.passes_code();
     match commands::run(args, &printer) {
         Ok(code) => code,
-        Err(failure) => printer.failure(&failure, passes_code),
+        Err(failure) => {
+            let code = printer.failure(&failure, passes_code);
+            failure.signal.map_or(code, interrupt::die_by)
+        }
     }
 }

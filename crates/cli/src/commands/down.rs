@@ -10,6 +10,7 @@ use super::Outcome;
 use crate::args;
 use crate::context::Context;
 use crate::errors::Failure;
+use crate::interrupt;
 use crate::printer::count;
 use crate::view::time;
 
@@ -33,7 +34,8 @@ pub(super) fn run(context: &Context<'_>, args: &args::Down) -> Outcome {
     }
     let name = context.lab_name(&args.file)?;
     let begin = Instant::now();
-    let removed = match context.open_to_change(&name)?.down(&how) {
+    let cancel = interrupt::flag()?;
+    let removed = match context.open_to_change(&name, &cancel)?.down(&how) {
         Ok(removed) => Some(removed),
         Err(Error::NotUp { .. }) => None,
         Err(error) => return Err(error.into()),
@@ -44,12 +46,15 @@ pub(super) fn run(context: &Context<'_>, args: &args::Down) -> Outcome {
         Some(removed) => say(context, &name, removed, begin),
     }
     finish(context, removed.map(|removed| (name, removed)).into_iter().collect());
-    Ok(ExitCode::SUCCESS)
+    // What had begun when it came was finished.
+    Ok(cancel.signal().map_or(ExitCode::SUCCESS, interrupt::die_by))
 }
 
 /// Takes down every lab of this user; goes on after a failure, and fails at the end.
 fn all(context: &Context<'_>, how: &Down) -> Outcome {
+    let cancel = interrupt::flag()?;
     let mut settings = context.settings()?;
+    settings.cancel = Some(cancel.clone());
     if let Some(keeper) = &mut settings.keeper {
         // A process joins one lab only, and for good.
         keeper.join = false;
@@ -66,6 +71,7 @@ fn all(context: &Context<'_>, how: &Down) -> Outcome {
                 gone.push((listed.lab, removed));
             }
             Err(Error::NotUp { .. }) => {}
+            Err(error @ Error::Interrupted { .. }) => return Err(error.into()),
             Err(error) => {
                 let mut failure = Failure::from(error);
                 failure.message = format!("lab {}: {}", listed.lab, failure.message);
@@ -78,7 +84,7 @@ fn all(context: &Context<'_>, how: &Down) -> Outcome {
         context.printer.note("no lab is up: nothing to take down");
     }
     finish(context, gone);
-    Ok(ExitCode::from(worst))
+    Ok(cancel.signal().map_or(ExitCode::from(worst), interrupt::die_by))
 }
 
 fn say(context: &Context<'_>, name: &LabName, removed: &Removed, begin: Instant) {

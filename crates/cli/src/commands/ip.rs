@@ -95,7 +95,8 @@ fn enter_default(words: &[String]) -> Result<(), Failure> {
             let program = std::env::current_exe()
                 .map_err(|error| Failure::failed("failed", error.to_string()))?;
             let hold = [vnet::keeper::HOLD, DEFAULT_LAB];
-            let holder = Holder::find_or_start(&lab, &program, &hold).map_err(vnet::Error::from)?;
+            let holder =
+                Holder::find_or_start(&lab, &program, &hold, None).map_err(vnet::Error::from)?;
             let line = "note: this happens in the lab `default`, which was started for it; \
                         `vnet -l default down` ends it\n";
             let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());

@@ -15,6 +15,7 @@ use crate::child::{self, Held};
 use crate::context::Context;
 use crate::environment::ENV_STATE_DIR;
 use crate::errors::Failure;
+use crate::interrupt;
 use crate::printer;
 use crate::progress::Progress;
 use crate::view::{self, ms, time};
@@ -36,7 +37,8 @@ pub(super) fn run(context: &Context<'_>, args: &args::Up) -> Outcome {
     let desired = context.resolve(&file)?;
     // Held back from before the first change: whatever comes, the lab is taken down.
     let held = if args.command.is_empty() { None } else { Some(Held::new()?) };
-    let mut lab = context.open_to_change(&desired.lab)?;
+    let cancel = interrupt::flag()?;
+    let mut lab = context.open_to_change(&desired.lab, &cancel)?;
     lab.file = context.full_path(&args.file);
     let up = build(context, &mut lab, &file, &desired)?;
     if context.printer.is_verbose() {
@@ -46,7 +48,8 @@ pub(super) fn run(context: &Context<'_>, args: &args::Up) -> Outcome {
         Some(held) => run_inside(context, &mut lab, held, &args.command),
         None => {
             say(context, &desired, &up);
-            Ok(ExitCode::SUCCESS)
+            // It came when all was done.
+            Ok(cancel.signal().map_or(ExitCode::SUCCESS, interrupt::die_by))
         }
     }
 }
@@ -106,6 +109,8 @@ pub(super) fn note_undeclared(context: &Context<'_>, undeclared: &[vnet::model::
 
 /// Runs a program while the lab is up, and takes the lab down whatever happens.
 fn run_inside(context: &Context<'_>, lab: &mut Lab, mut held: Held, words: &[OsString]) -> Outcome {
+    // From here on signals end the program, and not the clean-up.
+    lab.insist();
     let result = match held.come() {
         Some(signal) => Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
         None => {
