@@ -1,8 +1,10 @@
 //! Reads namespaces into a `State`: what exists is what the kernel says exists.
 
 mod address;
+pub(crate) mod filters;
 mod link;
 mod route;
+pub mod survey;
 
 use std::collections::BTreeMap;
 

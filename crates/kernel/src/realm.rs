@@ -81,6 +81,9 @@ pub enum SysctlAccess {
     Read(String),
     /// Writes the value.
     Write(String, String),
+    /// Lists the tables of nftables and iptables, joined by `, `: no sysctl, but asked as one,
+    /// since it too takes a process inside the namespace.
+    Filters,
 }
 
 /// What to do with the sysctls of one namespace.

@@ -9,6 +9,7 @@
 //! * [`topology`]: the network as it is meant. Valid by construction.
 //! * [`resolve`]: derives everything that is not written, deterministically.
 //! * [`state`]: what exists or should, all explicit. One type for both.
+//! * [`facts`]: what else was observed, which no file declares.
 //! * [`step`]: one change to the kernel, and its inverse.
 //! * [`apply`]: a kernel on paper: what a step does to a state, side effects too.
 //! * [`plan`]: the steps from one state to another.
@@ -19,6 +20,7 @@
 pub mod apply;
 #[cfg(any(test, feature = "proptest"))]
 pub mod arbitrary;
+pub mod facts;
 pub mod mac;
 pub mod names;
 pub mod origin;
@@ -29,6 +31,7 @@ pub mod state;
 pub mod step;
 pub mod topology;
 
+pub use facts::{Facts, NamespaceFacts};
 pub use ipnet;
 pub use mac::Mac;
 pub use names::{IfName, LabName, Mark, NameError, NodeName, NsName};

@@ -21,15 +21,32 @@ pub(super) fn dump(
 ) -> Result<Vec<Route>, Error> {
     let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
     super::dump(socket, &request, |message| match message {
-        RouteNetlinkMessage::NewRoute(message) => route(&message, names),
+        RouteNetlinkMessage::NewRoute(message) if is_configured(&message) => route(&message, names),
         _ => None,
     })
 }
 
+/// Reads the other routes of the main and default table, in the kernel's order.
+pub(super) fn derived(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+) -> Result<Vec<Route>, Error> {
+    let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
+    super::dump(socket, &request, |message| match message {
+        RouteNetlinkMessage::NewRoute(message) if !is_configured(&message) => {
+            route(&message, names).filter(|route| matches!(route.table, 253 | 254))
+        }
+        _ => None,
+    })
+}
+
+fn is_configured(message: &RouteMessage) -> bool {
+    matches!(message.header.protocol, RouteProtocol::Boot | RouteProtocol::Static)
+}
+
 fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Option<Route> {
     let header = &message.header;
-    let configured = matches!(header.protocol, RouteProtocol::Boot | RouteProtocol::Static);
-    if !configured || header.flags.contains(RouteFlags::Cloned) {
+    if header.flags.contains(RouteFlags::Cloned) {
         return None;
     }
     let any: IpAddr = match header.address_family {

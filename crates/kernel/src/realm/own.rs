@@ -93,6 +93,7 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
     match access {
         SysctlAccess::Read(key) => sysctl::read(key),
         SysctlAccess::Write(key, value) => sysctl::write(key, value).map(|()| None),
+        SysctlAccess::Filters => Ok(crate::observe::filters::list()),
     }
 }
 
