@@ -84,6 +84,14 @@ pub enum Error {
         /// The most similar name that exists.
         nearest: Option<NodeName>,
     },
+    /// An end of a question has no address that could be asked.
+    #[error("{end} has no {} address", if *ipv6 { "IPv6" } else { "IPv4" })]
+    NoAddress {
+        /// The end, as it was typed.
+        end: String,
+        /// Of which family.
+        ipv6: bool,
+    },
     /// A range can't be one.
     #[error(transparent)]
     Range(vnet_file::RangeError),

@@ -53,6 +53,7 @@ pub mod ping;
 pub mod record;
 mod state_dir;
 pub mod target;
+pub mod why;
 
 pub use vnet_file as file;
 pub use vnet_kernel as kernel;

@@ -1,0 +1,206 @@
+//! Why A can't reach B: what is asked, looked at, and tried.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use vnet_kernel::echo::{self, Options, Outcome, Probe};
+use vnet_kernel::observe::survey::survey;
+use vnet_model::problem::nearest;
+use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, State};
+use vnet_why::{Question, World};
+
+pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain};
+
+use crate::error::Error;
+use crate::lab::Lab;
+
+/// What is asked about two ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The source address; the kernel's choice where not given.
+    pub src: Option<IpAddr>,
+    /// The length of the IP packet in bytes, which must not be fragmented.
+    pub size_bytes: Option<u32>,
+    /// Whether IPv6 is asked about; else IPv4, where both have it.
+    pub ipv6: bool,
+    /// Whether it is another packet than an echo request.
+    pub not_echo: bool,
+    /// Whether to ask the kernel too, by an echo request.
+    pub probe: bool,
+    /// How long that may take; 1 s where not given. An unanswered one is sent twice.
+    pub timeout: Option<Duration>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What was asked.
+    pub question: Question,
+    /// What the model says.
+    pub answer: Answer,
+    /// What an echo request met; `None` where none was sent.
+    pub probed: Option<Outcome>,
+}
+
+impl Told {
+    /// Tells whether model and probe contradict each other.
+    #[must_use]
+    pub fn disagree(&self) -> bool {
+        let replied = match &self.probed {
+            None => return false,
+            Some(outcome) => matches!(outcome, Outcome::Reply { .. }),
+        };
+        match self.answer.verdict {
+            Verdict::Reachable => !replied,
+            // Somebody else with the same address may well answer.
+            Verdict::Unreachable => replied && self.answer.elsewhere.is_none(),
+            Verdict::Partly | Verdict::Unknown => false,
+        }
+    }
+}
+
+impl Lab {
+    /// Finds out why one end does not reach another: each is a node, `node:interface`, or an address.
+    ///
+    /// # Errors
+    /// [`Error::NotUp`], [`Error::NoNode`], [`Error::NoAddress`], and when the kernel can't be read.
+    pub fn why(&self, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
+        let not_up = || Error::NotUp { lab: self.name().clone() };
+        let desired = self.record()?.ok_or_else(not_up)?.desired;
+        let (observed, _) = self.look(&desired)?;
+        let state = observed.state;
+        let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
+        let facts = survey(self.realm()?, &names)?;
+        let question = question(&desired, &state, from, to, ask)?;
+        let answer = answer(&desired, &state, Some(&facts), &question);
+        let probed = match ask.probe {
+            true => self.probe(&question, ask.timeout)?,
+            false => None,
+        };
+        Ok(Told { question, answer, probed })
+    }
+
+    fn probe(
+        &self,
+        question: &Question,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Outcome>, Error> {
+        let Question { from, src, dst, size_bytes, .. } = question;
+        let header = if dst.is_ipv4() { 28 } else { 48 };
+        let mut options = Options { watched: vec![from.clone()], ..Options::default() };
+        options.timeout = timeout.unwrap_or(options.timeout);
+        if let Some(size) = size_bytes {
+            // The engine can't forbid fragments, so a reply would say nothing about the size.
+            if *size > 1280 {
+                return Ok(None);
+            }
+            options.payload_bytes = (*size as usize).saturating_sub(header);
+        }
+        let probe = Probe { src: *src, ..Probe::new(from.clone(), *dst) };
+        Ok(echo::echo(self.realm()?, &[probe], &options, |_, _| {})?.pop())
+    }
+}
+
+/// Finds out the same of a file, without any kernel: as if all were as it says.
+///
+/// # Errors
+/// [`Error::NoNode`], [`Error::NoAddress`].
+pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
+    let question = question(desired, &desired.state, from, to, ask)?;
+    let answer = answer(desired, &desired.state, None, &question);
+    Ok(Told { question, answer, probed: None })
+}
+
+fn answer(desired: &Desired, state: &State, facts: Option<&Facts>, question: &Question) -> Answer {
+    vnet_why::why(&World { state, facts, intent: Some(desired) }, question)
+}
+
+/// An end of the question, as it was typed.
+struct Place {
+    ns: Option<NsName>,
+    addr: Option<IpAddr>,
+}
+
+/// Makes a question of what was typed.
+///
+/// # Errors
+/// [`Error::NoNode`] for a name that is none, [`Error::NoAddress`] where an end has none to ask.
+pub fn question(
+    desired: &Desired,
+    state: &State,
+    from: &str,
+    to: &str,
+    ask: &Ask,
+) -> Result<Question, Error> {
+    let typed = |text: &str| IpAddr::from_str(text).ok();
+    let ipv6 = match typed(to).or(typed(from)).or(ask.src) {
+        Some(addr) => addr.is_ipv6(),
+        None => {
+            // Where not both have IPv4, IPv6 is what was meant.
+            let has = |text: &str| place(desired, state, text, false).map(|p| p.addr.is_some());
+            ask.ipv6 || !(has(from)? && has(to)?) && place(desired, state, to, true)?.addr.is_some()
+        }
+    };
+    let no_address = |end: &str| Error::NoAddress { end: end.to_owned(), ipv6 };
+    let source = place(desired, state, from, ipv6)?;
+    let goal = place(desired, state, to, ipv6)?;
+    let explicit = from.contains(':') || typed(from).is_some();
+    Ok(Question {
+        from: source.ns.ok_or_else(|| no_address(from))?,
+        src: ask.src.or(source.addr.filter(|_| explicit)),
+        dst: goal.addr.ok_or_else(|| no_address(to))?,
+        to: goal.ns,
+        size_bytes: ask.size_bytes,
+        echo: !ask.not_echo,
+    })
+}
+
+/// Finds the namespace and address of an end. What was meant comes before what is there: that is
+/// what others ask for.
+fn place(desired: &Desired, state: &State, text: &str, ipv6: bool) -> Result<Place, Error> {
+    if let Ok(addr) = IpAddr::from_str(text) {
+        let owner = |state: &State| {
+            let mut all = state.namespaces.iter();
+            all.find(|(_, ns)| addresses(ns, None).any(|own| own == addr)).map(|(ns, _)| ns.clone())
+        };
+        return Ok(Place { ns: owner(&desired.state).or_else(|| owner(state)), addr: Some(addr) });
+    }
+    let (node, dev) = match text.split_once(':') {
+        Some((node, dev)) => (node, Some(dev)),
+        None => (text, None),
+    };
+    let names = || desired.nodes.iter();
+    let Some((_, ns)) = names().find(|(name, _)| name.as_str() == node) else {
+        let near = nearest(node, names().map(|(name, _)| name.as_str()));
+        let near = near.and_then(|near| NodeName::new(near).ok());
+        return Err(Error::NoNode { lab: desired.lab.clone(), node: node.into(), nearest: near });
+    };
+    let first = |state: &State| {
+        let found = state.namespaces.get(ns)?;
+        addresses(found, dev).find(|addr| addr.is_ipv6() == ipv6 && usable(*addr))
+    };
+    Ok(Place { ns: Some(ns.clone()), addr: first(&desired.state).or_else(|| first(state)) })
+}
+
+/// The addresses of a namespace, or of one interface: those of `lo` last.
+fn addresses<'n>(ns: &'n Namespace, dev: Option<&str>) -> impl Iterator<Item = IpAddr> + 'n {
+    let dev = dev.map(str::to_owned);
+    let wanted = move |name: &str| dev.as_deref().is_none_or(|dev| dev == name);
+    let mut found: Vec<(&str, &Interface)> = ns
+        .interfaces
+        .iter()
+        .map(|(name, interface)| (name.as_str(), interface))
+        .filter(|(name, _)| wanted(name))
+        .collect();
+    found.sort_by_key(|(name, _)| *name == vnet_model::apply::LOOPBACK);
+    found.into_iter().flat_map(|(_, interface)| interface.addresses.iter().map(|a| a.net.addr()))
+}
+
+fn usable(addr: IpAddr) -> bool {
+    let link_local = match addr {
+        IpAddr::V4(addr) => addr.is_link_local(),
+        IpAddr::V6(addr) => addr.is_unicast_link_local(),
+    };
+    !addr.is_loopback() && !link_local
+}

@@ -1,0 +1,161 @@
+//! Every code of a cause or a lint, with what it means: `vnet explain CODE`.
+
+/// A kind of fault, or of doubt about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// Its name, which stays.
+    pub name: &'static str,
+    /// What it means and what to do, in a few sentences.
+    pub text: &'static str,
+}
+
+/// Finds what a code means.
+#[must_use]
+pub fn explain(name: &str) -> Option<&'static Code> {
+    CODES.iter().find(|code| code.name == name)
+}
+
+const fn code(name: &'static str, text: &'static str) -> Code {
+    Code { name, text }
+}
+
+/// All codes, causes first, then lints.
+pub const CODES: &[Code] = &[
+    code(
+        "lo-down",
+        "A namespace sends packets to its own addresses through the `local` table and by `lo`. \
+         While `lo` is down, even a ping of one's own address fails. Set it up.",
+    ),
+    code(
+        "interface-down",
+        "The interface that the packet would leave by is down. While it is, the kernel also lacks \
+         the routes over it, and its IPv6 addresses: setting it up brings back neither static \
+         routes nor those addresses.",
+    ),
+    code(
+        "peer-down",
+        "The other end of the cable is down. A veth end has a carrier only while both are up.",
+    ),
+    code(
+        "no-peer",
+        "The other end of the cable does not exist, or is in a namespace that is not looked at.",
+    ),
+    code(
+        "port-down",
+        "A port of a bridge on the way is down, so that the bridge passes nothing there.",
+    ),
+    code("bridge-down", "A bridge on the way is down: its ports then drop what comes in."),
+    code("not-a-port", "An interface on the way was meant to be a port of a bridge and is none."),
+    code("interface-missing", "An interface on the way does not exist."),
+    code(
+        "address-missing",
+        "An address that was meant to be on the way, or at its end, is not there.",
+    ),
+    code(
+        "no-address",
+        "The namespace has no address of this family, so it can neither send nor be answered.",
+    ),
+    code("stray-address", "An address that nobody asked for draws the packet to the wrong place."),
+    code(
+        "duplicate-address",
+        "Two have the same address. Where both are on one link, who is believed depends on who \
+         answers last; and a namespace drops what seems to come from an address of its own.",
+    ),
+    code(
+        "wrong-mask",
+        "The length of an address's prefix says that an address is on the link which is not, or the \
+         other way round.",
+    ),
+    code(
+        "different-subnets",
+        "Both are on one link, but their addresses are in different subnets, and no route says that \
+         the other's is on link.",
+    ),
+    code(
+        "broadcast-address",
+        "The destination is the broadcast address of its subnet, which no host can have.",
+    ),
+    code("no-such-address", "Nobody has the destination's address."),
+    code("not-own-address", "The source address that was asked for is not one of the sender's."),
+    code("no-route", "A namespace on the way there has no route to the destination."),
+    code(
+        "no-route-back",
+        "The packet arrives, but its answer does not: a namespace on the way back has no route to \
+         the source.",
+    ),
+    code("blackhole-route", "A route of type `blackhole` drops the packet in silence."),
+    code(
+        "unreachable-route",
+        "A route of type `unreachable` drops the packet and says so to the sender.",
+    ),
+    code(
+        "prohibit-route",
+        "A route of type `prohibit` drops the packet and says so to the sender.",
+    ),
+    code("throw-route", "A route of type `throw` ends the lookup before another could match."),
+    code(
+        "route-astray",
+        "A route which was not meant leads the packet somewhere else: it is more specific, or its metric lower.",
+    ),
+    code(
+        "wrong-gateway",
+        "A route leads to a gateway that nobody on the link has, or to another one than was meant.",
+    ),
+    code(
+        "wrong-leg",
+        "A route with several legs has one that leads astray: a part of the flows is lost.",
+    ),
+    code("wrong-source", "A route prefers a source address to which the answer finds no way."),
+    code(
+        "no-source-address",
+        "There is no address on the way out that the packet could come from.",
+    ),
+    code("connected-route-missing", "The route that the kernel makes of an address was removed."),
+    code("routing-loop", "Routes lead in a circle, until the packet's time to live ends."),
+    code(
+        "forwarding-off",
+        "A node on the way does not forward packets that come in by this interface.",
+    ),
+    code(
+        "ipv6-off",
+        "IPv6 is switched off on an interface on the way, and with it went its IPv6 addresses and routes.",
+    ),
+    code(
+        "mtu-too-small",
+        "The packet is longer than the MTU of an interface that it leaves by, and must not be fragmented.",
+    ),
+    code(
+        "mtu-mismatch",
+        "The two ends of a cable have different MTUs: what the one sends, the other drops in \
+         silence, and nobody is told.",
+    ),
+    code(
+        "address-on-port",
+        "An address is on a port of a bridge. What comes in there goes to the bridge, so it gets no answers.",
+    ),
+    code(
+        "rp-filter",
+        "`rp_filter` drops packets whose way back to the source is not the interface that they came in by.",
+    ),
+    code("echo-ignored", "The destination was told to ignore echo requests."),
+    // Lints.
+    code(
+        "network-address",
+        "A host has the first address of its subnet, which is that of the network itself (RFC 1122, \
+         section 3.2.1.3). Linux takes it; others, and older kernels, treat it as a broadcast.",
+    ),
+    code(
+        "overlapping-prefixes",
+        "Two prefixes on different wires overlap, so that an address can be looked for on the wrong \
+         one. That is fine where they can never meet, as behind address translation.",
+    ),
+    code(
+        "unreachable-node",
+        "As the file stands, a node can't reach another that it has an address for.",
+    ),
+    code(
+        "asymmetric-route",
+        "The way back is another than the way there. It works, unless something on it checks sources or keeps state.",
+    ),
+    code("unused-variable", "A variable of `vars:` stands nowhere in the file."),
+];

@@ -1,0 +1,390 @@
+//! From where a packet stopped to what is at fault.
+//!
+//! First the decisions on its way are held against what was meant: the first that differs is the
+//! fault (`meant`). Where all are as meant, or nobody knows what was, the stop itself is looked at
+//! (here, and `link` for what nobody on a link answers for).
+
+mod link;
+mod meant;
+mod mends;
+
+use std::net::IpAddr;
+
+use vnet_model::apply::LOOPBACK;
+use vnet_model::{Change, IfName, LinkSetting, NsName, Origin, Route, RouteKind, Step};
+
+use crate::fib::{self, Decision};
+use crate::scene::{Scene, rp_filter_key};
+use crate::travel::Trip;
+use crate::walk::{Stop, Walked};
+use crate::{Cause, Mend, Question, suggest};
+
+/// What is looked at to find a cause.
+pub(crate) struct Case<'c, 'a> {
+    pub(crate) scene: &'c Scene<'a>,
+    pub(crate) question: &'c Question,
+    /// The direction that fails.
+    pub(crate) walked: &'c Walked,
+    pub(crate) is_back: bool,
+    /// Where the packet of that direction goes.
+    pub(crate) dst: IpAddr,
+}
+
+/// Finds what is at fault with a trip that fails or is in doubt.
+pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> Option<Cause> {
+    let walked = trip.failed().unwrap_or(&trip.forth);
+    let is_back = trip.is_back() && trip.failed().is_some();
+    let dst = match is_back {
+        true => trip.forth.src?,
+        false => question.dst,
+    };
+    let case = Case { scene, question, walked, is_back, dst };
+    if is_back && let Some(cause) = case.wrong_source(&trip.forth) {
+        return Some(cause);
+    }
+    // A port that was not meant to be one explains itself, whatever else differs.
+    let stray_port = match &walked.stop {
+        Some(Stop::ByPort(dev)) => {
+            scene.meant_interface(&walked.at, dev).is_none_or(|meant| meant.master.is_none())
+        }
+        _ => false,
+    };
+    if stray_port {
+        return case.stopped();
+    }
+    case.doubt(trip).or_else(|| case.as_meant()).or_else(|| case.stopped())
+}
+
+impl Case<'_, '_> {
+    pub(crate) fn cause(
+        &self,
+        code: &'static str,
+        object: impl Into<String>,
+        evidence: impl Into<String>,
+        steps: Vec<Step>,
+    ) -> Cause {
+        let mend = steps.into_iter().map(Mend::Step).collect();
+        Cause { code, object: object.into(), evidence: evidence.into(), mend }
+    }
+
+    pub(crate) fn object(&self, route: &Route, ns: &NsName) -> String {
+        format!("route {route} in {}", self.scene.label(ns))
+    }
+
+    /// Several answer for one address.
+    fn doubt(&self, trip: &Trip) -> Option<Cause> {
+        let back = trip.back.iter().flat_map(|walked| &walked.doubts);
+        let (addr, ends) = trip.forth.doubts.iter().chain(back).next()?;
+        let scene = self.scene;
+        let names: Vec<String> = ends.iter().map(|end| scene.label(&end.ns)).collect();
+        let evidence = format!("{addr} is answered for by {}", names.join(" and by "));
+        let meant = |ns: &NsName| scene.meant(ns).is_some_and(|meant| fib::owns(meant, *addr));
+        let asked = self.question.to.as_ref();
+        let mut strangers = ends.iter().filter(|end| match scene.all_meant() {
+            Some(_) => !meant(&end.ns),
+            None => Some(&end.ns) != asked,
+        });
+        let stranger = strangers.next_back().or(ends.last())?;
+        let object = format!("{addr} on {}", scene.label(&stranger.ns));
+        let steps = self.without_address(&stranger.ns, *addr);
+        Some(self.cause("duplicate-address", object, evidence, steps))
+    }
+
+    /// What the stop itself says.
+    fn stopped(&self) -> Option<Cause> {
+        let ns = &self.walked.at;
+        match self.walked.stop.as_ref() {
+            None => self.wrong_place(ns),
+            Some(Stop::Unknown(_)) => None,
+            Some(Stop::NoRoute) => Some(self.no_route(ns)),
+            Some(Stop::Dropped(route)) => Some(self.dropped(ns, route)),
+            Some(Stop::Broadcast(dev)) => Some(self.broadcast(ns, dev)),
+            Some(Stop::LoDown) => Some(self.lo_down(ns)),
+            Some(Stop::NoSource(dev)) => Some(self.no_source(ns, dev)),
+            Some(Stop::NotOwn(src)) => {
+                let label = self.scene.label(ns);
+                let evidence = format!("{label} has no address {src}");
+                Some(self.cause("not-own-address", src.to_string(), evidence, Vec::new()))
+            }
+            Some(Stop::ByPort(dev)) => Some(self.by_port(ns, dev)),
+            Some(Stop::Unresolved { dev, hop }) => self.unresolved(ns, dev, *hop),
+            Some(Stop::TooBig { dev, mtu }) => Some(self.too_big(ns, dev, *mtu)),
+            Some(Stop::NotForwarded(dev)) => Some(self.not_forwarded(ns, dev)),
+            Some(Stop::Martian(end)) => {
+                let src = self.walked.src?;
+                let evidence = format!(
+                    "{} drops what comes from {src}, which is an address of its own",
+                    self.scene.label(&end.ns)
+                );
+                let object = format!("{src} on {}", self.scene.label(&end.ns));
+                let steps = self.without_address(&end.ns, src);
+                Some(self.cause("duplicate-address", object, evidence, steps))
+            }
+            Some(Stop::Filtered(dev)) => Some(self.filtered(ns, dev)),
+            Some(Stop::Loop(circle)) => Some(self.circle(circle)),
+            Some(Stop::Ignored(key)) => {
+                let label = self.scene.label(ns);
+                let evidence = format!("{label} has {key} set");
+                let (key, value) = ((*key).to_owned(), "0".to_owned());
+                let step = Step::new(ns.clone(), Change::SetSysctl { key, value });
+                Some(self.cause("echo-ignored", label, evidence, vec![step]))
+            }
+        }
+    }
+
+    /// It arrived at somebody who also has the address.
+    fn wrong_place(&self, ns: &NsName) -> Option<Cause> {
+        let label = self.scene.label(ns);
+        let evidence = format!("{} is delivered at {label}, which has that address too", self.dst);
+        let object = format!("{} on {label}", self.dst);
+        let steps = self.without_address(ns, self.dst);
+        Some(self.cause("duplicate-address", object, evidence, steps))
+    }
+
+    pub(crate) fn no_route(&self, ns: &NsName) -> Cause {
+        let (scene, dst) = (self.scene, self.dst);
+        let label = scene.label(ns);
+        if let Some(cause) = self.down_subnet(ns) {
+            return cause;
+        }
+        let found = scene.ns(ns);
+        let has_address = found.is_some_and(|found| {
+            let all = found.interfaces.values().flat_map(|interface| &interface.addresses);
+            all.map(|address| address.net.addr()).any(|addr| {
+                addr.is_ipv4() == dst.is_ipv4() && !addr.is_loopback() && !link_local(addr)
+            })
+        });
+        if !has_address {
+            return self.no_address(ns);
+        }
+        let code = if self.is_back { "no-route-back" } else { "no-route" };
+        let owners = scene.owners(dst);
+        if owners.is_empty() {
+            return self.nobody_has(dst);
+        }
+        let near = suggest::neighbours(scene, ns)
+            .into_iter()
+            .find(|(_, far)| crate::walk::answers(scene, far, dst));
+        let steps: Vec<Step> = suggest::route(scene, ns, dst, None).into_iter().collect();
+        if let Some((dev, far)) = near {
+            let own = scene.interface(ns, &dev).map(|i| i.addresses.clone()).unwrap_or_default();
+            let own = own.iter().filter(|a| a.net.addr().is_ipv4() == dst.is_ipv4());
+            let own: Vec<String> = own.map(ToString::to_string).collect();
+            let evidence = format!(
+                "{dst} is on the same link, at {}, but {label}:{dev} has {}, and no route of \
+                 {label} says that {dst} is there",
+                scene.port(&far.ns, &far.name),
+                if own.is_empty() { "no address".to_owned() } else { own.join(", ") },
+            );
+            return self.cause("different-subnets", scene.port(ns, &dev), evidence, steps);
+        }
+        let evidence = format!("no route of {label} holds {dst}");
+        self.cause(code, format!("route to {dst} in {label}"), evidence, steps)
+    }
+
+    /// An interface is down whose subnet holds the destination.
+    fn down_subnet(&self, ns: &NsName) -> Option<Cause> {
+        let found = self.scene.ns(ns)?;
+        let (dev, _) = found.interfaces.iter().find(|(_, interface)| {
+            let holds = |net: vnet_model::ipnet::IpNet| net.contains(&self.dst);
+            !interface.up && interface.addresses.iter().any(|address| holds(address.net))
+        })?;
+        Some(self.interface_down(ns, dev))
+    }
+
+    pub(crate) fn interface_down(&self, ns: &NsName, dev: &IfName) -> Cause {
+        let port = self.scene.port(ns, dev);
+        let evidence = format!("{port} is down");
+        self.cause("interface-down", port, evidence, self.restore(ns, dev))
+    }
+
+    fn no_address(&self, ns: &NsName) -> Cause {
+        let label = self.scene.label(ns);
+        let family = if self.dst.is_ipv4() { "IPv4" } else { "IPv6" };
+        let evidence = format!("{label} has no {family} address but those of lo");
+        self.cause("no-address", label, evidence, self.free_address(ns))
+    }
+
+    pub(crate) fn nobody_has(&self, addr: IpAddr) -> Cause {
+        let evidence = format!("nobody has {addr}");
+        self.cause("no-such-address", addr.to_string(), evidence, Vec::new())
+    }
+
+    pub(crate) fn dropped(&self, ns: &NsName, route: &Route) -> Cause {
+        let code = match route.kind {
+            RouteKind::Blackhole => "blackhole-route",
+            RouteKind::Prohibit => "prohibit-route",
+            _ => "unreachable-route",
+        };
+        let evidence = format!("{} drops packets to {}: `{route}`", self.scene.label(ns), self.dst);
+        let step = Step::new(ns.clone(), Change::DelRoute(route.clone()));
+        let mut cause = self.cause(code, self.object(route, ns), evidence, vec![step]);
+        if let Some(meant) = self.scene.meant(ns).and_then(|meant| meant.routes.get(route)) {
+            self.add_line(&mut cause, meant.origin, format!("the file asks for `{route}`"));
+        }
+        cause
+    }
+
+    pub(crate) fn add_line(&self, cause: &mut Cause, origin: Origin, text: String) {
+        if origin.index().is_some() {
+            cause.mend.push(Mend::Line { origin, text });
+        }
+    }
+
+    fn broadcast(&self, ns: &NsName, dev: &IfName) -> Cause {
+        let dst = self.dst;
+        let port = self.scene.port(ns, dev);
+        let evidence = format!("{dst} is the broadcast address of {port}'s subnet");
+        let owner = self.scene.owners(dst).into_iter().next();
+        let object = match &owner {
+            Some(owner) => format!("{dst} on {}", self.scene.label(owner)),
+            None => dst.to_string(),
+        };
+        let steps = owner.map(|owner| self.other_address(&owner, dst)).unwrap_or_default();
+        self.cause("broadcast-address", object, evidence, steps)
+    }
+
+    fn lo_down(&self, ns: &NsName) -> Cause {
+        let label = self.scene.label(ns);
+        let evidence = format!(
+            "{} is an address of {label} itself: packets to it go through the `local` table and \
+             leave by lo, which is down",
+            self.dst
+        );
+        let lo = self
+            .scene
+            .ns(ns)
+            .and_then(|found| found.interfaces.keys().find(|n| n.as_str() == LOOPBACK));
+        let up = |lo: &IfName| set(ns, lo, LinkSetting::Up(true));
+        self.cause("lo-down", format!("{label}:lo"), evidence, lo.map(up).into_iter().collect())
+    }
+
+    fn no_source(&self, ns: &NsName, dev: &IfName) -> Cause {
+        let label = self.scene.label(ns);
+        let evidence = format!("{label} has no address that packets by {dev} could come from");
+        self.cause("no-source-address", label, evidence, self.free_address(ns))
+    }
+
+    fn by_port(&self, ns: &NsName, dev: &IfName) -> Cause {
+        let port = self.scene.port(ns, dev);
+        let master = self.scene.interface(ns, dev).and_then(|i| i.master.clone());
+        let bridge = master.map(|bridge| bridge.to_string()).unwrap_or_default();
+        let evidence = format!(
+            "{port} is a port of the bridge {bridge}, so that answers go to the bridge and never \
+             to {port}"
+        );
+        let meant = self.scene.meant_interface(ns, dev).is_some_and(|meant| meant.master.is_some());
+        let mut steps = Vec::new();
+        if !meant {
+            steps.push(set(ns, dev, LinkSetting::Master(None)));
+        }
+        self.cause("address-on-port", port, evidence, steps)
+    }
+
+    fn too_big(&self, ns: &NsName, dev: &IfName, mtu: u32) -> Cause {
+        let port = self.scene.port(ns, dev);
+        let size = self.question.size_bytes.unwrap_or(mtu);
+        let evidence =
+            format!("a packet of {size} bytes does not fit {port}, whose MTU is {mtu} bytes");
+        let meant = self.scene.meant_interface(ns, dev).and_then(|meant| meant.mtu);
+        let wanted = meant.unwrap_or(size).max(size);
+        let mut cause = self.cause(
+            "mtu-too-small",
+            port,
+            evidence,
+            vec![set(ns, dev, LinkSetting::Mtu(wanted))],
+        );
+        if let Some(meant) = self.scene.meant_interface(ns, dev) {
+            self.add_line(&mut cause, meant.origin, format!("give it `mtu: {wanted}`"));
+        }
+        cause
+    }
+
+    fn not_forwarded(&self, ns: &NsName, dev: &IfName) -> Cause {
+        if self.scene.owners(self.dst).is_empty() {
+            return self.nobody_has(self.dst);
+        }
+        let port = self.scene.port(ns, dev);
+        let label = self.scene.label(ns);
+        let ipv6 = self.dst.is_ipv6();
+        let family = if ipv6 { "IPv6" } else { "IPv4" };
+        let evidence = format!("{label} does not forward {family} packets that come in by {port}");
+        let step = match ipv6 {
+            true => Step::new(
+                ns.clone(),
+                Change::SetSysctl {
+                    key: "net.ipv6.conf.all.forwarding".to_owned(),
+                    value: "1".to_owned(),
+                },
+            ),
+            false => set(ns, dev, LinkSetting::ForwardIpv4(true)),
+        };
+        let mut cause = self.cause("forwarding-off", port, evidence, vec![step]);
+        if let Some(meant) = self.scene.meant(ns)
+            && meant.interfaces.get(dev).is_some_and(|meant| meant.forward_ipv4 == Some(false))
+        {
+            self.add_line(&mut cause, meant.origin, format!("give {label} `forward: true`"));
+        }
+        cause
+    }
+
+    fn filtered(&self, ns: &NsName, dev: &IfName) -> Cause {
+        let port = self.scene.port(ns, dev);
+        let src = self.walked.src.map(|src| src.to_string()).unwrap_or_default();
+        let evidence = format!("{port} checks sources, and the way back to {src} is not by it");
+        let own = rp_filter_key(dev);
+        let keys = ["net.ipv4.conf.all.rp_filter", own.as_str()];
+        let on = keys.iter().filter(|key| self.scene.sysctl_number(ns, key) != 0);
+        let off = on.map(|key| {
+            let (key, value) = ((*key).to_owned(), "0".to_owned());
+            Step::new(ns.clone(), Change::SetSysctl { key, value })
+        });
+        self.cause("rp-filter", port, evidence, off.collect())
+    }
+
+    /// Finds the first in the circle that would have to send it elsewhere.
+    fn circle(&self, circle: &[NsName]) -> Cause {
+        if self.scene.owners(self.dst).is_empty() {
+            return self.nobody_has(self.dst);
+        }
+        let names: Vec<String> = circle.iter().map(|ns| self.scene.label(ns)).collect();
+        let evidence = format!(
+            "packets to {} go round: {} -> {}",
+            self.dst,
+            names.join(" -> "),
+            names.first().map(String::as_str).unwrap_or_default()
+        );
+        for ns in circle {
+            let Decision::Via { route, connected: false, legs } = self.scene.lookup(ns, self.dst)
+            else {
+                continue;
+            };
+            let (Some((dev, _)), Some(step)) = (
+                suggest::first_hop(self.scene, ns, self.dst),
+                suggest::route(self.scene, ns, self.dst, Some(&route)),
+            ) else {
+                continue;
+            };
+            let better = match &step.change {
+                Change::ReplaceRoute(new) => new.nexthops != route.nexthops,
+                _ => false,
+            };
+            if better || !legs.iter().any(|leg| leg.dev == dev) {
+                return self.cause("routing-loop", self.object(&route, ns), evidence, vec![step]);
+            }
+        }
+        self.cause("routing-loop", names.join(", "), evidence, Vec::new())
+    }
+}
+
+/// Makes a step that sets something of an interface.
+pub(crate) fn set(ns: &NsName, dev: &IfName, set: LinkSetting) -> Step {
+    Step::new(ns.clone(), Change::SetLink { name: dev.clone(), set })
+}
+
+pub(crate) fn link_local(addr: IpAddr) -> bool {
+    match addr {
+        IpAddr::V4(addr) => addr.is_link_local(),
+        IpAddr::V6(addr) => addr.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,180 @@
+//! Nobody on the link answers for the next hop.
+
+use std::net::IpAddr;
+
+use vnet_model::ipnet::IpNet;
+use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
+
+use super::{Case, set};
+use crate::fib::{self, Decision};
+use crate::wire::{self, Block, Station};
+use crate::{Cause, suggest};
+
+/// The length of a frame when none is asked for, in bytes.
+const FRAME_BYTES: u32 = 84;
+
+impl Case<'_, '_> {
+    pub(super) fn unresolved(&self, ns: &NsName, dev: &IfName, hop: IpAddr) -> Option<Cause> {
+        let scene = self.scene;
+        let from = End { ns: ns.clone(), name: dev.clone() };
+        let size = self.question.size_bytes.unwrap_or(FRAME_BYTES);
+        let mtu = scene.interface(ns, dev).and_then(|i| i.mtu).unwrap_or(size);
+        let stations = wire::domain(scene, &from, size.min(mtu), true).stations;
+        let mut theirs: Vec<&Station> =
+            stations.iter().filter(|station| self.would_answer(station, hop)).collect();
+        theirs.sort_by_key(|station| station.blocks.len());
+        if let Some(station) = theirs.first() {
+            return match station.blocks.first() {
+                Some(block) => Some(self.blocked(&from, block)),
+                None => self.lost_address(&station.end.ns, hop),
+            };
+        }
+        // An end that leads nowhere may have led there.
+        let loose = stations.iter().find_map(|station| {
+            station.blocks.iter().find(|block| matches!(block, Block::NoPeer(_)))
+        });
+        if let Some(block) = loose {
+            return Some(self.blocked(&from, block));
+        }
+        Some(self.not_here(ns, dev, hop))
+    }
+
+    /// Tells whether a station has an address, or was meant to.
+    fn would_answer(&self, station: &Station, hop: IpAddr) -> bool {
+        let ns = &station.end.ns;
+        let on_it = |net: Option<(&IfName, IpNet)>| {
+            net.is_some_and(|(dev, _)| hop.is_ipv4() || *dev == station.end.name)
+        };
+        let has = self.scene.ns(ns).map(|found| fib::holder(found, hop));
+        let meant = self.scene.meant(ns).map(|meant| fib::holder(meant, hop));
+        on_it(has.flatten()) || on_it(meant.flatten())
+    }
+
+    fn blocked(&self, from: &End, block: &Block) -> Cause {
+        let port = |end: &End| self.scene.port(&end.ns, &end.name);
+        match block {
+            Block::Down(end) => self.interface_down(&end.ns, &end.name),
+            Block::PeerDown(end) => {
+                let evidence = format!("{}, the other end of the cable, is down", port(end));
+                self.cause("peer-down", port(end), evidence, self.restore(&end.ns, &end.name))
+            }
+            Block::PortDown(end) => {
+                let evidence = format!("{}, a port of a bridge, is down", port(end));
+                self.cause("port-down", port(end), evidence, self.restore(&end.ns, &end.name))
+            }
+            Block::BridgeDown(end) => {
+                let evidence = format!("the bridge {} is down", port(end));
+                self.cause("bridge-down", port(end), evidence, self.restore(&end.ns, &end.name))
+            }
+            Block::NotAPort(end, bridge) => {
+                let evidence = format!("{} is not a port of the bridge {bridge}", port(end));
+                let step = set(&end.ns, &end.name, LinkSetting::Master(Some(bridge.clone())));
+                self.cause("not-a-port", port(end), evidence, vec![step])
+            }
+            Block::NoPeer(end) => {
+                let evidence = format!("{} has no other end", port(end));
+                let missing = self.interface_missing(&end.ns, &end.name);
+                Cause { evidence, code: "no-peer", ..missing }
+            }
+            Block::Mtu(end, mtu) => {
+                let sends = self.scene.end(from).and_then(|interface| interface.mtu);
+                let evidence = format!(
+                    "{} sends up to {} bytes, but {} takes no more than {mtu}",
+                    port(from),
+                    sends.unwrap_or_default(),
+                    port(end)
+                );
+                let meant = self.scene.meant_interface(&end.ns, &end.name).and_then(|i| i.mtu);
+                let wanted = meant.into_iter().chain(sends).max().unwrap_or(*mtu);
+                let step = set(&end.ns, &end.name, LinkSetting::Mtu(wanted));
+                self.cause("mtu-mismatch", port(end), evidence, vec![step])
+            }
+        }
+    }
+
+    /// Whoever has the address, if anybody, is not on this link.
+    fn not_here(&self, ns: &NsName, dev: &IfName, hop: IpAddr) -> Cause {
+        let scene = self.scene;
+        match scene.lookup(ns, self.dst) {
+            Decision::Via { route, connected: false, .. } => {
+                self.wrong_gateway(ns, &route, dev, hop)
+            }
+            Decision::Via { route, .. } => match scene.owners(hop).is_empty() {
+                true => self.missing(hop),
+                false => self.too_wide(ns, &route, dev, hop),
+            },
+            _ => self.nobody_has(hop),
+        }
+    }
+
+    /// Nobody has an address that the file may know.
+    fn missing(&self, addr: IpAddr) -> Cause {
+        let meant = self.scene.all_meant().into_iter().flat_map(|meant| &meant.namespaces);
+        let mut owners = meant.filter(|(_, ns)| fib::holder(ns, addr).is_some());
+        let lost = owners.find_map(|(ns, _)| self.lost_address(ns, addr));
+        lost.unwrap_or_else(|| self.nobody_has(addr))
+    }
+
+    fn wrong_gateway(&self, ns: &NsName, route: &Route, dev: &IfName, hop: IpAddr) -> Cause {
+        let port = self.scene.port(ns, dev);
+        let via = hop != self.dst;
+        let what = if via { "the gateway" } else { "the destination" };
+        let evidence = format!("`{route}`: nobody on the link of {port} has {hop}, {what}");
+        let code = match (route.nexthops.len(), via) {
+            (0 | 1, true) => "wrong-gateway",
+            (0 | 1, false) => "route-astray",
+            _ => "wrong-leg",
+        };
+        if self.scene.owners(self.dst).is_empty() {
+            return self.missing(self.dst);
+        }
+        let step = suggest::route(self.scene, ns, self.dst, Some(route));
+        self.cause(code, self.object(route, ns), evidence, step.into_iter().collect())
+    }
+
+    /// A prefix that says that too much is on the link.
+    fn too_wide(&self, ns: &NsName, route: &Route, dev: &IfName, hop: IpAddr) -> Cause {
+        let scene = self.scene;
+        let port = scene.port(ns, dev);
+        let own = scene.interface(ns, dev);
+        let nets = own.into_iter().flat_map(|interface| &interface.addresses).map(|a| a.net);
+        let net = nets.clone().find(|net| net.trunc() == route.dst);
+        let evidence = format!(
+            "{port} has {}, so {hop} is looked for on its link, but it is not there",
+            net.map_or_else(|| route.dst.to_string(), |net| net.to_string())
+        );
+        let Some(net) = net else {
+            return self.cause("wrong-mask", port, evidence, Vec::new());
+        };
+        // A longer prefix that the others on the link have, and that holds the own address.
+        let others = suggest::neighbours(scene, ns).into_iter().filter(|(own, _)| own == dev);
+        let lengths = others.flat_map(|(_, far)| {
+            let there = scene.end(&far).map(|i| i.addresses.clone()).unwrap_or_default();
+            there.into_iter().map(|a| a.net).filter(|other| other.contains(&net.addr()))
+        });
+        let fits = |len: &u8| {
+            IpNet::new(net.addr(), *len)
+                .is_ok_and(|new| *len > net.prefix_len() && !new.contains(&hop))
+        };
+        let length = lengths.map(|other| other.prefix_len()).find(fits);
+        let new = length.and_then(|length| IpNet::new(net.addr(), length).ok());
+        let steps = match new {
+            Some(new) => self.readdress(ns, dev, net, new),
+            // A route of its own is more specific than any subnet.
+            None => self.host_route(ns, hop),
+        };
+        self.cause("wrong-mask", format!("{net} on {port}"), evidence, steps)
+    }
+
+    fn host_route(&self, ns: &NsName, dst: IpAddr) -> Vec<Step> {
+        let step = suggest::route(self.scene, ns, dst, None);
+        let narrow = |step: Step| match step.change {
+            Change::AddRoute(route) => {
+                let dst = IpNet::from(dst);
+                Step::new(step.ns, Change::AddRoute(Route { dst, ..route }))
+            }
+            change => Step::new(step.ns, change),
+        };
+        step.map(narrow).into_iter().collect()
+    }
+}

@@ -1,0 +1,229 @@
+//! What a namespace does with a packet: local delivery, then the routing tables.
+//!
+//! Without policy rules the kernel asks three tables in turn: `local`, `main`, `default`
+//! (`fib_default_rules_init`, net/ipv4/fib_rules.c; `ip-rule(8)`). In each the longest prefix wins,
+//! then the lowest metric (`fib_table_lookup`, net/ipv4/fib_trie.c).
+
+use std::net::IpAddr;
+
+use vnet_model::apply::LOOPBACK;
+use vnet_model::ipnet::IpNet;
+use vnet_model::state::{MTU_IPV6_MIN_BYTES, TABLE_MAIN};
+use vnet_model::{IfName, Interface, Kind, Namespace, NextHop, Origin, Route, RouteKind};
+
+/// The table that is asked last (`RT_TABLE_DEFAULT`, linux/rtnetlink.h).
+const TABLE_DEFAULT: u32 = 253;
+
+/// The metric of IPv6 routes that the kernel derives (`IP6_RT_PRIO_ADDRCONF`, net/ip6_route.h).
+const METRIC_IPV6_CONNECTED: u32 = 256;
+
+/// What a namespace does with packets to an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// They are its own.
+    Local,
+    /// They go to all on a link.
+    Broadcast {
+        /// The interface whose subnet has this broadcast address.
+        dev: IfName,
+    },
+    /// They take this route, by one of the legs that are alive.
+    Via {
+        route: Route,
+        /// Whether the kernel made it of an address.
+        connected: bool,
+        legs: Vec<NextHop>,
+    },
+    /// They are dropped by this route.
+    Dropped { route: Route },
+    /// Nothing leads there.
+    None,
+}
+
+/// Tells whether IPv6 runs on an interface.
+pub(crate) fn has_ipv6(interface: &Interface) -> bool {
+    let fits = interface.mtu.is_none_or(|mtu| mtu >= MTU_IPV6_MIN_BYTES);
+    interface.ipv6 != Some(false) && fits
+}
+
+/// Tells whether an address is one of the namespace's own.
+///
+/// The `local` table keeps an IPv4 address while its interface is down (`fib_sync_down_dev` leaves
+/// routes of scope `nowhere`, net/ipv4/fib_semantics.c); IPv6 loses it. Of a subnet on `lo` every
+/// address is the namespace's own (`fib_add_ifaddr`, net/ipv4/fib_frontend.c).
+pub(crate) fn owns(ns: &Namespace, addr: IpAddr) -> bool {
+    ns.interfaces.values().any(|interface| {
+        interface.addresses.iter().any(|address| {
+            let own = address.net.addr() == addr;
+            match addr.is_ipv4() {
+                true => {
+                    let subnet = interface.kind == Kind::Loopback && interface.up;
+                    own || (subnet && address.net.contains(&addr))
+                }
+                false => own && interface.up && has_ipv6(interface),
+            }
+        })
+    })
+}
+
+/// Finds what becomes of packets to `dst`. `kernel` are the routes that the kernel derived, in its
+/// order, where they were observed; else they are derived here.
+pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> Decision {
+    if owns(ns, dst) {
+        return Decision::Local;
+    }
+    if let Some(dev) = broadcast(ns, dst) {
+        return Decision::Broadcast { dev };
+    }
+    let derived;
+    let kernel = match kernel {
+        Some(kernel) => kernel,
+        None => {
+            derived = connected(ns);
+            &derived
+        }
+    };
+    for table in [TABLE_MAIN, TABLE_DEFAULT] {
+        let mut found: Vec<(&Route, bool, Vec<NextHop>)> = kernel
+            .iter()
+            .map(|route| (route, true))
+            .chain(ns.routes.iter().map(|route| (route, false)))
+            .filter(|(route, _)| route.table == table && route.dst.contains(&dst))
+            .map(|(route, connected)| (route, connected, alive(ns, route)))
+            .filter(|(route, _, legs)| route.kind != RouteKind::Unicast || !legs.is_empty())
+            .collect();
+        // Stable: of equals the kernel takes the first.
+        found.sort_by_key(|(route, ..)| (u8::MAX - route.dst.prefix_len(), route.metric));
+        let Some((route, connected, legs)) = found.into_iter().next() else { continue };
+        match route.kind {
+            RouteKind::Unicast => {
+                return Decision::Via { route: route.clone(), connected, legs };
+            }
+            RouteKind::Throw => {}
+            _ => return Decision::Dropped { route: route.clone() },
+        }
+    }
+    Decision::None
+}
+
+/// The legs of a route over interfaces that are up (RTNH_F_DEAD marks the others).
+fn alive(ns: &Namespace, route: &Route) -> Vec<NextHop> {
+    let ipv6 = route.dst.addr().is_ipv6();
+    let lives = |hop: &&NextHop| {
+        let interface = ns.interfaces.get(&hop.dev);
+        interface.is_some_and(|interface| interface.up && (!ipv6 || has_ipv6(interface)))
+    };
+    route.nexthops.iter().filter(lives).cloned().collect()
+}
+
+fn broadcast(ns: &Namespace, dst: IpAddr) -> Option<IfName> {
+    let IpAddr::V4(dst) = dst else { return None };
+    let has = |interface: &Interface| {
+        interface.up
+            && interface.addresses.iter().any(|address| match address.net {
+                IpNet::V4(net) => net.prefix_len() < 31 && net.broadcast() == dst,
+                IpNet::V6(_) => false,
+            })
+    };
+    ns.interfaces.iter().find(|(_, interface)| has(interface)).map(|(name, _)| name.clone())
+}
+
+/// Derives the routes that the kernel makes of addresses on interfaces that are up (`fib_add_ifaddr`,
+/// net/ipv4/fib_frontend.c; `addrconf_prefix_route`, net/ipv6/addrconf.c).
+pub(crate) fn connected(ns: &Namespace) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for (name, interface) in &ns.interfaces {
+        if !interface.up || name.as_str() == LOOPBACK {
+            continue;
+        }
+        for address in &interface.addresses {
+            let net = address.net;
+            let whole = net.prefix_len() == net.max_prefix_len();
+            if whole || (net.addr().is_ipv6() && !has_ipv6(interface)) {
+                continue;
+            }
+            let mut route = Route::unicast(net.trunc(), vec![NextHop::dev(name.clone())]);
+            route.origin = address.origin;
+            match net {
+                IpNet::V4(_) => route.src = Some(net.addr()),
+                IpNet::V6(_) => route.metric = METRIC_IPV6_CONNECTED,
+            }
+            let known = |other: &Route| other.dst == route.dst && other.nexthops == route.nexthops;
+            if !routes.iter().any(known) {
+                routes.push(route);
+            }
+        }
+    }
+    routes
+}
+
+/// Chooses the source address of a packet that leaves by this route and leg.
+///
+/// IPv4: what the route prefers, else the primary address of the interface in whose subnet the
+/// gateway is, else its first, else one of another interface (`inet_select_addr`, net/ipv4/devinet.c).
+/// IPv6: RFC 6724, section 5, as far as its rules can differ here.
+pub(crate) fn source(ns: &Namespace, route: &Route, leg: &NextHop, dst: IpAddr) -> Option<IpAddr> {
+    if let Some(src) = route.src
+        && owns(ns, src)
+    {
+        return Some(src);
+    }
+    match dst.is_ipv4() {
+        true => source_ipv4(ns, &leg.dev, leg.via),
+        false => source_ipv6(ns, &leg.dev, dst),
+    }
+}
+
+/// IPv4 addresses of scope global: the kernel gives 127/8 the scope `host`.
+fn global_ipv4(interface: &Interface) -> impl Iterator<Item = IpNet> {
+    interface.addresses.iter().map(|address| address.net).filter(|net| {
+        let addr = net.addr();
+        addr.is_ipv4() && !addr.is_loopback()
+    })
+}
+
+pub(crate) fn source_ipv4(ns: &Namespace, dev: &IfName, towards: Option<IpAddr>) -> Option<IpAddr> {
+    let own = ns.interfaces.get(dev)?;
+    let near = towards.and_then(|via| global_ipv4(own).find(|net| net.contains(&via)));
+    let first = || global_ipv4(own).next();
+    let other = || ns.interfaces.values().find_map(|other| global_ipv4(other).next());
+    near.or_else(first).or_else(other).map(|net| net.addr())
+}
+
+fn source_ipv6(ns: &Namespace, dev: &IfName, dst: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(dst) = dst else { return None };
+    let mut best: Option<((bool, bool, u32), IpAddr)> = None;
+    for (name, interface) in &ns.interfaces {
+        if !interface.up || !has_ipv6(interface) {
+            continue;
+        }
+        for address in &interface.addresses {
+            let IpAddr::V6(addr) = address.net.addr() else { continue };
+            let link_local = addr.is_unicast_link_local();
+            if addr.is_loopback() || (link_local && name != dev) {
+                continue;
+            }
+            let common = (u128::from(addr) ^ u128::from(dst)).leading_zeros();
+            let common = common.min(u32::from(address.net.prefix_len()));
+            let score = (link_local == dst.is_unicast_link_local(), name == dev, common);
+            // The one added last comes first in the kernel's list, and the first of equals wins.
+            if best.as_ref().is_none_or(|(known, _)| score >= *known) {
+                best = Some((score, addr.into()));
+            }
+        }
+    }
+    best.map(|(_, addr)| addr)
+}
+
+/// Finds the interface that has an address, with the address.
+pub(crate) fn holder(ns: &Namespace, addr: IpAddr) -> Option<(&IfName, IpNet)> {
+    ns.interfaces.iter().find_map(|(name, interface)| {
+        let address = interface.addresses.iter().find(|address| address.net.addr() == addr)?;
+        Some((name, address.net))
+    })
+}
+
+/// Makes a route without the place that asked for it, so that two can be told to be the same.
+pub(crate) fn plain(route: &Route) -> Route {
+    Route { origin: Origin::NONE, ..route.clone() }
+}

@@ -1,0 +1,208 @@
+//! Why A can't reach B: a packet's way through observed namespaces, on paper.
+//!
+//! ```text
+//!  State + Facts ──▶ walk forth ──▶ walk back ──▶ reachable
+//!       ▲                 └── stopped ──▶ diagnose ──▶ Cause with mends ──┐
+//!       └───────────── the mends, applied on paper ◀──────────────────────┘
+//! ```
+//! [`why`] sends one packet through the state as the kernel would, and its answer back. Where it
+//! stops, the cause is looked for; its mends are applied on paper ([`vnet_model::apply`]), and the
+//! packet is sent again. So several faults are all named, in the order in which the packet meets
+//! them, and what is suggested is known to help as far as the model goes.
+//!
+//! * `fib`: local delivery, connected and static routes, longest prefix, source addresses.
+//! * `wire`: which interfaces share a broadcast domain: veth pairs and bridges.
+//! * `walk`: one direction, hop by hop.
+//! * `diagnose`: from where a packet stopped to what is at fault. Where it is known what was meant
+//!   (the file), the decision that differs from it is the fault; else the state speaks for itself.
+//! * `suggest`: a way that would work, where nobody wrote one.
+//!
+//! # What it does not know
+//! nftables and policy rules, neighbour entries that somebody wrote, interfaces other than veth
+//! pairs and bridges, the spanning tree protocol, what listens on a port. Where a packet meets such
+//! a thing, [`Answer::unknown`] names it, and the verdict is [`Verdict::Unknown`] unless a cause was
+//! found before: nothing is guessed.
+//!
+//! It refuses to do I/O.
+#![warn(missing_docs)]
+
+mod codes;
+mod diagnose;
+mod fib;
+mod scene;
+mod suggest;
+mod travel;
+mod walk;
+mod wire;
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use vnet_model::{Desired, Facts, IfName, NsName, Origin, State, Step};
+
+pub use codes::{CODES, Code, explain};
+pub use travel::why;
+
+/// What is known.
+#[derive(Debug, Clone, Copy)]
+pub struct World<'a> {
+    /// What exists.
+    pub state: &'a State,
+    /// What else was observed; without it the kernel's defaults are taken to hold.
+    pub facts: Option<&'a Facts>,
+    /// What was meant.
+    pub intent: Option<&'a Desired>,
+}
+
+/// Does a packet from here reach that address, and its answer come back?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The namespace it is sent from.
+    pub from: NsName,
+    /// Its source address; the kernel's choice where not given.
+    pub src: Option<IpAddr>,
+    /// Its destination.
+    pub dst: IpAddr,
+    /// The namespace that is meant by the destination, where one is.
+    pub to: Option<NsName>,
+    /// The length of the IP packet in bytes, which must not be fragmented (DF).
+    pub size_bytes: Option<u32>,
+    /// Whether it is an echo request, which a node may be told to ignore.
+    pub echo: bool,
+}
+
+impl Question {
+    /// Asks about an address, whoever has it.
+    #[must_use]
+    pub fn new(from: NsName, dst: IpAddr) -> Self {
+        Self { from, src: None, dst, to: None, size_bytes: None, echo: true }
+    }
+}
+
+/// The answer in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It does.
+    Reachable,
+    /// It does not.
+    Unreachable,
+    /// Some packets do: it depends on the leg of a route that they take, or on who of several
+    /// answers first.
+    Partly,
+    /// It can't be told: the packet meets something that is not modelled.
+    Unknown,
+}
+
+/// What was found out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    /// The answer in one word.
+    pub verdict: Verdict,
+    /// The source address.
+    pub src: Option<IpAddr>,
+    /// The destination.
+    pub dst: IpAddr,
+    /// The way there, as far as the packet gets.
+    pub forth: Vec<Hop>,
+    /// The way back, as far as the answer gets.
+    pub back: Vec<Hop>,
+    /// What is at fault, in the order in which the packet meets it.
+    pub causes: Vec<Cause>,
+    /// Who answers instead of whom was meant, having the same address.
+    pub elsewhere: Option<String>,
+    /// What the packet meets that was not evaluated.
+    pub unknown: Vec<String>,
+}
+
+/// One decision on the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// The namespace in which it was made.
+    pub ns: NsName,
+    /// Its name in the lab.
+    pub node: String,
+    /// The interface that the packet leaves by.
+    pub interface: Option<IfName>,
+    /// What decided it.
+    pub by: By,
+    /// What was decided, in one line.
+    pub text: String,
+}
+
+/// What decides a hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// The address is the namespace's own.
+    Local,
+    /// A route that the kernel made of an address.
+    Connected,
+    /// A route that somebody made.
+    Route,
+    /// Who answers for the next hop's address on the link.
+    Neighbour,
+    /// A bridge, from port to port.
+    Port,
+    /// Nothing: here it ends.
+    Stop,
+}
+
+/// Something at fault.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cause {
+    /// What kind of fault it is: one of [`CODES`].
+    pub code: &'static str,
+    /// What has the fault, as a person names it: `pc1:lan`, a route.
+    pub object: String,
+    /// What was seen, in one sentence.
+    pub evidence: String,
+    /// What mends it, to be done in this order.
+    pub mend: Vec<Mend>,
+}
+
+/// Something that mends a fault, or a part of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(into = "MendBody")]
+pub enum Mend {
+    /// A change to the system.
+    Step(Step),
+    /// A line of the file that says otherwise than it should.
+    Line {
+        /// What asked for the fault.
+        origin: Origin,
+        /// What to do about it.
+        text: String,
+    },
+}
+
+impl Mend {
+    /// Returns the `ip` and `sysctl` commands that do it; none for a line of the file.
+    #[must_use]
+    pub fn commands(&self) -> Vec<String> {
+        match self {
+            Self::Step(step) => {
+                vnet_iproute::commands(step).iter().map(ToString::to_string).collect()
+            }
+            Self::Line { .. } => Vec::new(),
+        }
+    }
+}
+
+/// A mend as data.
+#[derive(Debug, Serialize)]
+struct MendBody {
+    change: String,
+    commands: Vec<String>,
+}
+
+impl From<Mend> for MendBody {
+    fn from(mend: Mend) -> Self {
+        let commands = mend.commands();
+        let change = match mend {
+            Mend::Step(step) => format!("{} {step}", step.sign()),
+            Mend::Line { text, .. } => text,
+        };
+        Self { change, commands }
+    }
+}

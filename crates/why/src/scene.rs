@@ -1,0 +1,173 @@
+//! What a walk looks at: a state that can be mended on paper, and lookups in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use vnet_model::apply::Refused;
+use vnet_model::{
+    Desired, End, Facts, IfName, Interface, Namespace, NamespaceFacts, NsName, State, Step,
+};
+
+use crate::World;
+use crate::fib::{self, Decision};
+
+const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
+
+/// A state with what is known about it.
+pub(crate) struct Scene<'a> {
+    pub(crate) state: State,
+    facts: Option<&'a Facts>,
+    intent: Option<&'a Desired>,
+    /// What was meant, with the mends too: they are no deviation.
+    meant: Option<State>,
+    /// Namespaces that were mended: what was observed of their routes no longer holds.
+    mended: BTreeSet<NsName>,
+    /// Sysctls that were mended.
+    sysctls: BTreeMap<(NsName, String), String>,
+    labels: BTreeMap<NsName, String>,
+}
+
+impl<'a> Scene<'a> {
+    pub(crate) fn new(world: &World<'a>) -> Self {
+        let labels = world.intent.into_iter().flat_map(|intent| {
+            let places = intent.nodes.iter().chain(&intent.segments);
+            places.map(|(name, ns)| (ns.clone(), name.to_string()))
+        });
+        Self {
+            state: world.state.clone(),
+            facts: world.facts,
+            intent: world.intent,
+            meant: world.intent.map(|intent| intent.state.clone()),
+            mended: BTreeSet::new(),
+            sysctls: BTreeMap::new(),
+            labels: labels.collect(),
+        }
+    }
+
+    /// Does a step on paper.
+    pub(crate) fn apply(&mut self, step: &Step) -> Result<(), Refused> {
+        step.apply(&mut self.state)?;
+        if let Some(meant) = &mut self.meant {
+            // Most mends bring back what was meant: then it is there already.
+            let _ = step.apply(meant);
+        }
+        self.mended.insert(step.ns.clone());
+        if let vnet_model::Change::SetSysctl { key, value } = &step.change {
+            self.sysctls.insert((step.ns.clone(), key.clone()), value.clone());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ns(&self, ns: &NsName) -> Option<&Namespace> {
+        self.state.namespaces.get(ns)
+    }
+
+    pub(crate) fn interface(&self, ns: &NsName, dev: &IfName) -> Option<&Interface> {
+        self.ns(ns)?.interfaces.get(dev)
+    }
+
+    pub(crate) fn end(&self, end: &End) -> Option<&Interface> {
+        self.interface(&end.ns, &end.name)
+    }
+
+    /// What was meant of a namespace.
+    pub(crate) fn meant(&self, ns: &NsName) -> Option<&Namespace> {
+        self.meant.as_ref()?.namespaces.get(ns)
+    }
+
+    /// All that was meant.
+    pub(crate) fn all_meant(&self) -> Option<&State> {
+        self.meant.as_ref()
+    }
+
+    /// Plans the way to what was meant.
+    pub(crate) fn plan(&self) -> Vec<Step> {
+        let (Some(intent), Some(meant)) = (self.intent, &self.meant) else { return Vec::new() };
+        vnet_model::plan::plan_between(&intent.lab, meant, &self.state).steps
+    }
+
+    /// What was meant of an interface.
+    pub(crate) fn meant_interface(&self, ns: &NsName, dev: &IfName) -> Option<&Interface> {
+        self.meant(ns)?.interfaces.get(dev)
+    }
+
+    pub(crate) fn facts(&self, ns: &NsName) -> Option<&NamespaceFacts> {
+        self.facts?.namespaces.get(ns)
+    }
+
+    /// Names a namespace as a person does.
+    pub(crate) fn label(&self, ns: &NsName) -> String {
+        self.labels.get(ns).cloned().unwrap_or_else(|| ns.to_string())
+    }
+
+    /// Names an interface as a person does.
+    pub(crate) fn port(&self, ns: &NsName, dev: &IfName) -> String {
+        format!("{}:{dev}", self.label(ns))
+    }
+
+    pub(crate) fn lookup(&self, ns: &NsName, dst: IpAddr) -> Decision {
+        let kernel = self.facts(ns).filter(|_| !self.mended.contains(ns));
+        match self.ns(ns) {
+            Some(found) => fib::lookup(found, kernel.map(|facts| facts.routes.as_slice()), dst),
+            None => Decision::None,
+        }
+    }
+
+    /// What was meant to become of packets to `dst`.
+    pub(crate) fn meant_lookup(&self, ns: &NsName, dst: IpAddr) -> Option<Decision> {
+        Some(fib::lookup(self.meant(ns)?, None, dst))
+    }
+
+    pub(crate) fn owns(&self, ns: &NsName, addr: IpAddr) -> bool {
+        self.ns(ns).is_some_and(|found| fib::owns(found, addr))
+    }
+
+    /// The namespaces that have an address.
+    pub(crate) fn owners(&self, addr: IpAddr) -> Vec<NsName> {
+        let names = self.state.namespaces.iter();
+        names.filter(|(_, ns)| fib::owns(ns, addr)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Reads a sysctl, wherever it is known from.
+    pub(crate) fn sysctl(&self, ns: &NsName, key: &str) -> Option<&str> {
+        let mended = self.sysctls.get(&(ns.clone(), key.to_owned()));
+        let observed = || self.facts(ns)?.sysctls.get(key);
+        let declared = || self.ns(ns)?.sysctls.get(key);
+        mended.or_else(observed).or_else(declared).map(String::as_str)
+    }
+
+    pub(crate) fn sysctl_number(&self, ns: &NsName, key: &str) -> u32 {
+        self.sysctl(ns, key).and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// Tells whether packets that come in by an interface are passed on (`ip_route_input_slow`,
+    /// net/ipv4/route.c; `ip6_forward`, net/ipv6/ip6_output.c: IPv6 knows one setting for all).
+    pub(crate) fn forwards(&self, ns: &NsName, dev: &IfName, ipv6: bool) -> bool {
+        let on = |key: &str| self.sysctl_number(ns, key) != 0;
+        if ipv6 {
+            return on(IPV6_FORWARDING);
+        }
+        let own = self.interface(ns, dev).and_then(|interface| interface.forward_ipv4);
+        own.unwrap_or_else(|| on("net.ipv4.ip_forward") || on("net.ipv4.conf.all.forwarding"))
+    }
+
+    /// How strictly the source of what comes in by an interface is checked: 0, 1 or 2 (`rp_filter`,
+    /// Documentation/networking/ip-sysctl.rst: the greater of the interface's and `all`).
+    pub(crate) fn rp_filter(&self, ns: &NsName, dev: &IfName) -> u32 {
+        let own = rp_filter_key(dev);
+        let all = self.sysctl_number(ns, "net.ipv4.conf.all.rp_filter");
+        all.max(self.sysctl_number(ns, &own))
+    }
+
+    /// The bridge ports of a namespace.
+    pub(crate) fn ports(&self, ns: &NsName, bridge: &IfName) -> Vec<IfName> {
+        let interfaces = self.ns(ns).into_iter().flat_map(|found| &found.interfaces);
+        let ports = interfaces.filter(|(_, port)| port.master.as_ref() == Some(bridge));
+        ports.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// The sysctl that checks sources on an interface; dots of its name are written `/` (`sysctl(8)`).
+pub(crate) fn rp_filter_key(dev: &IfName) -> String {
+    format!("net.ipv4.conf.{}.rp_filter", dev.as_str().replace('.', "/"))
+}

@@ -1,0 +1,279 @@
+//! There and back, and the loop around it: look, diagnose, mend on paper, look again.
+
+use std::net::IpAddr;
+
+use vnet_model::NsName;
+
+use crate::diagnose::diagnose;
+use crate::scene::Scene;
+use crate::walk::{Packet, Stop, Walked, walk};
+use crate::{Answer, By, Cause, Hop, Mend, Question, Verdict, World};
+
+/// How many causes are looked for one after the other.
+const CAUSES_MAX: usize = 12;
+
+/// How many ways are tried where routes have several legs.
+const WAYS_MAX: usize = 32;
+
+/// The IP packet of an echo request as `ping(8)` sends it, in bytes: 56 of data.
+const ECHO_BYTES: u32 = 20 + 8 + 56;
+const ECHO_IPV6_BYTES: u32 = 40 + 8 + 56;
+
+/// One way there and, where it arrives, back.
+#[derive(Debug)]
+pub(crate) struct Trip {
+    pub(crate) forth: Walked,
+    pub(crate) back: Option<Walked>,
+    /// Whether the destination is in another namespace than was meant, and likewise the way back.
+    pub(crate) astray: bool,
+}
+
+impl Trip {
+    /// The direction that fails.
+    pub(crate) fn failed(&self) -> Option<&Walked> {
+        match &self.back {
+            None => Some(&self.forth),
+            Some(back) if back.stop.is_some() || self.astray => Some(back),
+            Some(_) => None,
+        }
+    }
+
+    pub(crate) fn is_back(&self) -> bool {
+        self.back.is_some()
+    }
+
+    /// Who got it instead of whom it was meant for.
+    fn elsewhere(&self, scene: &Scene<'_>) -> Option<String> {
+        let walked = self.back.as_ref().unwrap_or(&self.forth);
+        (self.astray && walked.stop.is_none()).then(|| scene.label(&walked.at))
+    }
+
+    fn has_doubts(&self) -> bool {
+        let back = self.back.iter().flat_map(|walked| &walked.doubts);
+        self.forth.doubts.iter().chain(back).next().is_some()
+    }
+
+    fn unknown(&self) -> Option<&str> {
+        match self.failed()?.stop.as_ref()? {
+            Stop::Unknown(what) => Some(what),
+            _ => None,
+        }
+    }
+}
+
+/// Finds out whether a packet gets there and its answer back, and if not, why.
+#[must_use]
+pub fn why(world: &World<'_>, question: &Question) -> Answer {
+    let scene = Scene::new(world);
+    let trips = travel(&scene, question);
+    let mut verdict = verdict(&trips);
+    let shown = pick(&trips);
+    let mut answer = Answer {
+        verdict,
+        src: shown.and_then(|trip| trip.forth.src).or(question.src),
+        dst: question.dst,
+        forth: shown.map(|trip| hops(&scene, &trip.forth)).unwrap_or_default(),
+        back: shown
+            .and_then(|trip| trip.back.as_ref().map(|back| hops(&scene, back)))
+            .unwrap_or_default(),
+        causes: Vec::new(),
+        unknown: unknown(&trips),
+        elsewhere: shown.and_then(|trip| trip.elsewhere(&scene)),
+    };
+    if trips.iter().any(|trip| trip.failed().is_some() || trip.has_doubts()) {
+        answer.causes = causes(world, question);
+    }
+    if verdict == Verdict::Unreachable && answer.causes.is_empty() {
+        verdict = Verdict::Unknown;
+    }
+    // What filters could let through or not only matters where nothing else stops the packet.
+    if verdict == Verdict::Reachable && !answer.unknown.is_empty() {
+        verdict = Verdict::Unknown;
+    }
+    Answer { verdict, ..answer }
+}
+
+fn verdict(trips: &[Trip]) -> Verdict {
+    let failed = trips.iter().filter(|trip| trip.failed().is_some()).count();
+    let doubts = trips.iter().any(Trip::has_doubts);
+    match trips.len() {
+        _ if trips.iter().any(|trip| trip.unknown().is_some()) => Verdict::Unknown,
+        all if all == failed => Verdict::Unreachable,
+        _ if failed > 0 || doubts => Verdict::Partly,
+        _ => Verdict::Reachable,
+    }
+}
+
+/// The way that is shown: one that fails, or that is in doubt, before one that does not.
+fn pick(trips: &[Trip]) -> Option<&Trip> {
+    let failed = trips.iter().find(|trip| trip.failed().is_some());
+    failed.or_else(|| trips.iter().find(|trip| trip.has_doubts())).or(trips.first())
+}
+
+fn unknown(trips: &[Trip]) -> Vec<String> {
+    let mut unknown: Vec<String> = Vec::new();
+    for trip in trips {
+        let walked = [Some(&trip.forth), trip.back.as_ref()];
+        let met = walked.into_iter().flatten().flat_map(|walked| walked.unknown.iter().cloned());
+        for what in met.chain(trip.unknown().map(str::to_owned)) {
+            if !unknown.contains(&what) {
+                unknown.push(what);
+            }
+        }
+    }
+    unknown
+}
+
+/// The hops of a way; the last says where it ends too early.
+fn hops(scene: &Scene<'_>, walked: &Walked) -> Vec<Hop> {
+    let mut hops = walked.hops.clone();
+    if let Some(stop) = &walked.stop {
+        let node = scene.label(&walked.at);
+        let text = stop.text();
+        hops.push(Hop { ns: walked.at.clone(), node, interface: None, by: By::Stop, text });
+    }
+    hops
+}
+
+/// Looks for causes one after the other, each mended on paper before the next is looked for.
+fn causes(world: &World<'_>, question: &Question) -> Vec<Cause> {
+    let mut scene = Scene::new(world);
+    let mut causes: Vec<Cause> = Vec::new();
+    let mut mended = false;
+    while causes.len() < CAUSES_MAX {
+        let trips = travel(&scene, question);
+        let Some(trip) = pick(&trips) else { break };
+        if trip.failed().is_none() && !trip.has_doubts() {
+            mended = true;
+            break;
+        }
+        let Some(mut cause) = diagnose(&scene, question, trip) else { break };
+        let known = |other: &Cause| other.code == cause.code && other.object == cause.object;
+        if causes.iter().any(known) {
+            break;
+        }
+        // What can't be done would be no help.
+        cause.mend.retain(|mend| match mend {
+            Mend::Step(step) => scene.apply(step).is_ok(),
+            Mend::Line { .. } => true,
+        });
+        // That mend is another destination: there is nothing to be asked about this one.
+        let is_last = cause.code == "broadcast-address";
+        let stuck = !cause.mend.iter().any(|mend| matches!(mend, Mend::Step(_)));
+        causes.push(cause);
+        if is_last {
+            break;
+        }
+        if stuck {
+            causes.extend(way_back(&scene, question));
+            break;
+        }
+    }
+    if mended {
+        drop_needless(world, question, &mut causes);
+    }
+    causes
+}
+
+/// Looks at the way back alone, where the way there can't be mended.
+fn way_back(scene: &Scene<'_>, question: &Question) -> Option<Cause> {
+    let to = question.to.clone()?;
+    let src = question.src.or_else(|| {
+        let forth = walk(scene, &forth(question), &[]);
+        forth.src
+    })?;
+    let trip = Trip {
+        forth: walk(scene, &forth(question), &[]),
+        back: Some(walk(scene, &back(question, to, src), &[])),
+        astray: false,
+    };
+    trip.back.as_ref().filter(|back| back.stop.is_some())?;
+    diagnose(scene, question, &trip)
+}
+
+/// Drops the causes whose mends are not needed: what differs from what was meant need not matter.
+fn drop_needless(world: &World<'_>, question: &Question, causes: &mut Vec<Cause>) {
+    let works_without = |causes: &[Cause], without: usize| {
+        let mut scene = Scene::new(world);
+        let others = causes.iter().enumerate().filter(|(at, _)| *at != without);
+        for mend in others.flat_map(|(_, cause)| &cause.mend) {
+            if let Mend::Step(step) = mend {
+                let _ = scene.apply(step);
+            }
+        }
+        let trips = travel(&scene, question);
+        trips.iter().all(|trip| trip.failed().is_none() && !trip.has_doubts())
+    };
+    let mut at = 0;
+    while causes.len() > 1 && at < causes.len() {
+        match works_without(causes, at) {
+            true => drop(causes.remove(at)),
+            false => at += 1,
+        }
+    }
+}
+
+/// Tries all ways there, and from each that arrives all ways back.
+fn travel(scene: &Scene<'_>, question: &Question) -> Vec<Trip> {
+    let mut trips = Vec::new();
+    for forth in ways(scene, &forth(question)) {
+        let (Some(src), None) = (forth.src, &forth.stop) else {
+            trips.push(Trip { forth, back: None, astray: false });
+            continue;
+        };
+        let astray = question.to.as_ref().is_some_and(|to| *to != forth.at);
+        if astray {
+            trips.push(Trip { forth, back: None, astray });
+            continue;
+        }
+        for back in ways(scene, &back(question, forth.at.clone(), src)) {
+            let astray = back.stop.is_none() && back.at != question.from;
+            let forth = walk(scene, &self::forth(question), &forth.picked);
+            trips.push(Trip { forth, back: Some(back), astray });
+        }
+        if trips.len() >= WAYS_MAX {
+            break;
+        }
+    }
+    trips
+}
+
+fn ways(scene: &Scene<'_>, packet: &Packet) -> Vec<Walked> {
+    let mut ways = Vec::new();
+    let mut legs: Vec<usize> = Vec::new();
+    loop {
+        let walked = walk(scene, packet, &legs);
+        // The next choice of legs: the last place where there is one more.
+        let mut next = walked.picked.clone();
+        let choices = walked.choices.clone();
+        ways.push(walked);
+        let more = (0..next.len()).rev().find(|&at| next[at] + 1 < choices[at]);
+        let Some(at) = more.filter(|_| ways.len() < WAYS_MAX) else { return ways };
+        next.truncate(at + 1);
+        next[at] += 1;
+        legs = next;
+    }
+}
+
+fn forth(question: &Question) -> Packet {
+    Packet {
+        from: question.from.clone(),
+        src: question.src,
+        dst: question.dst,
+        size_bytes: size_bytes(question),
+        df: question.size_bytes.is_some(),
+        echo: question.echo,
+    }
+}
+
+/// The answer: of the same length, but it may be fragmented (`icmp_init` gives the kernel's own
+/// socket `IP_PMTUDISC_DONT`, net/ipv4/icmp.c).
+fn back(question: &Question, from: NsName, to: IpAddr) -> Packet {
+    let size_bytes = size_bytes(question);
+    Packet { from, src: Some(question.dst), dst: to, size_bytes, df: false, echo: false }
+}
+
+fn size_bytes(question: &Question) -> u32 {
+    let echo = if question.dst.is_ipv4() { ECHO_BYTES } else { ECHO_IPV6_BYTES };
+    question.size_bytes.unwrap_or(echo)
+}

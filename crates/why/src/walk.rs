@@ -1,0 +1,395 @@
+//! One direction of a packet's way, hop by hop, as the kernel would take it.
+
+use std::net::IpAddr;
+
+use vnet_model::ipnet::IpNet;
+use vnet_model::{End, IfName, Kind, NextHop, NsName, Route};
+
+use crate::fib::{self, Decision};
+use crate::scene::Scene;
+use crate::wire::{self, Station};
+use crate::{By, Hop};
+
+/// How many routers a packet passes at most (`IPDEFTTL`, linux/ip.h).
+const TTL: usize = 64;
+
+/// A packet to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Packet {
+    pub(crate) from: NsName,
+    pub(crate) src: Option<IpAddr>,
+    pub(crate) dst: IpAddr,
+    /// The length of the IP packet in bytes.
+    pub(crate) size_bytes: u32,
+    /// Whether it must not be fragmented.
+    pub(crate) df: bool,
+    /// Whether it is an echo request.
+    pub(crate) echo: bool,
+}
+
+/// Why a packet gets no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nothing leads to the destination.
+    NoRoute,
+    /// A route drops it.
+    Dropped(Route),
+    /// The destination is the broadcast address of this interface's subnet.
+    Broadcast(IfName),
+    /// It is the namespace's own address, and `lo` is down.
+    LoDown,
+    /// There is no address to send it from.
+    NoSource(IfName),
+    /// The source that was asked for is not an address of the namespace.
+    NotOwn(IpAddr),
+    /// It would leave by a port of a bridge, where no answer comes in.
+    ByPort(IfName),
+    /// Nobody on the link answers for the next hop.
+    Unresolved { dev: IfName, hop: IpAddr },
+    /// It is too long for this interface.
+    TooBig { dev: IfName, mtu: u32 },
+    /// It came in here and is not passed on.
+    NotForwarded(IfName),
+    /// It says it comes from an address of the namespace that it came to.
+    Martian(End),
+    /// The way back to its source is not the one it came by.
+    Filtered(IfName),
+    /// It goes round in circles.
+    Loop(Vec<NsName>),
+    /// It is an echo request, and this sysctl says to ignore those.
+    Ignored(&'static str),
+    /// It goes to an interface of a kind that is not modelled, or to rules that are not.
+    Unknown(String),
+}
+
+impl Stop {
+    /// Says it in a line.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::NoRoute => "no route leads there".to_owned(),
+            Self::Dropped(route) => format!("dropped by the route `{route}`"),
+            Self::Broadcast(dev) => format!("it is the broadcast address of {dev}'s subnet"),
+            Self::LoDown => "it is its own address, and lo is down".to_owned(),
+            Self::NoSource(_) => "there is no address to send from".to_owned(),
+            Self::NotOwn(src) => format!("{src} is not an address of it"),
+            Self::ByPort(dev) => {
+                format!("{dev} is a port of a bridge: answers don't come in by it")
+            }
+            Self::Unresolved { dev, hop } => format!("nobody on {dev} answers for {hop}"),
+            Self::TooBig { dev, mtu } => format!("too long for {dev}, whose MTU is {mtu} bytes"),
+            Self::NotForwarded(dev) => format!("what comes in by {dev} is not forwarded"),
+            Self::Martian(_) => "dropped: it seems to come from an own address".to_owned(),
+            Self::Filtered(dev) => format!("dropped by rp_filter: {dev} is not the way back"),
+            Self::Loop(_) => "it was here before: it goes round in circles".to_owned(),
+            Self::Ignored(key) => format!("echo requests are ignored: {key}"),
+            Self::Unknown(what) => what.clone(),
+        }
+    }
+}
+
+/// A routing decision on the way.
+#[derive(Debug, Clone)]
+pub(crate) struct Decided {
+    pub(crate) ns: NsName,
+    pub(crate) decision: Decision,
+}
+
+/// How far a packet got.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    pub(crate) hops: Vec<Hop>,
+    pub(crate) decisions: Vec<Decided>,
+    /// The source it left with.
+    pub(crate) src: Option<IpAddr>,
+    /// Where it is: delivered, or stopped.
+    pub(crate) at: NsName,
+    pub(crate) stop: Option<Stop>,
+    /// How many legs there were to choose from, wherever there were several.
+    pub(crate) choices: Vec<usize>,
+    /// Which it took there.
+    pub(crate) picked: Vec<usize>,
+    /// Addresses for which several answer, with those.
+    pub(crate) doubts: Vec<(IpAddr, Vec<End>)>,
+    /// What it met that is not modelled.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Sends a packet. `legs` says which leg to take at each route with several; the first where it
+/// says nothing.
+pub(crate) fn walk(scene: &Scene<'_>, packet: &Packet, legs: &[usize]) -> Walked {
+    let walked = Walked {
+        hops: Vec::new(),
+        decisions: Vec::new(),
+        src: packet.src,
+        at: packet.from.clone(),
+        stop: None,
+        choices: Vec::new(),
+        picked: Vec::new(),
+        doubts: Vec::new(),
+        unknown: Vec::new(),
+    };
+    let mut walk = Walk { scene, packet, legs, walked, came_in: None };
+    walk.walked.stop = walk.run().err();
+    walk.walked
+}
+
+struct Walk<'s, 'a> {
+    scene: &'s Scene<'a>,
+    packet: &'s Packet,
+    legs: &'s [usize],
+    walked: Walked,
+    /// The interface that it came in by; none where it begins.
+    came_in: Option<IfName>,
+}
+
+impl Walk<'_, '_> {
+    fn run(&mut self) -> Result<(), Stop> {
+        if let Some(src) = self.packet.src
+            && !self.scene.owns(&self.packet.from, src)
+        {
+            return Err(Stop::NotOwn(src));
+        }
+        let mut passed = Vec::new();
+        loop {
+            let ns = self.walked.at.clone();
+            self.meet(&ns);
+            let decision = self.scene.lookup(&ns, self.packet.dst);
+            self.walked.decisions.push(Decided { ns: ns.clone(), decision: decision.clone() });
+            let (route, connected, legs) = match decision {
+                Decision::Local => return self.deliver(&ns),
+                Decision::Broadcast { dev } => return Err(Stop::Broadcast(dev)),
+                Decision::Dropped { route } => return Err(Stop::Dropped(route)),
+                Decision::None => return Err(Stop::NoRoute),
+                Decision::Via { route, connected, legs } => (route, connected, legs),
+            };
+            if passed.contains(&ns) || passed.len() > TTL {
+                let start = passed.iter().position(|known| *known == ns).unwrap_or(0);
+                return Err(Stop::Loop(passed.split_off(start)));
+            }
+            if let Some(dev) = self.came_in.clone() {
+                self.check_source(&ns, &dev)?;
+                if !self.scene.forwards(&ns, &dev, self.packet.dst.is_ipv6()) {
+                    return Err(Stop::NotForwarded(dev));
+                }
+            }
+            let leg = self.choose(&legs);
+            self.leave(&ns, &route, connected, &leg)?;
+            passed.push(ns);
+        }
+    }
+
+    /// Notes what stands in a namespace that is not evaluated.
+    fn meet(&mut self, ns: &NsName) {
+        let Some(facts) = self.scene.facts(ns) else { return };
+        let label = self.scene.label(ns);
+        if !facts.filters.is_empty() {
+            let filters = facts.filters.join(", ");
+            self.walked.unknown.push(format!("{label} filters packets: {filters}"));
+        }
+        if !facts.neighbours.is_empty() {
+            let neighbours = facts.neighbours.join(", ");
+            let text = format!("{label} has neighbour entries that somebody wrote: {neighbours}");
+            self.walked.unknown.push(text);
+        }
+        if self.scene.sysctl_number(ns, "net.ipv4.conf.all.arp_ignore") != 0 {
+            self.walked.unknown.push(format!("{label} has arp_ignore set"));
+        }
+        if !facts.rules.is_empty() {
+            let rules = facts.rules.join("; ");
+            self.walked.unknown.push(format!("{label} has policy rules: {rules}"));
+        }
+    }
+
+    fn choose(&mut self, legs: &[NextHop]) -> NextHop {
+        if legs.len() == 1 {
+            return legs[0].clone();
+        }
+        let wanted = self.legs.get(self.walked.choices.len()).copied().unwrap_or(0);
+        let wanted = wanted.min(legs.len() - 1);
+        self.walked.choices.push(legs.len());
+        self.walked.picked.push(wanted);
+        legs[wanted].clone()
+    }
+
+    fn hop(&mut self, ns: &NsName, interface: Option<&IfName>, by: By, text: String) {
+        let node = self.scene.label(ns);
+        self.walked.hops.push(Hop {
+            ns: ns.clone(),
+            node,
+            interface: interface.cloned(),
+            by,
+            text,
+        });
+    }
+
+    fn deliver(&mut self, ns: &NsName) -> Result<(), Stop> {
+        let dst = self.packet.dst;
+        match self.came_in.clone() {
+            None => {
+                // `ip_route_output_key_hash_rcu` and `ip6_route_output` send it by `lo`.
+                let lo = self.scene.ns(ns).and_then(|found| found.interfaces.get("lo"));
+                if lo.is_some_and(|lo| !lo.up) {
+                    return Err(Stop::LoDown);
+                }
+                self.walked.src = self.walked.src.or(Some(dst));
+                self.hop(ns, None, By::Local, format!("{dst} is its own address: by lo"));
+            }
+            Some(dev) => {
+                self.check_source(ns, &dev)?;
+                self.hop(ns, None, By::Local, format!("{dst} is its own address: delivered"));
+            }
+        }
+        let key = match dst.is_ipv4() {
+            true => "net.ipv4.icmp_echo_ignore_all",
+            false => "net.ipv6.icmp.echo_ignore_all",
+        };
+        match self.packet.echo && self.scene.sysctl_number(ns, key) != 0 {
+            true => Err(Stop::Ignored(key)),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks where a packet that came in says that it comes from (`fib_validate_source`,
+    /// net/ipv4/fib_frontend.c). IPv6 has no such check.
+    fn check_source(&self, ns: &NsName, dev: &IfName) -> Result<(), Stop> {
+        let Some(src @ IpAddr::V4(_)) = self.walked.src else { return Ok(()) };
+        accepts(self.scene, ns, dev, src)
+    }
+
+    fn leave(
+        &mut self,
+        ns: &NsName,
+        route: &Route,
+        connected: bool,
+        leg: &NextHop,
+    ) -> Result<(), Stop> {
+        let dst = self.packet.dst;
+        let by = if connected { By::Connected } else { By::Route };
+        self.hop(ns, Some(&leg.dev), by, described(route, connected, leg));
+        let Some(interface) = self.scene.interface(ns, &leg.dev) else {
+            return Err(Stop::NoRoute);
+        };
+        if let Kind::Other(kind) = &interface.kind {
+            let port = self.scene.port(ns, &leg.dev);
+            let kind = if kind.is_empty() { "of an unknown kind" } else { kind.as_str() };
+            return Err(Stop::Unknown(format!("{port} is {kind}, which is not followed")));
+        }
+        if interface.master.is_some() {
+            return Err(Stop::ByPort(leg.dev.clone()));
+        }
+        let mtu = interface.mtu.unwrap_or(vnet_model::state::MTU_DEFAULT_BYTES);
+        if self.walked.src.is_none() {
+            let found = self.scene.ns(ns);
+            let src = found.and_then(|found| fib::source(found, route, leg, dst));
+            self.walked.src = Some(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
+        }
+        if self.packet.df && self.packet.size_bytes > mtu {
+            return Err(Stop::TooBig { dev: leg.dev.clone(), mtu });
+        }
+        let hop = leg.via.unwrap_or(dst);
+        let size = self.packet.size_bytes.min(mtu);
+        let station = self.resolve(ns, &leg.dev, hop, size)?;
+        let there = self.scene.port(&station.end.ns, &station.end.name);
+        for ports in station.ports.chunks(2) {
+            let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+            let text = format!("bridge, port {}", names.join(" to port "));
+            self.hop(&ports[0].ns, ports.last().map(|port| &port.name), By::Port, text);
+        }
+        self.hop(ns, Some(&leg.dev), By::Neighbour, format!("{hop} is at {there}"));
+        self.walked.at = station.end.ns.clone();
+        self.came_in = Some(station.end.name.clone());
+        Ok(())
+    }
+
+    /// Finds who on the link answers for an address: by ARP whoever has it on any interface
+    /// (`arp_process`, net/ipv4/arp.c), by neighbour discovery whoever has it on this one
+    /// (`ndisc_recv_ns`, net/ipv6/ndisc.c).
+    fn resolve(
+        &mut self,
+        ns: &NsName,
+        dev: &IfName,
+        hop: IpAddr,
+        size_bytes: u32,
+    ) -> Result<Station, Stop> {
+        let from = End { ns: ns.clone(), name: dev.clone() };
+        let domain = wire::domain(self.scene, &from, size_bytes, false);
+        let asker = self.asker(ns, dev, hop);
+        let mut found: Vec<Station> = domain.stations;
+        found.retain(|station| station.end.ns != *ns && answers(self.scene, &station.end, hop));
+        let mut refused = None;
+        found.retain(|station| match asker {
+            Some(asker) if hop.is_ipv4() => {
+                let checked = accepts(self.scene, &station.end.ns, &station.end.name, asker);
+                let stop = checked.err().map(|stop| (station.end.ns.clone(), stop));
+                refused = refused.take().or_else(|| stop.clone());
+                stop.is_none()
+            }
+            _ => true,
+        });
+        let mut ends: Vec<End> = found.iter().map(|station| station.end.clone()).collect();
+        ends.dedup_by(|a, b| a.ns == b.ns);
+        if ends.len() > 1 {
+            self.walked.doubts.push((hop, ends));
+        }
+        match found.into_iter().next() {
+            Some(station) => Ok(station),
+            None => match (domain.unknown.first(), refused) {
+                (_, Some((there, stop))) => {
+                    self.walked.at = there;
+                    Err(stop)
+                }
+                (Some(end), _) => {
+                    let port = self.scene.port(&end.ns, &end.name);
+                    Err(Stop::Unknown(format!("what is behind {port} is not known")))
+                }
+                _ => Err(Stop::Unresolved { dev: dev.clone(), hop }),
+            },
+        }
+    }
+
+    /// The address that a neighbour is asked from: the packet's where it is the namespace's own
+    /// (`arp_solicit`, net/ipv4/arp.c).
+    fn asker(&self, ns: &NsName, dev: &IfName, hop: IpAddr) -> Option<IpAddr> {
+        let own = self.walked.src.filter(|src| self.scene.owns(ns, *src));
+        own.or_else(|| fib::source_ipv4(self.scene.ns(ns)?, dev, Some(hop)))
+    }
+}
+
+/// Tells whether a station answers for an address.
+pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
+    match addr.is_ipv4() {
+        true => scene.owns(&station.ns, addr),
+        false => scene.end(station).is_some_and(|interface| {
+            let own = |net: IpNet| net.addr() == addr;
+            fib::has_ipv6(interface) && interface.addresses.iter().any(|a| own(a.net))
+        }),
+    }
+}
+
+/// Checks whether a namespace takes packets from `src` that come in by `dev`.
+fn accepts(scene: &Scene<'_>, ns: &NsName, dev: &IfName, src: IpAddr) -> Result<(), Stop> {
+    if scene.owns(ns, src) {
+        return Err(Stop::Martian(End { ns: ns.clone(), name: dev.clone() }));
+    }
+    let filtered = match scene.rp_filter(ns, dev) {
+        0 => false,
+        mode => match scene.lookup(ns, src) {
+            Decision::Via { legs, .. } => mode == 1 && !legs.iter().any(|leg| leg.dev == *dev),
+            _ => true,
+        },
+    };
+    if filtered { Err(Stop::Filtered(dev.clone())) } else { Ok(()) }
+}
+
+/// Says what a route does, in the words of `ip route`.
+pub(crate) fn described(route: &Route, connected: bool, leg: &NextHop) -> String {
+    let shown = Route { src: if connected { None } else { route.src }, ..route.clone() };
+    match (connected, route.nexthops.len()) {
+        (true, _) => format!("{} dev {} (connected)", route.dst, leg.dev),
+        (_, 0 | 1) => shown.to_string(),
+        (_, count) => {
+            let via = leg.via.map(|via| format!(" via {via}")).unwrap_or_default();
+            format!("{}{via} dev {} (one of {count} legs)", route.dst, leg.dev)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Labs in tests.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+use vnet::kernel::echo::Outcome;
+use vnet::why::{Ask, Mend, Told, Verdict};
+use vnet::{Desired, Down, Lab, Settings};
+use vnet_testns::sh;
+
+pub(crate) fn desired(name: &str) -> Desired {
+    let path = format!("{}/tests/labs/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let source = vnet_file::Source::new(name, std::fs::read_to_string(path).unwrap());
+    let file = vnet_file::parse(&source, &[]).unwrap_or_else(|report| panic!("{report}"));
+    file.resolve().unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// Builds a lab.
+pub(crate) fn up(desired: &Desired) -> Lab {
+    let mut lab = Lab::open(&Settings::new("/run/vnet"), &desired.lab).unwrap();
+    lab.up(desired, |_| {}).unwrap();
+    lab
+}
+
+pub(crate) fn down(mut lab: Lab) {
+    lab.down(&Down::default()).unwrap();
+}
+
+/// Does the mends of all causes by the commands that are shown for them.
+pub(crate) fn mend(told: &Told) {
+    for cause in &told.answer.causes {
+        for mend in &cause.mend {
+            for command in mend.commands() {
+                // One cause's mend may bring back what another's does too.
+                sh(&format!("{command} 2>/tmp/why-mend || grep -q 'File exists' /tmp/why-mend"));
+            }
+        }
+    }
+}
+
+pub(crate) fn replied(told: &Told) -> bool {
+    matches!(told.probed, Some(Outcome::Reply { .. }))
+}
+
+/// Says what was found, for a test that fails.
+pub(crate) fn shown(told: &Told) -> String {
+    let mut text = format!("{:?}, probe {:?}\n", told.answer.verdict, told.probed);
+    for what in &told.answer.unknown {
+        text.push_str(&format!("    unknown: {what}\n"));
+    }
+    for hop in told.answer.forth.iter().chain(&told.answer.back) {
+        text.push_str(&format!("    {} {:?}: {}\n", hop.node, hop.by, hop.text));
+    }
+    for cause in &told.answer.causes {
+        text.push_str(&format!("  {} {}: {}\n", cause.code, cause.object, cause.evidence));
+        for mend in &cause.mend {
+            text.push_str(&format!("      {}\n", mend.commands().join("; ")));
+            if let Mend::Line { text: line, .. } = mend {
+                text.push_str(&format!("      {line}\n"));
+            }
+        }
+    }
+    text
+}
+
+/// An echo request, tried for real too.
+pub(crate) fn probing() -> Ask {
+    let timeout = Some(std::time::Duration::from_millis(100));
+    Ask { probe: true, timeout, ..Ask::default() }
+}
+
+pub(crate) fn is_well(told: &Told) -> bool {
+    told.answer.verdict == Verdict::Reachable && told.answer.causes.is_empty()
+}

@@ -1,0 +1,197 @@
+//! The model against the kernel: random labs, healthy and with random damage.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::{down, shown, up};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use vnet::Desired;
+use vnet::kernel::echo::{self, Options, Outcome, Probe};
+use vnet::kernel::observe::survey::survey;
+use vnet::kernel::observe::{Scope, observe};
+use vnet_model::{Facts, NsName, State};
+use vnet_testns::sh;
+use vnet_why::{Question, Verdict, World, why};
+
+/// How many labs are damaged and asked in one run.
+const LABS: usize = 12;
+
+/// A runner that makes the same labs each time.
+fn runner(seed: u8) -> TestRunner {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    TestRunner::new_with_rng(Config::default(), rng)
+}
+
+/// All pairs of a node and an address of another.
+fn pairs(desired: &Desired) -> Vec<(NsName, IpAddr)> {
+    let mut pairs = Vec::new();
+    for from in desired.nodes.values() {
+        for to in desired.nodes.values() {
+            for interface in desired.state.namespaces[to].interfaces.values() {
+                let addrs = interface.addresses.iter().map(|address| address.net.addr());
+                pairs.extend(addrs.filter(|a| !a.is_loopback()).map(|a| (from.clone(), a)));
+            }
+        }
+    }
+    pairs
+}
+
+fn ask(
+    desired: &Desired,
+    state: &State,
+    facts: Option<&Facts>,
+    from: &NsName,
+    dst: IpAddr,
+) -> vnet_why::Answer {
+    let world = World { state, facts, intent: Some(desired) };
+    why(&world, &Question::new(from.clone(), dst))
+}
+
+/// No cause is invented: where a packet arrives there is none, and where it does not there is one.
+#[test]
+fn healthy_labs_have_no_causes() {
+    let mut runner = runner(7);
+    let strategy = vnet_model::arbitrary::desired();
+    let (mut asked, mut reached) = (0, 0);
+    for _ in 0..200 {
+        let (_, desired) = strategy.new_tree(&mut runner).unwrap().current();
+        for (from, dst) in pairs(&desired) {
+            let answer = ask(&desired, &desired.state, None, &from, dst);
+            asked += 1;
+            match answer.verdict {
+                Verdict::Reachable => {
+                    reached += 1;
+                    assert!(answer.causes.is_empty(), "{from} to {dst}: {:?}", answer.causes);
+                }
+                _ => {
+                    // What the file says is there; only routes and forwarding can be wanting.
+                    let wanting = [
+                        "no-route",
+                        "no-route-back",
+                        "different-subnets",
+                        "forwarding-off",
+                        "routing-loop",
+                        "no-address",
+                        "wrong-gateway",
+                        "no-such-address",
+                        "blackhole-route",
+                        "route-astray",
+                        "mtu-mismatch",
+                        "address-on-port",
+                        "wrong-mask",
+                        "wrong-leg",
+                    ];
+                    for cause in &answer.causes {
+                        assert!(wanting.contains(&cause.code), "{from} to {dst}: {answer:#?}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(asked > 2000 && reached * 3 > asked, "{reached} of {asked}");
+}
+
+/// Something that goes wrong, as a command.
+fn damage(desired: &Desired, number: usize, kind: usize) -> Option<String> {
+    let mut things: Vec<(&NsName, String)> = Vec::new();
+    for (ns, namespace) in &desired.state.namespaces {
+        let links = namespace.interfaces.keys().filter(|name| name.as_str() != "lo");
+        match kind {
+            0 => things.extend(links.map(|dev| (ns, format!("link set dev {dev} down")))),
+            1 => things.extend(links.map(|dev| (ns, format!("link set dev {dev} nomaster")))),
+            2 => {
+                for (dev, interface) in &namespace.interfaces {
+                    let nets = interface.addresses.iter().map(|a| a.net);
+                    let nets = nets.filter(|net| !net.addr().is_loopback());
+                    things.extend(nets.map(|net| (ns, format!("address del {net} dev {dev}"))));
+                }
+            }
+            3 => {
+                for route in &namespace.routes {
+                    let six = if route.dst.addr().is_ipv6() { "-6 " } else { "" };
+                    things.push((
+                        ns,
+                        format!("{six}route del {} metric {}", route.dst, route.metric),
+                    ));
+                }
+            }
+            4 => {
+                for route in &namespace.routes {
+                    let six = if route.dst.addr().is_ipv6() { "-6 " } else { "" };
+                    things.push((ns, format!("{six}route add blackhole {} metric 1", route.dst)));
+                }
+            }
+            5 => things.push((ns, "link set dev lo down".to_owned())),
+            _ => things.extend(links.map(|dev| (ns, format!("link del dev {dev}")))),
+        }
+    }
+    (!things.is_empty()).then(|| {
+        let (ns, what) = &things[number % things.len()];
+        format!("ip -n {ns} {what}")
+    })
+}
+
+/// For every pair the model's yes or no is the kernel's.
+#[test]
+fn the_model_says_what_the_kernel_does() {
+    vnet_testns::root_within(std::time::Duration::from_secs(240), || {
+        let labs = std::env::var("VNET_WHY_LABS").ok().and_then(|n| n.parse().ok()).unwrap_or(LABS);
+        let mut runner = runner(std::env::var("VNET_WHY_SEED").map_or(1, |n| n.parse().unwrap()));
+        let damages = prop::collection::vec((any::<usize>(), 0_usize..7), 0..3);
+        let strategy = (vnet_model::arbitrary::desired(), damages);
+        let (mut asked, mut reached, mut wrong) = (0, 0, Vec::new());
+        for _ in 0..labs {
+            let ((_, desired), damages) = strategy.new_tree(&mut runner).unwrap().current();
+            let lab = up(&desired);
+            let mut done = Vec::new();
+            for (number, kind) in damages {
+                if let Some(command) = damage(&desired, number, kind) {
+                    sh(&format!("{command} 2>/dev/null || true"));
+                    done.push(command);
+                }
+            }
+            let (all, good) = compare(&desired, &done, &mut wrong);
+            (asked, reached) = (asked + all, reached + good);
+            down(lab);
+        }
+        println!("{labs} labs, {asked} pairs, {reached} reached, {} disagreements", wrong.len());
+        assert!(wrong.is_empty(), "{} of {asked}:\n{}", wrong.len(), wrong.join("\n"));
+    });
+}
+
+fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (usize, usize) {
+    let realm = vnet::kernel::Realm::own().unwrap();
+    let scope = Scope { lab: &desired.lab, declared: &desired.state, recorded: None };
+    let state = observe(&realm, scope).unwrap().state;
+    let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
+    let facts = survey(&realm, &names).unwrap();
+    let pairs = pairs(desired);
+    let probes: Vec<Probe> =
+        pairs.iter().map(|(from, dst)| Probe::new(from.clone(), *dst)).collect();
+    let timeout = std::time::Duration::from_millis(300);
+    let options = Options { timeout, watched: names, ..Options::default() };
+    let outcomes = echo::echo(&realm, &probes, &options, |_, _| {}).unwrap();
+    let mut reached = 0;
+    for ((from, dst), outcome) in pairs.iter().zip(outcomes) {
+        let answer = ask(desired, &state, Some(&facts), from, *dst);
+        let replied = matches!(outcome, Outcome::Reply { .. });
+        reached += usize::from(replied);
+        let agrees = match answer.verdict {
+            Verdict::Reachable => replied,
+            Verdict::Unreachable => !replied && !answer.causes.is_empty(),
+            // It says itself that it can't tell.
+            Verdict::Partly | Verdict::Unknown => true,
+        };
+        if !agrees {
+            let question = Question::new(from.clone(), *dst);
+            let told = vnet::why::Told { question, answer, probed: Some(outcome) };
+            wrong.push(format!("{from} to {dst} after {damage:?}: {}", shown(&told)));
+        }
+    }
+    (pairs.len(), reached)
+}
