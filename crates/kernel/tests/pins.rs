@@ -113,10 +113,10 @@ fn a_place_that_can_t_be_written_is_told_and_left() {
             assert_eq!(before.leaks(), [""; 0]);
         };
         tried(
-            "mount -o remount,ro /run",
+            "mount -o remount,ro,bind /run",
             "cannot add namespace a: cannot make /run/netns: Read-only file system (EROFS)",
         );
-        sh("mount -o remount,rw /run; ip netns add x; ip netns del x");
+        sh("mount -o remount,rw,bind /run; ip netns add x; ip netns del x");
         tried(
             "mount -o remount,ro,bind /run/netns",
             "cannot add namespace a: cannot make a file in /run/netns: Read-only file system (EROFS)",
