@@ -1,4 +1,4 @@
-//! The topology file: YAML to [`Topology`](vnet_model::Topology) and back, with diagnostics that
+//! The topology file: YAML to [`Topology`] and back, with diagnostics that
 //! point at the line.
 //!
 //! ```text

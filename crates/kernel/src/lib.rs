@@ -1,8 +1,8 @@
 //! Namespaces, observing and executing: the only crate that touches the kernel.
 //!
 //! * [`Realm`]: where a lab lives; makes, opens, lists and removes pinned namespaces.
-//! * [`observe`]: reads a set of namespaces into a `State`.
-//! * [`execute`]: does a list of steps, pipelined by namespace.
+//! * [`observe()`]: reads a set of namespaces into a `State`.
+//! * [`execute()`]: does a list of steps, pipelined by namespace.
 //! * [`probe`]: what this kernel and this user can do.
 //! * [`watch`]: instants at which the work can be made to fail, for tests.
 //!

@@ -112,7 +112,7 @@ impl Realm {
         Ok(Self { place: Place::Own(Own::start()?), watch: None })
     }
 
-    /// Takes the namespaces of a keeper, by way of a worker process in them that runs [`serve`] on
+    /// Takes the namespaces of a keeper, by way of a worker process in them that runs [`serve()`] on
     /// the other end of this socket. This process needs no privileges, and may have threads; it
     /// must be of the user who started the keeper.
     #[must_use]

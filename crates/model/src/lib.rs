@@ -7,12 +7,12 @@
 //! ```
 //!
 //! * [`topology`]: the network as it is meant. Valid by construction.
-//! * [`resolve`]: derives everything that is not written, deterministically.
+//! * [`mod@resolve`]: derives everything that is not written, deterministically.
 //! * [`state`]: what exists or should, all explicit. One type for both.
 //! * [`facts`]: what else was observed, which no file declares.
 //! * [`step`]: one change to the kernel, and its inverse.
 //! * [`apply`]: a kernel on paper: what a step does to a state, side effects too.
-//! * [`plan`]: the steps from one state to another.
+//! * [`mod@plan`]: the steps from one state to another.
 //!
 //! It refuses to know files, sockets, privileges and time.
 #![warn(missing_docs)]

@@ -99,7 +99,7 @@ pub(super) struct Received {
 }
 
 impl EchoSocket {
-    /// Takes a socket of [`Realm::echo_sockets`] and makes it deaf to what is no answer.
+    /// Takes a socket of [`Realm::echo_sockets`](crate::Realm::echo_sockets) and makes it deaf to what is no answer.
     pub(super) fn new(fd: OwnedFd, family: Family) -> Result<Self, Errno> {
         let set = match family {
             Family::V4 => {
