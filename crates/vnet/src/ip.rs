@@ -16,6 +16,7 @@ mod batch;
 mod engine;
 mod help;
 mod netns;
+mod other;
 mod route;
 mod show;
 mod undo;
@@ -25,7 +26,7 @@ use std::io::Write;
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::{Color, Options};
 use vnet_iproute::ip::words::Words;
-use vnet_iproute::ip::{Context, Object, addr, link, route as routes};
+use vnet_iproute::ip::{Context, Object, addr, link, neigh, route as routes, rule};
 
 use engine::Engine;
 
@@ -210,7 +211,28 @@ fn run_object(
         }
         Object::Netns => netns::run(engine, options, &mut words, io),
         Object::Help => usage(io, help::IP),
-        _ => Err(Failure::not_covered("this object yet")),
+        Object::Neighbour => {
+            let command = neigh::read(&mut words, &mut context);
+            warn(&context, io);
+            match command? {
+                neigh::Command::Change(request) => engine.change(&request),
+                neigh::Command::Get(request) => other::neighbour(engine, options, &request, io),
+                neigh::Command::Show(said) => other::neighbours(engine, options, &said, io),
+                neigh::Command::Flush(said) => other::flush_neighbours(engine, options, said, io),
+                neigh::Command::Help => usage(io, help::NEIGHBOUR),
+            }
+        }
+        Object::Rule => {
+            let command = rule::read(&mut words, &mut context);
+            warn(&context, io);
+            match command? {
+                rule::Command::Change(request) => engine.change(&request),
+                rule::Command::Show(said) => other::rules(engine, options, &said, io),
+                rule::Command::Flush(family) => other::flush_rules(engine, family),
+                rule::Command::Help => usage(io, help::RULE),
+            }
+        }
+        Object::Tuntap => Err(Failure::not_covered("`ip tuntap`")),
     }
 }
 

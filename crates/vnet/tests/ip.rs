@@ -67,7 +67,14 @@ fn state() -> String {
         "neigh show nud permanent",
         "neigh show proxy",
     ] {
-        text.push_str(&format!("{words}: {}\n", show(None, words)));
+        let mut lines = show(None, words);
+        if words.starts_with("neigh") {
+            // The kernel's order is that of a hash.
+            let mut sorted: Vec<&str> = lines.lines().collect();
+            sorted.sort_unstable();
+            lines = sorted.join("\n");
+        }
+        text.push_str(&format!("{words}: {lines}\n"));
     }
     for name in show(None, "netns list").lines() {
         let name = name.split(' ').next().unwrap_or(name);
@@ -98,9 +105,27 @@ fn set_up(block: &Block) {
     }
 }
 
-/// Waits until the kernel has said that a carrier is there.
+/// Waits until the kernel has drawn its conclusions from carriers that came or went: until then an
+/// interface that is up has both LOWER_UP and NO-CARRIER, or neither.
 fn settle() {
-    std::thread::sleep(std::time::Duration::from_millis(15));
+    let is_settled = |links: &str| {
+        links.lines().all(|line| {
+            let has = |flag: &str| line.split(['<', ',', '>']).any(|word| word == flag);
+            !has("UP") || has("LOWER_UP") != has("NO-CARRIER")
+        })
+    };
+    for _ in 0..300 {
+        let mut links = by_debian(&["-br", "link"].map(str::to_owned)).1;
+        let pins = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
+        for name in pins.filter_map(|pin| pin.file_name().into_string().ok()) {
+            let words = ["-n", &name, "-br", "link"].map(str::to_owned);
+            links.extend(by_debian(&words).1);
+        }
+        if is_settled(&String::from_utf8_lossy(&links)) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
 
 fn tear_down() {
@@ -213,7 +238,7 @@ macro_rules! tables {
     )* };
 }
 
-tables! { tutorial link link_errors addr netns route batch }
+tables! { tutorial link link_errors addr netns route batch neigh rule }
 
 /// Batches of which the last line fails, each with how often it may differ afterwards: never.
 const FAILING: &[&str] = &[

@@ -7,6 +7,7 @@ mod set;
 mod show;
 
 pub use select::Selection;
+pub(crate) use select::agree;
 pub use show::show;
 
 use super::failure::Failure;

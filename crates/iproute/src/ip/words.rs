@@ -272,9 +272,10 @@ pub fn hardware_address(word: &str) -> Option<Vec<u8>> {
     if word.contains('.') {
         return Some(word.parse::<Ipv4Addr>().ok()?.octets().to_vec());
     }
-    let byte = |part: &str| match part.len() {
-        1 | 2 => u8::from_str_radix(part, 16).ok(),
-        _ => None,
+    // What follows the digits is passed over, as by `sscanf`.
+    let byte = |part: &str| {
+        let end = part.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(part.len());
+        u8::from_str_radix(&part[..end], 16).ok()
     };
     word.split(':').map(byte).collect()
 }

@@ -359,6 +359,9 @@ fn explained(refusal: &Refusal) -> Failure {
             "set the interface up first: `ip link set NAME up`"
         }
         (Errno::EXIST, _) => "it is there already: `replace` instead of `add` overwrites it",
+        (_, "Invalid source address" | "Invalid destination address") => {
+            "a rule for IPv6 needs the option -6: `ip -6 rule add …`"
+        }
         (Errno::PERM | Errno::ACCESS, _) => "this needs root, or CAP_NET_ADMIN in this namespace",
         (Errno::NETUNREACH, _) => "no route leads there: `ip route` shows those that are there",
         (_, "Invalid prefix for given prefix length") => {

@@ -37,6 +37,22 @@ ip route: routing tables
       [proto P] [scope S] [mtu N] [nexthop via ADDRESS dev NAME weight N] …
   flush SELECTION";
 
+pub(super) const NEIGHBOUR: &str = "\
+ip neighbour: which hardware address is behind an IP address
+  show [PREFIX] [dev NAME] [nud STATE | all] [proxy]
+  add | change | replace | del ADDRESS [lladdr MAC] [nud STATE] [router] [proto P] dev NAME
+  add | del proxy ADDRESS dev NAME
+  get ADDRESS dev NAME
+  flush SELECTION";
+
+pub(super) const RULE: &str = "\
+ip rule: which routing table a packet is looked up in
+  show [pref N] [table N] [from PREFIX] [to PREFIX] [iif NAME] [oif NAME]
+  add | del [not] [from PREFIX] [to PREFIX] [iif NAME] [oif NAME] [fwmark N[/MASK]]
+      [tos N] [uidrange N-M] [ipproto P] [sport N[-M]] [dport N[-M]] [pref N]
+      [lookup TABLE | blackhole | unreachable | prohibit | goto N | nop]
+  flush";
+
 pub(super) const NETNS: &str = "\
 ip netns: named network namespaces
   list | add NAME | del NAME | set NAME ID | exec NAME COMMAND … | identify [PID] | pids NAME
