@@ -81,6 +81,12 @@ impl Context<'_> {
         })
     }
 
+    /// Returns the lab that `-l` picks where no file is at hand: one that is up.
+    pub(crate) fn lab_without_file(&self, arg: &FileArg) -> Option<&LabName> {
+        let named = arg.path.is_some() || self.global.file.is_some();
+        self.global.lab.as_ref().filter(|_| !named && !Path::new(DEFAULT_FILE).exists())
+    }
+
     /// Returns the file's path in full, to be remembered; `None` for stdin.
     pub(crate) fn full_path(&self, arg: &FileArg) -> Option<PathBuf> {
         let default = PathBuf::from(DEFAULT_FILE);

@@ -57,6 +57,20 @@ fn drift_is_seen_and_mended() {
 }
 
 #[test]
+fn a_lab_that_is_up_needs_no_file() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        pinned!(
+            "vnet up -q; mkdir elsewhere; cd elsewhere; vnet plan
+             vnet -l demo plan; ip -n demo-a link set dev b down
+             cd elsewhere; vnet -l demo plan
+             cd elsewhere; vnet -l other plan
+             cd elsewhere; vnet -l demo down"
+        );
+    });
+}
+
+#[test]
 fn ping_draws_who_reaches_whom() {
     vnet_testns::root(|| {
         write("vnet.yaml", include_str!("../../../examples/dual-stack.yaml"));

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
+use vnet::file::File;
 use vnet::moved::{Moved, moved};
-use vnet::{Error, Plan};
+use vnet::{Desired, Error, Lab, Plan};
 
 use super::{DIFFERS, Outcome};
 use crate::args::{self, Form};
@@ -33,15 +34,13 @@ struct MovedBody {
 }
 
 pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
-    let file = context.file(&args.file)?;
-    let desired = context.resolve(&file)?;
-    let lab = context.open(&desired.lab).map_err(Failure::cannot_tell)?;
+    let (lab, desired, file) = wanted(context, args)?;
     let look = || -> Result<_, Error> { Ok((lab.plan(&desired)?, lab.record()?)) };
-    let (seen, record) = look().map_err(|e| Failure::of(&e, Some(&file)).cannot_tell())?;
+    let (seen, record) = look().map_err(|e| Failure::of(&e, file.as_ref()).cannot_tell())?;
     let plan = seen.plan;
     if !plan.conflicts.is_empty() {
         let conflicts = plan.conflicts;
-        return Err(Failure::of(&Error::Conflicts { conflicts }, Some(&file)));
+        return Err(Failure::of(&Error::Conflicts { conflicts }, file.as_ref()));
     }
     let moved = record.map(|record| moved(&record.desired, &desired)).unwrap_or_default();
     match args.form {
@@ -56,7 +55,26 @@ pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
     Ok(ExitCode::from(if plan.steps.is_empty() { 0 } else { DIFFERS }))
 }
 
-fn say(context: &Context<'_>, desired: &vnet::Desired, plan: &Plan) {
+/// Finds out what is wanted: what the file says, or, where there is none and `-l` picks a lab that is
+/// up, what that one was last told to be.
+fn wanted(
+    context: &Context<'_>,
+    args: &args::Plan,
+) -> Result<(Lab, Desired, Option<File>), Failure> {
+    if let Some(name) = context.lab_without_file(&args.file) {
+        let lab = context.open(name).map_err(Failure::cannot_tell)?;
+        let record = lab.record().map_err(|e| Failure::of(&e, None).cannot_tell())?;
+        let not_up = || Failure::of(&Error::NotUp { lab: name.clone() }, None);
+        let desired = record.ok_or_else(not_up)?.desired;
+        return Ok((lab, desired, None));
+    }
+    let file = context.file(&args.file)?;
+    let desired = context.resolve(&file)?;
+    let lab = context.open(&desired.lab).map_err(Failure::cannot_tell)?;
+    Ok((lab, desired, Some(file)))
+}
+
+fn say(context: &Context<'_>, desired: &Desired, plan: &Plan) {
     if plan.steps.is_empty() {
         return context.printer.data(&format!("no changes: {} is as the file says\n", desired.lab));
     }
@@ -66,7 +84,7 @@ fn say(context: &Context<'_>, desired: &vnet::Desired, plan: &Plan) {
     context.printer.data(&format!("{steps}{add} to add, {set} to change, {remove} to remove\n"));
 }
 
-fn note_moved(context: &Context<'_>, desired: &vnet::Desired, moved: &[Moved]) {
+fn note_moved(context: &Context<'_>, desired: &Desired, moved: &[Moved]) {
     let Some(first) = moved.first() else { return };
     let shown = moved.iter().take(MOVED_SHOWN_MAX).map(ToString::to_string);
     let mut list = shown.collect::<Vec<_>>().join("; ");
@@ -81,7 +99,7 @@ fn note_moved(context: &Context<'_>, desired: &vnet::Desired, moved: &[Moved]) {
     }
 }
 
-fn body(desired: &vnet::Desired, plan: &Plan, moved: &[Moved]) -> Body {
+fn body(desired: &Desired, plan: &Plan, moved: &[Moved]) -> Body {
     let texts = |nets: &[vnet::model::ipnet::IpNet]| nets.iter().map(ToString::to_string).collect();
     Body {
         lab: desired.lab.to_string(),
