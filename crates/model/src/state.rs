@@ -20,6 +20,10 @@ pub const TABLE_MAIN: u32 = 254;
 /// The metric the kernel gives an IPv6 route that names none (`IP6_RT_PRIO_USER`, net/ip6_route.h).
 pub const METRIC_IPV6_DEFAULT: u32 = 1024;
 
+/// The metric of the route that comes with an IPv6 address's prefix (`IP6_RT_PRIO_ADDRCONF`,
+/// net/ip6_route.h).
+pub(crate) const METRIC_IPV6_CONNECTED: u32 = 256;
+
 /// The MTU of an Ethernet-like interface that names none, in bytes (`ETH_DATA_LEN`).
 pub const MTU_DEFAULT_BYTES: u32 = 1500;
 

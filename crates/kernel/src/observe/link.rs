@@ -5,6 +5,7 @@ use netlink_packet_route::link::{
     LinkExtentMask, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, Prop,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use vnet_model::apply::LOOPBACK;
 use vnet_model::{IfName, Interface, Kind, Mac, Mark};
 use vnet_netlink::{Error, RawMessage, Socket};
 
@@ -106,6 +107,8 @@ fn link(message: LinkMessage) -> Option<Link> {
     let mut nsid = None;
     for attribute in message.attributes {
         match attribute {
+            // Whatever a person calls it: it can't be removed, nor is there another.
+            LinkAttribute::IfName(_) if loopback => name = IfName::new(LOOPBACK).ok(),
             LinkAttribute::IfName(text) => name = IfName::new(&text).ok(),
             LinkAttribute::Link(index) => peer = Some(index),
             LinkAttribute::LinkNetNsId(id) => nsid = Some(id),

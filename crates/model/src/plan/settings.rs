@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{Planner, demoted, interface_of_sysctl, is_primary, wants_ipv6};
 use crate::names::{IfName, NsName};
 use crate::state::{
-    Address, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace, Route, RouteKey,
+    Address, Interface, Kind, METRIC_IPV6_CONNECTED, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES,
+    Namespace, Route, RouteKey, TABLE_MAIN,
 };
 use crate::step::{Change, LinkSetting};
 
@@ -95,7 +96,7 @@ impl Planner<'_> {
             .filter(|route| !found.is_some_and(|found| found.contains(*route)))
             .collect();
         for route in &missing {
-            self.free_gateways(ns, wanted, route);
+            self.free_the_way(ns, wanted, route);
         }
         // What is on the link first: a gateway may be reached through it.
         missing.sort_by_key(|route| route.nexthops.iter().any(|hop| hop.via.is_some()));
@@ -122,24 +123,31 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes the gateways of a route off interfaces that are removed only at the end: no gateway may
-    /// be an address of the namespace itself (`ip6_route_check_nh`, net/ipv6/route.c).
-    fn free_gateways(&mut self, ns: &NsName, wanted: &Namespace, route: &Route) {
+    /// Takes addresses off interfaces that are removed only at the end: no gateway may be an address
+    /// of the namespace itself (`ip6_route_check_nh`, net/ipv6/route.c), and the route that comes
+    /// with an address's prefix may have the place of a wanted one (EEXIST).
+    fn free_the_way(&mut self, ns: &NsName, wanted: &Namespace, route: &Route) {
         let leaving = |(name, interface): &(&IfName, &Interface)| {
             interface.ours && !wanted.interfaces.contains_key(*name)
         };
-        let is_gateway = |address: &&Address| {
+        let is_in_the_way = |address: &&Address| {
             route.nexthops.iter().any(|hop| hop.via == Some(address.net.addr()))
+                || connected(address) == route.key()
         };
         let found = self.work.namespaces.get(ns).map(|ns| &ns.interfaces);
         let taken: Vec<(IfName, Address)> = found
             .into_iter()
             .flatten()
             .filter(leaving)
-            .flat_map(|(dev, i)| i.addresses.iter().filter(is_gateway).map(|a| (dev.clone(), *a)))
+            .flat_map(|(dev, i)| {
+                i.addresses.iter().filter(is_in_the_way).map(|a| (dev.clone(), *a))
+            })
             .collect();
         for (dev, address) in taken {
-            self.push(ns, Change::DelAddress { dev, address }, route.origin);
+            // It may have gone with another one.
+            if self.interface(ns, &dev).is_some_and(|i| i.addresses.contains(&address)) {
+                self.push(ns, Change::DelAddress { dev, address }, route.origin);
+            }
         }
     }
 
@@ -152,4 +160,11 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// Returns the key of the route that the kernel makes for an address's prefix
+/// (`fib_add_ifaddr`, net/ipv4/fib_frontend.c; `addrconf_prefix_route`, net/ipv6/addrconf.c).
+fn connected(address: &Address) -> RouteKey {
+    let metric = if address.net.addr().is_ipv4() { 0 } else { METRIC_IPV6_CONNECTED };
+    (TABLE_MAIN, address.net.trunc(), metric)
 }

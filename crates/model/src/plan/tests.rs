@@ -119,3 +119,31 @@ proptest! {
         prop_assert!(state.namespaces.contains_key(&theirs));
     }
 }
+
+/// The kernel's own route for `10.0.5.0/24` has the place of the wanted one until its address is gone.
+#[test]
+fn an_address_makes_way_for_a_route_to_its_prefix() {
+    let link = |a: &str, b: &str, prefix: &str| {
+        crate::topology::Link::between(a, b).unwrap().prefixes([prefix.parse().unwrap()])
+    };
+    let lab = |links: Vec<crate::topology::Link>| {
+        let builder = crate::Topology::builder("x").node("a").node("b").node("c");
+        let topology = links.into_iter().fold(builder, crate::topology::TopologyBuilder::link);
+        crate::resolve(&topology.build().unwrap()).unwrap()
+    };
+    let before = lab(vec![link("a", "b", "10.0.1.0/24"), link("a", "c", "10.0.5.0/24")]);
+    let mut after = lab(vec![link("a", "b", "10.0.1.0/24")]);
+    let hop = crate::NextHop::via("10.0.1.2".parse().unwrap(), IfName::new("b").unwrap());
+    let route = crate::Route::unicast("10.0.5.0/24".parse().unwrap(), vec![hop]);
+    let a = after.nodes[&NodeName::new("a").unwrap()].clone();
+    after.state.namespaces.get_mut(&a).unwrap().routes.insert(route);
+    let steps = signed(&plan(&after, &built(&before)).steps);
+    assert_eq!(
+        steps,
+        [
+            "- address 10.0.5.1/24 on x-a:c",
+            "+ route 10.0.5.0/24 via 10.0.1.2 dev b in x-a",
+            "- interface x-a:c",
+        ]
+    );
+}
