@@ -3,6 +3,7 @@
 mod down;
 mod up;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use vnet_kernel::observe::Scope;
 use vnet_kernel::{Observed, Realm, observe, probe};
 use vnet_model::plan::{Plan, plan};
-use vnet_model::{Desired, LabName, NsName, State, Step};
+use vnet_model::{Desired, LabName, Namespace, NsName, State, Step};
 
 use crate::Settings;
 use crate::error::Error;
@@ -248,7 +249,26 @@ impl Lab {
         let record = self.record()?;
         let Some(place) = self.place()? else { return Ok((Observed::default(), record)) };
         let known = record.as_ref().map(Record::known);
-        let scope = Scope { lab: &self.name, declared: &desired.state, recorded: known.as_ref() };
+        let declared = declared(&desired.state, known.as_ref());
+        let scope = Scope { lab: &self.name, declared: &declared, recorded: known.as_ref() };
         Ok((observe(&place.realm, scope)?, record))
     }
+}
+
+/// Adds the sysctls that were declared before: what is undone must know their values.
+fn declared<'a>(desired: &'a State, known: Option<&State>) -> Cow<'a, State> {
+    let mut declared = Cow::Borrowed(desired);
+    for (name, ns) in known.iter().flat_map(|known| &known.namespaces) {
+        let there = desired.namespaces.get(name);
+        let is_there = |key: &String| there.is_some_and(|there| there.sysctls.contains_key(key));
+        if ns.sysctls.keys().all(is_there) {
+            continue;
+        }
+        let there = declared.to_mut().namespaces.entry(name.clone());
+        let there = there.or_insert_with(|| Namespace::new(ns.owner.clone()));
+        for (key, value) in &ns.sysctls {
+            there.sysctls.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    declared
 }

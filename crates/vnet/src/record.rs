@@ -51,6 +51,9 @@ impl Record {
         let mut known = self.desired.state.clone();
         for (name, ns) in self.previous.iter().flat_map(|state| &state.namespaces) {
             let there = known.namespaces.entry(name.clone()).or_insert_with(|| ns.clone());
+            for (key, value) in &ns.sysctls {
+                there.sysctls.entry(key.clone()).or_insert_with(|| value.clone());
+            }
             for (name, interface) in &ns.interfaces {
                 there.interfaces.entry(name.clone()).or_insert_with(|| interface.clone());
             }
