@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool talks to its user")]
 
 mod bench;
+mod crash;
 
 use clap::{Parser, Subcommand};
 
@@ -17,10 +18,16 @@ struct Arguments {
 enum Task {
     /// Builds and removes the same network with vnet, by bare system calls and with iproute2, side by side
     Bench(bench::Options),
+    /// Makes everything go wrong at every instant, and prints the table of what came of it; takes 20 minutes
+    Faults,
+    /// Does random things to random labs, kills included, and checks what came of it
+    Stress(crash::Stress),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Bench(options) => bench::run(&options),
+        Task::Faults => crash::faults(),
+        Task::Stress(options) => crash::stress(&options),
     }
 }

@@ -1,4 +1,5 @@
 //! Signals, crowds, and processes that are killed: nothing is half done, and nothing is lost.
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 #[macro_use]
 mod common;
