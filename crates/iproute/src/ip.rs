@@ -62,8 +62,6 @@ pub enum Object {
     Link,
     /// Namespaces.
     Netns,
-    /// TUN and TAP devices.
-    Tuntap,
     /// Help.
     Help,
 }
@@ -86,8 +84,8 @@ const OBJECTS: &[(&str, Option<Object>)] = &[
     ("macsec", None),
     ("tunnel", None),
     ("tunl", None),
-    ("tuntap", Some(Object::Tuntap)),
-    ("tap", Some(Object::Tuntap)),
+    ("tuntap", None),
+    ("tap", None),
     ("token", None),
     ("tcpmetrics", None),
     ("tcp_metrics", None),
@@ -133,6 +131,8 @@ pub struct Context<'a> {
     pub world: &'a mut dyn World,
     /// What is to be said on stderr although nothing failed.
     pub warnings: Vec<String>,
+    /// Whether what is being read is to be made, not changed.
+    pub creates: bool,
 }
 
 impl std::fmt::Debug for Context<'_> {

@@ -40,7 +40,8 @@ pub struct Io<'w> {
     pub is_terminal: bool,
     /// Whether the terminal's background is dark.
     pub is_dark: bool,
-    /// Whether `netns exec` replaces this process by the program, as iproute2 does.
+    /// Whether `out` and `err` are this process's own, which `netns exec` then hands on: it replaces
+    /// this process by the program, as iproute2 does, unless more commands follow.
     pub replaces: bool,
     /// The program's name in explanations.
     pub program: &'static str,
@@ -104,11 +105,14 @@ pub fn run(words: &[String], io: &mut Io<'_>) -> u8 {
 #[must_use]
 pub fn changes(words: &[String]) -> bool {
     let Ok((options, taken)) = Options::read(words) else { return false };
-    const READS: [&str; 10] =
-        ["show", "list", "lst", "get", "help", "identify", "pids", "exec", "list-id", "save"];
+    const READS: [&str; 9] =
+        ["show", "list", "lst", "get", "help", "identify", "pids", "exec", "list-id"];
+    let object = words.get(taken).and_then(|word| Object::read(word).ok());
     match words.get(taken + 1) {
         _ if options.batch.is_some() => true,
         None => false,
+        // `ip link s` is `set`, where other objects have `show`.
+        Some(word) if object == Some(Object::Link) && "set".starts_with(word.as_str()) => true,
         Some(word) => !READS.iter().any(|read| read.starts_with(word.as_str())),
     }
 }
@@ -171,7 +175,7 @@ fn run_object(
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
     let mut words = Words::new(words);
-    let mut context = Context { options, world: engine, warnings: Vec::new() };
+    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
     let usage = |io: &mut Io<'_>, text: &str| {
         io.say(text);
         Ok(255)
@@ -232,7 +236,6 @@ fn run_object(
                 rule::Command::Help => usage(io, help::RULE),
             }
         }
-        Object::Tuntap => Err(Failure::not_covered("`ip tuntap`")),
     }
 }
 

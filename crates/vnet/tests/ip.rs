@@ -151,7 +151,7 @@ fn look(words: &[String], runner: Runner) -> Seen {
     let (code, stdout, stderr) = runner(words);
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
     let reads = words.iter().any(|word| word.starts_with("sh") || word == "get");
-    if words.iter().any(|word| matches!(word.as_str(), "up" | "down")) {
+    if !words.iter().any(|word| word == "show") {
         settle();
     }
     Seen {
@@ -238,7 +238,7 @@ macro_rules! tables {
     )* };
 }
 
-tables! { tutorial link link_errors addr netns route batch neigh rule }
+tables! { tutorial link link_errors addr netns route batch neigh rule sequences }
 
 /// Batches of which the last line fails, each with how often it may differ afterwards: never.
 const FAILING: &[&str] = &[

@@ -46,7 +46,10 @@ pub(super) fn run(
             Ok(worst)
         }
         Command::Set(name, id) => set(engine, &name, id),
-        Command::Exec(Some(name), command) => exec(engine, &name, &command, io),
+        Command::Exec(Some(name), command) => {
+            let more_follows = options.batch.is_some();
+            exec(engine, &name, &command, more_follows, io)
+        }
         Command::Exec(None, command) => exec_all(engine, &command, io),
         Command::Identify(pid) => identify(options, pid, io),
         Command::Pids(name) => pids(&name, io),
@@ -170,6 +173,7 @@ fn exec(
     engine: &mut Engine,
     name: &str,
     command: &[String],
+    more_follows: bool,
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
     let mut process = process(engine, name, command)?;
@@ -178,28 +182,28 @@ fn exec(
         let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
         Failure::command(1, format!("exec of \"{program}\" failed: {}", errno_words(errno)))
     };
-    if io.replaces {
-        let _ = io.out.flush();
+    let _ = io.out.flush();
+    let status = if !io.replaces {
+        let output = process.output().map_err(|error| failed(&error))?;
+        let _ = io.out.write_all(&output.stdout);
+        let _ = io.err.write_all(&output.stderr);
+        output.status
+    } else if more_follows {
+        process.status().map_err(|error| failed(&error))?
+    } else {
         return Err(failed(&process.exec()));
-    }
-    let output = process.output().map_err(|error| failed(&error))?;
-    let _ = io.out.write_all(&output.stdout);
-    let _ = io.err.write_all(&output.stderr);
-    let signal = output.status.signal().map(|signal| 128 + signal);
-    let code = output.status.code().or(signal).unwrap_or(1);
+    };
+    let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
 fn exec_all(engine: &mut Engine, command: &[String], io: &mut Io<'_>) -> Result<u8, Failure> {
-    let replaces = std::mem::replace(&mut io.replaces, false);
     for name in names() {
         io.print(&format!("\nnetns: {name}\n"));
-        let _ = io.out.flush();
-        if let Err(failure) = exec(engine, &name, command, io) {
+        if let Err(failure) = exec(engine, &name, command, true, io) {
             io.explain(&failure, &[]);
         }
     }
-    io.replaces = replaces;
     Ok(0)
 }
 

@@ -66,7 +66,7 @@ fn print(
     show: impl Fn(&mut Out, &Object, &mut Context<'_>),
 ) {
     let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-    let mut context = Context { options, world: engine, warnings: Vec::new() };
+    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
     for object in objects {
         show(&mut out, object, &mut context);
     }

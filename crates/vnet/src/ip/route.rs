@@ -53,7 +53,7 @@ fn print(
     io: &mut Io<'_>,
 ) {
     let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-    let mut context = Context { options, world: engine, warnings: Vec::new() };
+    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
     for route in routes {
         route::show(&mut out, route, &mut context, selection);
     }

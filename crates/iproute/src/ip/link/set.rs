@@ -176,7 +176,7 @@ impl<'a> Settings<'a> {
             Attr::Value(super::IFLA_ADDRESS, mac(words)?)
         } else if is("broadcast") || word == "brd" {
             Attr::Value(super::IFLA_BROADCAST, mac(words)?)
-        } else if matches!(word, "txqueuelen" | "qlen" | "txqlen") || word == "txqueue" {
+        } else if is("txqueuelen") || word == "qlen" || is("txqlen") {
             let length = words.parse("Invalid \"txqueuelen\" value\n", signed)?;
             Attr::u32(super::IFLA_TXQLEN, length.cast_unsigned())
         } else if word == "mtu" {
@@ -327,7 +327,10 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>, verb: Verb)
         attrs.push(Attr::text(super::IFLA_IFNAME, name));
     }
     match settings.kind {
-        Some(kind) => attrs.push(Attr::Nest(super::IFLA_LINKINFO, of_kind(words, context, kind)?)),
+        Some(kind) => {
+            context.creates = creates;
+            attrs.push(Attr::Nest(super::IFLA_LINKINFO, of_kind(words, context, kind)?));
+        }
         None if creates => {
             let line = "Not enough information: \"type\" argument is required";
             return Err(Failure::command(1, line).hint("end the line with `type veth`, say"));

@@ -125,7 +125,7 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
     if has_metadata && !attrs.iter().any(|attr| matches!(attr, Attr::Value(LEARNING, _))) {
         attrs.push(Attr::u8(LEARNING, 0));
     }
-    if !has_port {
+    if !has_port && context.creates {
         // IANA has given it 4789, but the kernel's default is what Linux used before (8472).
         context.warnings.push("vxlan: destination port not specified".to_owned());
         context
