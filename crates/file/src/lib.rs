@@ -47,6 +47,21 @@ pub struct File {
     topology: Topology,
     spans: Vec<Span>,
     source: Source,
+    allow: Vec<(String, Span)>,
+    unused_variables: Vec<(String, Span)>,
+}
+
+/// Something doubtful in a file that can be used.
+#[derive(Debug, Clone)]
+pub struct Warning {
+    /// What is doubtful, in one sentence.
+    pub message: String,
+    /// Where; nothing is a matter of the file as a whole.
+    pub span: Option<Span>,
+    /// A further place that matters, and why.
+    pub label: Option<(Span, String)>,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// Reads a file. `vars` override its `vars:`, as `--var loss=5%` does.
@@ -65,10 +80,17 @@ pub struct File {
 pub fn parse(source: &Source, vars: &[(String, String)]) -> Result<File, Report> {
     let (root, mut found) = syntax::parse(source);
     let Some(mut root) = root else { return Err(Report::new(found, source)) };
-    found.extend(vars::substitute(&mut root, vars));
+    let substituted = vars::substitute(&mut root, vars);
+    found.extend(substituted.found);
     let read = read::read(&root, source, found);
     match read.topology {
-        Some(topology) => Ok(File { topology, spans: read.spans, source: source.clone() }),
+        Some(topology) => Ok(File {
+            topology,
+            spans: read.spans,
+            source: source.clone(),
+            allow: read.allow,
+            unused_variables: substituted.unused,
+        }),
         None => Err(Report::new(read.found, source)),
     }
 }
@@ -107,6 +129,33 @@ impl File {
             let diagnostic = |problem| Diagnostic::of_problem(problem, |origin| self.span(origin));
             Report::new(problems.iter().map(diagnostic).collect(), &self.source)
         })
+    }
+
+    /// Returns the codes of which nobody shall be warned, each with its place.
+    #[must_use]
+    pub fn allowed(&self) -> &[(String, Span)] {
+        &self.allow
+    }
+
+    /// Returns the variables that stand nowhere in the file, each with its place.
+    #[must_use]
+    pub fn unused_variables(&self) -> &[(String, Span)] {
+        &self.unused_variables
+    }
+
+    /// Shows what is doubtful in the file under its lines.
+    #[must_use]
+    pub fn report_warnings(&self, warnings: Vec<Warning>) -> Report {
+        let diagnostic = |warning: Warning| {
+            let mut diagnostic = Diagnostic::error(&warning.message, warning.span);
+            diagnostic.severity = Severity::Warning;
+            diagnostic.hint = warning.hint.map(|hint| report::printable(&hint));
+            match warning.label {
+                Some((span, text)) => diagnostic.label(span, text),
+                None => diagnostic,
+            }
+        };
+        Report::new(warnings.into_iter().map(diagnostic).collect(), &self.source)
     }
 
     /// Shows an error of the kernel under the line that asked for what it refused.

@@ -39,6 +39,8 @@ pub(crate) struct Read {
     pub(crate) topology: Option<Topology>,
     pub(crate) spans: Vec<Span>,
     pub(crate) found: Vec<Diagnostic>,
+    /// The codes of `allow:`.
+    pub(crate) allow: Vec<(String, Span)>,
 }
 
 /// Reads a tree of values.
@@ -49,11 +51,12 @@ pub(crate) fn read(root: &Value, source: &Source, earlier: Vec<Diagnostic>) -> R
         found: earlier,
         seen: HashSet::new(),
         spans: Vec::new(),
+        allow: Vec::new(),
         texts_left: Some(TEXTS_MAX),
         names_whole: true,
     };
     let topology = reader.file(root);
-    Read { topology, spans: reader.spans, found: reader.found }
+    Read { topology, spans: reader.spans, found: reader.found, allow: reader.allow }
 }
 
 /// Collects what is read and what is wrong.
@@ -64,6 +67,7 @@ struct Reader<'s> {
     /// Texts that are known to be wrong: what else is wrong with them is said beside the point.
     broken: HashSet<Span>,
     spans: Vec<Span>,
+    allow: Vec<(String, Span)>,
     /// How many texts may still be read; nothing once there were too many.
     texts_left: Option<usize>,
     /// Whether all names of nodes and segments could be read. If not, what is said about unknown

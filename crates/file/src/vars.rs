@@ -18,11 +18,24 @@ const BUILT_IN: [&str; 2] = ["lab", "node"];
 /// memory.
 const SUBSTITUTED_MAX_BYTES: usize = 16 << 20;
 
+/// What substituting came to.
+#[derive(Debug, Default)]
+pub(crate) struct Substituted {
+    /// What is wrong.
+    pub(crate) found: Vec<Diagnostic>,
+    /// The variables that stand nowhere.
+    pub(crate) unused: Vec<(String, Span)>,
+}
+
 /// Substitutes variables in the whole tree. `overrides` come from the command line.
-pub(crate) fn substitute(root: &mut Value, overrides: &[(String, String)]) -> Vec<Diagnostic> {
-    let Data::Map(entries) = &mut root.data else { return Vec::new() };
-    let mut vars =
-        Vars { values: BTreeMap::new(), left_bytes: SUBSTITUTED_MAX_BYTES, found: vec![] };
+pub(crate) fn substitute(root: &mut Value, overrides: &[(String, String)]) -> Substituted {
+    let Data::Map(entries) = &mut root.data else { return Substituted::default() };
+    let mut vars = Vars {
+        values: BTreeMap::new(),
+        unused: BTreeMap::new(),
+        left_bytes: SUBSTITUTED_MAX_BYTES,
+        found: vec![],
+    };
     if let Some((_, declared)) = entries.iter().find(|(key, _)| key.text == "vars") {
         vars.declare(declared, overrides);
     }
@@ -31,11 +44,13 @@ pub(crate) fn substitute(root: &mut Value, overrides: &[(String, String)]) -> Ve
         let keep: &[&str] = if key.text == "netns" { &BUILT_IN } else { &[] };
         vars.value(value, keep);
     }
-    vars.found
+    Substituted { found: vars.found, unused: vars.unused.into_iter().collect() }
 }
 
 struct Vars {
     values: BTreeMap<String, String>,
+    /// Those that were not met yet, with their places.
+    unused: BTreeMap<String, Span>,
     left_bytes: usize,
     found: Vec<Diagnostic>,
 }
@@ -75,6 +90,7 @@ impl Vars {
                 None => self.text(text, value.span, &[]).unwrap_or_else(|| text.to_owned()),
             };
             self.values.insert(key.text.clone(), text);
+            self.unused.insert(key.text.clone(), key.span);
         }
     }
 
@@ -178,6 +194,7 @@ impl Vars {
     }
 
     fn lookup(&mut self, name: &str, span: Span) -> Option<String> {
+        self.unused.remove(name);
         if let Some(text) = self.values.get(name) {
             return Some(text.clone());
         }

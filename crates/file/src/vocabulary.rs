@@ -114,6 +114,11 @@ pub(crate) static FILE: Object = Object {
             Shape::Names(&SEGMENT),
         ),
         key("links", "The cables between two nodes: each is a veth pair.", Shape::Links(&LINK)),
+        key(
+            "allow",
+            "What `vnet check` shall not warn of, by its codes: `[ network-address ]`.",
+            Shape::OneOrMany,
+        ),
         later("expect", "What must hold: `pc1 reaches web tcp/80`."),
     ],
 };

@@ -29,6 +29,10 @@ impl Reader<'_> {
             builder =
                 builder.routing(self.word(value, "routing", None, &words).unwrap_or_default());
         }
+        if let Some(value) = fields.get("allow") {
+            let codes = self.texts(value, "allow", None);
+            self.allow = codes.into_iter().map(|code| (code.text.into(), code.span)).collect();
+        }
         if let Some(value) = fields.get("nodes") {
             builder =
                 self.nodes(value).into_iter().fold(builder, |builder, node| builder.node(node));
