@@ -10,7 +10,7 @@ use vnet_model::problem::nearest;
 use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, State};
 use vnet_why::{Question, World};
 
-pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain};
+pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain, lint};
 
 use crate::error::Error;
 use crate::lab::Lab;

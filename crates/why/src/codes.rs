@@ -151,7 +151,7 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "unreachable-node",
-        "As the file stands, a node can't reach another that it has an address for.",
+        "As the file stands, no other node reaches this one. Give it routes, or `routing: auto`.",
     ),
     code(
         "asymmetric-route",

@@ -16,6 +16,7 @@
 //! * `diagnose`: from where a packet stopped to what is at fault. Where it is known what was meant
 //!   (the file), the decision that differs from it is the fault; else the state speaks for itself.
 //! * `suggest`: a way that would work, where nobody wrote one.
+//! * [`lint`]: what a file says that is probably not meant.
 //!
 //! # What it does not know
 //! nftables and policy rules, neighbour entries that somebody wrote, interfaces other than veth
@@ -29,6 +30,7 @@
 mod codes;
 mod diagnose;
 mod fib;
+pub mod lint;
 mod scene;
 mod suggest;
 mod travel;

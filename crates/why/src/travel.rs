@@ -214,7 +214,7 @@ fn drop_needless(world: &World<'_>, question: &Question, causes: &mut Vec<Cause>
 }
 
 /// Tries all ways there, and from each that arrives all ways back.
-fn travel(scene: &Scene<'_>, question: &Question) -> Vec<Trip> {
+pub(crate) fn travel(scene: &Scene<'_>, question: &Question) -> Vec<Trip> {
     let mut trips = Vec::new();
     for forth in ways(scene, &forth(question)) {
         let (Some(src), None) = (forth.src, &forth.stop) else {

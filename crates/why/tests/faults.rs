@@ -1,6 +1,8 @@
 //! A catalogue of faults: each is done to a lab on the real kernel, must be named, and what is
 //! suggested must mend it.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
 mod common;
 
 use common::{desired, down, is_well, mend, probing, replied, shown, up};
