@@ -12,7 +12,7 @@ use crate::errors::EXIT_VNET_FAILED;
 const AFTER_HELP: &str = "\
 Exit codes:
   0  yes, done
-  1  no, it differs (plan, ping), or somebody is still inside (down)
+  1  no, it differs (plan, ping, why, check), or somebody is still inside (down)
   2  usage or a bad file; nothing was touched
   3  the environment: a privilege or a kernel feature is missing
   4  the operation failed
@@ -116,6 +116,18 @@ pub(crate) enum Command {
     /// By echo requests to the first address of each family that both have. Without A: from each node
     /// to each other node. With A: from A to each other node. Exits with 1 when anything fails.
     Ping(Ping),
+    /// Explains why A can't reach B, and what would mend it
+    ///
+    /// Follows a packet hop by hop, forth and back, through what exists, and asks the kernel by an
+    /// echo request too. Exits with 1 when B is not reached, with 3 when it can't be told.
+    Why(Why),
+    /// Looks for what is probably not meant in the file
+    ///
+    /// Exits with 1 when there is any. `vnet explain CODE` says more, `allow: [ CODE ]` in the file
+    /// silences it.
+    Check(FileArg),
+    /// Explains a code of `why` or `check`
+    Explain(Explain),
     /// Does what iproute2's `ip` does: all words behind it are iproute2's
     #[command(disable_help_flag = true)]
     Ip(Ip),
@@ -217,6 +229,81 @@ pub(crate) struct Shell {
     /// The node
     #[arg(value_name = "NODE")]
     pub(crate) node: Option<String>,
+}
+
+/// The arguments of `why`.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// Who asks: a node, an address, or `node:interface`
+    #[arg(value_name = "A")]
+    pub(crate) from: String,
+    /// Who is asked: as A
+    #[arg(value_name = "B")]
+    pub(crate) to: String,
+    /// What is sent: tcp/80, udp/53 or icmp
+    #[arg(value_name = "PACKET")]
+    pub(crate) packet: Option<Packet>,
+    /// Sends from this address of A's
+    #[arg(long = "from", value_name = "ADDR")]
+    pub(crate) source: Option<std::net::IpAddr>,
+    /// Sends packets of this length, which must not be fragmented
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(28..=65535))]
+    pub(crate) size: Option<u32>,
+    /// Asks about IPv6 addresses
+    #[arg(short = '6', long)]
+    pub(crate) ipv6: bool,
+    /// Looks at what the file says, and at no kernel
+    #[arg(
+        long = "static",
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        value_hint = ValueHint::FilePath
+    )]
+    pub(crate) on_paper: Option<Option<PathBuf>>,
+    /// Sends no echo request
+    #[arg(long)]
+    pub(crate) no_probe: bool,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packet {
+    Icmp,
+    Tcp(u16),
+    Udp(u16),
+}
+
+impl std::str::FromStr for Packet {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let port = |text: &str| text.parse().map_err(|_| "a port is a number up to 65535");
+        match text.split_once('/') {
+            None if text == "icmp" => Ok(Self::Icmp),
+            Some(("tcp", text)) => Ok(Self::Tcp(port(text)?)),
+            Some(("udp", text)) => Ok(Self::Udp(port(text)?)),
+            _ => Err("write it as tcp/80, udp/53 or icmp"),
+        }
+    }
+}
+
+impl std::fmt::Display for Packet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Icmp => f.write_str("icmp"),
+            Self::Tcp(port) => write!(f, "tcp/{port}"),
+            Self::Udp(port) => write!(f, "udp/{port}"),
+        }
+    }
+}
+
+/// The arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code; all of them where not given
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
 }
 
 /// The arguments of `vnet ping`.

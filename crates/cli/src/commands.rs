@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod check;
 mod config;
 mod down;
 mod exec;
@@ -11,6 +12,7 @@ mod plan;
 mod shell;
 mod show;
 mod up;
+mod why;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,9 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Exec(args) => exec::run(&context, &args),
         Command::Shell(args) => shell::run(&context, &args),
         Command::Ping(args) => ping::run(&context, &args),
+        Command::Why(args) => why::run(&context, &args),
+        Command::Check(args) => check::run(&context, &args),
+        Command::Explain(args) => check::explain(&context, &args),
         Command::Ip(args) => ip::run(&context, &args),
         Command::Schema => generate::schema(&context),
         Command::Completions(args) => generate::completions(&context, &args),

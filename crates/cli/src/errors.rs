@@ -133,6 +133,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
         Error::NotUp { .. } => (NOT_UP, 4),
         Error::NoNode { .. } => ("no-node", 2),
+        Error::NoAddress { .. } => ("no-address", 2),
         Error::Range(_) => ("usage", 2),
         Error::Locked { .. } => ("locked", 4),
         Error::Inhabited { .. } => ("inhabited", 1),

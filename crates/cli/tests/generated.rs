@@ -6,7 +6,7 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "up",
     "down",
     "plan",
@@ -17,6 +17,9 @@ const COMMANDS: [&str; 14] = [
     "shell",
     "ip",
     "ping",
+    "why",
+    "check",
+    "explain",
     "schema",
     "completions",
     "man",

@@ -1,0 +1,176 @@
+//! `vnet why`: what keeps A from B.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use vnet::kernel::echo::Outcome as Probed;
+use vnet::why::{Answer, Ask, By, Cause, Hop, Mend, Told, Verdict, on_paper};
+
+use super::{DIFFERS, Outcome};
+use crate::args::{self, FileArg, Packet};
+use crate::context::Context;
+use crate::errors::Failure;
+use crate::printer::{columns, off, on, plain, style};
+
+/// The answer "can't tell".
+const CANNOT_TELL: u8 = 3;
+
+#[derive(Serialize)]
+struct Body<'t> {
+    from: &'t str,
+    to: &'t str,
+    sentence: String,
+    #[serde(flatten)]
+    answer: &'t Answer,
+    /// What an echo request met; nothing where none was sent.
+    probe: Option<String>,
+    /// Whether the probe contradicts the model.
+    disagree: bool,
+}
+
+pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
+    let packet = args.packet.unwrap_or(Packet::Icmp);
+    let is_static = args.on_paper.is_some();
+    let ask = Ask {
+        src: args.source,
+        size_bytes: args.size,
+        ipv6: args.ipv6,
+        not_echo: packet != Packet::Icmp,
+        probe: !args.no_probe && !is_static,
+        timeout: None,
+    };
+    let told = match &args.on_paper {
+        Some(path) => {
+            let file = context.file(&FileArg { path: path.clone() })?;
+            on_paper(&context.resolve(&file)?, &args.from, &args.to, &ask)?
+        }
+        None => {
+            let lab = context.open_to_look()?;
+            let told = lab.why(&args.from, &args.to, &ask);
+            told.map_err(|error| Failure::from(error).cannot_tell())?
+        }
+    };
+    let probe = told.probed.map(|outcome| outcome.to_string());
+    match context.printer.is_json() {
+        true => context.printer.json(
+            "why",
+            Body {
+                from: &args.from,
+                to: &args.to,
+                sentence: sentence(args, &told),
+                answer: &told.answer,
+                probe,
+                disagree: told.disagree(),
+            },
+        ),
+        false => context.printer.data(&text(args, &told)),
+    }
+    if packet != Packet::Icmp && told.answer.verdict == Verdict::Reachable {
+        context.printer.note(format!("whether anything listens on {packet} was not looked at"));
+    }
+    Ok(ExitCode::from(code(&told, packet)))
+}
+
+/// Gives the exit code. Where model and kernel disagree about an echo request, the kernel is right.
+fn code(told: &Told, packet: Packet) -> u8 {
+    let replied = told.probed.map(|outcome| matches!(outcome, Probed::Reply { .. }));
+    let echo = packet == Packet::Icmp;
+    match (told.answer.verdict, replied) {
+        (Verdict::Reachable, Some(false)) if !echo => CANNOT_TELL,
+        (Verdict::Reachable, Some(false)) => DIFFERS,
+        (Verdict::Reachable, _) => 0,
+        (Verdict::Unreachable, _) if told.disagree() => {
+            if echo {
+                0
+            } else {
+                CANNOT_TELL
+            }
+        }
+        (Verdict::Unreachable | Verdict::Partly, _) => DIFFERS,
+        (Verdict::Unknown, Some(true)) if echo => 0,
+        (Verdict::Unknown, _) => CANNOT_TELL,
+    }
+}
+
+/// Says the verdict in one sentence.
+fn sentence(args: &args::Why, told: &Told) -> String {
+    let (from, to, answer) = (&args.from, &args.to, &told.answer);
+    let first = answer.causes.first();
+    let because = first.map(|cause| format!(": {}", cause.evidence)).unwrap_or_default();
+    let more = match answer.causes.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    match (answer.verdict, &answer.elsewhere) {
+        (Verdict::Reachable, _) => format!("{from} reaches {to}"),
+        (Verdict::Unreachable, Some(who)) => {
+            format!("{from} does not reach {to}, but {who} instead{because}{more}")
+        }
+        (Verdict::Unreachable, None) => format!("{from} does not reach {to}{because}{more}"),
+        (Verdict::Partly, _) => format!("{from} reaches {to} only sometimes{because}{more}"),
+        (Verdict::Unknown, _) => format!("can't tell whether {from} reaches {to}"),
+    }
+}
+
+fn text(args: &args::Why, told: &Told) -> String {
+    let answer = &told.answer;
+    let style = match answer.verdict {
+        Verdict::Reachable => style::ADD,
+        Verdict::Unreachable => style::REMOVE,
+        Verdict::Partly | Verdict::Unknown => style::CHANGE,
+    };
+    let mut text = format!("{}{}{}\n", on(style), plain(&sentence(args, told)), off(style));
+    for what in &answer.unknown {
+        let _ = writeln!(text, "  not evaluated: {}", plain(what));
+    }
+    let src = answer.src.map_or_else(|| "?".to_owned(), |src| src.to_string());
+    text.push_str(&way(&format!("forth {src} -> {}", answer.dst), &answer.forth));
+    text.push_str(&way(&format!("back {} -> {src}", answer.dst), &answer.back));
+    for cause in &answer.causes {
+        text.push_str(&shown(cause));
+    }
+    if let Some(outcome) = &told.probed {
+        let contradicts = if told.disagree() { ", unlike what was worked out above" } else { "" };
+        let _ = writeln!(text, "\necho request: {outcome}{contradicts}");
+    }
+    text
+}
+
+fn way(title: &str, hops: &[Hop]) -> String {
+    if hops.is_empty() {
+        return String::new();
+    }
+    let row = |hop: &Hop| {
+        let by = match hop.by {
+            By::Local => "local",
+            By::Connected => "link",
+            By::Route => "route",
+            By::Neighbour => "->",
+            By::Port => "bridge",
+            By::Stop => "stop",
+        };
+        vec![format!("  {}", hop.node), by.to_owned(), plain(&hop.text)]
+    };
+    format!("\n{title}\n{}", columns(&hops.iter().map(row).collect::<Vec<_>>()))
+}
+
+fn shown(cause: &Cause) -> String {
+    let (name, end) = (on(style::NAME), off(style::NAME));
+    let (object, evidence) = (plain(&cause.object), plain(&cause.evidence));
+    let mut text = format!("\n{name}{}{end}: {object}\n  {evidence}\n", cause.code);
+    for mend in &cause.mend {
+        match mend {
+            Mend::Step(step) => {
+                let _ = writeln!(text, "  {} {}", step.sign(), plain(&step.to_string()));
+                for command in mend.commands() {
+                    let _ = writeln!(text, "      {}", plain(&command));
+                }
+            }
+            Mend::Line { text: line, .. } => {
+                let _ = writeln!(text, "  in the file: {}", plain(line));
+            }
+        }
+    }
+    text
+}
