@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use vnet_kernel::probe::MissingKind;
 use vnet_kernel::{Observed, Realm, execute_while};
 use vnet_model::plan::{Plan, plan, plan_between};
-use vnet_model::{Change, Desired, NewLink, State, Step};
+use vnet_model::{Change, Desired, NewLink, Owner, State, Step};
 
 use super::{Lab, Phase, Up};
 use crate::cancel::Cancel;
@@ -185,7 +185,10 @@ impl Lab {
         // It may be for want of a worker that there is something to undo.
         self.find_place_again()?;
         self.say("all is to be undone")?;
-        let back = |now: &State| plan_between(&self.name, &start.state, now);
+        // What is left of a creation that was cut short can't be made again, and nobody misses it.
+        let mut before = start.state.clone();
+        before.namespaces.retain(|_, ns| !matches!(ns.owner, Owner::Stale(_)));
+        let back = |now: &State| plan_between(&self.name, &before, now);
         self.go(&intent.desired, &back, None, None, &|_| {})?;
         self.say("all is undone")
     }

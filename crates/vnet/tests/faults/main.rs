@@ -11,7 +11,7 @@ mod table;
 
 use std::time::Duration;
 
-use job::{Labs, Operation, What, When};
+use job::{Fault, Labs, Operation, Watcher, What, When};
 use table::Table;
 
 /// How much of the table is tried.
@@ -149,6 +149,33 @@ fn a_change_that_goes_wrong() {
 #[test]
 fn a_teardown_that_goes_wrong() {
     vnet_testns::root(|| check(&[Operation::Down], 3, 3));
+}
+
+/// A pin that a killed `up` has left without a namespace goes when the next one fails; what it had
+/// made stays as it was.
+#[test]
+fn a_failure_after_a_kill() {
+    vnet_testns::root(|| {
+        let labs = Labs::read();
+        let instants = Operation::Build.instants(&labs);
+        let fault = |when: &When, what| Fault { when: when.clone(), what, undoing: false };
+        for when in instants.iter().filter(|when| matches!(when, When::Named(_))).step_by(4) {
+            assert!(job::act_elsewhere(Operation::Build, &[fault(when, What::Die)]));
+            let When::Named(stale) = when else { continue };
+            let stale = format!("{}/{stale}", vnet::kernel::pins::NETNS_DIR);
+            let mut before = table::left();
+            assert!(before.contains(&stale), "{before:?}");
+            let end = fault(&When::Said("all is as wanted".into()), What::Fail);
+            let error = labs.act(Operation::Build, Watcher::new(vec![end])).unwrap_err();
+            assert!(matches!(error, vnet::Error::Undone { .. }), "{error:?}");
+            before.retain(|path| *path != stale);
+            if before.iter().any(|path| path.contains("netns")) {
+                assert_eq!(table::left(), before);
+                labs.open(None).down(&vnet::Down::default()).unwrap();
+            }
+            assert_eq!(table::left(), [""; 0]);
+        }
+    });
 }
 
 #[test]

@@ -106,13 +106,14 @@ impl Operation {
 }
 
 /// Lists what there is of any lab.
-fn left() -> Vec<String> {
+pub(crate) fn left() -> Vec<String> {
     let list = |folder: &str| {
         let entries = Path::new(folder).read_dir().into_iter().flatten().flatten();
         entries.map(|entry| entry.path().display().to_string()).collect::<Vec<_>>()
     };
     let mut left = list(vnet::kernel::pins::NETNS_DIR);
     left.extend(list(STATE_DIR));
+    left.sort();
     left
 }
 
