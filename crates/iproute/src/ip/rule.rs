@@ -45,6 +45,21 @@ const HEADER_BYTES: usize = 12;
 const IP_PROTOCOLS: &[(&str, u8)] =
     &[("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58), ("sctp", 132)];
 
+/// iproute2's words of a selection that are not covered.
+const MISSING: &[&str] = &[
+    "not",
+    "tos",
+    "dsfield",
+    "fwmark",
+    "l3mdev",
+    "uidrange",
+    "protocol",
+    "ipproto",
+    "sport",
+    "dport",
+    "suppress_prefixlength",
+];
+
 /// A command of `ip rule`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -271,7 +286,8 @@ fn range<T: TryFrom<u64> + Copy>(word: &str) -> Option<(T, T)> {
 }
 
 fn select(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Selection> {
-    let mut said = Selection { family: context.options.family, ..Selection::default() };
+    let family = context.options.family.or(Family::Inet);
+    let mut said = Selection { family, ..Selection::default() };
     while let Some(word) = words.take() {
         let is = |keyword: &str| abbreviates(word, keyword);
         if is("preference") || is("order") || is("priority") {
@@ -284,14 +300,16 @@ fn select(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Selection> {
             said.oif = Some(words.value()?.to_owned());
         } else if word == "from" {
             said.from = Some(words.prefix(said.family)?);
-        } else if word == "to" {
-            said.to = Some(words.prefix(said.family)?);
-        } else {
+        } else if MISSING.contains(&word) {
             let failure = Failure::not_covered(&format!("`{word}` of a selection of rules"));
             return Err(words.blame(failure));
+        } else {
+            if word != "to" && !is("dst") {
+                words.back();
+            }
+            said.to = Some(words.prefix(said.family)?);
         }
     }
-    said.family = said.family.or(Family::Inet);
     Ok(said)
 }
 

@@ -250,8 +250,16 @@ impl World for Engine {
         if let Some(index) = self.indexes.get(name) {
             return *index;
         }
-        let answer = self.ask(&Self::link_question(0, Some(name))).unwrap_or_default();
-        let index = answer.first().map_or(0, |link| link.u32_at(4));
+        let mut find = |name: &str| {
+            let answer = self.ask(&Self::link_question(0, Some(name))).unwrap_or_default();
+            answer.first().map_or(0, |link| link.u32_at(4))
+        };
+        let mut index = find(name);
+        // `eth0:1` is a label of old, which stands for its interface (`dev_ioctl`,
+        // net/core/dev_ioctl.c).
+        if let (0, Some((interface, _))) = (index, name.split_once(':')) {
+            index = find(interface);
+        }
         if index != 0 {
             self.indexes.insert(name.to_owned(), index);
         }

@@ -26,6 +26,17 @@ const FLAGS: &[(&str, u32, bool)] = &[
     ("autojoin", 0x400, true),
 ];
 
+/// The flags that only the kernel sets.
+const READ_ONLY: &[&str] = &[
+    "secondary",
+    "temporary",
+    "dadfailed",
+    "deprecated",
+    "tentative",
+    "permanent",
+    "stable-privacy",
+];
+
 /// What is done to the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -123,7 +134,7 @@ impl<'a> Said<'a> {
             _ if is("preferred_lft") => {
                 self.preferred = Some(words.parse("preferred_lft value", lifetime)?);
             }
-            _ => return self.read_local(words, word),
+            _ => return self.read_local(words, context, word),
         }
         Ok(())
     }
@@ -142,9 +153,24 @@ impl<'a> Said<'a> {
         }
     }
 
-    fn read_local(&mut self, words: &mut Words<'a>, word: &'a str) -> Read<()> {
-        if let Some((_, flag, _)) = FLAGS.iter().find(|(name, ..)| *name == word) {
-            self.flags |= flag;
+    fn read_local(
+        &mut self,
+        words: &mut Words<'a>,
+        context: &mut Context<'_>,
+        word: &'a str,
+    ) -> Read<()> {
+        if READ_ONLY.contains(&word) {
+            context.warnings.push(format!("Warning: {word} option is not mutable from userspace"));
+            return Ok(());
+        }
+        if let Some((_, flag, has_ipv4)) = FLAGS.iter().find(|(name, ..)| *name == word) {
+            // What family it is must be known by then.
+            if *has_ipv4 || self.family == Family::Inet6 {
+                self.flags |= flag;
+            } else {
+                let line = format!("Warning: {word} option can be set only for IPv6 addresses");
+                context.warnings.push(line);
+            }
             return Ok(());
         }
         if word != "local" {
