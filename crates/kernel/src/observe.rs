@@ -30,9 +30,9 @@ pub struct Scope<'a> {
     pub lab: &'a LabName,
     /// What is declared: says which sysctls to read.
     pub declared: &'a State,
-    /// What was declared when the lab was last changed: interfaces in it are the lab's own, even
-    /// where their hardware address does not say so.
-    pub recorded: Option<&'a State>,
+    /// What was declared when the lab was last changed, and before: interfaces in it are the lab's
+    /// own, even where their hardware address does not say so.
+    pub recorded: Option<&'a [&'a State]>,
 }
 
 /// What is there.
@@ -260,13 +260,13 @@ fn take_link(
 ) {
     let Link { index, name, mut interface, master, place } = link;
     interface.master = master.and_then(|index| names.get(&index).cloned());
-    let recorded = || {
-        let ns = scope.recorded?.namespaces.get(&found.name)?;
-        ns.interfaces.get(&name)
+    let knows = |state: &&State| {
+        let known = state.namespaces.get(&found.name).and_then(|ns| ns.interfaces.get(&name));
+        known.is_some_and(|known| known.mac.is_some() && known.mac == interface.mac)
     };
     interface.ours = interface.kind == Kind::Loopback
         || interface.mac == Some(Mac::derive(&mark.lab, &mark.node, &name))
-        || recorded().is_some_and(|known| known.mac.is_some() && known.mac == interface.mac);
+        || scope.recorded.is_some_and(|recorded| recorded.iter().any(knows));
     if interface.kind == Kind::Loopback {
         // The mark is ours, not the user's alias.
         interface.alias = None;

@@ -4,6 +4,7 @@ mod down;
 mod up;
 
 use std::borrow::Cow;
+use std::iter;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -250,7 +251,11 @@ impl Lab {
         let Some(place) = self.place()? else { return Ok((Observed::default(), record)) };
         let known = record.as_ref().map(Record::known);
         let declared = declared(&desired.state, known.as_ref());
-        let scope = Scope { lab: &self.name, declared: &declared, recorded: known.as_ref() };
+        // Each for itself: while a change is under way, an interface may have either address.
+        let recorded: Option<Vec<&State>> =
+            record.as_ref().map(|r| iter::once(&r.desired.state).chain(&r.previous).collect());
+        let recorded = recorded.as_deref();
+        let scope = Scope { lab: &self.name, declared: &declared, recorded };
         Ok((observe(&place.realm, scope)?, record))
     }
 }

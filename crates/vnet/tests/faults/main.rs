@@ -9,10 +9,14 @@ mod common;
 mod job;
 mod table;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use job::{Fault, Labs, Operation, Watcher, What, When};
 use table::Table;
+use vnet::kernel::{At, Watch};
+use vnet::{Down, Lab, Phase, Settings};
 
 /// How much of the table is tried.
 struct Sample {
@@ -138,12 +142,12 @@ fn the_labs_use_the_whole_vocabulary() {
 
 #[test]
 fn a_build_that_goes_wrong() {
-    vnet_testns::root(|| check(&[Operation::Build], 40, 5));
+    vnet_testns::root(|| check(&[Operation::Build], 50, 4));
 }
 
 #[test]
 fn a_change_that_goes_wrong() {
-    vnet_testns::root(|| check(&[Operation::Change], 40, 5));
+    vnet_testns::root(|| check(&[Operation::Change], 50, 4));
 }
 
 #[test]
@@ -171,9 +175,51 @@ fn a_failure_after_a_kill() {
             before.retain(|path| *path != stale);
             if before.iter().any(|path| path.contains("netns")) {
                 assert_eq!(table::left(), before);
-                labs.open(None).down(&vnet::Down::default()).unwrap();
+                labs.open(None).down(&Down::default()).unwrap();
             }
             assert_eq!(table::left(), [""; 0]);
+        }
+    });
+}
+
+/// Somebody who changes something by hand between a look and the first step.
+#[derive(Debug)]
+struct Meddler(&'static str, AtomicBool);
+
+impl Watch for Meddler {
+    fn at(&self, at: At<'_>) -> Result<(), rustix::io::Errno> {
+        if at == At::Step(0) && !self.1.swap(true, Ordering::Relaxed) {
+            vnet_testns::sh(self.0);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_others_do_meanwhile_is_looked_at_again() {
+    vnet_testns::root(|| {
+        let labs = Labs::read();
+        let cases = [
+            // Interfaces with the indexes that were chosen for others (EBUSY), …
+            "for ns in f-r2 f-r3 f-quiet; do ip -n $ns link add made type bridge; done",
+            // … interfaces and addresses that were to be changed or removed and are gone, …
+            "ip -n f-sw link del h1; ip -n f-r1 address del 10.1.2.1/24 dev r2",
+            // … and namespaces that go away.
+            "ip netns del f-r3; ip netns del f-pc1",
+        ];
+        for script in cases {
+            labs.open(None).up(&labs.before, |_| {}).unwrap();
+            let watch = Arc::new(Meddler(script, AtomicBool::new(false)));
+            let settings = Settings { watch: Some(watch), ..Settings::new(common::STATE_DIR) };
+            let mut lab = Lab::open(&settings, &labs.after.lab).unwrap();
+            let executed = std::cell::Cell::new(0);
+            let count = |phase| {
+                executed.set(executed.get() + usize::from(matches!(phase, Phase::Executing(_))));
+            };
+            lab.up(&labs.after, count).unwrap_or_else(|error| panic!("{script}: {error}"));
+            assert!(executed.get() > 1, "{script}: nobody was in the way");
+            assert_eq!(common::planned(&lab, &labs.after), [""; 0], "{script}");
+            lab.down(&Down::default()).unwrap();
         }
     });
 }
