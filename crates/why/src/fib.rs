@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use vnet_model::apply::LOOPBACK;
 use vnet_model::ipnet::IpNet;
 use vnet_model::state::{MTU_IPV6_MIN_BYTES, TABLE_MAIN};
-use vnet_model::{IfName, Interface, Kind, Namespace, NextHop, Origin, Route, RouteKind};
+use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind};
 
 /// The table that is asked last (`RT_TABLE_DEFAULT`, linux/rtnetlink.h).
 const TABLE_DEFAULT: u32 = 253;
@@ -49,21 +49,21 @@ pub(crate) fn has_ipv6(interface: &Interface) -> bool {
 /// Tells whether an address is one of the namespace's own.
 ///
 /// The `local` table keeps an IPv4 address while its interface is down (`fib_sync_down_dev` leaves
-/// routes of scope `nowhere`, net/ipv4/fib_semantics.c); IPv6 loses it. Of a subnet on `lo` every
-/// address is the namespace's own (`fib_add_ifaddr`, net/ipv4/fib_frontend.c).
+/// routes of scope `nowhere`, net/ipv4/fib_semantics.c); IPv6 loses it.
 pub(crate) fn owns(ns: &Namespace, addr: IpAddr) -> bool {
     ns.interfaces.values().any(|interface| {
-        interface.addresses.iter().any(|address| {
-            let own = address.net.addr() == addr;
-            match addr.is_ipv4() {
-                true => {
-                    let subnet = interface.kind == Kind::Loopback && interface.up;
-                    own || (subnet && address.net.contains(&addr))
-                }
-                false => own && interface.up && has_ipv6(interface),
-            }
-        })
+        let alive = addr.is_ipv4() || (interface.up && has_ipv6(interface));
+        alive && interface.addresses.iter().any(|address| address.net.addr() == addr)
     })
+}
+
+/// The length of the longest IPv4 subnet on `lo` that holds an address: all of it is the namespace's
+/// own (`fib_add_ifaddr`, net/ipv4/fib_frontend.c). But `local` and `main` are one trie while there
+/// are no policy rules (`fib_new_table`), so that a longer prefix in `main` comes first.
+fn local_subnet(ns: &Namespace, addr: IpAddr) -> Option<u8> {
+    let lo = ns.interfaces.get(LOOPBACK).filter(|lo| lo.up && addr.is_ipv4())?;
+    let nets = lo.addresses.iter().map(|address| address.net);
+    nets.filter(|net| net.contains(&addr)).map(|net| net.prefix_len()).max()
 }
 
 /// Finds what becomes of packets to `dst`. `kernel` are the routes that the kernel derived, in its
@@ -75,6 +75,7 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
     if let Some(dev) = broadcast(ns, dst) {
         return Decision::Broadcast { dev };
     }
+    let local = local_subnet(ns, dst);
     let derived;
     let kernel = match kernel {
         Some(kernel) => kernel,
@@ -94,7 +95,12 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
             .collect();
         // Stable: of equals the kernel takes the first.
         found.sort_by_key(|(route, ..)| (u8::MAX - route.dst.prefix_len(), route.metric));
-        let Some((route, connected, legs)) = found.into_iter().next() else { continue };
+        let first = found.into_iter().next();
+        let longest = first.as_ref().map(|(route, ..)| route.dst.prefix_len());
+        if local.is_some() && local >= longest {
+            return Decision::Local;
+        }
+        let Some((route, connected, legs)) = first else { continue };
         match route.kind {
             RouteKind::Unicast => {
                 return Decision::Via { route: route.clone(), connected, legs };

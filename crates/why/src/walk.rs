@@ -145,7 +145,7 @@ struct Walk<'s, 'a> {
 impl Walk<'_, '_> {
     fn run(&mut self) -> Result<(), Stop> {
         if let Some(src) = self.packet.src
-            && !self.scene.owns(&self.packet.from, src)
+            && self.scene.lookup(&self.packet.from, src) != Decision::Local
         {
             return Err(Stop::NotOwn(src));
         }
@@ -358,7 +358,7 @@ impl Walk<'_, '_> {
 /// Tells whether a station answers for an address.
 pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
     match addr.is_ipv4() {
-        true => scene.owns(&station.ns, addr),
+        true => scene.lookup(&station.ns, addr) == Decision::Local,
         false => scene.end(station).is_some_and(|interface| {
             let own = |net: IpNet| net.addr() == addr;
             fib::has_ipv6(interface) && interface.addresses.iter().any(|a| own(a.net))
