@@ -238,12 +238,19 @@ fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (us
         let replied = matches!(outcome, Outcome::Reply { .. });
         reached += usize::from(replied);
         untold += usize::from(matches!(answer.verdict, Verdict::Partly | Verdict::Unknown));
-        let agrees = match answer.verdict {
+        let agrees = |replied: bool| match answer.verdict {
             Verdict::Reachable => replied,
             Verdict::Unreachable => !replied && !answer.causes.is_empty(),
             // It says itself that it can't tell.
             Verdict::Partly | Verdict::Unknown => true,
         };
+        // What was just changed may not have settled: a lost reply is asked for again.
+        let again = || {
+            let probe = Probe::new(from.clone(), *dst);
+            let outcome = echo::echo(&realm, &[probe], &Options::default(), |_, _| {}).unwrap();
+            matches!(outcome[0], Outcome::Reply { .. })
+        };
+        let agrees = agrees(replied) || (0..3).any(|_| agrees(again()));
         if !agrees {
             let question = Question::new(from.clone(), *dst);
             let told = vnet::why::Told { question, answer, probed: Some(outcome) };
