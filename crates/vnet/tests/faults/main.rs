@@ -142,17 +142,17 @@ fn the_labs_use_the_whole_vocabulary() {
 
 #[test]
 fn a_build_that_goes_wrong() {
-    vnet_testns::root(|| check(&[Operation::Build], 50, 4));
+    vnet_testns::root(|| check(&[Operation::Build], 64, 4));
 }
 
 #[test]
 fn a_change_that_goes_wrong() {
-    vnet_testns::root(|| check(&[Operation::Change], 50, 4));
+    vnet_testns::root(|| check(&[Operation::Change], 64, 4));
 }
 
 #[test]
 fn a_teardown_that_goes_wrong() {
-    vnet_testns::root(|| check(&[Operation::Down], 3, 3));
+    vnet_testns::root(|| check(&[Operation::Down], 4, 3));
 }
 
 /// A pin that a killed `up` has left without a namespace goes when the next one fails; what it had
