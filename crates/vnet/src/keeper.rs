@@ -116,11 +116,11 @@ impl Place {
         Ok(Self::new(Realm::kept(ours), keeping, settings))
     }
 
-    /// Tells whether what keeps it is still there: the holder, and the worker where there is one.
-    pub(crate) fn is_well(&mut self) -> bool {
-        self.keeping.as_mut().is_none_or(|keeping| {
-            let worker = keeping.worker.as_mut();
-            keeping.holder.is_alive() && worker.is_none_or(|w| matches!(w.try_wait(), Ok(None)))
+    /// Tells whether what keeps it is still there: the holder, and the worker where there is one,
+    /// which must answer: one that was just killed can't be waited for at once.
+    pub(crate) fn is_well(&self) -> bool {
+        self.keeping.as_ref().is_none_or(|keeping| {
+            keeping.holder.is_alive() && (keeping.worker.is_none() || self.realm.names().is_ok())
         })
     }
 

@@ -156,7 +156,7 @@ impl Lab {
 
     /// Forgets a place that is no more, or has lost its worker.
     fn find_place_again(&mut self) -> Result<(), Error> {
-        if let Some(Some(place)) = self.place.get_mut() {
+        if let Some(Some(place)) = self.place.get() {
             if place.is_well() {
                 return Ok(());
             }
