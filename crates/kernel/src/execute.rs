@@ -190,7 +190,7 @@ impl Executor<'_> {
         match &step.change {
             Change::AddLink { name, link: NewLink::Veth { mac, mtu, peer } } => {
                 let index = self.assign(ns, name);
-                let peer_index = self.assign(&peer.end.ns, &peer.end.name);
+                let peer_index = self.assign_unlike(index, &peer.end.ns, &peer.end.name);
                 let peer_ns = self.sockets.get(&peer.end.ns)?;
                 let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
                 let there = message::Birth {
@@ -240,6 +240,18 @@ impl Executor<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Chooses the index of the other end of a veth: never that of this end. Where the two are equal,
+    /// the kernel takes a change of carrier for not urgent (`linkwatch_urgent_event`,
+    /// net/core/link_watch.c) and works off 100 of them a second in the whole machine: the ports of
+    /// a bridge stayed closed for seconds beside other labs.
+    fn assign_unlike(&mut self, index: u32, ns: &NsName, name: &IfName) -> u32 {
+        let indexes = self.indexes.entry(ns.clone()).or_default();
+        match indexes.assign(name.clone()) {
+            same if same == index => indexes.assign(name.clone()),
+            other => other,
+        }
     }
 
     /// Chooses the index of a new interface, so that what follows need not ask for it.
