@@ -162,6 +162,26 @@ fn look(words: &[String], runner: Runner) -> Seen {
     }
 }
 
+/// How often lines that differ are run before that counts.
+const ATTEMPTS: usize = 4;
+
+/// Runs lines both ways and says what differs.
+fn compare(thread: &NsThread, block: &Block, lines: &[Vec<String>]) -> Vec<String> {
+    let theirs = run(thread, block, lines, by_debian);
+    let ours = run(thread, block, lines, by_us);
+    let mut wrong = Vec::new();
+    for ((words, theirs), mut ours) in lines.iter().zip(&theirs).zip(ours) {
+        if theirs.complaint.starts_with("Usage") {
+            // Help is ours.
+            ours.complaint.clone_from(&theirs.complaint);
+        }
+        if *theirs != ours {
+            wrong.push(difference(&block.title, words, theirs, &ours));
+        }
+    }
+    wrong
+}
+
 /// Runs a table, and fails with all that differs.
 fn hold(name: &str) {
     let path = format!("{}/tests/ip/{name}.txt", env!("CARGO_MANIFEST_DIR"));
@@ -179,19 +199,16 @@ fn hold(name: &str) {
                 continue;
             }
             count += lines.len();
-            let theirs = run(&thread, block, lines, by_debian);
-            let ours = run(&thread, block, lines, by_us);
-            for ((words, theirs), ours) in lines.iter().zip(&theirs).zip(&ours) {
-                let is_usage = theirs.complaint.starts_with("Usage");
-                let mut ours = ours.clone();
-                if is_usage {
-                    // Help is ours.
-                    ours.complaint.clone_from(&theirs.complaint);
-                }
-                if *theirs != ours {
-                    wrong.push(difference(&block.title, words, theirs, &ours));
+            // The kernel works on after a command: addresses and carriers settle in their own time, so
+            // what differs once is looked at again. A real difference stays.
+            let mut differences = Vec::new();
+            for _ in 0..ATTEMPTS {
+                differences = compare(&thread, block, lines);
+                if differences.is_empty() {
+                    break;
                 }
             }
+            wrong.append(&mut differences);
         }
     }
     println!("{name}: {} set-ups, {count} command lines, {} differ", blocks.len(), wrong.len());

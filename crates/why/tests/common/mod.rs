@@ -31,7 +31,7 @@ pub(crate) fn mend(told: &Told) {
         for mend in &cause.mend {
             for command in mend.commands() {
                 // One cause's mend may bring back what another's does too.
-                sh(&format!("{command} 2>/tmp/why-mend || grep -q 'File exists' /tmp/why-mend"));
+                sh(&format!("{command} 2>$HOME/why-mend || grep -q 'File exists' $HOME/why-mend"));
             }
         }
     }
