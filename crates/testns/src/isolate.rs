@@ -87,6 +87,27 @@ impl Isolation {
     }
 }
 
+/// Returns what gives a probe of the kernel a network of its own, between fork and exec.
+///
+/// A body that is an ordinary user gets it by a user namespace, in which the probe is root.
+pub(crate) fn enter_probe() -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
+    // SAFETY: both calls have no precondition and cannot fail.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let uid_map = format!("0 {uid} 1").into_bytes();
+    let gid_map = format!("0 {gid} 1").into_bytes();
+    move || {
+        let user = if uid == 0 { 0 } else { libc::CLONE_NEWUSER };
+        // SAFETY: unshare takes no pointers, and this process has one thread.
+        check(c"unshare a network namespace", unsafe { libc::unshare(user | libc::CLONE_NEWNET) })?;
+        if uid != 0 {
+            write_file(c"/proc/self/setgroups", b"deny")?;
+            write_file(c"/proc/self/uid_map", &uid_map)?;
+            write_file(c"/proc/self/gid_map", &gid_map)?;
+        }
+        Ok(())
+    }
+}
+
 /// Forks: the new process goes on as PID 1 of the PID namespace, the old one waits for it and ends as it ended.
 fn become_pid_1() -> io::Result<()> {
     // SAFETY: a fork without the C library's handlers, which are not safe here. No stack or pointers are passed.

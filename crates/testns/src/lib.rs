@@ -26,15 +26,34 @@
 //! One call a test, and all of the test inside the call: what stands outside of it runs twice. `#[should_panic]` sees the
 //! outer test's panic, whose message is not the body's.
 //!
+//! # What not every kernel has
+//! A test that needs more of the kernel than namespaces, veth pairs and bridges says so first thing in its body:
+//! ```no_run
+//! fn vm_a_vlan_is_kept_apart() {
+//!     vnet_testns::root(|| {
+//!         vnet_testns::requires(&["vlan", "bridge-vlan"]);
+//!         // …
+//!     });
+//! }
+//! ```
+//! [`requires`] looks whether the running kernel has them, in a network namespace made for that. Where one is missing the
+//! test is skipped and counted, naming it. `cargo xtask vm` boots kernels that have them all and runs the tests there
+//! whose name, or a module's, begins with `vm_` (and [`requires`] refuses to work in any other). In there a feature that is
+//! missing fails the test. One table says which features there are and from which kernel on the VM tier promises them.
+//!
 //! # Environment
 //! - `VNET_TESTNS_TIMEOUT`: seconds a body may take, 120 if unset.
-//! - `VNET_TESTNS_NO_SKIP=1`: a test that cannot run here fails instead of being skipped. For CI.
+//! - `VNET_TESTNS_NO_SKIP=1`: a test that cannot run here fails instead of being skipped. For CI. A test that the VM
+//!   tier runs may still be skipped for want of a kernel feature.
 //! - `VNET_TESTNS_SKIPS`: a file to which each skipped test appends a line `NAME: WHY`.
+//! - `VNET_TESTNS_VM=1`: this is the VM tier; a feature that it promises must be there.
+//! - `VNET_TESTNS_LACKS`: features, with commas between, to take for missing: to see what a test does on a lesser kernel.
 #![expect(
     unsafe_code,
     reason = "namespaces are entered between fork and exec, which std offers only as unsafe"
 )]
 
+mod features;
 mod inside;
 mod isolate;
 mod outside;
@@ -44,6 +63,7 @@ use std::fmt::Display;
 use std::process::Command;
 use std::time::Duration;
 
+pub use features::requires;
 pub use snapshot::Snapshot;
 
 /// Who the body is in its namespaces.
@@ -83,7 +103,7 @@ pub fn root_within<F: FnOnce()>(limit: Duration, body: F) {
 ///
 /// A skipped test passes, is announced on stderr and is counted; see the crate's page. Only inside of a body.
 pub fn skip(why: impl Display) -> ! {
-    std::panic::resume_unwind(Box::new(inside::Skip(why.to_string())))
+    inside::Skip { why: why.to_string(), runs_elsewhere: false }.now()
 }
 
 /// Runs a shell command with `sh -ec` and returns what it wrote to stdout.

@@ -45,6 +45,7 @@ pub(crate) fn run(name: &str, mode: Mode, limit: Duration) {
     match status.code() {
         Some(inside::PASSED) => {}
         Some(inside::SKIPPED) => skip(name, text.lines().last().unwrap_or_default()),
+        Some(inside::SKIPPED_HERE) => announce_skip(name, text.lines().last().unwrap_or_default()),
         Some(inside::FAILED) => panic!("{name} failed in its namespaces, see its output above"),
         Some(0) => panic!(
             "the test binary knows no test {name}: is the closure made outside of the test's function?"
@@ -180,12 +181,16 @@ fn pass_on(mut output: PipeReader, limit: Duration) -> Option<String> {
     }
 }
 
-/// Says and counts that a test was skipped, or fails it where skips are forbidden.
+/// Says and counts that a test was skipped, or fails it where it runs nowhere else and skips are forbidden.
 fn skip(name: &str, why: &str) {
     assert!(
         std::env::var_os("VNET_TESTNS_NO_SKIP").is_none_or(|value| value != "1"),
         "{name} cannot run here: {why}"
     );
+    announce_skip(name, why);
+}
+
+fn announce_skip(name: &str, why: &str) {
     // Not by a macro: those are captured and shown only for tests that fail.
     let _ = writeln!(io::stderr(), "skipped: {name}: {why}");
     if let Some(path) = std::env::var_os("VNET_TESTNS_SKIPS") {

@@ -18,6 +18,8 @@ fn outcome(fixture: &str, arguments: &[&str], environment: &[(&str, &str)]) -> O
         .env("VNET_TESTNS_FIXTURE", "1")
         .env_remove("VNET_TESTNS_NO_SKIP")
         .env_remove("VNET_TESTNS_SKIPS")
+        .env_remove("VNET_TESTNS_VM")
+        .env_remove("VNET_TESTNS_LACKS")
         .envs(environment.iter().copied())
         .output()
         .expect("the test binary runs");
@@ -79,6 +81,36 @@ fn a_skip_is_announced_counted_and_refused_where_it_must_not_be() {
 }
 
 #[test]
+fn a_missing_feature_skips_even_where_skips_are_forbidden_but_not_in_the_vm_tier() {
+    let missing = ("VNET_TESTNS_LACKS", "netem,veth");
+    let no_skip = ("VNET_TESTNS_NO_SKIP", "1");
+    let ordinary = outcome("vm_needs_veth", &[], &[missing, no_skip]);
+    assert!(ordinary.passed, "{}", ordinary.text);
+    let words =
+        "skipped: fixture::vm_needs_veth: this kernel lacks veth: VNET_TESTNS_LACKS says so";
+    assert!(ordinary.text.contains(words), "{}", ordinary.text);
+
+    let in_vm = outcome("vm_needs_veth", &[], &[missing, no_skip, ("VNET_TESTNS_VM", "1")]);
+    assert!(!in_vm.passed, "{}", in_vm.text);
+    assert!(in_vm.text.contains("the VM tier promises veth"), "{}", in_vm.text);
+
+    let there = outcome("vm_needs_veth", &[], &[no_skip, ("VNET_TESTNS_VM", "1")]);
+    assert!(there.passed && !there.text.contains("skipped"), "{}", there.text);
+    let as_user = outcome("vm_user_needs_veth", &[], &[no_skip, ("VNET_TESTNS_VM", "1")]);
+    assert!(as_user.passed && !as_user.text.contains("skipped"), "{}", as_user.text);
+}
+
+#[test]
+fn a_feature_that_no_kernel_promises_is_refused() {
+    fails_saying("vm_needs_flux", &["no kernel feature is called \"flux\"", "features.rs"]);
+}
+
+#[test]
+fn a_test_that_the_vm_tier_would_not_find_is_refused() {
+    fails_saying("needs_veth_unseen", &["begin its name, or its module's, with `vm_`"]);
+}
+
+#[test]
 fn the_main_thread_finds_its_tests_name() {
     let outcome = outcome("panics", &["--test-threads=1"], &[]);
     assert!(outcome.text.contains("the body's own words"), "{}", outcome.text);
@@ -90,7 +122,7 @@ fn a_second_body_is_refused() {
 }
 
 mod fixture {
-    use vnet_testns::{root, sh, skip, user};
+    use vnet_testns::{requires, root, sh, skip, user};
 
     /// Tells whether a test above asked for this one.
     fn asked() -> bool {
@@ -153,6 +185,28 @@ mod fixture {
     #[test]
     fn skips() {
         root_if_asked(|| skip("no flux here"));
+    }
+
+    #[test]
+    fn vm_needs_veth() {
+        root_if_asked(|| requires(&["veth"]));
+    }
+
+    #[test]
+    fn vm_user_needs_veth() {
+        if asked() {
+            user(|| requires(&["veth"]));
+        }
+    }
+
+    #[test]
+    fn vm_needs_flux() {
+        root_if_asked(|| requires(&["flux"]));
+    }
+
+    #[test]
+    fn needs_veth_unseen() {
+        root_if_asked(|| requires(&["veth"]));
     }
 
     #[test]
