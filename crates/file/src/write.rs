@@ -8,15 +8,15 @@
 //! routes as written: those found grow with the square of the network. (`vnet show` has them.)
 //! `gateway:` stays, since a gateway forwards.
 
+mod route;
+
 use std::fmt::Write;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::topology::{
-    Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment, StaticRoute, Via,
-};
-use vnet_model::{
-    Desired, IfName, Interface, Kind, Namespace, NodeName, Route, RouteKind, Topology,
-};
+use vnet_model::topology::{Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment};
+use vnet_model::{Desired, IfName, Interface, Kind, Namespace, NodeName, Topology};
+
+use route::{route, static_route};
 
 /// Writes a topology and what was derived from it as one file in which nothing is left open.
 ///
@@ -270,58 +270,6 @@ fn options(interface: &Interface) -> Vec<(&'static str, String)> {
 /// Tells whether the kernel gives `lo` this address by itself.
 fn is_born(net: &IpNet) -> bool {
     matches!(net.to_string().as_str(), "127.0.0.1/8" | "::1/128")
-}
-
-/// Writes a route in iproute2's words, as the file takes them.
-fn route(route: &Route) -> String {
-    let text = route.to_string();
-    // `default` is IPv6 only where a gateway says so.
-    match (route.dst, text.split_once("default")) {
-        (IpNet::V6(net), Some((before, after))) if net.prefix_len() == 0 => {
-            format!("{before}::/0{after}")
-        }
-        _ => text,
-    }
-}
-
-/// Writes a route as the file wrote it.
-fn static_route(route: &StaticRoute) -> String {
-    let mut text = String::new();
-    if route.kind != RouteKind::Unicast {
-        let _ = write!(text, "{} ", route.kind);
-    }
-    match route.dst {
-        None => text.push_str("default"),
-        Some(dst) => {
-            let _ = write!(text, "{dst}");
-        }
-    }
-    match &route.via {
-        None => {}
-        Some(Via::Node(node)) => {
-            let _ = write!(text, " via {node}");
-        }
-        Some(Via::Addr(addr)) => {
-            let family = if addr.is_ipv6() { "inet6" } else { "inet" };
-            let _ = write!(text, " via {family} {addr}");
-        }
-    }
-    let numbers = [("metric", route.metric), ("table", route.table)];
-    if let Some(dev) = &route.dev {
-        let _ = write!(text, " dev {dev}");
-    }
-    for (word, number) in numbers {
-        if let Some(number) = number {
-            let _ = write!(text, " {word} {number}");
-        }
-    }
-    if let Some(src) = route.src {
-        let _ = write!(text, " src {src}");
-    }
-    if route.onlink {
-        text.push_str(" onlink");
-    }
-    text
 }
 
 fn prefixes(list: &[IpNet]) -> String {

@@ -6,15 +6,18 @@
 //! settings that change these rules), `up` sees that when it looks again and mends it in another
 //! round.
 
-use std::net::IpAddr;
+mod address;
+mod link;
+mod route;
+mod sysctl;
 
 use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::state::{
-    Address, End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES,
-    Namespace, NextHop, Owner, Route, RouteKind, State, TABLE_MAIN,
+    End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES, Namespace,
+    Owner, State,
 };
-use crate::step::{Change, LinkSetting, NewLink, Step};
+use crate::step::{Change, NewLink, Step};
 
 /// Why the kernel on paper refuses a step; the real one would too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,19 +182,6 @@ impl Namespace {
         }
     }
 
-    /// Tells whether IPv6 runs on interfaces that are made now. Where the sysctl is not known, `lo`
-    /// serves as a sign: its IPv6 goes off and on with all others'.
-    fn default_ipv6(&self) -> bool {
-        match self.sysctls.get("net.ipv6.conf.default.disable_ipv6") {
-            Some(value) => value != "1",
-            None => self.interfaces.get(LOOPBACK).is_none_or(|lo| lo.ipv6 != Some(false)),
-        }
-    }
-
-    fn sysctl_is(&self, key: &str, value: &str) -> bool {
-        self.sysctls.get(key).is_some_and(|found| found == value)
-    }
-
     fn interface_mut(&mut self, name: &IfName) -> Result<&mut Interface, Refused> {
         self.interfaces.get_mut(name).ok_or_else(|| Refused::Missing(format!("interface {name}")))
     }
@@ -212,282 +202,6 @@ impl Namespace {
             }
         }
         Ok(removed)
-    }
-
-    fn set_link(&mut self, name: &IfName, set: &LinkSetting) -> Result<(), Refused> {
-        let is_bridge = |ns: &Self, name: &IfName| {
-            matches!(ns.interfaces.get(name).map(|i| &i.kind), Some(Kind::Bridge { .. }))
-        };
-        match set {
-            LinkSetting::Master(Some(master)) if !is_bridge(self, master) => {
-                return Err(Refused::Invalid(format!("{master} is not a bridge")));
-            }
-            LinkSetting::Stp(_) if !is_bridge(self, name) => {
-                return Err(Refused::Invalid(format!("{name} is not a bridge")));
-            }
-            _ => {}
-        }
-        let interface = self.interface_mut(name)?;
-        match set {
-            LinkSetting::Up(true) => interface.go_up(),
-            LinkSetting::Up(false) => self.go_down(name)?,
-            LinkSetting::Mtu(mtu) => self.set_mtu(name, *mtu)?,
-            LinkSetting::Mac(mac) => interface.mac = Some(*mac),
-            LinkSetting::Alias(alias) => interface.alias.clone_from(alias),
-            LinkSetting::Master(master) => interface.master.clone_from(master),
-            LinkSetting::AddAltname(name) => {
-                interface.altnames.insert(name.clone());
-            }
-            LinkSetting::DelAltname(name) => {
-                interface.altnames.remove(name);
-            }
-            LinkSetting::ForwardIpv4(on) => interface.forward_ipv4 = Some(*on),
-            LinkSetting::Ipv6(on) => self.set_ipv6(name, *on)?,
-            LinkSetting::Stp(on) => interface.kind = Kind::Bridge { stp: *on },
-        }
-        Ok(())
-    }
-
-    /// Changes an MTU; IPv6 leaves an interface that is too small for it, and comes back to one that
-    /// has grown (`addrconf_notify`, net/ipv6/addrconf.c).
-    fn set_mtu(&mut self, name: &IfName, mtu: u32) -> Result<(), Refused> {
-        let default_ipv6 = self.default_ipv6();
-        let interface = self.interface_mut(name)?;
-        let fits = |mtu: u32| mtu >= MTU_IPV6_MIN_BYTES;
-        let before = interface.mtu.replace(mtu);
-        if !fits(mtu) {
-            interface.ipv6 = Some(false);
-            self.lose_ipv6_addresses(name)?;
-            // As if the interface were gone: other legs save nothing.
-            self.routes.retain(|route| route.dst.addr().is_ipv4() || !route.uses(name));
-        } else if before.is_some_and(|mtu| !fits(mtu)) {
-            interface.ipv6 = Some(default_ipv6);
-        }
-        Ok(())
-    }
-
-    fn set_ipv6(&mut self, name: &IfName, on: bool) -> Result<(), Refused> {
-        let interface = self.interface_mut(name)?;
-        interface.ipv6 = Some(on);
-        match on {
-            true => interface.add_loopback_ipv6(),
-            false => {
-                self.lose_ipv6_addresses(name)?;
-                self.lose_routes(name, |route| route.dst.addr().is_ipv6());
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a link down: IPv6 loses its addresses (`keep_addr_on_down` is 0), both families the
-    /// routes that have no other leg up (`fib_sync_down_dev`, net/ipv4/fib_semantics.c).
-    fn go_down(&mut self, name: &IfName) -> Result<(), Refused> {
-        self.interface_mut(name)?.up = false;
-        self.lose_ipv6_addresses(name)?;
-        self.lose_routes(name, |_| true);
-        Ok(())
-    }
-
-    /// Removes the routes over an interface that have no living leg over another: such a leg keeps
-    /// the rest of its route, dead, until that comes back. Which legs are dead the kernel notes in
-    /// the route; here, those are over interfaces that are down or have no address.
-    fn lose_routes(&mut self, dev: &IfName, which: impl Fn(&Route) -> bool) {
-        let interfaces = &self.interfaces;
-        let lives =
-            |hop: &NextHop| hop.dev != *dev && interfaces.get(&hop.dev).is_some_and(|i| i.up);
-        let dead = |route: &Route| route.uses(dev) && !route.nexthops.iter().any(lives);
-        self.routes.retain(|route| !(which(route) && dead(route)));
-    }
-
-    fn lose_ipv6_addresses(&mut self, name: &IfName) -> Result<(), Refused> {
-        let interface = self.interface_mut(name)?;
-        let (lost, kept) = interface.addresses.iter().partition(|a| a.net.addr().is_ipv6());
-        interface.addresses = kept;
-        let lost: Vec<Address> = lost;
-        lost.iter().for_each(|address| self.forget_source(address));
-        Ok(())
-    }
-
-    /// Removes an address and what hangs on it: the secondary addresses of its IPv4 subnet when it
-    /// was the primary one (`promote_secondaries` is 0), the IPv4 routes of the interface when it was
-    /// the last (`fib_disable_ip`), and routes that prefer it as their source.
-    fn remove_address(&mut self, dev: &IfName, address: &Address) -> Result<(), Refused> {
-        let interface = self.interface_mut(dev)?;
-        let Some(at) = interface.addresses.iter().position(|other| other == address) else {
-            return Err(Refused::Missing(format!("address {address} on {dev}")));
-        };
-        let mut removed = vec![interface.addresses.remove(at)];
-        if address.net.addr().is_ipv4() {
-            let subnet = address.net.trunc();
-            let same = |other: &&Address| other.net.trunc() == subnet;
-            if !interface.addresses[..at].iter().any(|other| same(&other)) {
-                removed.extend(interface.addresses.iter().filter(same));
-                interface.addresses.retain(|other| !same(&other));
-            }
-            if !interface.addresses.iter().any(|other| other.net.addr().is_ipv4()) {
-                self.lose_routes(dev, |route| route.dst.addr().is_ipv4());
-            }
-        }
-        removed.iter().for_each(|address| self.forget_source(address));
-        Ok(())
-    }
-
-    /// Removes the IPv4 routes of the main table that prefer a source address which is gone
-    /// (`fib_sync_down_addr`, net/ipv4/fib_semantics.c); IPv6 routes only forget the preference
-    /// (`fib6_remove_prefsrc`, net/ipv6/route.c).
-    fn forget_source(&mut self, address: &Address) {
-        let addr = address.net.addr();
-        let still = |i: &Interface| i.addresses.iter().any(|other| other.net.addr() == addr);
-        if self.interfaces.values().any(still) {
-            return;
-        }
-        let affected = |route: &&Route| {
-            route.src == Some(addr) && (addr.is_ipv6() || route.table == TABLE_MAIN)
-        };
-        let affected: Vec<Route> = self.routes.iter().filter(affected).cloned().collect();
-        for route in affected {
-            self.routes.remove(&route);
-            if addr.is_ipv6() {
-                self.routes.insert(Route { src: None, ..route });
-            }
-        }
-    }
-
-    fn add_route(&mut self, route: &Route) -> Result<(), Refused> {
-        if self.routes.iter().any(|other| other.key() == route.key()) {
-            return Err(Refused::Exists(format!("route {route}")));
-        }
-        self.check_route(route)?;
-        self.routes.insert(route.clone());
-        Ok(())
-    }
-
-    fn check_route(&self, route: &Route) -> Result<(), Refused> {
-        if (route.kind == RouteKind::Unicast) == route.nexthops.is_empty() {
-            return Err(Refused::Invalid(format!("route {route} has the wrong next hops")));
-        }
-        for hop in &route.nexthops {
-            self.check_hop(hop)?;
-        }
-        let has = |addr| self.interfaces.values().any(|i| i.has_addr(addr));
-        // The source of an IPv4 route that leads nowhere is not looked at (`fib_create_info`).
-        let checked = route.kind == RouteKind::Unicast || route.dst.addr().is_ipv6();
-        match route.src {
-            Some(src) if checked && !has(src) => {
-                Err(Refused::Invalid(format!("{src} is not an address")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_hop(&self, hop: &NextHop) -> Result<(), Refused> {
-        let missing = || Refused::Missing(format!("interface {}", hop.dev));
-        let interface = self.interfaces.get(&hop.dev).ok_or_else(missing)?;
-        if !interface.up {
-            return Err(Refused::Unreachable(format!("{} is down and", hop.dev)));
-        }
-        let Some(via) = hop.via else { return Ok(()) };
-        // Every IPv6 interface has a link-local prefix (RFC 4291, section 2.1).
-        let link_local = matches!(via, IpAddr::V6(via) if via.is_unicast_link_local());
-        let on_link = link_local
-            || interface.addresses.iter().any(|address| address.net.contains(&via))
-            || self.routes.iter().any(|route| {
-                route.dst.contains(&via)
-                    && route.nexthops.iter().any(|leg| leg.dev == hop.dev && leg.via.is_none())
-            });
-        match on_link || hop.onlink {
-            true => Ok(()),
-            false => Err(Refused::Unreachable(format!("gateway {via} on {}", hop.dev))),
-        }
-    }
-
-    fn set_sysctl(&mut self, key: &str, value: &str) {
-        self.sysctls.insert(key.to_owned(), value.to_owned());
-        let parts: Vec<&str> = key.split('.').collect();
-        let (scope, setting) = match parts.as_slice() {
-            ["net", "ipv4", "ip_forward"] => {
-                return self.set_sysctl("net.ipv4.conf.all.forwarding", value);
-            }
-            ["net", "ipv4", "conf", scope, "forwarding"] => (*scope, "forwarding"),
-            ["net", "ipv6", "conf", scope, "disable_ipv6"] => (*scope, "disable_ipv6"),
-            _ => return,
-        };
-        let names: Vec<IfName> = match scope {
-            "default" => return,
-            "all" => {
-                // What is written for all goes for those to come, too.
-                let default = key.replace(".all.", ".default.");
-                self.sysctls.insert(default, value.to_owned());
-                self.interfaces.keys().cloned().collect()
-            }
-            // Dots of an interface's name are written as `/` (`sysctl(8)`).
-            name => IfName::new(&name.replace('/', ".")).into_iter().collect(),
-        };
-        for name in names {
-            let set = match setting {
-                "forwarding" => LinkSetting::ForwardIpv4(value == "1"),
-                _ => LinkSetting::Ipv6(value != "1"),
-            };
-            let _ = self.set_link(&name, &set);
-        }
-    }
-}
-
-impl Interface {
-    fn has_addr(&self, addr: std::net::IpAddr) -> bool {
-        self.addresses.iter().any(|address| address.net.addr() == addr)
-    }
-
-    /// Brings a link up; `lo` gets its addresses if it has none (`inetdev_event`, net/ipv4/
-    /// devinet.c; `init_loopback`, net/ipv6/addrconf.c).
-    fn go_up(&mut self) {
-        self.up = true;
-        if self.kind == Kind::Loopback {
-            if !self.addresses.iter().any(|address| address.net.addr().is_ipv4()) {
-                self.addresses.insert(0, Address::loopback_ipv4());
-            }
-            self.add_loopback_ipv6();
-        }
-    }
-
-    fn add_loopback_ipv6(&mut self) {
-        let address = Address::loopback_ipv6();
-        let wanted = self.kind == Kind::Loopback && self.up && self.ipv6 != Some(false);
-        if wanted && !self.addresses.contains(&address) {
-            self.addresses.push(address);
-        }
-    }
-
-    fn add_address(&mut self, address: Address) -> Result<(), Refused> {
-        let addr = address.net.addr();
-        // IPv4 tells addresses apart by their prefix length too, IPv6 does not.
-        let clash = |other: &&Address| match addr.is_ipv4() {
-            true => **other == address,
-            false => other.net.addr() == addr,
-        };
-        if let Some(other) = self.addresses.iter().find(clash) {
-            return Err(Refused::Exists(format!("address {other}")));
-        }
-        let too_small = self.mtu.is_some_and(|mtu| mtu < MTU_IPV6_MIN_BYTES);
-        if addr.is_ipv6() && (self.ipv6 == Some(false) || too_small) {
-            return Err(Refused::Invalid("IPv6 is disabled on this device".into()));
-        }
-        self.addresses.push(address);
-        Ok(())
-    }
-}
-
-impl Address {
-    /// Returns 127.0.0.1/8, which the kernel puts on `lo`.
-    #[must_use]
-    pub fn loopback_ipv4() -> Self {
-        Self::new(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::LOCALHOST, 8).into())
-    }
-
-    /// Returns `::1/128`, which the kernel puts on `lo`.
-    #[must_use]
-    pub fn loopback_ipv6() -> Self {
-        Self::new(ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128).into())
     }
 }
 

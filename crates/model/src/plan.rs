@@ -14,6 +14,7 @@
 
 mod build;
 mod conflict;
+mod routes;
 mod settings;
 
 use std::collections::BTreeSet;

@@ -7,6 +7,7 @@
 mod builder;
 pub(crate) mod check;
 mod loops;
+mod route;
 pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,9 @@ use ipnet::IpNet;
 use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
-use crate::state::RouteKind;
 
 pub use builder::TopologyBuilder;
+pub use route::{StaticRoute, Via};
 
 /// A network as it is meant, checked to be consistent in itself.
 #[derive(Debug, Clone)]
@@ -379,38 +380,6 @@ impl std::str::FromStr for Endpoint {
             Some((node, name)) => Ok(Self::new(NodeName::new(node)?, Some(IfName::new(name)?))),
         }
     }
-}
-
-/// A static route of a node, as written in iproute2's words.
-#[derive(Debug, Clone)]
-pub struct StaticRoute {
-    /// What happens to a packet that takes it.
-    pub kind: RouteKind,
-    /// The destination; `None` is `default` in the family of the gateway.
-    pub dst: Option<IpNet>,
-    /// The gateway.
-    pub via: Option<Via>,
-    /// The interface.
-    pub dev: Option<IfName>,
-    /// The preferred source address.
-    pub src: Option<IpAddr>,
-    /// The metric; the family's default where not given.
-    pub metric: Option<u32>,
-    /// The routing table; main where not given.
-    pub table: Option<u32>,
-    /// Takes the gateway to be on the link although no prefix says so.
-    pub onlink: bool,
-    /// What asked for it.
-    pub origin: Origin,
-}
-
-/// A gateway: an address, or the node that has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Via {
-    /// This address.
-    Addr(IpAddr),
-    /// The address of this node on the link or segment that both are on.
-    Node(NodeName),
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Short ways to parts of topologies, for tests.
 
 use super::*;
+use crate::state::RouteKind;
 
 pub(crate) fn lab() -> TopologyBuilder {
     Topology::builder("lab")

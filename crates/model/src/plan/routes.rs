@@ -1,0 +1,82 @@
+//! What differs in the routes of a namespace.
+
+use std::collections::BTreeSet;
+
+use super::Planner;
+use crate::names::{IfName, NsName};
+use crate::state::{
+    Address, Interface, METRIC_IPV6_CONNECTED, Namespace, Route, RouteKey, TABLE_MAIN,
+};
+use crate::step::Change;
+
+impl Planner<'_> {
+    pub(super) fn routes(&mut self, ns: &NsName, wanted: &Namespace) {
+        let found = self.work.namespaces.get(ns).map(|ns| &ns.routes);
+        let mut missing: Vec<&Route> = wanted
+            .routes
+            .iter()
+            .filter(|route| !found.is_some_and(|found| found.contains(*route)))
+            .collect();
+        for route in &missing {
+            self.free_the_way(ns, wanted, route);
+        }
+        // What is on the link first: a gateway may be reached through it.
+        missing.sort_by_key(|route| route.nexthops.iter().any(|hop| hop.via.is_some()));
+        // A route that was there a moment ago may still be, if the kernel's rules are not the usual.
+        let keys: BTreeSet<RouteKey> = match missing.is_empty() {
+            true => BTreeSet::new(),
+            false => self
+                .observed
+                .namespaces
+                .get(ns)
+                .map(|ns| ns.routes.iter().map(Route::key).collect())
+                .unwrap_or_default(),
+        };
+        for route in missing {
+            let change = match keys.contains(&route.key()) {
+                true => Change::ReplaceRoute(route.clone()),
+                false => Change::AddRoute(route.clone()),
+            };
+            self.push(ns, change, route.origin);
+        }
+        let found = self.work.namespaces.get(ns).map(|ns| ns.routes.clone()).unwrap_or_default();
+        for route in found.into_iter().filter(|route| !wanted.routes.contains(route)) {
+            self.push(ns, Change::DelRoute(route), wanted.origin);
+        }
+    }
+
+    /// Takes addresses off interfaces that are removed only at the end: no gateway may be an address
+    /// of the namespace itself (`ip6_route_check_nh`, net/ipv6/route.c), and the route that comes
+    /// with an address's prefix may have the place of a wanted one (EEXIST).
+    fn free_the_way(&mut self, ns: &NsName, wanted: &Namespace, route: &Route) {
+        let leaving = |(name, interface): &(&IfName, &Interface)| {
+            interface.ours && !wanted.interfaces.contains_key(*name)
+        };
+        let is_in_the_way = |address: &&Address| {
+            route.nexthops.iter().any(|hop| hop.via == Some(address.net.addr()))
+                || connected(address) == route.key()
+        };
+        let found = self.work.namespaces.get(ns).map(|ns| &ns.interfaces);
+        let taken: Vec<(IfName, Address)> = found
+            .into_iter()
+            .flatten()
+            .filter(leaving)
+            .flat_map(|(dev, i)| {
+                i.addresses.iter().filter(is_in_the_way).map(|a| (dev.clone(), *a))
+            })
+            .collect();
+        for (dev, address) in taken {
+            // It may have gone with another one.
+            if self.interface(ns, &dev).is_some_and(|i| i.addresses.contains(&address)) {
+                self.push(ns, Change::DelAddress { dev, address }, route.origin);
+            }
+        }
+    }
+}
+
+/// Returns the key of the route that the kernel makes for an address's prefix
+/// (`fib_add_ifaddr`, net/ipv4/fib_frontend.c; `addrconf_prefix_route`, net/ipv6/addrconf.c).
+fn connected(address: &Address) -> RouteKey {
+    let metric = if address.net.addr().is_ipv4() { 0 } else { METRIC_IPV6_CONNECTED };
+    (TABLE_MAIN, address.net.trunc(), metric)
+}
