@@ -234,6 +234,11 @@ pub(crate) static SEGMENT: Object = Object {
             "The prefix that its members get addresses of, in written order, gateway first.",
             Shape::OneOrMany,
         ),
+        key(
+            "reserve",
+            "Addresses of its prefixes that are never handed out: `10.0.0.2..9`, `10.0.0.64/26`.",
+            Shape::OneOrMany,
+        ),
         key("gateway", "The member that is the others' default route.", Shape::Text),
         key("mtu", "The largest packet that its interfaces send, in bytes.", MTU),
         key("stp", "Whether its bridge runs the spanning tree protocol.", Shape::Bool),

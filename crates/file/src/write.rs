@@ -152,6 +152,9 @@ impl Writer<'_> {
         if !segment.prefixes.is_empty() {
             self.line(4, "prefix", &prefixes(&segment.prefixes));
         }
+        if !segment.reserved.is_empty() {
+            self.line(4, "reserve", &prefixes(&segment.reserved));
+        }
         self.gateway(4, segment.gateway.as_ref());
         let numbers = [("mtu", segment.mtu), ("cost", segment.cost)];
         for (key, number) in numbers {

@@ -271,6 +271,14 @@ pub enum ProblemKind {
         /// How many are needed, pinned ones among them.
         needed: usize,
     },
+    /// What a segment reserves is in none of its prefixes.
+    #[error("`{segment}` reserves `{net}`, which is in none of its prefixes")]
+    ReservedOutside {
+        /// The segment.
+        segment: NodeName,
+        /// What it reserves.
+        net: IpNet,
+    },
     /// A pool has fewer prefixes than there are links.
     #[error("the pool {} has room for {room} links, and {needed} are needed", list(prefixes))]
     PoolExhausted {

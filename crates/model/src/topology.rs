@@ -318,6 +318,9 @@ pub struct Segment {
     pub name: NodeName,
     /// The prefixes its members get addresses of, in member order, gateway first.
     pub prefixes: Vec<IpNet>,
+    /// The addresses that are never handed out: single ones have their full length. An interface
+    /// that names one gets it all the same.
+    pub reserved: Vec<IpNet>,
     /// The member that is the others' default route.
     pub gateway: Option<NodeName>,
     /// Its members in written order.
@@ -339,6 +342,7 @@ impl Segment {
         Self {
             name,
             prefixes: Vec::new(),
+            reserved: Vec::new(),
             gateway: None,
             members: Vec::new(),
             mtu: None,

@@ -168,6 +168,19 @@ impl Reader<'_> {
         texts.iter().filter_map(|text| self.host_prefix(text)).collect()
     }
 
+    /// Reads addresses and prefixes that are kept free, an address without a length for itself.
+    pub(super) fn reserved(&mut self, value: &Value, at: At<'_>) -> Vec<IpNet> {
+        if matches!(value.data, Data::Empty) {
+            self.mismatch(value, "reserve", "addresses");
+        }
+        let texts = self.texts(value, "reserve", at);
+        let net = |text: &Text<'_>| match text.text.contains('/') {
+            true => self.prefix(&text.text, text),
+            false => self.ip(&text.text, text.span).map(IpNet::from),
+        };
+        texts.iter().filter_map(net).collect()
+    }
+
     /// Reads a prefix that hosts can have addresses of.
     fn host_prefix(&mut self, text: &Text<'_>) -> Option<IpNet> {
         let net = self.prefix(&text.text, text)?;

@@ -37,6 +37,9 @@ impl Reader<'_> {
         if let Some(value) = fields.get("prefix") {
             segment.prefixes = self.prefixes(value, "prefix", at);
         }
+        if let Some(value) = fields.get("reserve") {
+            segment.reserved = self.reserved(value, at);
+        }
         segment.gateway =
             fields.get("gateway").and_then(|value| self.node_of(value, "gateway", at));
         segment.mtu = fields.get("mtu").and_then(|value| self.number(value, "mtu", at, MTU_BYTES));
@@ -69,6 +72,7 @@ impl Add for Segment {
     fn add(&mut self, other: Self, wins: bool) {
         use super::merge::pick;
         self.prefixes.extend(other.prefixes);
+        self.reserved.extend(other.reserved);
         self.members.extend(other.members);
         pick(&mut self.gateway, other.gateway, wins);
         pick(&mut self.mtu, other.mtu, wins);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::network::{Assigned, Family, Network};
-use super::prefix::{hosts, room, subnet, subnet_count};
+use super::prefix::{hosts_outside, room, subnet, subnet_count};
 use crate::names::NodeName;
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind};
@@ -35,6 +35,8 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
 /// A link or segment, as far as addresses go.
 struct Wire {
     prefixes: Vec<IpNet>,
+    /// What is not handed out.
+    reserved: Vec<IpNet>,
     /// The interfaces of its ends or members, the gateway's first.
     ends: Vec<usize>,
     origin: Origin,
@@ -73,7 +75,8 @@ fn wires(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Wire> {
         let mut ends: Vec<usize> = members.iter().map(|[end, _]| *end).collect();
         gateway_first(&mut ends, &segment.gateway);
         let prefixes = segment.prefixes.iter().map(IpNet::trunc).collect();
-        wires.push(Wire { prefixes, ends, origin: segment.origin });
+        let reserved = segment.reserved.clone();
+        wires.push(Wire { prefixes, reserved, ends, origin: segment.origin });
     }
     let pooled = pools(network, problems);
     for ((link, ends), pooled) in topology.links().iter().zip(&network.wiring.links).zip(pooled) {
@@ -84,7 +87,7 @@ fn wires(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Wire> {
             Addressing::Prefixes(prefixes) => prefixes.iter().map(IpNet::trunc).collect(),
             Addressing::Pool(_) => pooled,
         };
-        wires.push(Wire { prefixes, ends, origin: link.origin });
+        wires.push(Wire { prefixes, reserved: Vec::new(), ends, origin: link.origin });
     }
     wires
 }
@@ -185,11 +188,19 @@ fn hand_out(
     let takers: Vec<usize> = wire.ends.iter().copied().filter(|&id| takes(id)).collect();
     let Some(&first) = takers.first() else { return };
     let domain = network.domains.of[first];
-    let mut free = hosts(prefix).filter(|addr| !used.contains(&(domain, *addr)));
-    let addresses: Vec<IpAddr> = free.by_ref().take(takers.len()).collect();
+    let is_reserved = |addr: &IpAddr| wire.reserved.iter().any(|net| net.contains(addr));
+    let free = hosts_outside(prefix, &wire.reserved);
+    let free = free.filter(|addr| !used.contains(&(domain, *addr)));
+    let addresses: Vec<IpAddr> = free.take(takers.len()).collect();
     if addresses.len() < takers.len() {
-        let taken = used.iter().filter(|(d, addr)| *d == domain && prefix.contains(addr)).count();
-        let (room, needed) = (room(&prefix), taken + takers.len());
+        let in_room = |addr: &IpAddr| prefix.contains(addr) && !is_reserved(addr);
+        let taken = used.iter().filter(|(d, addr)| *d == domain && in_room(addr)).count();
+        // So few that they can be counted: all were tried.
+        let room = match wire.reserved.is_empty() {
+            true => room(&prefix),
+            false => hosts_outside(prefix, &wire.reserved).count() as u128,
+        };
+        let needed = taken + takers.len();
         let kind = ProblemKind::PrefixExhausted { prefix, room, needed };
         problems.push(Problem::new(kind, wire.origin));
         return;

@@ -9,9 +9,28 @@ use ipnet::IpNet;
 /// Left out are the network's and the broadcast address of IPv4 (RFC 1122, section 3.2.1.3) and
 /// the subnet-router anycast address of IPv6 (RFC 4291, section 2.6.1); of a point-to-point /31
 /// (RFC 3021) or /127 (RFC 6164) both addresses are hosts'.
-pub(super) fn hosts(prefix: IpNet) -> impl Iterator<Item = IpAddr> {
+///
+/// Left out is what is `reserved`, too; a large prefix of that is passed over in one go.
+pub(super) fn hosts_outside(prefix: IpNet, reserved: &[IpNet]) -> impl Iterator<Item = IpAddr> {
     let (first, last) = host_bounds(&prefix);
-    (first..=last).map(move |bits| address(&prefix, bits))
+    let same = |net: &&IpNet| net.addr().is_ipv4() == prefix.addr().is_ipv4();
+    let mut closed: Vec<(u128, u128)> = reserved
+        .iter()
+        .filter(same)
+        .map(|net| (bits(net.network()), bits(net.broadcast())))
+        .collect();
+    closed.sort_unstable();
+    let mut open = Vec::new();
+    let mut from = Some(first);
+    for (start, end) in closed {
+        let Some(at) = from else { break };
+        if start > at {
+            open.push(at..=(start - 1).min(last));
+        }
+        from = end.checked_add(1).map(|next| next.max(at));
+    }
+    open.extend(from.map(|at| at..=last));
+    open.into_iter().flatten().map(move |bits| address(&prefix, bits))
 }
 
 /// Counts the addresses of a prefix that hosts may have.
@@ -66,7 +85,8 @@ mod tests {
     #[test]
     fn hosts_leave_out_what_no_host_has() {
         let hosts = |prefix: &str| -> Vec<String> {
-            hosts(prefix.parse().unwrap()).take(3).map(|addr| addr.to_string()).collect()
+            let hosts = hosts_outside(prefix.parse().unwrap(), &[]).take(3);
+            hosts.map(|addr| addr.to_string()).collect()
         };
         assert_eq!(hosts("10.0.0.0/30"), ["10.0.0.1", "10.0.0.2"]);
         assert_eq!(hosts("10.0.0.0/31"), ["10.0.0.0", "10.0.0.1"]);
@@ -75,6 +95,23 @@ mod tests {
         assert_eq!(hosts("2001:db8::/127"), ["2001:db8::", "2001:db8::1"]);
         assert_eq!(hosts("2001:db8::/126"), ["2001:db8::1", "2001:db8::2", "2001:db8::3"]);
         assert_eq!(hosts("0.0.0.0/0"), ["0.0.0.1", "0.0.0.2", "0.0.0.3"]);
+    }
+
+    #[test]
+    fn hosts_leave_out_what_is_reserved() {
+        let hosts = |prefix: &str, reserved: &[&str]| -> Vec<String> {
+            let reserved: Vec<IpNet> = reserved.iter().map(|net| net.parse().unwrap()).collect();
+            let hosts = hosts_outside(prefix.parse().unwrap(), &reserved).take(3);
+            hosts.map(|addr| addr.to_string()).collect()
+        };
+        let small = "10.0.0.0/29";
+        assert_eq!(hosts(small, &["10.0.0.1/32"]), ["10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+        assert_eq!(hosts(small, &["10.0.0.2/31", "10.0.0.5/32"]), ["10.0.0.1", "10.0.0.4", "10.0.0.6"]);
+        // Overlapping, in no order, of the other family, and around the whole.
+        assert_eq!(hosts(small, &["10.0.0.3/32", "10.0.0.0/30", "::/0"]), ["10.0.0.4", "10.0.0.5", "10.0.0.6"]);
+        assert!(hosts(small, &["10.0.0.0/8"]).is_empty());
+        assert!(hosts("::/0", &["::/0"]).is_empty());
+        assert_eq!(hosts("2001:db8::/64", &["2001:db8::/65"])[0], "2001:db8:0:0:8000::");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
 use super::{AddressSpec, Addressing, InterfaceOptions, Topology, Via, loops};
 use crate::names::{NodeName, NsName};
@@ -267,6 +269,13 @@ fn numbers(topology: &Topology, problems: &mut Vec<Problem>) {
         // A cost of 0 would allow equal shortest paths that lead in circles.
         let cost = cost.and_then(|cost| in_range("cost", cost, (1, u32::MAX)));
         problems.extend(mtu.into_iter().chain(cost).map(|kind| Problem::new(kind, origin)));
+    }
+    for segment in &topology.segments {
+        let holds = |net: &IpNet| segment.prefixes.iter().any(|prefix| prefix.contains(net));
+        for &net in segment.reserved.iter().filter(|net| !holds(net)) {
+            let kind = ProblemKind::ReservedOutside { segment: segment.name.clone(), net };
+            problems.push(Problem::new(kind, segment.origin));
+        }
     }
     for link in &topology.links {
         match link.addressing {

@@ -42,6 +42,22 @@ fn pinned_addresses_are_handed_out_to_nobody_else() {
 }
 
 #[test]
+fn reserved_addresses_are_not_handed_out_but_may_be_pinned() {
+    let mut s = prefixed_segment(&["a", "b", "c"], &["10.0.0.0/29", "2001:db8::/64"]);
+    s.reserved = ["10.0.0.1/32", "10.0.0.4/30"].map(|net| net.parse().unwrap()).to_vec();
+    s.members[1].options.addresses = vec![address("10.0.0.5")];
+    let desired = resolved(nodes(&["a", "b", "c"]).segment(s.clone()));
+    assert_eq!(addresses(&desired, "a:s"), ["10.0.0.2/29", "2001:db8::1/64"]);
+    assert_eq!(addresses(&desired, "b:s"), ["10.0.0.5/29", "2001:db8::2/64"]);
+    assert_eq!(addresses(&desired, "c:s"), ["10.0.0.3/29", "2001:db8::3/64"]);
+    s.members[1].options.addresses.clear();
+    assert_eq!(
+        problems(nodes(&["a", "b", "c"]).segment(s)),
+        ["`10.0.0.0/29` has room for 2, and 3 are needed"]
+    );
+}
+
+#[test]
 fn addresses_of_both_places_are_merged() {
     let mut a = node("a");
     let addresses = ["10.0.0.7/24", "10.0.0.9"].map(address).to_vec();
