@@ -93,6 +93,11 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 when something differs.
     Plan(Plan),
+    /// Tells what differs from what `up` was told, as it happens
+    ///
+    /// Each difference is told as `vnet plan` tells it: by what would mend it. Runs until the lab is
+    /// taken down, or until it is interrupted. With --json each line is an object of its own.
+    Watch(Watch),
     /// Prints the file fully resolved: names, addresses and routes written out
     Config(FileArg),
     /// Lists the labs that are up
@@ -185,6 +190,14 @@ pub(crate) struct Plan {
     /// Prints the steps as a shell script of iproute2's commands
     #[arg(long = "as", value_name = "FORM", value_enum)]
     pub(crate) form: Option<Form>,
+}
+
+/// The arguments of `vnet watch`.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Mends what differs
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 /// A form in which steps are printed.

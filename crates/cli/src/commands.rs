@@ -12,6 +12,7 @@ mod plan;
 mod shell;
 mod show;
 mod up;
+mod watch;
 mod why;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Up(args) => up::run(&context, &args),
         Command::Down(args) => down::run(&context, &args),
         Command::Plan(args) => plan::run(&context, &args),
+        Command::Watch(args) => watch::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Ls => ls::run(&context),
         Command::Show(args) => show::run(&context, &args),

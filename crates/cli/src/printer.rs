@@ -3,6 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
@@ -79,9 +80,30 @@ impl Printer {
 
     /// Prints data on stdout.
     pub(crate) fn data(&self, text: &str) {
-        let mut out = AutoStream::new(std::io::stdout().lock(), self.color);
         // A reader that is gone has seen enough; nothing else could be told to anybody.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = self.try_data(text);
+    }
+
+    /// Prints data on stdout, as long as somebody reads it.
+    fn try_data(&self, text: &str) -> ControlFlow<()> {
+        let mut out = AutoStream::new(std::io::stdout().lock(), self.color);
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    /// Prints one of many things on stdout, as long as somebody reads them: text for people, or
+    /// one line of JSON in the envelope.
+    pub(crate) fn one(&self, text: &str, kind: &str, body: impl Serialize) -> ControlFlow<()> {
+        if !self.json {
+            return self.try_data(text);
+        }
+        let envelope = Envelope { version: ENVELOPE_VERSION, kind, body };
+        // Only maps with keys that are no text can't be written, and there are none.
+        let mut line = serde_json::to_string(&envelope).unwrap_or_default();
+        line.push('\n');
+        self.try_data(&line)
     }
 
     /// Prints data on stdout that is a by-product: not when quiet.

@@ -3,6 +3,7 @@
 //! * [`Realm`]: where a lab lives; makes, opens, lists and removes pinned namespaces.
 //! * [`observe()`]: reads a set of namespaces into a `State`.
 //! * [`execute()`]: does a list of steps, pipelined by namespace.
+//! * [`hub`]: hears what happens in a set of namespaces.
 //! * [`probe`]: what this kernel and this user can do.
 //! * [`watch`]: instants at which the work can be made to fail, for tests.
 //!
@@ -20,6 +21,7 @@ pub mod error;
 pub mod execute;
 mod gone;
 pub mod holder;
+pub mod hub;
 pub mod observe;
 pub mod pins;
 pub mod probe;
@@ -32,7 +34,8 @@ pub mod watch;
 
 pub use error::Error;
 pub use execute::{execute, execute_while};
-pub use observe::{Observed, Scope, observe};
+pub use hub::{Heard, Hub, HubOptions};
+pub use observe::{Observed, Scope, observe, observe_some};
 pub use pins::{Pin, PinKind};
 pub use realm::{NewNamespace, Opened, Realm, serve};
 pub use watch::{At, Watch};

@@ -97,7 +97,15 @@ impl Indexes {
 /// When the folder of pins or a namespace can't be read. A namespace that goes away meanwhile is
 /// no error: it is not there.
 pub fn observe(realm: &Realm, scope: Scope<'_>) -> Result<Observed, Error> {
-    let names = realm.names()?;
+    observe_some(realm, scope, &realm.names()?)
+}
+
+/// Reads those of a lab's namespaces that have one of these names. Of a veth that leads to a
+/// namespace beyond them the other end is not told.
+///
+/// # Errors
+/// As [`observe`].
+pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result<Observed, Error> {
     let chunks: Vec<&[NsName]> = names.chunks(CHUNK).collect();
     let width = realm.width().min(chunks.len());
     let mut found: Vec<Found> = std::thread::scope(|threads| {

@@ -21,6 +21,7 @@ use vnet_netlink::Socket;
 use crate::echo::{Family, socket};
 use crate::error::Error;
 use crate::gone;
+use crate::hub::{self, Hub, HubOptions};
 use crate::pins::{self, Pins};
 use crate::probe::{self, MissingKind};
 use crate::process::Identity;
@@ -250,6 +251,19 @@ impl Realm {
             Place::Own(own) => own.thread(0).run(move |walker| gone::wait(walker, timeout)),
             Place::Kept(kept) => kept.wait_until_gone(timeout),
         }
+    }
+
+    /// Makes a place at which the events of many namespaces are heard.
+    ///
+    /// # Errors
+    /// When no namespace or socket can be made; EMFILE at the limit
+    /// `fs.inotify.max_user_instances` (`inotify(7)`).
+    pub fn hub(&self, options: HubOptions) -> Result<Hub, Error> {
+        let parts = match &self.place {
+            Place::Own(own) => own.thread(0).run(move |walker| hub::make(walker, options))?,
+            Place::Kept(kept) => kept.hub(options)?,
+        };
+        Ok(Hub::new(parts))
     }
 
     /// Opens a raw ICMP socket in each of these namespaces, on the thread with the given number.

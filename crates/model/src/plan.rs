@@ -79,16 +79,7 @@ impl Step {
     /// states that no steps lead to.
     #[must_use]
     pub fn inverse(&self, before: &State) -> Vec<Step> {
-        let touched = self.touches(before);
-        let only = |state: &State| State {
-            namespaces: state
-                .namespaces
-                .iter()
-                .filter(|(name, _)| touched.contains(*name))
-                .map(|(name, ns)| (name.clone(), ns.clone()))
-                .collect(),
-        };
-        let before = only(before);
+        let before = before.only(&self.touches(before));
         let mut after = before.clone();
         if self.apply(&mut after).is_err() {
             return Vec::new();

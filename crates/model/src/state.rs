@@ -44,6 +44,15 @@ pub struct State {
     pub namespaces: BTreeMap<NsName, Namespace>,
 }
 
+impl State {
+    /// Returns the part with these namespaces alone.
+    #[must_use]
+    pub fn only(&self, names: &BTreeSet<NsName>) -> Self {
+        let part = names.iter().filter_map(|name| self.namespaces.get_key_value(name));
+        Self { namespaces: part.map(|(name, ns)| (name.clone(), ns.clone())).collect() }
+    }
+}
+
 /// One network namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {

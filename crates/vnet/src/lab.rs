@@ -1,7 +1,9 @@
 //! A lab: one topology that is up, or could be.
 
 mod down;
+mod part;
 mod up;
+pub mod watch;
 
 use std::borrow::Cow;
 use std::iter;
@@ -10,7 +12,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use vnet_kernel::observe::Scope;
-use vnet_kernel::{Observed, Realm, observe, probe};
+use vnet_kernel::{Observed, Realm, observe, observe_some, probe};
 use vnet_model::plan::{Plan, plan};
 use vnet_model::{Desired, LabName, Namespace, NsName, State, Step};
 
@@ -248,23 +250,36 @@ impl Lab {
     /// Reads the lab, and the record that says what in it is its own.
     pub(crate) fn look(&self, desired: &Desired) -> Result<(Observed, Option<Record>), Error> {
         let record = self.record()?;
-        let Some(place) = self.place()? else { return Ok((Observed::default(), record)) };
-        let known = record.as_ref().map(Record::known);
-        let declared = declared(&desired.state, known.as_ref());
+        Ok((self.look_by(desired, record.as_ref(), None)?, record))
+    }
+
+    /// Reads the lab, or those of its namespaces that have one of some names, by a record that is
+    /// known.
+    fn look_by(
+        &self,
+        desired: &Desired,
+        record: Option<&Record>,
+        names: Option<&[NsName]>,
+    ) -> Result<Observed, Error> {
+        let Some(place) = self.place()? else { return Ok(Observed::default()) };
         // Each for itself: while a change is under way, an interface may have either address.
         let recorded: Option<Vec<&State>> =
-            record.as_ref().map(|r| iter::once(&r.desired.state).chain(&r.previous).collect());
+            record.map(|r| iter::once(&r.desired.state).chain(&r.previous).collect());
         let recorded = recorded.as_deref();
+        let declared = declared(&desired.state, recorded.unwrap_or_default());
         let scope = Scope { lab: &self.name, declared: &declared, recorded };
-        Ok((observe(&place.realm, scope)?, record))
+        Ok(match names {
+            Some(names) => observe_some(&place.realm, scope, names)?,
+            None => observe(&place.realm, scope)?,
+        })
     }
 }
 
 /// Adds the sysctls that were declared before: what is undone must know their values.
-fn declared<'a>(desired: &'a State, known: Option<&State>) -> Cow<'a, State> {
+fn declared<'a>(desired: &'a State, known: &[&State]) -> Cow<'a, State> {
     let mut declared = Cow::Borrowed(desired);
     for (name, ns) in known.iter().flat_map(|known| &known.namespaces) {
-        let there = desired.namespaces.get(name);
+        let there = declared.namespaces.get(name);
         let is_there = |key: &String| there.is_some_and(|there| there.sysctls.contains_key(key));
         if ns.sysctls.keys().all(is_there) {
             continue;

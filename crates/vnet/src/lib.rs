@@ -62,6 +62,7 @@ pub use vnet_model as model;
 pub use cancel::Cancel;
 pub use error::Error;
 pub use exec::Exec;
+pub use lab::watch::{Difference, Ended, Notice, Watching};
 pub use lab::{Down, Lab, Phase, Removed, Seen, Up};
 pub use list::{Listed, list};
 pub use vnet_kernel::process::Inhabitant;

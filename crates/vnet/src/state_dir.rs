@@ -26,11 +26,18 @@ pub(crate) struct StateDir {
 /// How often somebody who can be called off looks whether the lock is free.
 const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
+/// How often, and after how long, somebody who does not wait asks again.
+const ASKED_MAX: usize = 3;
+const ASK_INTERVAL: Duration = Duration::from_millis(1);
+
 /// The right to change a lab. Dropping it gives it up.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
 }
+
+/// The inode, time and length of a record: a new one is a new file.
+pub(crate) type Stamp = (u64, i64, i64, u64);
 
 impl Lock {
     /// Returns a descriptor that keeps the lock as long as it is open, in another process too.
@@ -67,7 +74,7 @@ impl StateDir {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(self.failed("open", &path)(error)),
             };
-            self.take(&file, wait, cancel)?;
+            self.take(&file, wait, cancel, ASKED_MAX)?;
             // Whoever held it may have removed it meanwhile, with the lab.
             if is_still_there(&file, &path) {
                 // For people only: the lock itself is what counts.
@@ -90,7 +97,13 @@ impl StateDir {
         }
     }
 
-    fn take(&self, file: &File, wait: bool, cancel: Option<&Cancel>) -> Result<(), Error> {
+    fn take(
+        &self,
+        file: &File,
+        wait: bool,
+        cancel: Option<&Cancel>,
+        tries: usize,
+    ) -> Result<(), Error> {
         let failed = |errno: rustix::io::Errno| self.failed("lock", &self.file(LOCK))(errno.into());
         match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(()),
@@ -98,11 +111,16 @@ impl StateDir {
             Err(rustix::io::Errno::WOULDBLOCK) if wait && cancel.is_some() => {
                 Cancel::check(cancel)?;
                 std::thread::sleep(LOCK_INTERVAL);
-                self.take(file, wait, cancel)
+                self.take(file, wait, cancel, tries)
             }
             Err(rustix::io::Errno::WOULDBLOCK) if wait => {
                 let operation = FlockOperation::LockExclusive;
                 rustix::io::retry_on_intr(|| rustix::fs::flock(file, operation)).map_err(failed)
+            }
+            // Whoever only asks whether somebody has it, has it for an instant.
+            Err(rustix::io::Errno::WOULDBLOCK) if tries > 0 => {
+                std::thread::sleep(ASK_INTERVAL);
+                self.take(file, wait, cancel, tries - 1)
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();
@@ -146,6 +164,12 @@ impl StateDir {
     /// Tells whether there is a record, be it one that can't be used.
     pub(crate) fn has_record(&self) -> bool {
         self.file(RECORD).exists()
+    }
+
+    /// Returns what tells the record from another one that was written later.
+    pub(crate) fn record_stamp(&self) -> Option<Stamp> {
+        let found = std::fs::symlink_metadata(self.file(RECORD)).ok()?;
+        Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
     }
 
     /// Reads the record; `None` where there is none that can be used.

@@ -13,6 +13,7 @@ use super::wire::{Answer, Found, NAMESPACES_MAX, Request, receive, send};
 use super::{Created, Entry, NewNamespace, Opened, SysctlRequest};
 use crate::echo::Family;
 use crate::error::Error;
+use crate::hub::{HubOptions, Parts};
 use crate::probe::MissingKind;
 use crate::process::Identity;
 
@@ -150,6 +151,16 @@ impl Kept {
         Ok(sockets)
     }
 
+    pub(super) fn hub(&self, options: HubOptions) -> Result<Parts, Error> {
+        let (answer, descriptors) = self.ask(&Request::Hub(options))?;
+        let Answer::Hub { netfilter, pins } = answer else { return Err(unexpected(&answer)) };
+        let mut descriptors = descriptors.into_iter();
+        let (commands, route) = (socket(&mut descriptors)?, socket(&mut descriptors)?);
+        let netfilter = netfilter.then(|| socket(&mut descriptors)).transpose()?;
+        let pins = pins.then(|| descriptors.next().ok_or_else(too_few)).transpose()?;
+        Ok(Parts { commands, route, netfilter, pins })
+    }
+
     pub(super) fn wait_until_gone(&self, timeout: Duration) -> Result<(), Error> {
         match self.ask(&Request::WaitUntilGone { seconds: timeout.as_secs() })?.0 {
             Answer::Gone => Ok(()),
@@ -160,11 +171,15 @@ impl Kept {
 
 /// Takes the two descriptors of a namespace.
 fn assemble(descriptors: &mut impl Iterator<Item = OwnedFd>) -> Result<Opened, Error> {
-    let socket = descriptors.next().ok_or_else(too_few)?;
+    let socket = socket(descriptors)?;
     let ns = descriptors.next().ok_or_else(too_few)?;
-    let socket = Socket::from_fd(socket)
-        .map_err(|error| Error::Keeper(format!("sent something that is {error}")))?;
     Ok(Opened { socket, ns })
+}
+
+fn socket(descriptors: &mut impl Iterator<Item = OwnedFd>) -> Result<Socket, Error> {
+    let socket = descriptors.next().ok_or_else(too_few)?;
+    Socket::from_fd(socket)
+        .map_err(|error| Error::Keeper(format!("sent something that is {error}")))
 }
 
 fn too_few() -> Error {

@@ -4,9 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use vnet_netlink::Socket;
+
 use super::wire::{Answer, Found, Request, receive, send};
 use super::{Created, Entry, Opened, Realm};
 use crate::error::Error;
+use crate::hub::Parts;
 
 /// Serves a [`Realm::kept`] from a process that has joined the keeper's namespaces, until the
 /// socket's other end is closed. CAP_SYS_ADMIN and CAP_NET_ADMIN.
@@ -67,6 +70,13 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
             };
             let sockets = realm.echo_sockets(0, &names, family)?;
             Answer::EchoSockets(sockets.into_iter().map(tell).collect())
+        }
+        Request::Hub(options) => {
+            let Parts { commands, route, netfilter, pins } = realm.hub(options)?.into_parts();
+            let answer = Answer::Hub { netfilter: netfilter.is_some(), pins: pins.is_some() };
+            handed.extend([commands.into_fd(), route.into_fd()]);
+            handed.extend(netfilter.map(Socket::into_fd).into_iter().chain(pins));
+            answer
         }
         Request::WaitUntilGone { seconds } => {
             realm.wait_until_gone(Duration::from_secs(seconds))?;

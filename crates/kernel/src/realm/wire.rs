@@ -18,6 +18,7 @@ use vnet_model::{Mark, NsName};
 use super::{NewNamespace, SysctlRequest};
 use crate::echo::Family;
 use crate::error::Error;
+use crate::hub::HubOptions;
 use crate::probe::MissingKind;
 use crate::process::Identity;
 
@@ -40,9 +41,11 @@ pub(super) enum Request {
     MissingKinds(Vec<String>),
     EchoSockets(Vec<NsName>, Family),
     WaitUntilGone { seconds: u64 },
+    Hub(HubOptions),
 }
 
-/// What the worker answers; descriptors go along: two for each namespace, one for each echo socket.
+/// What the worker answers; descriptors go along: two for each namespace, one for each echo socket,
+/// and what a hub is made of.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
     Names(Vec<NsName>),
@@ -57,6 +60,11 @@ pub(super) enum Answer {
     /// Why there is none, for each namespace without a descriptor.
     EchoSockets(Vec<Option<Failure>>),
     Gone,
+    /// Whether there is a socket for netfilter, and a descriptor for pins.
+    Hub {
+        netfilter: bool,
+        pins: bool,
+    },
     Failed(Failure),
 }
 

@@ -41,6 +41,17 @@ impl Conflict {
     }
 }
 
+impl Conflict {
+    /// Returns the namespace that it is, or that it is in.
+    #[must_use]
+    pub fn ns(&self) -> &NsName {
+        match self {
+            Self::Namespace { ns, .. } => ns,
+            Self::Interface { end, .. } => &end.ns,
+        }
+    }
+}
+
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

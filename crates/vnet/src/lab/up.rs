@@ -17,10 +17,10 @@ use crate::state_dir::Lock;
 
 /// How often the way to a state is gone, and what the kernel did differently is mended, before it is
 /// said that the kernel does not keep what it is told.
-const ROUNDS_MAX: usize = 3;
+pub(super) const ROUNDS_MAX: usize = 3;
 
 /// How often somebody else may get in the way meanwhile.
-const RACES_MAX: usize = 5;
+pub(super) const RACES_MAX: usize = 5;
 
 /// How many indexes are left to somebody who makes interfaces at the same time.
 const ROOM_FOR_OTHERS: u32 = 1024;
@@ -67,7 +67,6 @@ impl Lab {
         if !first.conflicts.is_empty() {
             return Err(Error::Conflicts { conflicts: first.conflicts });
         }
-        let previous = recorded.as_ref().map(Record::known);
         let record = Record::new(desired.clone(), None, self.file.clone());
         if first.is_empty() {
             if recorded.as_ref() != Some(&record) {
@@ -77,6 +76,7 @@ impl Lab {
             return Ok(up(Reached { observed: start, plan: first, steps: Vec::new() }));
         }
         check_kinds(self.realm()?, &first.steps)?;
+        let previous = recorded.as_ref().map(Record::known);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
         let done = self.change(&intent, &start, first, progress).and_then(|reached| {
             self.dir.write_record(&record, false)?;
@@ -103,7 +103,7 @@ impl Lab {
         let seen = Some((start.clone(), first));
         let desired = &intent.desired;
         let to = |now: &State| plan(desired, now);
-        let reached = self.go(desired, &to, seen, self.settings.cancel.as_ref(), progress)?;
+        let reached = self.go(intent, &to, seen, self.settings.cancel.as_ref(), progress)?;
         self.say("all is as wanted")?;
         Cancel::check(self.settings.cancel.as_ref())?;
         Ok(reached)
@@ -113,7 +113,7 @@ impl Lab {
     /// somebody else meanwhile.
     fn go(
         &self,
-        desired: &Desired,
+        intent: &Record,
         to: &dyn Fn(&State) -> Plan,
         mut seen: Option<(Observed, Plan)>,
         cancel: Option<&Cancel>,
@@ -126,7 +126,7 @@ impl Lab {
                 Some(seen) => seen,
                 None => {
                     progress(Phase::Verifying);
-                    let observed = self.look(desired)?.0;
+                    let observed = self.look_by(&intent.desired, Some(intent), None)?;
                     let plan = to(&observed.state);
                     (observed, plan)
                 }
@@ -189,7 +189,7 @@ impl Lab {
         let mut before = start.state.clone();
         before.namespaces.retain(|_, ns| !matches!(ns.owner, Owner::Stale(_)));
         let back = |now: &State| plan_between(&self.name, &before, now);
-        self.go(&intent.desired, &back, None, None, &|_| {})?;
+        self.go(intent, &back, None, None, &|_| {})?;
         self.say("all is undone")
     }
 }
