@@ -4,6 +4,7 @@
 //! * [`observe()`]: reads a set of namespaces into a `State`.
 //! * [`execute()`]: does a list of steps, pipelined by namespace.
 //! * [`hub`]: hears what happens in a set of namespaces.
+//! * [`nft`]: packet filters and address translation, by netlink.
 //! * [`probe`]: what this kernel and this user can do.
 //! * [`watch`]: instants at which the work can be made to fail, for tests.
 //!
@@ -22,6 +23,7 @@ pub mod execute;
 mod gone;
 pub mod holder;
 pub mod hub;
+pub mod nft;
 pub mod observe;
 pub mod pins;
 pub mod probe;

@@ -14,6 +14,7 @@ use vnet_model::{Mark, NsName};
 
 use crate::error::Error;
 use crate::process::Identity;
+use crate::thread::Walker;
 use crate::watch::{self, At, Watch};
 
 /// Where namespaces are pinned by custom.
@@ -225,6 +226,26 @@ pub fn remove_all(names: &[NsName], watch: Option<&dyn Watch>) -> Result<(), Vec
         .filter_map(|name| pins.remove(name, watch).err().map(|error| (name.clone(), error)))
         .collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Does something in each of these namespaces, on a thread that may enter them.
+///
+/// # Errors
+/// When the folder of pins can't be read; for each namespace, when it can't be entered or the job
+/// fails there.
+pub(crate) fn in_each<T>(
+    walker: &Walker,
+    names: &[NsName],
+    job: impl Fn(&NsName) -> Result<T, Error>,
+) -> Result<Vec<Result<T, Error>>, Error> {
+    let pins = Pins::open()?;
+    let within = |name: &NsName| {
+        let gone = || Error::Gone { ns: name.clone() };
+        let ns = pins.as_ref().ok_or_else(gone)?.open_namespace(name)?;
+        walker.enter(&ns).map_err(Error::system("enter", format!("namespace {name}")))?;
+        job(name)
+    };
+    Ok(names.iter().map(within).collect())
 }
 
 /// Returns what tells pinned namespaces from others; those that are not there are left out.

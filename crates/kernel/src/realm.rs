@@ -266,6 +266,22 @@ impl Realm {
         Ok(Hub::new(parts))
     }
 
+    /// Opens a netfilter socket in each of these namespaces, on the thread with the given number.
+    /// What is asked and changed by it takes CAP_NET_ADMIN in the user namespace that owns each.
+    ///
+    /// # Errors
+    /// When the folder of pins can't be read; for each namespace, when it can't be entered.
+    pub fn netfilter_sockets(
+        &self,
+        thread: usize,
+        names: &[NsName],
+    ) -> Result<Vec<Result<Socket, Error>>, Error> {
+        match &self.place {
+            Place::Own(own) => own.netfilter_sockets(thread, names),
+            Place::Kept(kept) => kept.netfilter_sockets(names),
+        }
+    }
+
     /// Opens a raw ICMP socket in each of these namespaces, on the thread with the given number.
     /// CAP_NET_RAW in the user namespace that owns each (`raw(7)`, `icmp(7)`).
     ///

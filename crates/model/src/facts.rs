@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::names::NsName;
+use crate::nft::Table;
 use crate::state::Route;
 
 /// Facts about namespaces, by the name they are pinned under.
@@ -28,6 +29,8 @@ pub struct NamespaceFacts {
     pub neighbours: Vec<String>,
     /// The names of the tables of nftables and iptables, each with its family: `inet filter`.
     pub filters: Vec<String>,
+    /// The tables of nf_tables, whoever made them, with their rules as far as they are understood.
+    pub tables: Vec<Table>,
     /// Sysctls by their dotted names, as far as they were asked for.
     pub sysctls: BTreeMap<String, String>,
 }

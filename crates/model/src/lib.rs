@@ -9,6 +9,7 @@
 //! * [`topology`]: the network as it is meant. Valid by construction.
 //! * [`mod@resolve`]: derives everything that is not written, deterministically.
 //! * [`state`]: what exists or should, all explicit. One type for both.
+//! * [`nft`]: packet filters and address translation, as the kernel has them.
 //! * [`facts`]: what else was observed, which no file declares.
 //! * [`step`]: one change to the kernel, and its inverse.
 //! * [`apply`]: a kernel on paper: what a step does to a state, side effects too.
@@ -23,6 +24,7 @@ pub mod arbitrary;
 pub mod facts;
 pub mod mac;
 pub mod names;
+pub mod nft;
 pub mod origin;
 pub mod plan;
 pub mod problem;

@@ -18,7 +18,7 @@ use vnet_model::NsName;
 
 use super::icmp;
 use crate::error::Error;
-use crate::pins::Pins;
+use crate::pins;
 use crate::thread::Walker;
 
 /// Which of the two Internet protocols.
@@ -44,15 +44,10 @@ pub(crate) fn open_each(
     names: &[NsName],
     family: Family,
 ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
-    let pins = Pins::open()?;
-    let open_in = |name: &NsName| {
-        let gone = || Error::Gone { ns: name.clone() };
-        let ns = pins.as_ref().ok_or_else(gone)?.open_namespace(name)?;
-        walker.enter(&ns).map_err(Error::system("enter", format!("namespace {name}")))?;
+    pins::in_each(walker, names, |name| {
         let object = format!("a raw ICMP socket in namespace {name}");
         open(family).map_err(Error::system("open", object))
-    };
-    Ok(names.iter().map(open_in).collect())
+    })
 }
 
 fn open(family: Family) -> Result<OwnedFd, Errno> {

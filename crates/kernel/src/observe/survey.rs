@@ -13,6 +13,7 @@ use vnet_netlink::{Error as NetlinkError, Socket};
 
 use super::{CHUNK, IPV6_FORWARDING, link, route};
 use crate::error::Error;
+use crate::nft;
 use crate::realm::{Entry, Realm, SysctlAccess};
 
 /// The rules that every namespace is born with, as priority and table (`fib_default_rules_init`,
@@ -50,6 +51,7 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             requests.push((name.clone(), accesses));
             facts.namespaces.insert(name.clone(), found);
         }
+        filters(realm, chunk, &mut facts)?;
         let answers = realm.sysctls(0, requests.clone())?;
         for ((name, accesses), values) in requests.into_iter().zip(answers) {
             let Some(found) = facts.namespaces.get_mut(&name) else { continue };
@@ -69,6 +71,18 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
     Ok(facts)
 }
 
+/// Reads the tables of nf_tables, whoever made them.
+fn filters(realm: &Realm, names: &[NsName], facts: &mut Facts) -> Result<(), Error> {
+    for (name, socket) in names.iter().zip(realm.netfilter_sockets(0, names)?) {
+        let (Some(found), Ok(mut socket)) = (facts.namespaces.get_mut(name), socket) else {
+            continue;
+        };
+        let failed = |source| Error::Netlink { doing: "read tables", ns: name.clone(), source };
+        found.tables = nft::tables(&mut socket, nft::Which::All).map_err(failed)?;
+    }
+    Ok(())
+}
+
 fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), NetlinkError> {
     let links = link::dump(socket)?;
     let names: BTreeMap<u32, IfName> =
@@ -79,6 +93,7 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
         rules: rules(socket)?,
         neighbours: neighbours(socket, &names)?,
         filters: Vec::new(),
+        tables: Vec::new(),
         sysctls: [(IPV6_FORWARDING.to_owned(), forwarding.to_owned())].into(),
     };
     Ok((facts, names))

@@ -138,10 +138,27 @@ impl Kept {
         names: &[NsName],
         family: Family,
     ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
+        self.sockets(names, |part| Request::EchoSockets(part, family))
+    }
+
+    pub(super) fn netfilter_sockets(
+        &self,
+        names: &[NsName],
+    ) -> Result<Vec<Result<Socket, Error>>, Error> {
+        let sockets = self.sockets(names, Request::NetfilterSockets)?.into_iter();
+        Ok(sockets.map(|socket| from_fd(socket?)).collect())
+    }
+
+    /// Asks for one socket in each of these namespaces.
+    fn sockets(
+        &self,
+        names: &[NsName],
+        request: impl Fn(Vec<NsName>) -> Request,
+    ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
         let mut sockets = Vec::with_capacity(names.len());
         for part in names.chunks(NAMESPACES_MAX) {
-            let (answer, descriptors) = self.ask(&Request::EchoSockets(part.to_vec(), family))?;
-            let Answer::EchoSockets(failures) = answer else { return Err(unexpected(&answer)) };
+            let (answer, descriptors) = self.ask(&request(part.to_vec()))?;
+            let Answer::Sockets(failures) = answer else { return Err(unexpected(&answer)) };
             let mut descriptors = descriptors.into_iter();
             sockets.extend(failures.into_iter().map(|failure| match failure {
                 Some(failure) => Err(failure.into()),
@@ -177,7 +194,10 @@ fn assemble(descriptors: &mut impl Iterator<Item = OwnedFd>) -> Result<Opened, E
 }
 
 fn socket(descriptors: &mut impl Iterator<Item = OwnedFd>) -> Result<Socket, Error> {
-    let socket = descriptors.next().ok_or_else(too_few)?;
+    from_fd(descriptors.next().ok_or_else(too_few)?)
+}
+
+fn from_fd(socket: OwnedFd) -> Result<Socket, Error> {
     Socket::from_fd(socket)
         .map_err(|error| Error::Keeper(format!("sent something that is {error}")))
 }

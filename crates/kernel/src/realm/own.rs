@@ -8,7 +8,7 @@ use vnet_netlink::{Batch, Protocol, Socket};
 use super::{Created, Entry, NewNamespace, Opened, SysctlAccess, SysctlRequest};
 use crate::error::Error;
 use crate::execute::message;
-use crate::pins::{PinKind, Pins};
+use crate::pins::{self, PinKind, Pins};
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
 use crate::watch::{self, At, Watch};
@@ -71,6 +71,17 @@ impl Own {
         })
     }
 
+    pub(super) fn netfilter_sockets(
+        &self,
+        thread: usize,
+        names: &[NsName],
+    ) -> Result<Vec<Result<Socket, Error>>, Error> {
+        let names = names.to_vec();
+        self.thread(thread).run(move |walker| {
+            pins::in_each(walker, &names, |name| open_socket(name, Protocol::Netfilter))
+        })
+    }
+
     pub(super) fn sysctls(
         &self,
         thread: usize,
@@ -105,16 +116,16 @@ fn open_here(walker: &Walker, pins: &Pins, name: &NsName) -> Result<Entry, Error
         PinKind::Foreign => return Ok(Entry::Foreign),
     };
     match walker.enter(&ns) {
-        Ok(()) => Ok(Entry::Namespace(Opened { socket: open_socket(name)?, ns })),
+        Ok(()) => Ok(Entry::Namespace(Opened { socket: open_socket(name, Protocol::Route)?, ns })),
         // A namespace, but not a network namespace; or one of another user's.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => Ok(Entry::Foreign),
         Err(errno) => Err(Error::system("enter", format!("namespace {name}"))(errno)),
     }
 }
 
-fn open_socket(name: &NsName) -> Result<Socket, Error> {
+fn open_socket(name: &NsName, protocol: Protocol) -> Result<Socket, Error> {
     let failed = |source| Error::Netlink { doing: "open a socket", ns: name.clone(), source };
-    Socket::open(Protocol::Route).map_err(failed)
+    Socket::open(protocol).map_err(failed)
 }
 
 /// Makes namespaces one after the other and stops at the first error.
@@ -153,7 +164,7 @@ fn create_one(
     for (key, value) in &new.sysctls {
         sysctl::write(key, value)?;
     }
-    let mut socket = open_socket(&new.name)?;
+    let mut socket = open_socket(&new.name, Protocol::Route)?;
     let failed = |source| Error::Netlink { doing: "mark lo", ns: new.name.clone(), source };
     batch.clear();
     message::mark_lo(batch, &new.mark, new.lo_up);

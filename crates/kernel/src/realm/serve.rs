@@ -61,15 +61,11 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
             Answer::MissingKinds(realm.missing_kinds(&kinds)?)
         }
         Request::EchoSockets(names, family) => {
-            let tell = |socket| match socket {
-                Ok(socket) => {
-                    handed.push(socket);
-                    None
-                }
-                Err(error) => Some(Error::into(error)),
-            };
-            let sockets = realm.echo_sockets(0, &names, family)?;
-            Answer::EchoSockets(sockets.into_iter().map(tell).collect())
+            hand_each(realm.echo_sockets(0, &names, family)?, handed)
+        }
+        Request::NetfilterSockets(names) => {
+            let sockets = realm.netfilter_sockets(0, &names)?.into_iter();
+            hand_each(sockets.map(|socket| Ok(socket?.into_fd())).collect(), handed)
         }
         Request::Hub(options) => {
             let Parts { commands, route, netfilter, pins } = realm.hub(options)?.into_parts();
@@ -83,4 +79,16 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
             Answer::Gone
         }
     })
+}
+
+/// Hands over sockets, and tells why there is none for the others.
+fn hand_each(sockets: Vec<Result<OwnedFd, Error>>, handed: &mut Vec<OwnedFd>) -> Answer {
+    let tell = |socket| match socket {
+        Ok(socket) => {
+            handed.push(socket);
+            None
+        }
+        Err(error) => Some(Error::into(error)),
+    };
+    Answer::Sockets(sockets.into_iter().map(tell).collect())
 }

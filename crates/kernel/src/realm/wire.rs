@@ -40,11 +40,12 @@ pub(super) enum Request {
     Identities(Vec<NsName>),
     MissingKinds(Vec<String>),
     EchoSockets(Vec<NsName>, Family),
+    NetfilterSockets(Vec<NsName>),
     WaitUntilGone { seconds: u64 },
     Hub(HubOptions),
 }
 
-/// What the worker answers; descriptors go along: two for each namespace, one for each echo socket,
+/// What the worker answers; descriptors go along: two for each namespace, one for each socket,
 /// and what a hub is made of.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
@@ -58,7 +59,7 @@ pub(super) enum Answer {
     Identities(BTreeMap<NsName, Identity>),
     MissingKinds(Vec<MissingKind>),
     /// Why there is none, for each namespace without a descriptor.
-    EchoSockets(Vec<Option<Failure>>),
+    Sockets(Vec<Option<Failure>>),
     Gone,
     /// Whether there is a socket for netfilter, and a descriptor for pins.
     Hub {

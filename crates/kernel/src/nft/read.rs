@@ -1,0 +1,141 @@
+//! Reads the tables of a namespace. CAP_NET_ADMIN there, as nf_tables wants for reading too.
+
+use std::collections::BTreeMap;
+
+use vnet_model::nft::{Base, Chain, Family, Hook, Rule, Table, TableId};
+use vnet_model::{Mark, Origin};
+use vnet_netlink::attr::{Attribute, Attributes};
+use vnet_netlink::{Error, Message, RawMessage, Socket};
+
+use super::numbers::{HEADER_BYTES, LIST_ELEM, chain, msg, rule, table, verdict};
+use super::read_expr;
+use super::read_set::{self, Sets};
+
+/// Which tables are read whole.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// All.
+    All,
+    /// Those that carry a mark; of those with one of these names, only that they are there.
+    Marked(&'a [TableId]),
+}
+
+/// Reads tables with their chains, rules and sets. A kernel without nf_tables has none.
+///
+/// # Errors
+/// When the kernel can't be asked.
+pub fn tables(socket: &mut Socket, which: Which<'_>) -> Result<Vec<Table>, Error> {
+    let mut tables = match heads(socket) {
+        Ok(tables) => tables,
+        // The module is not there (`nfnetlink_rcv_msg`, net/netfilter/nfnetlink.c).
+        Err(error) if error.errno() == Some(rustix::io::Errno::INVAL) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    if let Which::Marked(named) = which {
+        tables.retain(|table| table.mark.is_some() || named.contains(&table.id));
+    }
+    let is_whole = |table: &Table| matches!(which, Which::All) || table.mark.is_some();
+    if !tables.iter().any(is_whole) {
+        return Ok(tables);
+    }
+    let mut by_id: BTreeMap<TableId, &mut Table> = tables
+        .iter_mut()
+        .filter(|table| is_whole(table))
+        .map(|table| (table.id.clone(), table))
+        .collect();
+    for (id, chain) in dump(socket, msg::GETCHAIN, read_chain)? {
+        if let Some(table) = by_id.get_mut(&id) {
+            table.chains.push(chain);
+        }
+    }
+    let sets = read_set::all(socket, |id| by_id.contains_key(id))?;
+    for (id, name, rule) in dump(socket, msg::GETRULE, |message| read_rule(message, &sets))? {
+        let table = by_id.get_mut(&id);
+        if let Some(chain) = table.and_then(|t| t.chains.iter_mut().find(|c| c.name == name)) {
+            chain.rules.push(rule);
+        }
+    }
+    Ok(tables)
+}
+
+/// Lists the tables, with their marks, and nothing of what is in them.
+fn heads(socket: &mut Socket) -> Result<Vec<Table>, Error> {
+    dump(socket, msg::GETTABLE, |message| {
+        let Some(family) = family(&message) else { return Ok(None) };
+        let attributes = message.attributes(HEADER_BYTES)?;
+        let Some(name) = text(attributes, table::NAME)? else { return Ok(None) };
+        let userdata = attributes.find(table::USERDATA)?;
+        let comment = userdata.and_then(|data| super::comment_of(data.value));
+        let mark = comment.and_then(Mark::parse);
+        let id = TableId { family, name };
+        Ok(Some(Table { id, mark, chains: Vec::new(), origin: Origin::NONE }))
+    })
+}
+
+/// Asks for all objects of a kind, of all families.
+pub(super) fn dump<T>(
+    socket: &mut Socket,
+    kind: u16,
+    decode: impl FnMut(Message<'_>) -> Result<Option<T>, Error>,
+) -> Result<Vec<T>, Error> {
+    let request = RawMessage::new(kind, |writer| {
+        writer.header(&[0; HEADER_BYTES]);
+    })?;
+    socket.dump(&request, decode)
+}
+
+/// The family of a message; nothing for one that is not known.
+pub(super) fn family(message: &Message<'_>) -> Option<Family> {
+    Family::from_number(*message.payload.first()?)
+}
+
+pub(super) fn text(attributes: Attributes<'_>, kind: u16) -> Result<Option<String>, Error> {
+    Ok(attributes.find(kind)?.map(|found| found.text()).transpose()?.map(str::to_owned))
+}
+
+pub(super) fn u32_be(attributes: Attributes<'_>, kind: u16) -> Result<Option<u32>, Error> {
+    Ok(attributes.find(kind)?.map(|found| found.u32_be()).transpose()?)
+}
+
+fn read_chain(message: Message<'_>) -> Result<Option<(TableId, Chain)>, Error> {
+    let Some(family) = family(&message) else { return Ok(None) };
+    let attributes = message.attributes(HEADER_BYTES)?;
+    let (table, name) = (text(attributes, chain::TABLE)?, text(attributes, chain::NAME)?);
+    let (Some(table), Some(name)) = (table, name) else { return Ok(None) };
+    let base = match attributes.find(chain::HOOK)? {
+        None => None,
+        Some(hook) => Some(read_base(family, attributes, hook)?),
+    };
+    let id = TableId { family, name: table };
+    Ok(Some((id, Chain { name, base, rules: Vec::new() })))
+}
+
+fn read_base(family: Family, chain: Attributes<'_>, hook: Attribute<'_>) -> Result<Base, Error> {
+    let number = u32_be(hook.nested(), chain::HOOK_HOOKNUM)?.unwrap_or_default();
+    let priority = u32_be(hook.nested(), chain::HOOK_PRIORITY)?.unwrap_or_default();
+    let policy = u32_be(chain, chain::POLICY)?;
+    Ok(Base {
+        kind: text(chain, chain::TYPE)?.unwrap_or_default().as_str().into(),
+        hook: Hook::from_number(number, family),
+        priority: priority.cast_signed(),
+        accepts: policy.is_none_or(|policy| policy.cast_signed() != verdict::DROP),
+    })
+}
+
+fn read_rule(message: Message<'_>, sets: &Sets) -> Result<Option<(TableId, String, Rule)>, Error> {
+    let Some(family) = family(&message) else { return Ok(None) };
+    let attributes = message.attributes(HEADER_BYTES)?;
+    let (table, chain) = (text(attributes, rule::TABLE)?, text(attributes, rule::CHAIN)?);
+    let (Some(name), Some(chain)) = (table, chain) else { return Ok(None) };
+    let id = TableId { family, name };
+    let mut exprs = Vec::new();
+    if let Some(list) = attributes.find(rule::EXPRESSIONS)? {
+        for element in list.nested() {
+            let element = element?;
+            if element.kind == LIST_ELEM {
+                exprs.push(read_expr::expr(element.nested(), &id, sets)?);
+            }
+        }
+    }
+    Ok(Some((id, chain, Rule { exprs, origin: Origin::NONE })))
+}

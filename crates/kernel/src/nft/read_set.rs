@@ -1,0 +1,136 @@
+//! Reads sets with their elements: a rule is told apart by what it looks up, not by the name that
+//! the kernel gave the set.
+
+use std::collections::BTreeMap;
+
+use vnet_model::nft::build::{merged, previous};
+use vnet_model::nft::{Data, Set, TableId};
+use vnet_netlink::attr::Attributes;
+use vnet_netlink::{Error, RawMessage, Socket};
+
+use super::numbers::{HEADER_BYTES, data, elem, msg, set};
+use super::read::{dump, family, text, u32_be};
+
+/// The sets of some tables by table and name. Nothing stands for a set whose elements are not read:
+/// a map, or one of ranges in several fields.
+#[derive(Debug, Default)]
+pub(super) struct Sets(BTreeMap<(TableId, String), Option<Set>>);
+
+impl Sets {
+    pub(super) fn get(&self, table: &TableId, name: &str) -> Option<&Set> {
+        self.0.get(&(table.clone(), name.to_owned()))?.as_ref()
+    }
+}
+
+struct Head {
+    table: TableId,
+    name: String,
+    flags: u32,
+    kind: u32,
+    key_len: u32,
+}
+
+/// Reads the sets of those tables that are wanted.
+pub(super) fn all(
+    socket: &mut Socket,
+    is_wanted: impl Fn(&TableId) -> bool,
+) -> Result<Sets, Error> {
+    let heads = dump(socket, msg::GETSET, |message| {
+        let Some(family) = family(&message) else { return Ok(None) };
+        let attributes = message.attributes(HEADER_BYTES)?;
+        let (table, name) = (text(attributes, set::TABLE)?, text(attributes, set::NAME)?);
+        let (Some(table), Some(name)) = (table, name) else { return Ok(None) };
+        let table = TableId { family, name: table };
+        if !is_wanted(&table) {
+            return Ok(None);
+        }
+        let number = |kind| Ok::<_, Error>(u32_be(attributes, kind)?.unwrap_or_default());
+        let (flags, kind) = (number(set::FLAGS)?, number(set::KEY_TYPE)?);
+        Ok(Some(Head { table, name, flags, kind, key_len: number(set::KEY_LEN)? }))
+    })?;
+    let mut sets = Sets::default();
+    for head in heads {
+        let is_known = head.flags & (set::F_MAP | set::F_CONCAT) == 0;
+        let known = if is_known { Some(read(socket, &head)?) } else { None };
+        sets.0.insert((head.table, head.name), known);
+    }
+    Ok(sets)
+}
+
+fn read(socket: &mut Socket, head: &Head) -> Result<Set, Error> {
+    let request = RawMessage::new(msg::GETSETELEM, |writer| {
+        writer.header(&[head.table.family.number(), 0, 0, 0]);
+        writer.text(elem::LIST_TABLE, &head.table.name).text(elem::LIST_SET, &head.name);
+    })?;
+    let answers = socket.dump(&request, |message| {
+        let list = message.attributes(HEADER_BYTES)?.find(elem::LIST_ELEMENTS)?;
+        let mut found = Vec::new();
+        for element in list.iter().flat_map(|list| list.nested()) {
+            found.extend(read_element(element?.nested())?);
+        }
+        Ok(Some(found))
+    })?;
+    let elements: Vec<(Data, bool)> = answers.into_iter().flatten().collect();
+    let ranges = match head.flags & set::F_INTERVAL {
+        0 => elements.into_iter().map(|(key, _)| (key.clone(), key)).collect(),
+        _ => intervals(elements, head.key_len),
+    };
+    let is_anonymous = head.flags & set::F_ANONYMOUS != 0;
+    Ok(Set {
+        name: (!is_anonymous).then(|| head.name.clone()),
+        kind: head.kind,
+        key_len: head.key_len,
+        elements: merged(ranges),
+    })
+}
+
+/// Reads an element: its key, and whether it ends an interval.
+fn read_element(element: Attributes<'_>) -> Result<Option<(Data, bool)>, Error> {
+    let Some(key) = element.find(elem::KEY)? else { return Ok(None) };
+    let Some(value) = key.nested().find(data::VALUE)? else { return Ok(None) };
+    let flags = u32_be(element, elem::FLAGS)?.unwrap_or_default();
+    Ok(Some((value.value.into(), flags & elem::F_INTERVAL_END != 0)))
+}
+
+/// Makes ranges of the beginnings of intervals and their ends, which are no part of them. What has
+/// no end goes on to the last value.
+fn intervals(mut elements: Vec<(Data, bool)>, key_len: u32) -> Vec<(Data, Data)> {
+    // An end comes before a beginning of the same value.
+    elements.sort_by(|(a, a_ends), (b, b_ends)| a.cmp(b).then(b_ends.cmp(a_ends)));
+    let last = || Data::from(vec![0xff; usize::try_from(key_len).unwrap_or_default()]);
+    let mut ranges: Vec<(Data, Data)> = Vec::new();
+    let mut open = None;
+    for (key, ends) in elements {
+        match (open.take(), ends) {
+            (Some(from), true) => ranges.extend(previous(&key).map(|to| (from, to))),
+            (Some(from), false) => {
+                ranges.extend(previous(&key).map(|to| (from, to)));
+                open = Some(key);
+            }
+            (None, true) => {}
+            (None, false) => open = Some(key),
+        }
+    }
+    ranges.extend(open.map(|from| (from, last())));
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_closed() {
+        let key = |byte: u8| Data::from([byte]);
+        let elements = vec![
+            (key(0), true),
+            (key(20), true),
+            (key(10), false),
+            (key(20), false),
+            (key(30), true),
+            (key(250), false),
+        ];
+        let ranges = intervals(elements, 1);
+        assert_eq!(ranges, [(key(10), key(19)), (key(20), key(29)), (key(250), key(255))]);
+    }
+}

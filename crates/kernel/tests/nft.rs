@@ -1,0 +1,284 @@
+//! Packet filters by netlink: what is written is read back, and nft means the same by it.
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use vnet_kernel::nft::{self, Part, Which};
+use vnet_model::nft::build::{Builder, ICMP, ICMPV6, NFPROTO_IPV6, Side, TCP, UDP};
+use vnet_model::nft::{
+    Base, Chain, ChainKind, CtState, Family, Hook, Limit, Rule, Table, TableId, text,
+};
+use vnet_model::{IfName, Mark, Origin};
+use vnet_netlink::{Batch, Protocol, Socket, Status};
+use vnet_testns::sh;
+
+fn names(list: &[&str]) -> Vec<IfName> {
+    list.iter().map(|name| IfName::new(name).unwrap()).collect()
+}
+
+fn builder(from: &[&str], to: &[&str]) -> Builder {
+    let nets = |list: &[&str]| list.iter().map(|net| net.parse().unwrap()).collect::<Vec<_>>();
+    Builder::new().prefixes(Side::Source, &nets(from)).prefixes(Side::Destination, &nets(to))
+}
+
+fn rules(builders: Vec<Builder>) -> Vec<Rule> {
+    builders.into_iter().map(|builder| builder.rule(Origin::NONE)).collect()
+}
+
+fn chain(name: &str, kind: ChainKind, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
+    let accepts = kind == ChainKind::Nat;
+    Chain { name: name.into(), base: Some(Base { kind, hook, priority, accepts }), rules }
+}
+
+/// A table with every form of rule that is made here.
+fn everything() -> Table {
+    let new = Builder::new;
+    let limit = |seconds, burst| Limit { rate: 10, seconds, burst, bytes: false, over: false };
+    let tcp = |ports: &[(u16, u16)]| new().protocols(&[TCP]).ports(ports);
+    let filter = rules(vec![
+        new().states(&[CtState::Established, CtState::Related]).accept(),
+        new().states(&[CtState::Invalid]).drop(),
+        new().translated().accept(),
+        new().interfaces(Side::Source, &names(&["lo"])).accept(),
+        new().interfaces(Side::Source, &names(&["a", "b"])).counter().accept(),
+        new().interfaces(Side::Destination, &names(&["wan0.100"])).drop(),
+        builder(&["10.0.0.0/8"], &["192.168.7.9/32"]).accept(),
+        builder(&["10.0.16.0/20", "10.9.0.1/32"], &["0.0.0.0/0"]).accept(),
+        builder(&["10.0.0.1/32", "10.0.0.2/32"], &[]).accept(),
+        builder(&["255.255.255.0/24", "0.0.0.0/8"], &[]).accept(),
+        builder(&["2001:db8::/32"], &["2001:db8:1::1/128", "fd00::/9"]).accept(),
+        builder(&["2001:db8::/33"], &[]).protocols(&[TCP]).ports(&[(22, 22)]).accept(),
+        tcp(&[(1000, 2000)]).counter().accept(),
+        tcp(&[(80, 80), (443, 445)]).accept(),
+        tcp(&[(80, 80), (81, 81), (8080, 8080)]).accept(),
+        tcp(&[(1, 1), (60000, 65535)]).accept(),
+        new().protocols(&[UDP]).ports(&[(53, 53)]).limit(limit(1, 5)).log("dns: ").accept(),
+        new().protocols(&[ICMP, ICMPV6]).limit(limit(60, 7)).accept(),
+        new().icmpv6_types(&[133, 134, 135, 136]).accept(),
+        tcp(&[(25, 25)]).reject(),
+        new().family(NFPROTO_IPV6).reject(),
+        new().log("").drop(),
+    ]);
+    let tcp_from_wan = || tcp(&[(2222, 2222)]).interfaces(Side::Source, &names(&["wan"]));
+    let dnat = rules(vec![
+        tcp_from_wan().dnat("10.0.0.2".parse().unwrap(), Some(22)),
+        tcp_from_wan().dnat("fd00::2".parse().unwrap(), Some(22)),
+        builder(&[], &["192.0.2.10/32"]).dnat("10.0.0.3".parse().unwrap(), None),
+    ]);
+    let snat = rules(vec![
+        new().interfaces(Side::Destination, &names(&["wan"])).masquerade(),
+        builder(&["10.0.0.3/32"], &[]).snat("192.0.2.10".parse().unwrap()),
+        builder(&["fd00::3/128"], &[]).snat("2001:db8::10".parse().unwrap()),
+    ]);
+    Table {
+        id: TableId { family: Family::Inet, name: "vnet".into() },
+        mark: Mark::parse("vnet:demo/gw"),
+        chains: vec![
+            chain("forward", ChainKind::Filter, Hook::Forward, 0, filter),
+            chain("prerouting", ChainKind::Nat, Hook::Prerouting, -100, dnat),
+            chain("postrouting", ChainKind::Nat, Hook::Postrouting, 100, snat),
+        ],
+        origin: Origin::NONE,
+    }
+}
+
+fn socket() -> Socket {
+    Socket::open(Protocol::Netfilter).unwrap()
+}
+
+fn write(batch: &Batch) {
+    let mut batch = batch.clone();
+    let outcome = socket().submit_transaction(&mut batch).unwrap();
+    assert!(outcome.is_ok(), "{:?}", outcome.refusals());
+}
+
+fn add(table: &Table) {
+    let mut batch = Batch::new();
+    nft::add(&mut batch, table);
+    write(&batch);
+}
+
+fn read() -> Vec<Table> {
+    nft::tables(&mut socket(), Which::All).unwrap()
+}
+
+/// Has nft read a text.
+fn nft(text: &str) {
+    let mut child = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{text}");
+}
+
+/// Compares rule by rule, so that a difference can be read.
+fn same(left: &Table, right: &Table) {
+    for (left, right) in left.chains.iter().zip(&right.chains) {
+        assert_eq!((&left.name, &left.base), (&right.name, &right.base));
+        for (left, right) in left.rules.iter().zip(&right.rules) {
+            assert_eq!(left, right, "{}", text::rule(left, Family::Inet));
+        }
+        assert_eq!(left.rules.len(), right.rules.len());
+    }
+    assert_eq!(left, right);
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    vnet_testns::root(|| {
+        let wanted = everything();
+        add(&wanted);
+        let found = read();
+        assert_eq!(found.len(), 1);
+        same(&found[0], &wanted);
+    });
+}
+
+#[test]
+fn nft_means_the_same_by_the_text() {
+    vnet_testns::root(|| {
+        let wanted = everything();
+        nft(&text::replace(&wanted));
+        same(&read()[0], &wanted);
+        // And again, over what is there.
+        nft(&text::replace(&wanted));
+        same(&read()[0], &wanted);
+    });
+}
+
+#[test]
+fn nft_lists_it_as_it_lists_its_own() {
+    vnet_testns::root(|| {
+        add(&everything());
+        let ours = sh("nft -n list ruleset");
+        sh("nft flush ruleset");
+        nft(&text::table(&everything()));
+        assert_eq!(ours, sh("nft -n list ruleset"));
+        assert!(ours.contains("comment \"vnet:demo/gw\""), "{ours}");
+    });
+}
+
+#[test]
+fn a_table_is_replaced_whole_or_not_at_all() {
+    vnet_testns::root(|| {
+        let first = everything();
+        add(&first);
+        sh("nft add table inet other; nft add rule inet vnet forward counter");
+        let mut second = first.clone();
+        second.chains[0].rules.truncate(3);
+        let mut batch = Batch::new();
+        nft::replace(&mut batch, &second);
+        write(&batch);
+        let found = read();
+        assert_eq!(found.len(), 2);
+        same(found.iter().find(|table| table.mark.is_some()).unwrap(), &second);
+
+        // A jump to a chain that does not exist: nothing of it is done, and the rule is named.
+        let mut broken = second.clone();
+        let jump = vnet_model::nft::Expr::Verdict(vnet_model::nft::Verdict::Jump("no".into()));
+        broken.chains[0].rules[1].exprs = vec![jump];
+        let parts = nft::replace(&mut batch, &broken);
+        let outcome = socket().submit_transaction(&mut batch).unwrap();
+        let refused: Vec<Part> = parts
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| matches!(outcome.status(*at), Status::Refused(_)))
+            .map(|(_, part)| *part)
+            .collect();
+        assert_eq!(refused, [Part::Rule(0, 1)]);
+        assert_eq!(read(), found);
+
+        nft::delete(&mut batch, &second.id);
+        write(&batch);
+        assert_eq!(read().len(), 1);
+    });
+}
+
+#[test]
+fn of_tables_without_a_mark_only_the_name_is_read() {
+    vnet_testns::root(|| {
+        nft("add table ip mine
+             add chain ip mine c { type filter hook input priority 5; }
+             add rule ip mine c ip saddr 10.0.0.1 drop
+             add table ip named
+             add chain ip named c");
+        let named = TableId { family: Family::Ip, name: "named".into() };
+        let found = nft::tables(&mut socket(), Which::Marked(&[named])).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].id.to_string().as_str(), found[0].chains.len()), ("ip named", 0));
+        let all = read();
+        assert_eq!(text::rule(&all[0].chains[0].rules[0], Family::Ip), "ip saddr 10.0.0.1 drop");
+    });
+}
+
+/// What others write is shown as nft lists it, as far as it is understood.
+#[test]
+fn foreign_rules_are_decoded() {
+    vnet_testns::root(|| {
+        let rules = [
+            "ip saddr != 10.0.0.0/24 drop",
+            "ip saddr 10.0.0.1-10.0.0.9 drop",
+            "iifname \"eth*\" accept",
+            "ct state != invalid accept",
+            "ct state new tcp dport 22 counter jump other",
+            "meta mark 7 accept",
+            "fib daddr type local accept",
+            "ip daddr @named drop",
+            "udp sport 53 return",
+            "limit rate over 10/minute drop",
+            "log prefix \"x\" group 3",
+            "reject with icmpx admin-prohibited",
+            "quota 1 mbytes drop",
+            "ip saddr vmap { 10.0.0.1 : drop }",
+        ];
+        let mut text = "add table inet t
+            add set inet t named { type ipv4_addr; flags interval; }
+            add element inet t named { 10.1.0.0/16, 10.3.0.1 }
+            add chain inet t other
+            add chain inet t c { type filter hook forward priority 0; }\n"
+            .to_owned();
+        for rule in rules {
+            text += &format!("add rule inet t c {rule}\n");
+        }
+        nft(&text);
+        let table = &read()[0];
+        let shown: Vec<String> = table
+            .chain("c")
+            .unwrap()
+            .rules
+            .iter()
+            .map(|rule| text::rule(rule, Family::Inet))
+            .collect();
+        let mut expected: Vec<&str> = rules.into();
+        let count = expected.len();
+        expected[count - 2] = "<quota> drop";
+        expected[count - 1] = "meta nfproto ipv4 <lookup>";
+        assert_eq!(shown, expected);
+        let named = &table.chain("c").unwrap().rules[7].exprs;
+        let set = named.iter().find_map(|expr| match expr {
+            vnet_model::nft::Expr::Lookup { set, .. } => Some(set),
+            _ => None,
+        });
+        let set = set.unwrap();
+        assert!(set.contains(&[10, 1, 255, 255]) && set.contains(&[10, 3, 0, 1]));
+        assert!(!set.contains(&[10, 2, 0, 0]) && !set.contains(&[10, 3, 0, 2]));
+    });
+}
+
+#[test]
+fn a_survey_tells_the_tables_of_others() {
+    vnet_testns::root(|| {
+        sh(
+            "ip netns add ns; ip netns exec ns nft 'add table ip mine; add chain ip mine c { type filter hook input priority 5; policy drop; }; add rule ip mine c tcp dport 22 counter accept'",
+        );
+        let realm = vnet_kernel::Realm::own().unwrap();
+        let ns = vnet_model::NsName::new("ns").unwrap();
+        let facts = vnet_kernel::observe::survey::survey(&realm, &[ns]).unwrap();
+        let tables = &facts.namespaces["ns"].tables;
+        let chain = &tables[0].chains[0];
+        assert_eq!(tables[0].id.to_string(), "ip mine");
+        assert_eq!(text::rule(&chain.rules[0], Family::Ip), "tcp dport 22 counter accept");
+        let base = chain.base.as_ref().unwrap();
+        assert_eq!((base.hook, base.priority, base.accepts), (Hook::Input, 5, false));
+        sh("ip netns del ns");
+    });
+}

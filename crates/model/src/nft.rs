@@ -1,0 +1,701 @@
+//! nf_tables as the kernel has it: tables, chains, rules, and the expressions that rules are made of.
+//!
+//! A rule is a small program: expressions load parts of a packet into registers and compare them;
+//! the first comparison that fails ends the rule, a verdict ends the chain. Both what a lab wants
+//! and what the kernel has, of whoever's making, is described so: two rules are the same when their
+//! expressions are. Numbers are as on the wire: what comes from a packet in network byte order, what
+//! the kernel keeps for itself (`ct state`, `mark`) in the host's.
+//!
+//! [`build`] makes rules; [`text`] writes them in nft's language. Names and numbers are those of
+//! include/uapi/linux/netfilter/nf_tables.h.
+
+pub mod build;
+pub mod data;
+pub mod text;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::Mark;
+use crate::origin::Origin;
+
+pub use data::{Counts, Data};
+
+/// The family of a table (`NFPROTO_*`, linux/netfilter.h): which packets it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4 and IPv6.
+    Inet,
+    /// IPv4.
+    Ip,
+    /// ARP.
+    Arp,
+    /// Packets of one interface, before all else.
+    Netdev,
+    /// What bridges pass on.
+    Bridge,
+    /// IPv6.
+    Ip6,
+}
+
+impl Family {
+    /// Returns the kernel's number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Inet => 1,
+            Self::Ip => 2,
+            Self::Arp => 3,
+            Self::Netdev => 5,
+            Self::Bridge => 7,
+            Self::Ip6 => 10,
+        }
+    }
+
+    /// Returns the family with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        let all = [Self::Inet, Self::Ip, Self::Arp, Self::Netdev, Self::Bridge, Self::Ip6];
+        all.into_iter().find(|family| family.number() == number)
+    }
+
+    /// Returns nft's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inet => "inet",
+            Self::Ip => "ip",
+            Self::Arp => "arp",
+            Self::Netdev => "netdev",
+            Self::Bridge => "bridge",
+            Self::Ip6 => "ip6",
+        }
+    }
+}
+
+/// What tells the tables of a namespace apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TableId {
+    /// The family.
+    pub family: Family,
+    /// The name.
+    pub name: String,
+}
+
+impl std::fmt::Display for TableId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.family.name(), self.name)
+    }
+}
+
+impl From<TableId> for String {
+    fn from(id: TableId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for TableId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (family, name) = text.split_once(' ').ok_or("a table has a family and a name")?;
+        let all = [1, 2, 3, 5, 7, 10].into_iter().filter_map(Family::from_number);
+        let family = all.into_iter().find(|known| known.name() == family);
+        let family = family.ok_or("there is no such family of tables")?;
+        Ok(Self { family, name: name.to_owned() })
+    }
+}
+
+/// A table with all that is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// What it is known by.
+    pub id: TableId,
+    /// Whose it is: the mark in its comment. Nothing is: not a lab's.
+    pub mark: Option<Mark>,
+    /// Its chains, in the order in which they were made.
+    pub chains: Vec<Chain>,
+    /// What asked for it.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+impl Table {
+    /// Returns a chain by its name.
+    #[must_use]
+    pub fn chain(&self, name: &str) -> Option<&Chain> {
+        self.chains.iter().find(|chain| chain.name == name)
+    }
+}
+
+/// A chain: rules that a packet meets in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// Its name.
+    pub name: String,
+    /// Where packets come to it; nothing for a chain that others jump to.
+    pub base: Option<Base>,
+    /// Its rules in order.
+    pub rules: Vec<Rule>,
+}
+
+/// Where packets come to a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// What it is for.
+    pub kind: ChainKind,
+    /// At which point of a packet's way.
+    pub hook: Hook,
+    /// When, among the chains of the same hook: the lowest first.
+    pub priority: i32,
+    /// Whether what no rule decides is accepted; else it is dropped.
+    pub accepts: bool,
+}
+
+/// What a chain is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChainKind {
+    /// To filter.
+    Filter,
+    /// To translate addresses: only the first packet of a connection comes here.
+    Nat,
+    /// To route again what the chain changes.
+    Route,
+    /// Something else, by the kernel's name.
+    Other(String),
+}
+
+impl ChainKind {
+    /// Returns the kernel's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Filter => "filter",
+            Self::Nat => "nat",
+            Self::Route => "route",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<&str> for ChainKind {
+    fn from(name: &str) -> Self {
+        match name {
+            "filter" => Self::Filter,
+            "nat" => Self::Nat,
+            "route" => Self::Route,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// A point of a packet's way (`enum nf_inet_hooks`, linux/netfilter.h; ARP and netdev have others
+/// under the same numbers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hook {
+    /// After it came in, before it is routed.
+    Prerouting,
+    /// Before a program here gets it.
+    Input,
+    /// On its way through.
+    Forward,
+    /// After a program here has sent it.
+    Output,
+    /// After it was routed, before it leaves.
+    Postrouting,
+    /// As it comes in by one interface.
+    Ingress,
+    /// One with another number.
+    Other(u32),
+}
+
+impl Hook {
+    const ALL: [Self; 6] = [
+        Self::Prerouting,
+        Self::Input,
+        Self::Forward,
+        Self::Output,
+        Self::Postrouting,
+        Self::Ingress,
+    ];
+
+    /// Returns the kernel's number in the families inet, ip, ip6 and bridge.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Prerouting => 0,
+            Self::Input => 1,
+            Self::Forward => 2,
+            Self::Output => 3,
+            Self::Postrouting => 4,
+            Self::Ingress => 5,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// Returns the hook with this number in a family.
+    #[must_use]
+    pub fn from_number(number: u32, family: Family) -> Self {
+        let hook = Self::ALL.into_iter().find(|hook| hook.number() == number);
+        match (family, number) {
+            (Family::Netdev, 0) => Self::Ingress,
+            // `NF_ARP_IN` and `NF_ARP_OUT`.
+            (Family::Arp, 0) => Self::Input,
+            (Family::Arp, 1) => Self::Output,
+            _ => hook.unwrap_or(Self::Other(number)),
+        }
+    }
+
+    /// Returns nft's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+            Self::Ingress => "ingress",
+            Self::Other(_) => "unknown",
+        }
+    }
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// What it does, in order.
+    pub exprs: Vec<Expr>,
+    /// What asked for it.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+/// A register, as the kernel reports it: 1 to 4 hold 16 bytes each, 8 to 23 are quarters of them.
+pub type Reg = u32;
+
+/// One expression of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Expr {
+    /// Loads bytes of the packet.
+    Payload {
+        /// From where.
+        base: PayloadBase,
+        /// How many bytes behind that.
+        offset: u32,
+        /// How many bytes.
+        len: u32,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Loads what the kernel knows about the packet.
+    Meta {
+        /// What.
+        key: Meta,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Loads what the kernel knows about its connection.
+    Ct {
+        /// What.
+        key: Ct,
+        /// Of which direction: 0 is the original one, 1 the reply's; nothing where it has none.
+        dir: Option<u8>,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Looks an address up in the routing tables.
+    Fib {
+        /// What is asked: 1 the interface's index, 2 its name, 3 the type of the address.
+        result: u32,
+        /// Of what (`enum nft_fib_flags`): 1 the source, 2 the destination, …
+        flags: u32,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Compares a register; the rule ends where it is not so.
+    Cmp {
+        /// Which.
+        reg: Reg,
+        /// How.
+        op: CmpOp,
+        /// With what.
+        data: Data,
+    },
+    /// Tests whether a register is in a range, ends included.
+    Range {
+        /// Which.
+        reg: Reg,
+        /// Whether it must be outside.
+        invert: bool,
+        /// The least.
+        from: Data,
+        /// The greatest.
+        to: Data,
+    },
+    /// Computes `to = (from & mask) ^ xor`.
+    Bitwise {
+        /// The register that is read.
+        from: Reg,
+        /// The register that is written.
+        to: Reg,
+        /// The bits that stay.
+        mask: Data,
+        /// The bits that are turned round then.
+        xor: Data,
+    },
+    /// Tests whether a register is in a set.
+    Lookup {
+        /// Which.
+        reg: Reg,
+        /// The set.
+        set: Set,
+        /// Whether it must not be in it.
+        invert: bool,
+    },
+    /// Puts a value into a register.
+    Immediate {
+        /// Which.
+        reg: Reg,
+        /// The value.
+        data: Data,
+    },
+    /// Decides.
+    Verdict(Verdict),
+    /// Counts.
+    Counter(Counts),
+    /// Lets only so many through; the rule ends for the others.
+    Limit(Limit),
+    /// Writes to the log.
+    Log(Log),
+    /// Drops it and tells the sender.
+    Reject(Reject),
+    /// Translates an address.
+    Nat(Nat),
+    /// Translates the source to the address of the interface it leaves by.
+    Masquerade {
+        /// `NF_NAT_RANGE_*` (linux/netfilter/nf_nat.h).
+        flags: u32,
+    },
+    /// Translates the destination to the namespace itself.
+    Redirect {
+        /// The register with the port, if it changes.
+        port: Option<Reg>,
+        /// `NF_NAT_RANGE_*`.
+        flags: u32,
+    },
+    /// One that is not known here.
+    Unknown {
+        /// The kernel's name of it.
+        name: String,
+        /// Its attributes as they came.
+        data: Data,
+    },
+}
+
+/// Where bytes of a packet are counted from (`enum nft_payload_bases`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PayloadBase {
+    /// The link layer's header.
+    Link,
+    /// The IP header.
+    Network,
+    /// The header of TCP, UDP, ICMP, …
+    Transport,
+    /// One with another number.
+    Other(u32),
+}
+
+/// What the kernel knows about a packet (`enum nft_meta_keys`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Meta {
+    /// Its length in bytes.
+    Len,
+    /// Its Ethernet protocol.
+    Protocol,
+    /// Its mark.
+    Mark,
+    /// The index of the interface it came in by.
+    Iif,
+    /// The index of the interface it leaves by.
+    Oif,
+    /// The name of the interface it came in by, filled up with zeros to 16 bytes.
+    IifName,
+    /// The name of the interface it leaves by.
+    OifName,
+    /// Its family: 2 is IPv4, 10 is IPv6 (`NFPROTO_*`).
+    NfProto,
+    /// Its protocol: 6 is TCP, 17 is UDP, …
+    L4Proto,
+    /// One with another number.
+    Other(u32),
+}
+
+impl Meta {
+    const ALL: [(Self, u32); 9] = [
+        (Self::Len, 0),
+        (Self::Protocol, 1),
+        (Self::Mark, 3),
+        (Self::Iif, 4),
+        (Self::Oif, 5),
+        (Self::IifName, 6),
+        (Self::OifName, 7),
+        (Self::NfProto, 15),
+        (Self::L4Proto, 16),
+    ];
+
+    /// Returns the kernel's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        if let Self::Other(number) = self {
+            return number;
+        }
+        let known = Self::ALL.iter().find(|(key, _)| *key == self);
+        known.map_or(u32::MAX, |(_, number)| *number)
+    }
+
+    /// Returns the key with this number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        let known = Self::ALL.iter().find(|(_, known)| *known == number);
+        known.map_or(Self::Other(number), |(key, _)| *key)
+    }
+}
+
+/// What the kernel knows about a connection (`enum nft_ct_keys`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ct {
+    /// Its state as one bit of [`CtState`], in host byte order.
+    State,
+    /// The direction of the packet: 0 is the original one.
+    Direction,
+    /// Its status bits (`enum ip_conntrack_status`), in host byte order.
+    Status,
+    /// Its mark.
+    Mark,
+    /// One with another number.
+    Other(u32),
+}
+
+impl Ct {
+    /// Returns the kernel's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::State => 0,
+            Self::Direction => 1,
+            Self::Status => 2,
+            Self::Mark => 3,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// Returns the key with this number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::State,
+            1 => Self::Direction,
+            2 => Self::Status,
+            3 => Self::Mark,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// A state of a connection, as the bit that `ct state` loads (`NF_CT_STATE_BIT`,
+/// linux/netfilter/nf_conntrack_common.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CtState {
+    /// The packet belongs to no connection and can begin none.
+    Invalid,
+    /// Packets were seen in both directions.
+    Established,
+    /// It begins a connection that another one expects, or is an ICMP error about one.
+    Related,
+    /// The packet begins a connection.
+    New,
+    /// Connections are not tracked here.
+    Untracked,
+}
+
+impl CtState {
+    /// All states.
+    pub const ALL: [Self; 5] =
+        [Self::Invalid, Self::Established, Self::Related, Self::New, Self::Untracked];
+
+    /// Returns the bit.
+    #[must_use]
+    pub fn bit(self) -> u32 {
+        match self {
+            Self::Invalid => 1,
+            Self::Established => 2,
+            Self::Related => 4,
+            Self::New => 8,
+            Self::Untracked => 64,
+        }
+    }
+
+    /// Returns nft's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Established => "established",
+            Self::Related => "related",
+            Self::New => "new",
+            Self::Untracked => "untracked",
+        }
+    }
+}
+
+/// The status bit of a connection whose destination is translated (`IPS_DST_NAT`,
+/// linux/netfilter/nf_conntrack_common.h).
+pub const CT_STATUS_DNAT: u32 = 1 << 5;
+
+/// How a register is compared (`enum nft_cmp_ops`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CmpOp {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Neq,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Lte,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Gte,
+}
+
+impl CmpOp {
+    /// All, by the kernel's number.
+    pub const ALL: [Self; 6] = [Self::Eq, Self::Neq, Self::Lt, Self::Lte, Self::Gt, Self::Gte];
+
+    /// Compares as the kernel does: byte by byte.
+    #[must_use]
+    pub fn holds(self, left: &[u8], right: &[u8]) -> bool {
+        match self {
+            Self::Eq => left == right,
+            Self::Neq => left != right,
+            Self::Lt => left < right,
+            Self::Lte => left <= right,
+            Self::Gt => left > right,
+            Self::Gte => left >= right,
+        }
+    }
+}
+
+/// A set: its elements stand in the rule that looks them up, whatever it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// Its name; nothing for one that belongs to its rule alone.
+    pub name: Option<String>,
+    /// nft's number of the type of its elements, which the kernel only keeps.
+    pub kind: u32,
+    /// How long an element is, in bytes.
+    pub key_len: u32,
+    /// Its elements as ranges, ends included, sorted. An element alone is a range of one.
+    pub elements: Vec<(Data, Data)>,
+}
+
+impl Set {
+    /// Tells whether a value is in it.
+    #[must_use]
+    pub fn contains(&self, value: &[u8]) -> bool {
+        self.elements.iter().any(|(from, to)| **from <= *value && *value <= **to)
+    }
+}
+
+/// A decision (`enum nft_verdicts`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The packet passes this chain.
+    Accept,
+    /// The packet is dropped.
+    Drop,
+    /// The next rule decides.
+    Continue,
+    /// The calling chain goes on.
+    Return,
+    /// Another chain decides, and if it does not, the next rule.
+    Jump(String),
+    /// Another chain decides, and if it does not, the chain that called this one.
+    Goto(String),
+    /// One with another code: to a program, say.
+    Other(i32),
+}
+
+/// How many packets or bytes are let through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// How many.
+    pub rate: u64,
+    /// In how many seconds.
+    pub seconds: u64,
+    /// How many more at once.
+    pub burst: u32,
+    /// Whether bytes are counted, not packets.
+    pub bytes: bool,
+    /// Whether it lets through what is over the limit instead.
+    pub over: bool,
+}
+
+/// What is written to the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// A text before it.
+    pub prefix: String,
+    /// The group of listeners that gets it (`nfnetlink_log`); the kernel's log where there is none.
+    pub group: Option<u16>,
+    /// How grave it is: 4 is a warning (`enum nft_log_level`); nothing where a group gets it.
+    pub level: Option<u32>,
+}
+
+/// How the sender is told (`enum nft_reject_types`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// 0 is ICMP of the packet's family, 1 a TCP reset, 2 ICMP of either family.
+    pub kind: u32,
+    /// The code of the ICMP message.
+    pub code: u8,
+}
+
+impl Reject {
+    /// A TCP reset.
+    pub const TCP_RESET: Self = Self { kind: 1, code: 0 };
+    /// ICMP or ICMPv6 "port unreachable".
+    pub const PORT_UNREACHABLE: Self = Self { kind: 2, code: 1 };
+}
+
+/// A translation of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nat {
+    /// Whether the destination is translated, not the source.
+    pub dnat: bool,
+    /// Which kind of address, 2 is IPv4 and 10 is IPv6 (`NFPROTO_*`).
+    pub family: u32,
+    /// The register with the address, if it changes.
+    pub addr: Option<Reg>,
+    /// The register with the last address, where it is one of several.
+    pub addr_max: Option<Reg>,
+    /// The register with the port, if it changes.
+    pub port: Option<Reg>,
+    /// The register with the last port.
+    pub port_max: Option<Reg>,
+    /// `NF_NAT_RANGE_*` (linux/netfilter/nf_nat.h), without those that say only which registers there
+    /// are.
+    pub flags: u32,
+}
