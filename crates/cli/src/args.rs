@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use vnet::{LabName, keeper};
+use vnet::{LabName, confirm, keeper};
 
 use crate::errors::EXIT_VNET_FAILED;
 
@@ -84,6 +84,8 @@ pub(crate) enum Command {
     /// Afterwards everything is as the file says, or as it was before. With a command after `--`, the
     /// lab exists only as long as that runs.
     Up(Up),
+    /// Keeps a change that goes back by itself (`up --confirm`)
+    Confirm(Confirm),
     /// Takes the lab down
     ///
     /// Ends what vnet started in it and removes all that it made, and nothing else. It needs no file
@@ -161,9 +163,24 @@ pub(crate) struct FileArg {
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) file: FileArg,
+    /// Goes back to what was before, unless `vnet confirm` comes within TIME (`30s`, `5m`)
+    ///
+    /// It goes back also if the terminal is closed, or this command is killed.
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "command")]
+    pub(crate) confirm: Option<std::time::Duration>,
     /// A program to run while the lab is up; afterwards the lab is taken down, whatever happened
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub(crate) command: Vec<OsString>,
+}
+
+/// The arguments of `vnet confirm`.
+#[derive(Debug, Args)]
+pub(crate) struct Confirm {
+    #[command(flatten)]
+    pub(crate) file: FileArg,
+    /// Goes back now instead
+    #[arg(long)]
+    pub(crate) revert: bool,
 }
 
 /// The arguments of `vnet down`.
@@ -382,17 +399,26 @@ pub(crate) enum Inner {
     Hold(LabName),
     /// Works in the lab for a program with threads.
     Work(LabName),
+    /// Waits for the confirmation of a change of a lab, whose state is in this folder.
+    Confirm(LabName, PathBuf, String),
 }
 
 /// Reads the command line of what vnet starts itself as.
 pub(crate) fn inner() -> Option<Inner> {
-    let mut words = std::env::args_os().skip(1).map_while(|word| word.into_string().ok());
-    let inner = match words.next()?.as_str() {
-        keeper::HOLD => Inner::Hold,
-        keeper::WORK => Inner::Work,
-        _ => return None,
-    };
-    Some(inner(LabName::new(&words.next()?).ok()?))
+    let mut words = std::env::args_os().skip(1);
+    let mut word = || words.next()?.into_string().ok();
+    let (inner, lab) = (word()?, word());
+    let lab = || LabName::new(lab.as_deref()?).ok();
+    match inner.as_str() {
+        keeper::HOLD => Some(Inner::Hold(lab()?)),
+        keeper::WORK => Some(Inner::Work(lab()?)),
+        confirm::CONFIRM => {
+            let lab = lab()?;
+            let folder = words.next()?.into();
+            Some(Inner::Confirm(lab, folder, words.next()?.into_string().ok()?))
+        }
+        _ => None,
+    }
 }
 
 /// Reads the command line. Help, and what is wrong with it, is printed; the error is the exit code.
@@ -427,6 +453,22 @@ fn var(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    const HELP: &str = "write it as 30s, 5m or 1h, up to 24h";
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let ms: u64 = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(HELP.into()),
+    };
+    let ms = digits.parse().ok().and_then(|number: u64| number.checked_mul(ms));
+    ms.filter(|ms| (1..=24 * 3_600_000).contains(ms))
+        .map(std::time::Duration::from_millis)
+        .ok_or_else(|| HELP.into())
 }
 
 fn seconds(text: &str) -> Result<std::time::Duration, String> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod confirm;
 mod down;
 mod exec;
 mod generate;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
     let context = Context { global: cli.global, environment: Environment::take(), printer };
     match cli.command {
         Command::Up(args) => up::run(&context, &args),
+        Command::Confirm(args) => confirm::run(&context, &args),
         Command::Down(args) => down::run(&context, &args),
         Command::Plan(args) => plan::run(&context, &args),
         Command::Watch(args) => watch::run(&context, &args),
@@ -56,10 +58,11 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
 /// Is what vnet starts itself as. What goes wrong is told by other ways than exit codes.
 pub(crate) fn run_inner(inner: &Inner) -> ExitCode {
     // A worker opens a socket for each namespace.
-    let _environment = Environment::take();
+    let environment = Environment::take();
     let result = match inner {
         Inner::Hold(lab) => vnet::keeper::hold(lab).map(|never| match never {}),
         Inner::Work(lab) => vnet::keeper::work(lab),
+        Inner::Confirm(lab, folder, id) => confirm::wait(&environment, lab, folder, id),
     };
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use vnet::file::{File, SOURCE_MAX_BYTES, Source};
-use vnet::{Cancel, Desired, Keeper, Lab, LabName, Settings, exec::ENV_LAB};
+use vnet::{Cancel, Desired, Lab, LabName, Settings, exec::ENV_LAB};
 
 use crate::args::{FileArg, Global};
 use crate::environment::Environment;
@@ -26,15 +26,8 @@ pub(crate) struct Context<'p> {
 impl Context<'_> {
     /// Says where and how labs are kept.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        let mut settings = Settings::new(&self.environment.state_dir);
-        settings.wait = !self.global.no_wait;
-        if !self.environment.privileged {
-            let program = std::env::current_exe().map_err(|error| {
-                Failure::failed("failed", format!("cannot find out which program this is: {error}"))
-            })?;
-            settings.keeper = Some(Keeper { program, join: true });
-        }
-        Ok(settings)
+        let settings = self.environment.settings(&self.environment.state_dir)?;
+        Ok(Settings { wait: !self.global.no_wait, ..settings })
     }
 
     /// Opens a lab. Until then this process has one thread only.

@@ -1,8 +1,11 @@
 //! Who runs this, and where: asked once, before anything is joined.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use vnet::{Keeper, Settings};
+
+use crate::errors::Failure;
 
 /// Overrides where labs are kept. Programs in a lab get it, so that `vnet` in there finds the lab.
 pub(crate) const ENV_STATE_DIR: &str = "VNET_STATE_DIR";
@@ -42,11 +45,27 @@ impl Environment {
         Self { user, privileged, state_dir, open_files }
     }
 
+    /// Says how labs in a folder are kept by whoever runs this.
+    pub(crate) fn settings(&self, state_dir: &Path) -> Result<Settings, Failure> {
+        let mut settings = Settings::new(state_dir);
+        if !self.privileged {
+            settings.keeper = Some(Keeper { program: program()?, join: true });
+        }
+        Ok(settings)
+    }
+
     /// Puts the limit of open files back for programs that are started: some (those that use
     /// `select`) do not get along with a high one.
     pub(crate) fn restore_limits(&self) {
         let _ = setrlimit(Resource::Nofile, self.open_files);
     }
+}
+
+/// Returns this program.
+pub(crate) fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| {
+        Failure::failed("failed", format!("cannot find out which program this is: {error}"))
+    })
 }
 
 /// Programs in a lab may work in another folder.

@@ -132,6 +132,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
         Error::NotUp { .. } => (NOT_UP, 4),
+        Error::NothingPending { .. } => ("nothing-pending", 4),
         Error::NoNode { .. } => ("no-node", 2),
         Error::NoAddress { .. } => ("no-address", 2),
         Error::Range(_) => ("usage", 2),
@@ -177,6 +178,9 @@ fn hints(error: &Error) -> Vec<String> {
             "run `vnet up`; `vnet ls` lists the labs, and -l picks \
              another than {lab}"
         ),
+        Error::NothingPending { .. } => {
+            "it was confirmed before, or has gone back already: `vnet plan` tells".to_owned()
+        }
         Error::NoNode { nearest: Some(near), .. } => {
             format!("a node with a similar name exists: {near}")
         }

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "up",
+    "watch",
+    "confirm",
     "down",
     "plan",
     "config",

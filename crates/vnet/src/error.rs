@@ -74,6 +74,12 @@ pub enum Error {
         /// The lab.
         lab: LabName,
     },
+    /// No change to the lab waits for its confirmation.
+    #[error("no change to lab {lab} waits to be confirmed")]
+    NothingPending {
+        /// The lab.
+        lab: LabName,
+    },
     /// The lab has no such node.
     #[error("lab {lab} has no node {node}")]
     NoNode {

@@ -1,5 +1,6 @@
 //! A lab: one topology that is up, or could be.
 
+mod confirm;
 mod down;
 mod part;
 mod up;

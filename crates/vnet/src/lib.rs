@@ -42,6 +42,7 @@
 #![warn(missing_docs)]
 
 mod cancel;
+pub mod confirm;
 pub mod error;
 pub mod exec;
 pub mod ip;
@@ -60,6 +61,7 @@ pub use vnet_kernel as kernel;
 pub use vnet_model as model;
 
 pub use cancel::Cancel;
+pub use confirm::{Confirm, Pending};
 pub use error::Error;
 pub use exec::Exec;
 pub use lab::watch::{Difference, Ended, Notice, Watching};

@@ -10,11 +10,13 @@ use rustix::fs::{FlockOperation, OFlags};
 use vnet_model::LabName;
 
 use crate::cancel::Cancel;
+use crate::confirm::Pending;
 use crate::error::Error;
 use crate::record::Record;
 
 const LOCK: &str = "lock";
 const RECORD: &str = "lab.json";
+const PENDING: &str = "pending.json";
 
 /// A lab's folder. It need not exist.
 #[derive(Debug, Clone)]
@@ -168,7 +170,16 @@ impl StateDir {
 
     /// Returns what tells the record from another one that was written later.
     pub(crate) fn record_stamp(&self) -> Option<Stamp> {
-        let found = std::fs::symlink_metadata(self.file(RECORD)).ok()?;
+        self.stamp(RECORD)
+    }
+
+    /// Returns what tells the note of a change that waits from another one.
+    pub(crate) fn pending_stamp(&self) -> Option<Stamp> {
+        self.stamp(PENDING)
+    }
+
+    fn stamp(&self, name: &str) -> Option<Stamp> {
+        let found = std::fs::symlink_metadata(self.file(name)).ok()?;
         Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
     }
 
@@ -177,6 +188,44 @@ impl StateDir {
         match self.read(RECORD)? {
             Some(text) => Ok(Record::parse(&text)),
             None => Ok(None),
+        }
+    }
+
+    /// Reads the note of a change that waits for its confirmation; `None` where there is none that
+    /// can be used.
+    pub(crate) fn pending(&self) -> Result<Option<Pending>, Error> {
+        Ok(self.read(PENDING)?.and_then(|text| Pending::parse(&text)))
+    }
+
+    /// Reads the note of this change, if it is that which waits.
+    pub(crate) fn pending_of(&self, id: &str) -> Result<Option<Pending>, Error> {
+        Ok(self.pending()?.filter(|pending| pending.id == id))
+    }
+
+    /// Writes the note of a change that waits, and waits until it is on disk.
+    pub(crate) fn write_pending(&self, pending: &Pending) -> Result<(), Error> {
+        self.replace(PENDING, &pending.to_text(), true)
+    }
+
+    /// Notes that going back has failed.
+    pub(crate) fn note_failure(&self, id: &str, failure: &str) -> Result<(), Error> {
+        match self.pending_of(id)? {
+            Some(mut pending) => {
+                pending.failure = Some(failure.to_owned());
+                self.write_pending(&pending)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the note of a change that waits: it stays, or is taken back.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        let path = self.file(PENDING);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(self.failed("remove", &path)(error))
+            }
+            _ => Ok(()),
         }
     }
 

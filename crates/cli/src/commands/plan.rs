@@ -52,6 +52,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
     }
     super::up::note_undeclared(context, &plan.undeclared);
     note_moved(context, &desired, &moved);
+    super::confirm::note_pending(context, &lab)?;
     Ok(ExitCode::from(if plan.steps.is_empty() { 0 } else { DIFFERS }))
 }
 

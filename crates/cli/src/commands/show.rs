@@ -51,6 +51,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Show) -> Outcome {
     context.printer.data(&text);
     super::up::note_undeclared(context, &seen.plan.undeclared);
     note_drift(context, &seen);
+    super::confirm::note_pending(context, &lab)?;
     Ok(ExitCode::SUCCESS)
 }
 

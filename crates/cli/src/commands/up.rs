@@ -2,18 +2,19 @@
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use serde::Serialize;
 use vnet::exec::ENV_LAB;
 use vnet::file::File;
 use vnet::model::Change;
-use vnet::{Desired, Down, Error, Lab, Up};
+use vnet::{Confirm, Desired, Down, Error, Lab, Up};
 
-use super::Outcome;
+use super::{Outcome, confirm};
 use crate::args;
 use crate::child::{self, Held};
 use crate::context::Context;
-use crate::environment::ENV_STATE_DIR;
+use crate::environment::{self, ENV_STATE_DIR};
 use crate::errors::Failure;
 use crate::interrupt;
 use crate::printer;
@@ -40,7 +41,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Up) -> Outcome {
     let cancel = interrupt::flag()?;
     let mut lab = context.open_to_change(&desired.lab, &cancel)?;
     lab.file = context.full_path(&args.file);
-    let up = build(context, &mut lab, &file, &desired)?;
+    let up = build(context, &mut lab, &file, &desired, args.confirm)?;
     if context.printer.is_verbose() {
         context.printer.talk(&printer::steps(&up.steps));
     }
@@ -48,6 +49,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Up) -> Outcome {
         Some(held) => run_inside(context, &mut lab, held, &args.command),
         None => {
             say(context, &desired, &up);
+            confirm::note_pending(context, &lab)?;
             // It came when all was done.
             Ok(cancel.signal().map_or(ExitCode::SUCCESS, interrupt::die_by))
         }
@@ -59,9 +61,17 @@ fn build(
     lab: &mut Lab,
     file: &File,
     desired: &Desired,
+    confirm: Option<Duration>,
 ) -> Result<Up, Failure> {
+    let confirm = match confirm {
+        Some(within) => Some(Confirm { within, program: environment::program()? }),
+        None => None,
+    };
     let progress = Progress::new(context.printer);
-    let result = lab.up(desired, |phase| progress.phase(phase));
+    let result = match confirm {
+        Some(confirm) => lab.up_to_confirm(desired, &confirm, |phase| progress.phase(phase)),
+        None => lab.up(desired, |phase| progress.phase(phase)),
+    };
     // Its line is gone before anything else is written.
     drop(progress);
     result.map_err(|error| Failure::of(&error, Some(file)))

@@ -9,8 +9,10 @@ use vnet_model::{Change, NsName, State, Step};
 
 use super::{Down, Lab, Removed};
 use crate::cancel::Cancel;
+use crate::confirm::Pending;
 use crate::error::Error;
 use crate::exec;
+use crate::state_dir::Lock;
 
 /// How long a process of the lab has to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,19 +32,24 @@ impl Lab {
     /// unless forced), [`Error::NotUp`] when there is nothing, [`Error::Interrupted`] when it was
     /// called off before it began.
     pub fn down(&mut self, how: &Down) -> Result<Removed, Error> {
-        let not_up = Error::NotUp { lab: self.name.clone() };
         if !self.dir.exists() && self.keeper_pid().is_none() && self.is_gone() {
-            return Err(not_up);
+            return Err(Error::NotUp { lab: self.name.clone() });
         }
         let lock = self.lock()?;
+        self.down_locked(&lock, how)
+    }
+
+    /// Takes the lab down by whoever has its lock.
+    pub(super) fn down_locked(&mut self, lock: &Lock, how: &Down) -> Result<Removed, Error> {
         Cancel::check(self.settings.cancel.as_ref())?;
         let names = self.namespaces()?;
         if names.is_empty() && self.keeper_pid().is_none() && !self.dir.has_record() {
             // Somebody else was faster, or was killed at the very end.
-            self.dir.remove(&lock)?;
-            return Err(not_up);
+            self.dir.remove(lock)?;
+            return Err(Error::NotUp { lab: self.name.clone() });
         }
         let processes = self.clear_out(&names, how)?;
+        let pending = self.dir.pending()?;
         if how.force {
             self.delete_links()?;
         }
@@ -52,7 +59,8 @@ impl Lab {
         let gone = if how.wait { self.wait_until_gone() } else { Ok(()) };
         self.leave()?;
         // Last: with it goes the lock.
-        self.dir.remove(&lock)?;
+        self.dir.remove(lock)?;
+        pending.iter().for_each(Pending::end_worker);
         gone.map(|()| Removed { namespaces: names, processes })
     }
 

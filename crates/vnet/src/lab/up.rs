@@ -9,6 +9,7 @@ use vnet_model::{Change, Desired, NewLink, Owner, State, Step};
 
 use super::{Lab, Phase, Up};
 use crate::cancel::Cancel;
+use crate::confirm::{Guard, Pending};
 use crate::error::Error;
 use crate::exec;
 use crate::keeper::Place;
@@ -26,7 +27,7 @@ pub(super) const RACES_MAX: usize = 5;
 const ROOM_FOR_OTHERS: u32 = 1024;
 
 /// What going to a state has come to.
-struct Reached {
+pub(super) struct Reached {
     observed: Observed,
     plan: Plan,
     steps: Vec<Step>,
@@ -39,9 +40,23 @@ impl Lab {
     /// [`Error::Conflicts`] and [`Error::MissingKind`] before anything is touched; when a step
     /// fails, [`Error::Undone`]; [`Error::Interrupted`] when it was called off.
     pub fn up(&mut self, desired: &Desired, progress: impl Fn(Phase)) -> Result<Up, Error> {
+        self.up_guarded(desired, None, &progress)
+    }
+
+    /// Does what `up` does; a guard stands by to take it back.
+    pub(super) fn up_guarded(
+        &mut self,
+        desired: &Desired,
+        guard: Option<&Guard>,
+        progress: &impl Fn(Phase),
+    ) -> Result<Up, Error> {
         let begin = Instant::now();
         let lock = self.lock()?;
-        let result = self.up_locked(desired, &lock, &progress);
+        let earlier = self.dir.pending()?;
+        let result = self.up_locked(desired, &lock, guard, earlier.as_ref(), progress);
+        if let (Ok(_), Some(earlier)) = (&result, &earlier) {
+            earlier.end_worker();
+        }
         if result.is_err() && self.is_gone() {
             // Nothing of the lab exists: neither shall a keeper of nothing, nor its folder, which
             // goes last, since with it goes the lock.
@@ -55,6 +70,8 @@ impl Lab {
         &mut self,
         desired: &Desired,
         lock: &Lock,
+        guard: Option<&Guard>,
+        earlier: Option<&Pending>,
         progress: &impl Fn(Phase),
     ) -> Result<Up, Error> {
         Cancel::check(self.settings.cancel.as_ref())?;
@@ -73,18 +90,76 @@ impl Lab {
                 self.dir.write_record(&record, false)?;
                 exec::write_files(&self.dir, desired)?;
             }
+            self.hold_over(guard, earlier)?;
             return Ok(up(Reached { observed: start, plan: first, steps: Vec::new() }));
         }
         check_kinds(self.realm()?, &first.steps)?;
         let previous = recorded.as_ref().map(Record::known);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
+        let pending = self.prepare_to_go_back(guard, earlier, recorded.as_ref(), &start)?;
         let done = self.change(&intent, &start, first, progress).and_then(|reached| {
             self.dir.write_record(&record, false)?;
+            match (pending, guard) {
+                // The time begins now.
+                (Some(mut pending), Some(guard)) => {
+                    pending.begin(guard.within());
+                    self.dir.write_pending(&pending)?;
+                }
+                _ => self.dir.settle()?,
+            }
             Ok(reached)
         });
         match done {
             Ok(reached) => Ok(up(reached)),
-            Err(error) => Err(self.undo(error, &start, recorded.as_ref(), &intent)),
+            Err(error) => {
+                let error = self.undo(error, &start, recorded.as_ref(), &intent);
+                Err(self.as_it_was_pending(earlier, error))
+            }
+        }
+    }
+
+    /// Writes down what was before, where a guard stands by.
+    fn prepare_to_go_back(
+        &self,
+        guard: Option<&Guard>,
+        earlier: Option<&Pending>,
+        recorded: Option<&Record>,
+        start: &Observed,
+    ) -> Result<Option<Pending>, Error> {
+        let Some(guard) = guard else { return Ok(None) };
+        let pending = match earlier {
+            // What was not confirmed goes back too.
+            Some(earlier) => guard.pending(earlier.record.clone(), earlier.before.clone()),
+            None => guard.pending(recorded.cloned(), without_stale(start)),
+        }?;
+        self.dir.write_pending(&pending)?;
+        Ok(Some(pending))
+    }
+
+    /// Does what an `up` that changes nothing means for an earlier change that waits: it is confirmed,
+    /// or its time begins anew.
+    fn hold_over(&self, guard: Option<&Guard>, earlier: Option<&Pending>) -> Result<(), Error> {
+        match (guard, earlier) {
+            (_, None) => Ok(()),
+            (None, Some(_)) => self.dir.settle(),
+            (Some(guard), Some(earlier)) => {
+                let pending = guard.pending(earlier.record.clone(), earlier.before.clone())?;
+                self.dir.write_pending(&pending)
+            }
+        }
+    }
+
+    /// Lets an earlier change wait again after a later one has failed.
+    fn as_it_was_pending(&self, earlier: Option<&Pending>, error: Error) -> Error {
+        let restored = match earlier {
+            // What could not be undone now may be later.
+            _ if matches!(error, Error::NotUndone { .. }) => return error,
+            Some(earlier) => self.dir.write_pending(earlier),
+            None => self.dir.settle(),
+        };
+        match restored {
+            Ok(()) => error,
+            Err(undo) => Error::NotUndone { source: error.into(), undo: undo.into() },
         }
     }
 
@@ -111,7 +186,7 @@ impl Lab {
 
     /// Goes to a state: does the steps, looks again, and mends what the kernel did differently, or
     /// somebody else meanwhile.
-    fn go(
+    pub(super) fn go(
         &self,
         intent: &Record,
         to: &dyn Fn(&State) -> Plan,
@@ -185,13 +260,19 @@ impl Lab {
         // It may be for want of a worker that there is something to undo.
         self.find_place_again()?;
         self.say("all is to be undone")?;
-        // What is left of a creation that was cut short can't be made again, and nobody misses it.
-        let mut before = start.state.clone();
-        before.namespaces.retain(|_, ns| !matches!(ns.owner, Owner::Stale(_)));
+        let before = without_stale(start);
         let back = |now: &State| plan_between(&self.name, &before, now);
         self.go(intent, &back, None, None, &|_| {})?;
         self.say("all is undone")
     }
+}
+
+/// Returns what was there, but for what is left of a creation that was cut short: that can't be made
+/// again, and nobody misses it.
+fn without_stale(start: &Observed) -> State {
+    let mut before = start.state.clone();
+    before.namespaces.retain(|_, ns| !matches!(ns.owner, Owner::Stale(_)));
+    before
 }
 
 fn up(reached: Reached) -> Up {
