@@ -3,6 +3,7 @@
 
 mod bench;
 mod crash;
+mod vm;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,8 @@ enum Task {
     Faults,
     /// Does random things to random labs, kills included, and checks what came of it
     Stress(crash::Stress),
+    /// Runs the tests that need a full kernel on Debian's, in QEMU: those whose names begin with `vm_`
+    Vm(vm::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,5 +32,6 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&options),
         Task::Faults => crash::faults(),
         Task::Stress(options) => crash::stress(&options),
+        Task::Vm(options) => vm::run(&options),
     }
 }

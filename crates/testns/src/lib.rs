@@ -38,15 +38,16 @@
 //! ```
 //! [`requires`] looks whether the running kernel has them, in a network namespace made for that. Where one is missing the
 //! test is skipped and counted, naming it. `cargo xtask vm` boots kernels that have them all and runs the tests there
-//! whose name, or a module's, begins with `vm_` (and [`requires`] refuses to work in any other). In there a feature that is
-//! missing fails the test. One table says which features there are and from which kernel on the VM tier promises them.
+//! whose name, or a module's, begins with `vm_` (and [`requires`] refuses to work in any other). One table says
+//! which features there are and from which kernel on the VM tier promises them; in there the promises are believed, and one
+//! test holds them against the kernel.
 //!
 //! # Environment
 //! - `VNET_TESTNS_TIMEOUT`: seconds a body may take, 120 if unset.
 //! - `VNET_TESTNS_NO_SKIP=1`: a test that cannot run here fails instead of being skipped. For CI. A test that the VM
 //!   tier runs may still be skipped for want of a kernel feature.
 //! - `VNET_TESTNS_SKIPS`: a file to which each skipped test appends a line `NAME: WHY`.
-//! - `VNET_TESTNS_VM=1`: this is the VM tier; a feature that it promises must be there.
+//! - `VNET_TESTNS_VM=1`: this is the VM tier, whose promises hold.
 //! - `VNET_TESTNS_LACKS`: features, with commas between, to take for missing: to see what a test does on a lesser kernel.
 #![expect(
     unsafe_code,
