@@ -1,5 +1,6 @@
 //! Steps as commands: one function a kind of thing.
 
+mod bridging;
 mod route;
 
 use vnet_model::ipnet::IpNet;
@@ -20,6 +21,10 @@ pub fn commands(step: &Step) -> Vec<Command> {
         Change::AddLink { name, link } => add_link(ns, name, link),
         Change::DelLink { name } => ip(ns).text("link del dev").word(name),
         Change::SetLink { name, set } => set_link(ns, name, set),
+        Change::SetPortVlan { dev, vid, vlan } => bridging::set_port_vlan(ns, dev, *vid, *vlan),
+        Change::DelPortVlan { dev, vid } => bridging::del_port_vlan(ns, dev, *vid),
+        Change::AddFdb { dev, entry } => bridging::add_fdb(ns, dev, entry),
+        Change::DelFdb { dev, entry } => bridging::del_fdb(ns, dev, entry),
         Change::AddAddress { dev, address } => add_address(ns, dev, address),
         Change::DelAddress { dev, address } => {
             ip(ns).text("address del").word(address).word("dev").word(dev)

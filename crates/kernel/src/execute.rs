@@ -222,6 +222,18 @@ impl Executor<'_> {
                     set => message::set_link(batch, index, set),
                 }
             }
+            Change::SetPortVlan { dev, vid, vlan } => {
+                message::set_port_vlan(batch, known(&self.indexes, dev)?, *vid, *vlan);
+            }
+            Change::DelPortVlan { dev, vid } => {
+                message::del_port_vlan(batch, known(&self.indexes, dev)?, *vid);
+            }
+            Change::AddFdb { dev, entry } => {
+                message::add_fdb(batch, known(&self.indexes, dev)?, entry);
+            }
+            Change::DelFdb { dev, entry } => {
+                message::del_fdb(batch, known(&self.indexes, dev)?, entry);
+            }
             Change::AddAddress { dev, address } => {
                 message::add_address(batch, known(&self.indexes, dev)?, address);
             }

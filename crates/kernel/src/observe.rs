@@ -1,6 +1,7 @@
 //! Reads namespaces into a `State`: what exists is what the kernel says exists.
 
 mod address;
+mod bridging;
 pub(crate) mod filters;
 mod link;
 mod route;
@@ -10,7 +11,9 @@ use std::collections::BTreeMap;
 
 use netlink_packet_core::NetlinkSerializable;
 use netlink_packet_route::RouteNetlinkMessage;
-use vnet_model::{End, IfName, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State};
+use vnet_model::{
+    End, IfName, Interface, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State,
+};
 use vnet_netlink::{Error as NetlinkError, Message, Socket};
 
 use crate::error::Error;
@@ -232,6 +235,18 @@ fn read_namespace(
     let mut found = Found::unread(name, Owner::Lab(mark.clone()));
     for link in links {
         take_link(&mut found, link, &names, &mark, scope);
+    }
+    let wanted = scope.declared.namespaces.get(name);
+    let declares = |what: fn(&Interface) -> bool| {
+        wanted.is_some_and(|wanted| wanted.interfaces.values().any(what))
+    };
+    if declares(|interface| interface.vlans.is_some()) {
+        bridging::read_vlans(socket, &names, &mut found.namespace).map_err(failed)?;
+    }
+    let is_tunnel = |interface: &Interface| interface.kind.name() == "vxlan";
+    let has_tunnel = found.namespace.interfaces.values().any(is_tunnel);
+    if has_tunnel || declares(|interface| interface.fdb.is_some()) {
+        bridging::read_fdb(socket, &names, &mut found.namespace).map_err(failed)?;
     }
     let mut addresses = address::dump(socket).map_err(failed)?;
     // The kernel lists IPv4 addresses as they were added, IPv6 ones the last first

@@ -7,6 +7,7 @@
 //! round.
 
 mod address;
+mod bridging;
 mod link;
 mod route;
 mod sysctl;
@@ -59,6 +60,18 @@ impl Step {
             Change::AddLink { name, link } => state.add_link(&self.ns, name, link),
             Change::DelLink { name } => state.remove_link(&self.ns, name),
             Change::SetLink { name, set } => state.namespace_mut(&self.ns)?.set_link(name, set),
+            Change::SetPortVlan { dev, vid, vlan } => {
+                state.namespace_mut(&self.ns)?.interface_mut(dev)?.set_port_vlan(*vid, *vlan)
+            }
+            Change::DelPortVlan { dev, vid } => {
+                state.namespace_mut(&self.ns)?.interface_mut(dev)?.remove_port_vlan(*vid)
+            }
+            Change::AddFdb { dev, entry } => {
+                state.namespace_mut(&self.ns)?.interface_mut(dev)?.add_fdb(*entry)
+            }
+            Change::DelFdb { dev, entry } => {
+                state.namespace_mut(&self.ns)?.interface_mut(dev)?.remove_fdb(entry)
+            }
             Change::AddAddress { dev, address } => {
                 state.namespace_mut(&self.ns)?.interface_mut(dev)?.add_address(*address)
             }
@@ -199,6 +212,7 @@ impl Namespace {
         for other in self.interfaces.values_mut() {
             if other.master.as_ref() == Some(name) {
                 other.master = None;
+                other.leave_bridge();
             }
         }
         Ok(removed)

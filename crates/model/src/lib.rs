@@ -42,7 +42,8 @@ pub use plan::{Plan, plan};
 pub use problem::{Problem, ProblemKind};
 pub use resolve::{Desired, resolve};
 pub use state::{
-    Address, End, Interface, Kind, Namespace, NextHop, Owner, Route, RouteKind, State,
+    Address, End, FdbEntry, Interface, Kind, Namespace, NextHop, Owner, PortVlan, Route, RouteKind,
+    State,
 };
 pub use step::{Change, LinkSetting, NewLink, Step, VethEnd};
 pub use topology::{Topology, TopologyBuilder};

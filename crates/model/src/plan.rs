@@ -12,6 +12,7 @@
 //! still in the processor's cache when the links are made: a ring of 10,000 nodes took a third of
 //! the time that three passes over all of them took, and 1,000 nodes the same.)
 
+mod bridging;
 mod build;
 mod conflict;
 mod routes;

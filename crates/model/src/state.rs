@@ -3,6 +3,7 @@
 //! The same types describe the state that a file wants and the state that the kernel has. Where a
 //! field is an `Option`, `None` means "not declared": it is not compared and never changed.
 
+mod bridging;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::origin::Origin;
 
+pub use bridging::{FdbEntry, PortVlan, PortVlans};
 pub use route::{NextHop, Route, RouteKey, RouteKind, default_metric};
 
 /// The main routing table (`RT_TABLE_MAIN`, linux/rtnetlink.h).
@@ -108,6 +110,13 @@ pub struct Interface {
     pub altnames: BTreeSet<String>,
     /// The bridge it is a port of.
     pub master: Option<IfName>,
+    /// The VLANs it is in as the port of a bridge; observed where that keeps VLANs apart.
+    #[serde(default)]
+    pub vlans: Option<PortVlans>,
+    /// Its forwarding entries: of a tunnel, or of the bridge it is a port of. Observed at tunnels, and
+    /// where some are declared.
+    #[serde(default)]
+    pub fdb: Option<BTreeSet<FdbEntry>>,
     /// Its addresses in the order in which they were or will be added: the first of an IPv4
     /// subnet is the primary one.
     pub addresses: Vec<Address>,
@@ -135,6 +144,8 @@ impl Interface {
             alias: None,
             altnames: BTreeSet::new(),
             master: None,
+            vlans: None,
+            fdb: None,
             addresses: Vec::new(),
             forward_ipv4: None,
             ipv6: None,

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::origin::Origin;
-use crate::state::{Address, End, Route};
+use crate::state::{Address, End, FdbEntry, PortVlan, Route};
 
 /// One change in one namespace.
 ///
@@ -51,6 +51,36 @@ pub enum Change {
         name: IfName,
         /// The setting and its new value.
         set: LinkSetting,
+    },
+    /// Puts a port of a bridge into a VLAN, or changes how it is in it.
+    SetPortVlan {
+        /// The port.
+        dev: IfName,
+        /// The number of the VLAN.
+        vid: u16,
+        /// How it is in it.
+        vlan: PortVlan,
+    },
+    /// Takes a port of a bridge out of a VLAN.
+    DelPortVlan {
+        /// The port.
+        dev: IfName,
+        /// The number of the VLAN.
+        vid: u16,
+    },
+    /// Adds a forwarding entry beside those there are.
+    AddFdb {
+        /// The tunnel, or the port of a bridge.
+        dev: IfName,
+        /// The entry.
+        entry: FdbEntry,
+    },
+    /// Removes a forwarding entry.
+    DelFdb {
+        /// The tunnel, or the port of a bridge.
+        dev: IfName,
+        /// The entry.
+        entry: FdbEntry,
     },
     /// Adds an address to an interface (IPv6: without duplicate address detection).
     AddAddress {
@@ -162,12 +192,16 @@ impl Step {
         match self.change {
             Change::AddNamespace { .. }
             | Change::AddLink { .. }
+            | Change::AddFdb { .. }
             | Change::AddAddress { .. }
             | Change::AddRoute(_) => '+',
             Change::DelNamespace
             | Change::DelLink { .. }
+            | Change::DelPortVlan { .. }
+            | Change::DelFdb { .. }
             | Change::DelAddress { .. }
             | Change::DelRoute(_) => '-',
+            Change::SetPortVlan { .. } => '+',
             Change::SetLink { .. } | Change::ReplaceRoute(_) | Change::SetSysctl { .. } => '~',
         }
     }
@@ -185,6 +219,11 @@ impl fmt::Display for Step {
             },
             Change::DelLink { name } => write!(f, "interface {ns}:{name}"),
             Change::SetLink { name, set } => write!(f, "{ns}:{name} {set}"),
+            Change::SetPortVlan { dev, vid, vlan } => write!(f, "vlan {vid}{vlan} on {ns}:{dev}"),
+            Change::DelPortVlan { dev, vid } => write!(f, "vlan {vid} on {ns}:{dev}"),
+            Change::AddFdb { dev, entry } | Change::DelFdb { dev, entry } => {
+                write!(f, "fdb {entry} on {ns}:{dev}")
+            }
             Change::AddAddress { dev, address } | Change::DelAddress { dev, address } => {
                 write!(f, "address {address} on {ns}:{dev}")
             }

@@ -1,6 +1,6 @@
 use vnet_model::{
-    Address, Change, End, IfName, LabName, LinkSetting, Mac, Mark, NewLink, NextHop, NodeName,
-    NsName, Route, RouteKind, Step, VethEnd,
+    Address, Change, End, FdbEntry, IfName, LabName, LinkSetting, Mac, Mark, NewLink, NextHop,
+    NodeName, NsName, PortVlan, Route, RouteKind, Step, VethEnd,
 };
 
 use super::*;
@@ -87,6 +87,32 @@ fn settings() {
     for (setting, words) in cases {
         assert_eq!(set("eth0", setting), format!("ip -n demo-r1 {words}"));
     }
+}
+
+#[test]
+fn bridging() {
+    let (dev, vid) = (dev("eth0"), 10);
+    let set = |vlan| shown(Change::SetPortVlan { dev: dev.clone(), vid, vlan });
+    assert_eq!(set(PortVlan::TAGGED), "bridge -n demo-r1 vlan add dev eth0 vid 10");
+    assert_eq!(set(PortVlan::UNTAGGED), "bridge -n demo-r1 vlan add dev eth0 vid 10 pvid untagged");
+    let del = Change::DelPortVlan { dev: dev.clone(), vid };
+    assert_eq!(shown(del), "bridge -n demo-r1 vlan del dev eth0 vid 10");
+    let add = |entry| shown(Change::AddFdb { dev: dev.clone(), entry });
+    let flood = FdbEntry::flood_to("10.0.0.2".parse().unwrap());
+    let one = FdbEntry { mac: mac(1).unwrap(), ..flood };
+    let here = FdbEntry { dst: None, vlan: Some(10), ..one };
+    let fdb = "bridge -n demo-r1 fdb";
+    assert_eq!(
+        add(flood),
+        format!("{fdb} append 00:00:00:00:00:00 dev eth0 dst 10.0.0.2 self permanent")
+    );
+    assert_eq!(
+        add(one),
+        format!("{fdb} add 02:00:00:00:00:01 dev eth0 dst 10.0.0.2 self permanent")
+    );
+    assert_eq!(add(here), format!("{fdb} add 02:00:00:00:00:01 dev eth0 vlan 10 master static"));
+    let del = shown(Change::DelFdb { dev: dev.clone(), entry: flood });
+    assert_eq!(del, format!("{fdb} del 00:00:00:00:00:00 dev eth0 dst 10.0.0.2 self permanent"));
 }
 
 #[test]

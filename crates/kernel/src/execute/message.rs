@@ -1,5 +1,6 @@
 //! Steps as netlink messages: one function a message.
 
+mod bridging;
 mod route;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::{Address, IfName, LinkSetting, Mac, Mark};
 use vnet_netlink::{Batch, Flags};
 
+pub use bridging::{add_fdb, del_fdb, del_port_vlan, set_port_vlan};
 pub use route::{add_route, del_route, replace_route};
 
 /// The interface index of `lo` in every namespace (`LOOPBACK_IFINDEX`, net/net_namespace.h).

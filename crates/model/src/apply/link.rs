@@ -26,7 +26,10 @@ impl Namespace {
             LinkSetting::Mtu(mtu) => self.set_mtu(name, *mtu)?,
             LinkSetting::Mac(mac) => interface.mac = Some(*mac),
             LinkSetting::Alias(alias) => interface.alias.clone_from(alias),
-            LinkSetting::Master(master) => interface.master.clone_from(master),
+            LinkSetting::Master(master) => {
+                interface.master.clone_from(master);
+                interface.leave_bridge();
+            }
             LinkSetting::AddAltname(name) => {
                 interface.altnames.insert(name.clone());
             }

@@ -14,6 +14,8 @@ impl Planner<'_> {
             for (name, interface) in &wanted.interfaces {
                 if is_port(interface) == ports && self.interface(ns, name).is_some() {
                     self.interface_settings(ns, name, interface);
+                    self.port_vlans(ns, name, interface);
+                    self.fdb(ns, name, interface);
                     self.addresses(ns, name, interface);
                 }
             }

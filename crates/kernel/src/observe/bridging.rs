@@ -1,0 +1,153 @@
+//! VLANs of ports, and forwarding entries, as the bridge tells them (`AF_BRIDGE`).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use vnet_model::state::PortVlans;
+use vnet_model::{FdbEntry, IfName, Mac, Namespace, Origin, PortVlan};
+use vnet_netlink::{Error, Message, RawMessage, Socket};
+
+const AF_BRIDGE: u8 = 7;
+const RTM_GETLINK: u16 = 18;
+const RTM_GETNEIGH: u16 = 30;
+
+/// Reads the VLANs of all ports in the socket's namespace.
+///
+/// To be asked for only where a bridge keeps VLANs apart, or shall: it is a dump more.
+pub(super) fn read_vlans(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+    namespace: &mut Namespace,
+) -> Result<(), Error> {
+    const IFLA_EXT_MASK: u16 = 29;
+    const RTEXT_FILTER_BRVLAN_COMPRESSED: u32 = 1 << 2;
+    const IFINFOMSG_BYTES: usize = 16;
+    const IFLA_AF_SPEC: u16 = 26;
+    let mut header = [0; IFINFOMSG_BYTES];
+    header[0] = AF_BRIDGE;
+    let request = request(RTM_GETLINK, &header, |message| {
+        message.u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
+    })?;
+    let ports = socket.dump(&request, |message: Message<'_>| {
+        let Some(index) = index_of(message.payload) else { return Ok(None) };
+        let mut vlans = PortVlans::new();
+        for attribute in message.attributes(IFINFOMSG_BYTES)? {
+            let attribute = attribute?;
+            if attribute.kind == IFLA_AF_SPEC {
+                vlans = port_vlans(attribute.nested())?;
+            }
+        }
+        Ok(Some((index, vlans)))
+    })?;
+    for (index, vlans) in ports {
+        let port = names.get(&index).and_then(|name| namespace.interfaces.get_mut(name));
+        if let Some(port) = port.filter(|port| port.master.is_some()) {
+            port.vlans = Some(vlans);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the VLANs of one port, of which a range is told by its first and its last.
+fn port_vlans(spec: vnet_netlink::attr::Attributes<'_>) -> Result<PortVlans, Error> {
+    const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+    const PVID: u16 = 1 << 1;
+    const UNTAGGED: u16 = 1 << 2;
+    const RANGE_END: u16 = 1 << 4;
+    let mut vlans = PortVlans::new();
+    let mut begin = 0;
+    for attribute in spec {
+        let attribute = attribute?;
+        if attribute.kind != IFLA_BRIDGE_VLAN_INFO {
+            continue;
+        }
+        let [f, g, v, w] = attribute.array()?;
+        let (flags, vid) = (u16::from_ne_bytes([f, g]), u16::from_ne_bytes([v, w]));
+        let vlan = PortVlan { pvid: flags & PVID != 0, untagged: flags & UNTAGGED != 0 };
+        begin = if flags & RANGE_END != 0 { begin } else { vid };
+        vlans.extend((begin..=vid).map(|vid| (vid, vlan)));
+    }
+    Ok(vlans)
+}
+
+/// Reads the forwarding entries in the socket's namespace that somebody wrote.
+///
+/// To be asked for only where there is a tunnel with some, or some are declared.
+pub(super) fn read_fdb(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+    namespace: &mut Namespace,
+) -> Result<(), Error> {
+    const NDMSG_BYTES: usize = 12;
+    let mut header = [0; NDMSG_BYTES];
+    header[0] = AF_BRIDGE;
+    let request = request(RTM_GETNEIGH, &header, |_| {})?;
+    let entries = socket.dump(&request, |message: Message<'_>| {
+        let Some(index) = index_of(message.payload) else { return Ok(None) };
+        let Some(&[s, t, flags, _]) = message.payload.get(8..NDMSG_BYTES) else { return Ok(None) };
+        let entry = fdb_entry(message, u16::from_ne_bytes([s, t]), flags)?;
+        Ok(entry.map(|entry| (index, entry)))
+    })?;
+    for interface in namespace.interfaces.values_mut() {
+        interface.fdb = Some(Default::default());
+    }
+    for (index, entry) in entries {
+        let interface = names.get(&index).and_then(|name| namespace.interfaces.get_mut(name));
+        if let Some(fdb) = interface.and_then(|interface| interface.fdb.as_mut()) {
+            fdb.insert(entry);
+        }
+    }
+    Ok(())
+}
+
+/// Reads an entry, if somebody wrote it: a permanent one of a tunnel, a static one of a bridge. The
+/// bridge's permanent ones are its own addresses.
+fn fdb_entry(message: Message<'_>, state: u16, flags: u8) -> Result<Option<FdbEntry>, Error> {
+    const NDMSG_BYTES: usize = 12;
+    const NDA_DST: u16 = 1;
+    const NDA_LLADDR: u16 = 2;
+    const NDA_VLAN: u16 = 5;
+    const NDA_MASTER: u16 = 9;
+    const NTF_SELF: u8 = 0x02;
+    const NTF_EXT_LEARNED: u8 = 0x10;
+    const NUD_NOARP: u16 = 0x40;
+    const NUD_PERMANENT: u16 = 0x80;
+    let (mut mac, mut dst, mut vlan, mut has_master) = (None, None, None, false);
+    for attribute in message.attributes(NDMSG_BYTES)? {
+        let attribute = attribute?;
+        match attribute.kind {
+            NDA_LLADDR => mac = attribute.array().ok().map(Mac),
+            NDA_DST => dst = address(attribute.value),
+            NDA_VLAN => vlan = Some(attribute.u16()?),
+            NDA_MASTER => has_master = true,
+            _ => {}
+        }
+    }
+    let of_tunnel = flags & NTF_SELF != 0 && dst.is_some() && state & NUD_PERMANENT != 0;
+    let of_bridge = has_master && dst.is_none() && state == NUD_NOARP;
+    let written = flags & NTF_EXT_LEARNED == 0 && (of_tunnel || of_bridge);
+    let entry = |mac| FdbEntry { mac, dst, vlan, origin: Origin::NONE };
+    Ok(mac.filter(|_| written).map(entry))
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let ipv4 = <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from);
+    ipv4.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from))
+}
+
+/// Reads the index, which stands at the same place in `ifinfomsg` and `ndmsg`.
+fn index_of(payload: &[u8]) -> Option<u32> {
+    payload.get(4..8)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+fn request(
+    kind: u16,
+    header: &[u8],
+    write: impl FnOnce(&mut vnet_netlink::attr::Writer<'_>),
+) -> Result<RawMessage, Error> {
+    let message = RawMessage::new(kind, |message| {
+        message.header(header);
+        write(message);
+    });
+    message.map_err(|too_long| Error::AttributeTooLong { index: 0, too_long })
+}
