@@ -12,13 +12,17 @@ pub mod addr;
 pub mod failure;
 mod json;
 pub mod link;
+pub mod maddr;
+pub mod monitor;
 pub mod neigh;
 pub mod netns;
+pub mod nexthop;
 pub mod options;
 pub mod out;
 pub mod route;
 pub mod rule;
 pub mod tables;
+pub mod tuntap;
 pub mod wire;
 pub mod words;
 
@@ -39,12 +43,25 @@ pub trait World {
     fn netns(&mut self, name: &str) -> Option<RawFd>;
     /// Returns the name of the pinned namespace that has this id here.
     fn netns_of_id(&mut self, id: i32) -> Option<String>;
+    /// Returns a next hop; `None` where there is none.
+    fn nexthop(&mut self, id: u32) -> Option<wire::Object>;
+    /// Returns the name of a user, or of a group of users.
+    fn account(&mut self, account: Account) -> Option<String>;
     /// Returns the names of numbers.
     fn tables(&self) -> &Tables;
     /// Returns the name of an interface, or `if` and its index.
     fn name(&mut self, index: u32) -> String {
         self.interface(index).map_or_else(|| format!("if{index}"), |(name, _)| name)
     }
+}
+
+/// Who may use something, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// A user.
+    User(u32),
+    /// A group of users.
+    Group(u32),
 }
 
 /// The object that a command is about.
@@ -62,6 +79,14 @@ pub enum Object {
     Link,
     /// Namespaces.
     Netns,
+    /// Next hops.
+    Nexthop,
+    /// TUN and TAP devices.
+    Tuntap,
+    /// Multicast addresses.
+    Maddress,
+    /// What changes.
+    Monitor,
     /// Help.
     Help,
 }
@@ -70,7 +95,7 @@ pub enum Object {
 const OBJECTS: &[(&str, Option<Object>)] = &[
     ("address", Some(Object::Address)),
     ("addrlabel", None),
-    ("maddress", None),
+    ("maddress", Some(Object::Maddress)),
     ("route", Some(Object::Route)),
     ("rule", Some(Object::Rule)),
     ("neighbor", Some(Object::Neighbour)),
@@ -84,12 +109,12 @@ const OBJECTS: &[(&str, Option<Object>)] = &[
     ("macsec", None),
     ("tunnel", None),
     ("tunl", None),
-    ("tuntap", None),
-    ("tap", None),
+    ("tuntap", Some(Object::Tuntap)),
+    ("tap", Some(Object::Tuntap)),
     ("token", None),
     ("tcpmetrics", None),
     ("tcp_metrics", None),
-    ("monitor", None),
+    ("monitor", Some(Object::Monitor)),
     ("xfrm", None),
     ("mroute", None),
     ("mrule", None),
@@ -97,7 +122,7 @@ const OBJECTS: &[(&str, Option<Object>)] = &[
     ("netconf", None),
     ("vrf", None),
     ("sr", None),
-    ("nexthop", None),
+    ("nexthop", Some(Object::Nexthop)),
     ("mptcp", None),
     ("ioam", None),
     ("help", Some(Object::Help)),

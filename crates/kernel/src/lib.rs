@@ -17,6 +17,7 @@
 //! It refuses to know files of the user's, topologies, and what a lab is beyond its mark.
 #![warn(missing_docs)]
 
+pub mod clock;
 pub mod echo;
 pub mod error;
 pub mod execute;
@@ -25,6 +26,7 @@ pub mod holder;
 pub mod hub;
 pub mod individual;
 pub mod nft;
+pub mod ioctl;
 pub mod observe;
 pub mod pins;
 pub mod probe;

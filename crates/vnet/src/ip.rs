@@ -13,9 +13,12 @@
 //! ```
 
 mod batch;
+mod device;
 mod engine;
 mod help;
+mod monitor;
 mod netns;
+mod nexthop;
 mod other;
 mod route;
 mod show;
@@ -25,8 +28,13 @@ use std::io::Write;
 
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::{Color, Options};
+use vnet_iproute::ip::out::Out;
+use vnet_iproute::ip::wire;
 use vnet_iproute::ip::words::Words;
-use vnet_iproute::ip::{Context, Object, addr, link, neigh, route as routes, rule};
+use vnet_iproute::ip::{
+    Context, Object, addr, link, maddr, monitor as monitors, neigh, nexthop as nexthops,
+    route as routes, rule, tuntap,
+};
 
 use engine::Engine;
 
@@ -105,9 +113,12 @@ pub fn run(words: &[String], io: &mut Io<'_>) -> u8 {
 #[must_use]
 pub fn changes(words: &[String]) -> bool {
     let Ok((options, taken)) = Options::read(words) else { return false };
-    const READS: [&str; 9] =
-        ["show", "list", "lst", "get", "help", "identify", "pids", "exec", "list-id"];
+    const READS: [&str; 10] =
+        ["show", "list", "lst", "get", "help", "identify", "pids", "exec", "list-id", "monitor"];
     let object = words.get(taken).and_then(|word| Object::read(word).ok());
+    if object == Some(Object::Monitor) {
+        return false;
+    }
     match words.get(taken + 1) {
         _ if options.batch.is_some() => true,
         None => false,
@@ -213,6 +224,16 @@ fn run_object(
                 routes::Command::Help => usage(io, help::ROUTE),
             }
         }
+        Object::Nexthop => {
+            let command = nexthops::read(&mut words, &mut context)?;
+            nexthop::run(engine, options, command, io)
+        }
+        Object::Tuntap => device::tuntap(engine, options, tuntap::read(&mut words)?, io),
+        Object::Maddress => device::maddress(engine, options, maddr::read(&mut words)?, io),
+        Object::Monitor => match monitors::read(&mut words, &mut context)? {
+            monitors::Command::Listen(said) => monitor::run(engine, options, &said, io),
+            monitors::Command::Help => usage(io, help::MONITOR),
+        },
         Object::Netns => netns::run(engine, options, &mut words, io),
         Object::Help => usage(io, help::IP),
         Object::Neighbour => {
@@ -243,6 +264,22 @@ fn warn(context: &Context<'_>, io: &mut Io<'_>) {
     for line in &context.warnings {
         io.say(line);
     }
+}
+
+/// Prints objects one after the other.
+fn print(
+    engine: &mut Engine,
+    options: &Options,
+    io: &mut Io<'_>,
+    objects: &[wire::Object],
+    show: impl Fn(&mut Out, &wire::Object, &mut Context<'_>),
+) {
+    let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
+    for object in objects {
+        show(&mut out, object, &mut context);
+    }
+    io.print(&out.finish());
 }
 
 /// Tells whether output is coloured.

@@ -62,6 +62,8 @@ fn state() -> String {
         "-d -4 route show table all",
         "-d -6 route show table main",
         "-d -6 route show table 100",
+        "-d nexthop show",
+        "tuntap show",
         "-d rule",
         "-d -6 rule",
         "neigh show nud permanent",
@@ -87,19 +89,23 @@ fn set_up(block: &Block) {
     for (path, text) in &block.files {
         std::fs::write(path, text).expect("the files of a set-up can be written");
     }
-    if block.setup.is_empty() {
-        return;
+    // A batch takes no options: lines that begin with one run by themselves.
+    for lines in block.setup.chunk_by(|a, b| !a.starts_with('-') && !b.starts_with('-')) {
+        let is_alone = lines[0].starts_with('-');
+        let words: Vec<&str> =
+            if is_alone { lines[0].split_whitespace().collect() } else { vec!["-batch", "-"] };
+        let mut ip = Command::new("/bin/ip")
+            .args(words)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("iproute2 is installed");
+        let mut stdin = ip.stdin.take().expect("it is piped");
+        if !is_alone {
+            stdin.write_all((lines.join("\n") + "\n").as_bytes()).expect("iproute2 reads");
+        }
+        drop(stdin);
+        assert!(ip.wait().expect("it ends").success(), "set-up `{}` fails", block.title);
     }
-    let mut ip = Command::new("/bin/ip")
-        .args(["-batch", "-"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("iproute2 is installed");
-    let mut stdin = ip.stdin.take().expect("it is piped");
-    stdin.write_all(block.setup.join("\n").as_bytes()).expect("iproute2 reads");
-    stdin.write_all(b"\n").expect("iproute2 reads");
-    drop(stdin);
-    assert!(ip.wait().expect("it ends").success(), "set-up `{}` fails", block.title);
     if block.setup.iter().any(|line| line.ends_with(" up")) {
         settle();
     }
@@ -255,7 +261,7 @@ macro_rules! tables {
     )* };
 }
 
-tables! { tutorial link link_errors addr netns route batch neigh rule sequences }
+tables! { tutorial link link_errors addr netns route batch neigh rule sequences nexthop device }
 
 /// Batches of which the last line fails, each with how often it may differ afterwards: never.
 const FAILING: &[&str] = &[
@@ -273,6 +279,8 @@ const FAILING: &[&str] = &[
     "link add d0 type bridge\nlink add d1 type veth peer name d2\nlink set d1 master d0\nlink add d0 type bridge",
     "link del v0\nlink set x up",
     "netns add n\nlink set x up",
+    "nexthop add id 5 via 10.0.0.9 dev v0\nnexthop del id 1\nlink set x up",
+    "nexthop replace id 2 via 10.0.0.77 dev v0\nnexthop flush\nlink set x up",
 ];
 
 #[test]
@@ -295,6 +303,10 @@ fn an_atomic_batch_that_fails_changes_nothing() {
             route add 10.9.0.0/16 via 10.0.0.5 mtu 1400
             route add 10.8.0.0/16 via 10.0.0.5 src 10.0.0.3 proto static
             route add blackhole 10.7.0.0/16 table 100
+            nexthop add id 1 via 10.0.0.6 dev v0
+            nexthop add id 2 via 10.0.0.7 dev v0 proto static
+            nexthop add id 3 group 1,2/2
+            route add 10.6.0.0/16 nhid 3
             -6 route add fd00:9::/64 via fd00::5";
         let setup = setup.lines().map(|line| line.trim().replace("-6 ", "")).collect();
         let block = Block { title: "atomic".to_owned(), setup, ..Block::default() };

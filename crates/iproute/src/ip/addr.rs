@@ -5,7 +5,7 @@ mod show;
 
 use std::net::IpAddr;
 
-pub use show::show;
+pub use show::{event, show};
 
 use super::failure::Failure;
 use super::link::{Selection, select};

@@ -319,6 +319,7 @@ pub fn show(
     let name = context.world.name(neighbour.u32_at(4));
     let mac = attrs.get(NDA_LLADDR).map(mac_of);
     out.open(None);
+    out.deleted(neighbour.kind == rtm::DELNEIGH);
     let brief = context.options.brief;
     if let Some(address) = attrs.address(NDA_DST) {
         let format = if brief { "{:40}" } else { "{} " };

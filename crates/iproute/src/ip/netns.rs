@@ -1,8 +1,11 @@
 //! `ip netns`: named network namespaces (`ip-netns(8)`).
 
+use super::Context;
 use super::failure::Failure;
 use super::options::Options;
+use super::out::Out;
 use super::unknown_command;
+use super::wire::{Object, rtm};
 use super::words::{Read, Words, abbreviates};
 
 /// A command of `ip netns`.
@@ -14,6 +17,10 @@ pub enum Command {
     ListId,
     /// Makes a namespace.
     Add(String),
+    /// Gives the namespace of a process a name.
+    Attach(String, u32),
+    /// Tells which names come and go.
+    Monitor,
     /// Removes a namespace; `None` all.
     Delete(Option<String>),
     /// Gives a namespace an id here; `None` any.
@@ -28,8 +35,10 @@ pub enum Command {
     Help,
 }
 
-const COMMANDS: &[&str] =
-    &["list", "list-id", "help", "add", "set", "delete", "identify", "pids", "exec"];
+const COMMANDS: &[&str] = &[
+    "list", "list-id", "help", "add", "set", "delete", "identify", "pids", "exec", "monitor",
+    "attach",
+];
 
 /// Reads a command of `ip netns`.
 ///
@@ -90,10 +99,43 @@ pub fn read(words: &mut Words<'_>, options: &Options) -> Read<Command> {
             false => Ok(Command::Exec(name, command)),
         };
     }
-    if is("monitor") || is("attach") {
-        return Err(words.blame(Failure::not_covered(&format!("`ip netns {word}`"))));
+    if is("monitor") {
+        return Ok(Command::Monitor);
+    }
+    if is("attach") {
+        return read_attach(words);
     }
     Err(words.blame(unknown_command(word, "netns", COMMANDS)))
+}
+
+fn read_attach(words: &mut Words<'_>) -> Read<Command> {
+    let (Some(name), Some(pid)) = (words.take(), words.take()) else {
+        return Err(Failure::command(1, "No netns name and PID specified"));
+    };
+    match super::words::integer::<u32>(pid).filter(|pid| *pid != 0 && i32::try_from(*pid).is_ok()) {
+        Some(pid) => Ok(Command::Attach(name.to_owned(), pid)),
+        None => Err(words.blame(Failure::command(1, format!("Invalid PID: {pid}")))),
+    }
+}
+
+/// The id of a namespace, as rtnetlink tells it (linux/net_namespace.h).
+const NETNSA_NSID: u16 = 1;
+
+/// The length of `struct rtgenmsg`, with its padding.
+const HEADER_BYTES: usize = 4;
+
+/// Prints an id that a namespace has here, with its line end.
+pub fn show_id(out: &mut Out, object: &Object, context: &mut Context<'_>) {
+    let attrs = object.attrs(HEADER_BYTES);
+    let Some(id) = attrs.u32(NETNSA_NSID).map(u32::cast_signed) else { return };
+    out.open(None);
+    out.deleted(object.kind == rtm::DELNSID);
+    out.num("nsid", "nsid {} ", id);
+    if let Some(name) = context.world.netns_of_id(id) {
+        out.str("name", "(iproute2 netns name: {})", &name);
+    }
+    out.text("\n");
+    out.close();
 }
 
 fn read_set(name: String, words: &mut Words<'_>) -> Read<Command> {

@@ -34,10 +34,24 @@ pub struct Options {
     pub atomic: bool,
     /// Whether `netns` commands mean all namespaces.
     pub all: bool,
+    /// Whether events are told with their time.
+    pub timestamp: Stamp,
     /// Whether nothing but the version is wanted.
     pub version: bool,
     /// Whether nothing but help is wanted.
     pub help: bool,
+}
+
+/// How the time of an event is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stamp {
+    /// Not at all.
+    #[default]
+    None,
+    /// On a line of its own.
+    Long,
+    /// Before it on its line.
+    Short,
 }
 
 /// When output is coloured.
@@ -101,9 +115,8 @@ impl Options {
             _ if is("-details") => self.details = true,
             _ if is("-resolve") => return Err(Failure::not_covered("the option -resolve")),
             _ if is("-oneline") => self.oneline = true,
-            _ if is("-timestamp") || is("-tshort") => {
-                return Err(Failure::not_covered("the option -timestamp"));
-            }
+            _ if is("-timestamp") => self.timestamp = Stamp::Long,
+            _ if is("-tshort") => self.timestamp = Stamp::Short,
             _ if is("-Version") => self.version = true,
             _ if is("-force") => self.force = true,
             _ if is("-batch") => self.batch = Some(value()?),

@@ -178,6 +178,13 @@ impl Out {
         self.num_as(key, format, on, if on { "on" } else { "off" });
     }
 
+    /// Writes that what follows is gone, where it is.
+    pub fn deleted(&mut self, is_gone: bool) {
+        if is_gone {
+            self.flag("deleted", "Deleted ");
+        }
+    }
+
     /// Writes a word where something is so; in JSON `true`.
     pub fn flag(&mut self, key: &str, text: &str) {
         self.num_as(key, "{}", true, text);

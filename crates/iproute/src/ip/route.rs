@@ -9,6 +9,7 @@ mod show;
 pub use select::Selection;
 pub(crate) use select::agree;
 pub use show::show;
+pub(crate) use show::{print_flags, shade};
 
 use super::failure::Failure;
 use super::wire::Request;

@@ -373,6 +373,7 @@ pub fn show(out: &mut Out, rule: &Object, context: &mut Context<'_>) {
     let flags = rule.u32_at(8);
     let bits = if rule.u8_at(0) == Family::Inet6.number() { 128 } else { 32 };
     out.open(None);
+    out.deleted(rule.kind == rtm::DELRULE);
     out.num("priority", "{}:\t", priority(&attrs));
     if flags & FIB_RULE_INVERT != 0 {
         out.num_as("not", "{}", "null", "not ");

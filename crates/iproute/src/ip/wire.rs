@@ -24,9 +24,14 @@ pub mod rtm {
     pub const DELRULE: u16 = 33;
     pub const GETRULE: u16 = 34;
     pub const NEWNSID: u16 = 88;
+    pub const DELNSID: u16 = 89;
     pub const GETNSID: u16 = 90;
+    pub const NEWNEXTHOP: u16 = 104;
+    pub const DELNEXTHOP: u16 = 105;
+    pub const GETNEXTHOP: u16 = 106;
     pub const NEWLINKPROP: u16 = 108;
     pub const DELLINKPROP: u16 = 109;
+    pub const GETNEXTHOPBUCKET: u16 = 118;
 }
 
 /// One attribute of a request.

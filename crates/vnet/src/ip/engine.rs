@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use vnet_iproute::ip::World;
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::link::{IFLA_ALT_IFNAME, IFLA_IFNAME, SKIP_STATS};
 use vnet_iproute::ip::options::Options;
 use vnet_iproute::ip::tables::Tables;
 use vnet_iproute::ip::wire::{self, Attr, Request, ifinfomsg, rtm};
+use vnet_iproute::ip::{Account, World};
 use vnet_kernel::realm::Entry;
+use vnet_kernel::thread::NsThread;
 use vnet_kernel::{Realm, pins};
 use vnet_model::NsName;
 use vnet_netlink::{Batch, Error, Flags, Protocol, Refusal, Socket};
@@ -83,6 +84,54 @@ impl Engine {
             self.realm = Some(own);
         }
         self.realm.as_ref().ok_or_else(|| Failure::command(1, "no thread can be made"))
+    }
+
+    /// Opens one more socket where this one is.
+    pub(super) fn another_socket(&mut self, options: &Options) -> Result<Socket, Failure> {
+        match &options.netns {
+            None => Socket::open(Protocol::Route).map_err(|error| failed(&error)),
+            Some(name) => open_in(self.realm()?, name),
+        }
+    }
+
+    /// Does something in the namespace that the options name, or this thread's.
+    pub(super) fn inside<T: Send + 'static>(
+        &mut self,
+        options: &Options,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let Some(name) = &options.netns else { return Ok(job()) };
+        let failed = |why: &str| Failure::command(1, format!("cannot enter {name}: {why}"));
+        let fd = match entry(self.realm()?, name)? {
+            Entry::Namespace(opened) => opened.ns,
+            _ => return Err(failed("it is no namespace")),
+        };
+        let thread = NsThread::start().map_err(|error| failed(&error.to_string()))?;
+        let done = thread.run(move |walker| walker.enter(&fd).map(|()| job()));
+        done.map_err(|errno| failed(&vnet_netlink::errno_words(errno)))
+    }
+
+    /// Remembers the names of all interfaces, to know them when they are gone.
+    pub(super) fn remember_links(&mut self) -> Result<(), Failure> {
+        for link in self.dump(&Self::link_question(0, None))? {
+            self.remember(&link);
+        }
+        Ok(())
+    }
+
+    /// Remembers what an event says of an interface.
+    pub(super) fn remember(&mut self, event: &wire::Object) {
+        match event.kind {
+            rtm::NEWLINK => {
+                let attrs = event.attrs(vnet_iproute::ip::link::HEADER_BYTES);
+                if let Some(name) = attrs.text(IFLA_IFNAME) {
+                    self.interfaces.insert(event.u32_at(4), Some((name, event.u32_at(8))));
+                }
+            }
+            rtm::DELLINK => drop(self.interfaces.remove(&event.u32_at(4))),
+            rtm::NEWNSID | rtm::DELNSID => self.ids = None,
+            _ => {}
+        }
     }
 
     /// Forgets what is known of interfaces: something has changed.
@@ -305,6 +354,26 @@ impl World for Engine {
             self.ids = Some(ids);
         }
         self.ids.as_ref()?.get(&id).cloned()
+    }
+
+    fn nexthop(&mut self, id: u32) -> Option<wire::Object> {
+        let mut request = Request::new(rtm::GETNEXTHOP, Flags::NONE, vec![0; 8]);
+        request.attrs.push(Attr::u32(1, id));
+        self.ask(&request).ok()?.pop()
+    }
+
+    fn account(&mut self, account: Account) -> Option<String> {
+        let (path, id) = match account {
+            Account::User(id) => ("/etc/passwd", id),
+            Account::Group(id) => ("/etc/group", id),
+        };
+        let id = id.to_string();
+        let text = std::fs::read_to_string(path).ok()?;
+        text.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1) == Some(&id)).then(|| name.to_owned())
+        })
     }
 
     fn tables(&self) -> &Tables {

@@ -3,7 +3,7 @@
 pub(super) const IP: &str = "\
 vnet ip does what iproute2's `ip` does, without a process of its own:
   ip [OPTIONS] OBJECT COMMAND [ARGUMENTS]
-Objects:  link, address, route, rule, neighbour, netns
+Objects:  link, address, route, rule, neighbour, nexthop, netns, tuntap, maddress, monitor
 Options:  -n NAME  in that namespace      -4 -6 -0  the family
           -d -s -o -br  more or less      -j [-p]   JSON      -c  colours
           -batch FILE [-force | --atomic]  many commands, one a line
@@ -53,7 +53,27 @@ ip rule: which routing table a packet is looked up in
       [lookup TABLE | blackhole | unreachable | prohibit | goto N | nop]
   flush";
 
+pub(super) const NEXTHOP: &str = "\
+ip nexthop: next hops as objects of their own
+  show [id N] [dev NAME] [master NAME] [groups] [fdb] [proto N]
+  add | replace id N [via ADDRESS] [dev NAME] [onlink] [blackhole] [fdb] [proto P]
+  add | replace id N group ID[,WEIGHT]/… [type mpath | type resilient [buckets N] …] [fdb]
+  del id N | get id N | flush [SELECTION] | bucket [list | get id N index N]";
+
+pub(super) const TUNTAP: &str = "\
+ip tuntap: TUN and TAP devices that last
+  show | add | del [dev] NAME mode tun | tap [user USER] [group GROUP] [pi] [vnet_hdr]
+      [multi_queue] [one_queue]";
+
+pub(super) const MADDRESS: &str = "\
+ip maddress: multicast addresses that interfaces listen to
+  show [dev NAME] | add MAC dev NAME | del MAC dev NAME";
+
+pub(super) const MONITOR: &str = "\
+ip monitor: what changes, as it changes
+  [all | link | address | route | neigh | rule | nexthop | nsid] … [label] [all-nsid] [dev NAME]";
+
 pub(super) const NETNS: &str = "\
 ip netns: named network namespaces
   list | add NAME | del NAME | set NAME ID | exec NAME COMMAND … | identify [PID] | pids NAME
-  list-id; -all del, -all exec COMMAND … for all of them";
+  attach NAME PID | monitor | list-id; -all del, -all exec COMMAND … for all of them";

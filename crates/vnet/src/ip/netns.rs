@@ -19,7 +19,7 @@ use vnet_model::NsName;
 use vnet_netlink::{Flags, errno_words};
 
 use super::engine::{Engine, entry, names};
-use super::{Io, help, is_colored};
+use super::{Io, help, is_colored, print};
 
 const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
@@ -33,7 +33,21 @@ pub(super) fn run(
     match netns::read(words, options)? {
         Command::List => list(engine, options, io),
         Command::ListId => list_ids(engine, options, io),
-        Command::Add(name) => add(engine, &name),
+        Command::Add(name) => pin(engine, &name, vnet_kernel::unmarked::create),
+        Command::Attach(name, pid) => pin(engine, &name, |name| {
+            vnet_kernel::unmarked::attach(name, pid)
+        })
+        .map_err(|failure| {
+            let path = format!("{}/{name}", pins::NETNS_DIR);
+            match failure.line.strip_prefix(&format!("Cannot create namespace file \"{path}\": ")) {
+                Some(why) if why != "File exists" => {
+                    let line = format!("Bind /proc/{pid}/ns/net -> {path} failed: {why}");
+                    Failure { line, ..failure }.hint(format!("is {pid} a process? `ps {pid}`"))
+                }
+                _ => failure,
+            }
+        }),
+        Command::Monitor => super::monitor::names(io),
         Command::Delete(Some(name)) => delete(engine, &name),
         Command::Delete(None) => {
             let mut worst = 0;
@@ -81,27 +95,21 @@ fn list(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<u8, F
 
 fn list_ids(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<u8, Failure> {
     let found = engine.dump(&Request::new(rtm::GETNSID, Flags::NONE, vec![0]))?;
-    let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-    for object in found {
-        let Some(id) = object.attrs(4).u32(NETNSA_NSID).map(u32::cast_signed) else { continue };
-        out.open(None);
-        out.num("nsid", "nsid {} ", id);
-        if let Some(name) = engine.netns_of_id(id) {
-            out.str("name", "(iproute2 netns name: {})", &name);
-        }
-        out.text("\n");
-        out.close();
-    }
-    io.print(&out.finish());
+    print(engine, options, io, &found, netns::show_id);
     Ok(0)
 }
 
-fn add(engine: &mut Engine, name: &str) -> Result<u8, Failure> {
+/// Pins a namespace under a name, as `make` does it.
+fn pin(
+    engine: &mut Engine,
+    name: &str,
+    make: impl FnOnce(&NsName) -> Result<(), Error>,
+) -> Result<u8, Failure> {
     let path = format!("{}/{name}", pins::NETNS_DIR);
     let valid = NsName::new(name)
         .map_err(|error| Failure::command(1, format!("vnet ip does not take the name: {error}")))?;
     engine.forget();
-    match vnet_kernel::unmarked::create(&valid) {
+    match make(&valid) {
         Ok(()) => Ok(0),
         Err(Error::Exists { .. }) => {
             let line = format!("Cannot create namespace file \"{path}\": File exists");

@@ -2,14 +2,13 @@
 
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::Options;
-use vnet_iproute::ip::out::Out;
 use vnet_iproute::ip::wire::{Object, Request, rtm};
 use vnet_iproute::ip::words::Family;
-use vnet_iproute::ip::{Context, neigh, rule};
+use vnet_iproute::ip::{neigh, rule};
 use vnet_netlink::Flags;
 
 use super::engine::Engine;
-use super::{Io, is_colored};
+use super::{Io, print};
 
 /// The state of a neighbour that did not answer (`NUD_FAILED`, linux/neighbour.h).
 const NUD_FAILED: u16 = 0x20;
@@ -56,21 +55,6 @@ pub(super) fn rules(
     found.retain(|rule| said.wants(rule));
     print(engine, options, io, &found, rule::show);
     Ok(0)
-}
-
-fn print(
-    engine: &mut Engine,
-    options: &Options,
-    io: &mut Io<'_>,
-    objects: &[Object],
-    show: impl Fn(&mut Out, &Object, &mut Context<'_>),
-) {
-    let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
-    for object in objects {
-        show(&mut out, object, &mut context);
-    }
-    io.print(&out.finish());
 }
 
 pub(super) fn flush_neighbours(

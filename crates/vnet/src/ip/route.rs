@@ -1,15 +1,13 @@
 //! `ip route show`, `get` and `flush`.
 
-use vnet_iproute::ip::Context;
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::Options;
-use vnet_iproute::ip::out::Out;
 use vnet_iproute::ip::route::{self, Selection};
-use vnet_iproute::ip::wire::{Object, Request, rtm};
+use vnet_iproute::ip::wire::{Request, rtm};
 use vnet_netlink::Flags;
 
 use super::engine::Engine;
-use super::{Io, is_colored};
+use super::{Io, print};
 
 pub(super) fn show(
     engine: &mut Engine,
@@ -30,7 +28,9 @@ pub(super) fn show(
         result => result?,
     };
     routes.retain(|route| selection.wants(route));
-    print(engine, options, selection, &routes, io);
+    print(engine, options, io, &routes, |out, object, context| {
+        route::show(out, object, context, selection);
+    });
     Ok(0)
 }
 
@@ -41,23 +41,11 @@ pub(super) fn get(
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
     let routes = engine.get(request)?;
-    print(engine, options, &Selection::answer(), &routes, io);
+    let answer = Selection::answer();
+    print(engine, options, io, &routes, |out, object, context| {
+        route::show(out, object, context, &answer);
+    });
     Ok(0)
-}
-
-fn print(
-    engine: &mut Engine,
-    options: &Options,
-    selection: &Selection,
-    routes: &[Object],
-    io: &mut Io<'_>,
-) {
-    let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
-    for route in routes {
-        route::show(&mut out, route, &mut context, selection);
-    }
-    io.print(&out.finish());
 }
 
 /// Removes the routes that are asked for.

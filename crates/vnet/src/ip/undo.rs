@@ -31,6 +31,12 @@ const PROP_LIST: u16 = 52;
 const FLAGS: u32 = 0x1 | 0x20 | 0x80 | 0x100 | 0x200 | 0x1000 | 0x8000;
 
 const IFA_CACHEINFO: u16 = 6;
+const RTA_NH_ID: u16 = 30;
+/// What a route says of the next hop that it goes by: OIF, GATEWAY, MULTIPATH, VIA.
+const RTA_OF_NEXTHOP: [u16; 4] = [4, 5, 9, 18];
+const NHA_ID: u16 = 1;
+const NHA_ENCAP: u16 = 8;
+const NHA_FDB: u16 = 11;
 const RTA_CACHEINFO: u16 = 12;
 const NDA_CACHEINFO: u16 = 3;
 const NDA_PROBES: u16 = 4;
@@ -54,13 +60,22 @@ struct Kind {
     flags: Flags,
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind {
         get: rtm::GETADDR,
         new: rtm::NEWADDR,
         del: rtm::DELADDR,
         header_bytes: 8,
         ignored: &[IFA_CACHEINFO],
+        flags: Flags::CREATE,
+    },
+    // Before routes, which may go by them.
+    Kind {
+        get: rtm::GETNEXTHOP,
+        new: rtm::NEWNEXTHOP,
+        del: rtm::DELNEXTHOP,
+        header_bytes: 8,
+        ignored: &[],
         flags: Flags::CREATE,
     },
     Kind {
@@ -147,7 +162,7 @@ impl Snapshot {
             let has: BTreeSet<_> = now.iter().map(key).collect();
             let added = now.iter().filter(|object| !had.contains(&key(object)));
             let request = |what: u16, flags: Flags, object: &Object| {
-                Request::new(what, flags, object.payload.clone())
+                Request::new(what, flags, as_request(what, object))
             };
             requests.extend(added.map(|object| request(kind.del, Flags::NONE, object)));
             let missing = old.iter().filter(|object| !has.contains(&key(object)));
@@ -180,6 +195,47 @@ fn objects(engine: &mut Engine, kind: &Kind) -> Result<Vec<Object>, Failure> {
         _ => true,
     });
     Ok(found)
+}
+
+/// Returns what asks for an object as it was told, or for its removal.
+fn as_request(what: u16, object: &Object) -> Vec<u8> {
+    /// `RTNH_F_ONLINK`, the one flag that may be asked for.
+    const ONLINK: u32 = 4;
+    let mut payload = object.payload.clone();
+    match what {
+        // A route by a next hop says nothing of where that leads.
+        rtm::NEWROUTE if object.attrs(12).get(RTA_NH_ID).is_some() => {
+            payload = with_attrs_of(&payload, 12, |kind| !RTA_OF_NEXTHOP.contains(&kind));
+        }
+        // The scope and the state of a next hop can't be set (`rtm_to_nh_config`, net/ipv4/nexthop.c).
+        rtm::NEWNEXTHOP => {
+            let settable = |kind: u16| (NHA_ID..=NHA_ENCAP).contains(&kind) || kind == NHA_FDB;
+            payload = with_attrs_of(&payload, 8, settable);
+            payload[1] = 0;
+            payload[4..8].copy_from_slice(&(object.u32_at(4) & ONLINK).to_ne_bytes());
+        }
+        // It goes by its id alone.
+        rtm::DELNEXTHOP => {
+            let id = object.attrs(8).u32(NHA_ID).unwrap_or_default();
+            payload = vec![0; 8];
+            Attr::write_all(&[Attr::u32(NHA_ID, id)], &mut payload);
+        }
+        _ => {}
+    }
+    payload
+}
+
+/// Returns a message with some of its attributes.
+fn with_attrs_of(payload: &[u8], header_bytes: usize, wanted: impl Fn(u16) -> bool) -> Vec<u8> {
+    let (header, rest) = payload.split_at_checked(header_bytes).unwrap_or((payload, &[]));
+    let attrs: Vec<Attr> = Attributes::new(rest)
+        .map_while(Result::ok)
+        .filter(|attr| wanted(attr.kind))
+        .map(|attr| Attr::Value(attr.kind, attr.value.to_vec()))
+        .collect();
+    let mut payload = header.to_vec();
+    Attr::write_all(&attrs, &mut payload);
+    payload
 }
 
 /// Returns what makes an object what it is: without times.

@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::super::out::{Out, Shade};
-use super::super::wire::Object;
+use super::super::wire::{Object, rtm};
 use super::{
     HEADER_BYTES, IFA_ADDRESS, IFA_ANYCAST, IFA_BROADCAST, IFA_CACHEINFO, IFA_LABEL,
     IFA_RT_PRIORITY, flags_of, local_of,
@@ -32,12 +32,23 @@ const FLAGS: &[(u32, &str)] = &[
 
 /// Prints an address, with its line end.
 pub fn show(out: &mut Out, address: &Object, context: &mut Context<'_>) {
+    let is_named = context.options.oneline;
+    print(out, address, context, is_named);
+}
+
+/// Prints an address that came or went, with its interface and its line end.
+pub fn event(out: &mut Out, address: &Object, context: &mut Context<'_>) {
+    print(out, address, context, true);
+}
+
+fn print(out: &mut Out, address: &Object, context: &mut Context<'_>, is_named: bool) {
     let options = context.options;
     let attrs = address.attrs(HEADER_BYTES);
     let family = address.u8_at(0);
     out.open(None);
+    out.deleted(address.kind == rtm::DELADDR);
     if !options.brief {
-        if options.oneline {
+        if is_named {
             let index = address.u32_at(4);
             out.num("index", "{}: ", index);
             out.shaded(Shade::Name, "dev", "{}", &context.world.name(index));

@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::super::out::{Out, Shade};
-use super::super::wire::{Attrs, Object, mac_of, text_of};
+use super::super::wire::{Attrs, Object, mac_of, rtm, text_of};
 use super::super::words::Family;
 use super::{HEADER_BYTES, Selection, kind, stats};
 
@@ -39,6 +39,21 @@ const FLAGS: &[(u32, &str)] = &[
     (0x40000, "ECHO"),
 ];
 
+const IFLA_EVENT: u16 = 44;
+const IFLA_NEW_NETNSID: u16 = 45;
+const IFLA_NEW_IFINDEX: u16 = 49;
+
+/// What may have happened to a link, by number (`IFLA_EVENT_*`, linux/if_link.h).
+const EVENTS: [&str; 7] = [
+    "NONE",
+    "REBOOT",
+    "FEATURE CHANGE",
+    "BONDING FAILOVER",
+    "NOTIFY PEERS",
+    "RESEND IGMP",
+    "BONDING OPTION",
+];
+
 /// Numbers that `-d` shows behind the kind: attribute, key, format.
 const DETAILS: &[(u16, &str, &str)] = &[
     (super::IFLA_NUM_TX_QUEUES, "num_tx_queues", "numtxqueues {} "),
@@ -55,6 +70,7 @@ pub fn full(out: &mut Out, link: &Object, context: &mut Context<'_>, selection: 
     let options = context.options;
     let links_only = selection.links_only;
     let attrs = link.attrs(HEADER_BYTES);
+    out.deleted(link.kind == rtm::DELLINK);
     out.num("ifindex", "{}: ", link.u32_at(4));
     let down = print_name(out, "{}: ", &attrs, context);
     print_flags(out, link.u32_at(8), down);
@@ -84,6 +100,12 @@ pub fn full(out: &mut Out, link: &Object, context: &mut Context<'_>, selection: 
     if let Some(length) = length.filter(|length| *length != 0) {
         out.num("txqlen", "qlen {}", length.cast_signed());
     }
+    if let Some(event) = attrs.u32(IFLA_EVENT).filter(|event| *event != 0) {
+        match EVENTS.get(event as usize) {
+            Some(name) => out.str("event", "event {} ", name),
+            None => out.num("event", "event {} ", event),
+        }
+    }
     if matches!(selection.family, Family::Any | Family::Link) || options.details {
         print_hardware(out, link, &attrs, context.world.tables().numeric);
     }
@@ -109,6 +131,7 @@ pub fn full(out: &mut Out, link: &Object, context: &mut Context<'_>, selection: 
 /// Prints an interface briefly, without the line end.
 pub fn brief(out: &mut Out, link: &Object, context: &mut Context<'_>, selection: &Selection) {
     let attrs = link.attrs(HEADER_BYTES);
+    out.deleted(link.kind == rtm::DELLINK);
     let down = print_name(out, "{:16} ", &attrs, context);
     print_state(out, &attrs, true);
     if selection.family == Family::Link {
@@ -242,11 +265,22 @@ fn print_hardware(out: &mut Out, link: &Object, attrs: &Attrs<'_>, numeric: bool
 
 /// Prints in which namespace the other end is.
 fn print_elsewhere(out: &mut Out, attrs: &Attrs<'_>, context: &mut Context<'_>) {
-    let Some(id) = attrs.u32(super::IFLA_LINK_NETNSID) else { return };
-    let Ok(id) = i32::try_from(id) else { return out.text(" link-netnsid unknown") };
-    match context.world.netns_of_id(id) {
-        Some(name) if !out.is_json() => out.str("link_netns", " link-netns {}", &name),
-        _ => out.num("link_netnsid", " link-netnsid {}", id),
+    match attrs.u32(super::IFLA_LINK_NETNSID).map(i32::try_from) {
+        None => {}
+        Some(Err(_)) => out.text(" link-netnsid unknown"),
+        Some(Ok(id)) => match context.world.netns_of_id(id) {
+            Some(name) if !out.is_json() => out.str("link_netns", " link-netns {}", &name),
+            _ => out.num("link_netnsid", " link-netnsid {}", id),
+        },
+    }
+    if let Some(id) = attrs.u32(IFLA_NEW_NETNSID).map(u32::cast_signed) {
+        match context.world.netns_of_id(id) {
+            Some(name) => out.text(&format!(" new-netns {name}")),
+            None => out.text(&format!(" new-netnsid {id}")),
+        }
+    }
+    if let Some(index) = attrs.u32(IFLA_NEW_IFINDEX) {
+        out.text(&format!(" new-ifindex {index}"));
     }
 }
 

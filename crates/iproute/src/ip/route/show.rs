@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::super::Context;
 use super::super::out::{Out, Shade};
-use super::super::wire::{Attrs, Object, address_of};
+use super::super::wire::{Attrs, Object, address_of, rtm};
 use super::super::words::{Family, Prefix};
 use super::{
     HEADER_BYTES, Header, RTA_CACHEINFO, RTA_DST, RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_MARK,
@@ -49,6 +49,7 @@ pub fn show(out: &mut Out, route: &Object, context: &mut Context<'_>, selection:
     let attrs = route.attrs(HEADER_BYTES);
     let details = context.options.details;
     out.open(None);
+    out.deleted(route.kind == rtm::DELROUTE);
     if header.kind != RTN_UNICAST || details {
         let name = TYPES.get(usize::from(header.kind)).map_or_else(
             || header.kind.to_string(),
@@ -112,6 +113,12 @@ pub fn show(out: &mut Out, route: &Object, context: &mut Context<'_>, selection:
             other => out.num("pref", "pref {}", other),
         }
     }
+    if let Some(nexthop) = attrs.u32(RTA_NH_ID).filter(|_| details)
+        && let Some(nexthop) = context.world.nexthop(nexthop)
+    {
+        out.text("\n\tnh_info ");
+        super::super::nexthop::entry(out, Some("nh_info"), &nexthop, context);
+    }
     if let Some(legs) = attrs.get(RTA_MULTIPATH) {
         print_legs(out, header.family, legs, context);
     }
@@ -128,7 +135,7 @@ fn is_host(prefix: Option<Prefix>) -> bool {
     })
 }
 
-fn shade(family: u8) -> Shade {
+pub(crate) fn shade(family: u8) -> Shade {
     if family == Family::Inet6.number() { Shade::Inet6 } else { Shade::Inet }
 }
 
@@ -194,7 +201,8 @@ fn print_origin(
     }
 }
 
-fn print_flags(out: &mut Out, flags: u32) {
+/// Prints what is particular about a leg.
+pub(crate) fn print_flags(out: &mut Out, flags: u32) {
     out.open_array("flags", "");
     for (flag, name) in LEG_FLAGS {
         if flags & flag != 0 {

@@ -1,8 +1,8 @@
 //! TUN and TAP devices: only shown here, they are made through `/dev/net/tun` (drivers/net/tun.c).
 
-use super::super::super::World;
 use super::super::super::out::Out;
 use super::super::super::wire::Attrs;
+use super::super::super::{Account, World};
 use super::Kind;
 
 pub(super) const KIND: Kind = Kind {
@@ -23,7 +23,7 @@ const IFLA_TUN_MULTI_QUEUE: u16 = 7;
 const IFLA_TUN_NUM_QUEUES: u16 = 8;
 const IFLA_TUN_NUM_DISABLED_QUEUES: u16 = 9;
 
-fn print(out: &mut Out, data: &Attrs<'_>, _: &mut dyn World) {
+fn print(out: &mut Out, data: &Attrs<'_>, world: &mut dyn World) {
     match data.u8(IFLA_TUN_TYPE) {
         Some(1) => out.str("type", "type {} ", "tun"),
         Some(2) => out.str("type", "type {} ", "tap"),
@@ -58,8 +58,11 @@ fn print(out: &mut Out, data: &Attrs<'_>, _: &mut dyn World) {
     for (attr, key, format) in
         [(IFLA_TUN_OWNER, "user", "user {} "), (IFLA_TUN_GROUP, "group", "group {} ")]
     {
-        if let Some(id) = data.u32(attr) {
-            out.num(key, format, id);
+        let Some(id) = data.u32(attr) else { continue };
+        let account = if attr == IFLA_TUN_OWNER { Account::User(id) } else { Account::Group(id) };
+        match world.account(account) {
+            Some(name) => out.str(key, format, &name),
+            None => out.num(key, format, id),
         }
     }
 }

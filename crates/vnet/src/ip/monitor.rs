@@ -1,0 +1,142 @@
+//! `ip monitor` and `ip netns monitor`: tell what changes until nobody reads any more.
+
+use std::mem::MaybeUninit;
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use vnet_iproute::ip::Context;
+use vnet_iproute::ip::failure::Failure;
+use vnet_iproute::ip::monitor::Monitor;
+use vnet_iproute::ip::options::{Options, Stamp};
+use vnet_iproute::ip::out::Out;
+use vnet_iproute::ip::wire::{Object, rtm};
+use vnet_kernel::clock::local_time;
+use vnet_kernel::pins;
+use vnet_netlink::{Error, errno_words};
+
+use super::engine::Engine;
+use super::{Io, is_colored};
+
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+pub(super) fn run(
+    engine: &mut Engine,
+    options: &Options,
+    monitor: &Monitor,
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let failed = |error: &Error| {
+        let why = error.errno().map_or_else(|| error.to_string(), errno_words);
+        Failure::command(1, format!("vnet ip can't listen: {why}"))
+    };
+    let mut socket = engine.another_socket(options)?;
+    if monitor.all_nsid {
+        socket
+            .listen_all_nsid()
+            .map_err(|error| failed(&error).hint("this needs CAP_NET_BROADCAST: run it as root"))?;
+    }
+    socket.subscribe(&monitor.groups).map_err(|error| failed(&error))?;
+    engine.remember_links()?;
+    loop {
+        let mut events = Vec::new();
+        let result = socket.receive_event(None, |event| {
+            let (kind, payload) = (event.message.kind, event.message.payload.to_vec());
+            events.push((Object { kind, payload }, event.nsid));
+        });
+        match result {
+            Ok(_) => {}
+            Err(Error::EventsLost) => {
+                io.say("netlink receive error No buffer space available (105)");
+            }
+            Err(error) => return Err(failed(&error)),
+        }
+        for (event, nsid) in events {
+            let Some(label) = monitor.label(&event) else { continue };
+            engine.remember(&event);
+            let mut text = stamp(options.timestamp);
+            if monitor.all_nsid {
+                let from = nsid.map_or_else(|| "current".to_owned(), |id| id.to_string());
+                text.push_str(&format!("[nsid {from}]"));
+            }
+            if monitor.labels {
+                text.push_str(label);
+            }
+            if !wants(monitor, &event) {
+                // iproute2 has said the head of it by then.
+                if !tell(io, &text) {
+                    return Ok(0);
+                }
+                continue;
+            }
+            let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+            let mut context =
+                Context { options, world: engine, warnings: Vec::new(), creates: false };
+            monitor.show(&mut out, &event, &mut context);
+            text.push_str(&out.finish());
+            if !tell(io, &text) {
+                return Ok(0);
+            }
+        }
+    }
+}
+
+/// Tells whether an event is about the interface that was named.
+fn wants(monitor: &Monitor, event: &Object) -> bool {
+    let Some(index) = monitor.index else { return true };
+    match event.kind {
+        rtm::NEWLINK | rtm::DELLINK | rtm::NEWADDR | rtm::DELADDR => event.u32_at(4) == index,
+        rtm::NEWNEIGH | rtm::DELNEIGH => event.u32_at(4) == index,
+        rtm::NEWROUTE | rtm::DELROUTE => event.attrs(12).u32(4).is_none_or(|dev| dev == index),
+        _ => true,
+    }
+}
+
+/// Writes at once; tells whether somebody still reads.
+fn tell(io: &mut Io<'_>, text: &str) -> bool {
+    io.out.write_all(text.as_bytes()).and_then(|()| io.out.flush()).is_ok()
+}
+
+fn stamp(how: Stamp) -> String {
+    let now = local_time();
+    let clock = format!("{:02}:{:02}:{:02}", now.hour, now.minute, now.second);
+    match how {
+        Stamp::None => String::new(),
+        Stamp::Short => {
+            let (year, month, day, micros) = (now.year, now.month, now.day, now.micros);
+            format!("[{year:04}-{month:02}-{day:02}T{clock}.{micros:06}] ")
+        }
+        Stamp::Long => {
+            let name = |names: &'static [&str], at: u32| names.get(at as usize).unwrap_or(&"???");
+            let (weekday, month) = (name(&DAYS, now.weekday), name(&MONTHS, now.month - 1));
+            let (year, micros) = (now.year, now.micros);
+            format!("Timestamp: {weekday} {month}{:3} {clock} {year} {micros} usec\n", now.day)
+        }
+    }
+}
+
+/// Tells which names of namespaces come and go.
+pub(super) fn names(io: &mut Io<'_>) -> Result<u8, Failure> {
+    let failed = |what: &'static str| {
+        move |errno| Failure::command(1, format!("{what} failed: {}", errno_words(errno)))
+    };
+    let _folder =
+        pins::Pins::open_or_make().map_err(|error| Failure::command(1, error.to_string()))?;
+    let watch = inotify::init(CreateFlags::CLOEXEC).map_err(failed("inotify_init"))?;
+    inotify::add_watch(&watch, pins::NETNS_DIR, WatchFlags::CREATE | WatchFlags::DELETE)
+        .map_err(failed("inotify_add_watch"))?;
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(&watch, &mut buffer);
+    loop {
+        let event = match reader.next() {
+            Ok(event) => event,
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(errno) => return Err(failed("read")(errno)),
+        };
+        let what = if event.events().contains(ReadFlags::CREATE) { "add" } else { "delete" };
+        let name = event.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        if !tell(io, &format!("{what} {name}\n")) {
+            return Ok(0);
+        }
+    }
+}
