@@ -138,6 +138,9 @@ pub(crate) enum Command {
     /// Does what iproute2's `ip` does: all words behind it are iproute2's
     #[command(disable_help_flag = true)]
     Ip(Ip),
+    /// Does what iproute2's `bridge` does: all words behind it are iproute2's
+    #[command(disable_help_flag = true)]
+    Bridge(Ip),
     /// Prints the JSON schema of the file, for editors
     Schema,
     /// Prints shell completions
@@ -356,7 +359,7 @@ pub(crate) struct Ping {
     pub(crate) timeout: std::time::Duration,
 }
 
-/// The arguments of `vnet ip`.
+/// The arguments of `vnet ip` and `vnet bridge`.
 #[derive(Debug, Args)]
 pub(crate) struct Ip {
     /// Options, object and command as in ip(8)

@@ -18,6 +18,8 @@ mod why;
 
 use std::process::ExitCode;
 
+use vnet::ip::Language;
+
 use crate::args::{Cli, Command, Inner};
 use crate::context::Context;
 use crate::environment::Environment;
@@ -48,7 +50,8 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Why(args) => why::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
         Command::Explain(args) => check::explain(&context, &args),
-        Command::Ip(args) => ip::run(&context, &args),
+        Command::Ip(args) => ip::run(&context, &args, Language::Ip),
+        Command::Bridge(args) => ip::run(&context, &args, Language::Bridge),
         Command::Schema => generate::schema(&context),
         Command::Completions(args) => generate::completions(&context, &args),
         Command::Man(args) => generate::man(&context, &args),

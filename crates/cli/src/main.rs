@@ -25,8 +25,8 @@ fn main() -> ExitCode {
     if let Some(inner) = args::inner() {
         return commands::run_inner(&inner);
     }
-    if let Some((words, is_ip)) = commands::ip::words() {
-        return commands::ip::run_first(&words, is_ip);
+    if let Some(first) = commands::ip::words() {
+        return commands::ip::run_first(&first);
     }
     let args = match args::parse() {
         Ok(args) => args,

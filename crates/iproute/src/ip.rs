@@ -9,6 +9,7 @@
 use std::os::fd::RawFd;
 
 pub mod addr;
+pub mod bridge;
 pub mod failure;
 mod json;
 pub mod link;

@@ -13,6 +13,7 @@
 //! ```
 
 mod batch;
+mod bridge;
 mod device;
 mod engine;
 mod help;
@@ -27,6 +28,7 @@ mod undo;
 use std::io::Write;
 
 use vnet_iproute::ip::failure::Failure;
+pub use vnet_iproute::ip::options::Language;
 use vnet_iproute::ip::options::{Color, Options};
 use vnet_iproute::ip::out::Out;
 use vnet_iproute::ip::wire;
@@ -96,9 +98,18 @@ impl<'w> Io<'w> {
     }
 }
 
-/// Runs one command line, without the program's name; returns the exit code.
+/// Runs one command line of `ip`, without the program's name; returns the exit code.
 pub fn run(words: &[String], io: &mut Io<'_>) -> u8 {
-    let code = match Options::read(words) {
+    run_in(Language::Ip, words, io)
+}
+
+/// Runs one command line of `bridge`, without the program's name; returns the exit code.
+pub fn run_bridge(words: &[String], io: &mut Io<'_>) -> u8 {
+    run_in(Language::Bridge, words, io)
+}
+
+fn run_in(language: Language, words: &[String], io: &mut Io<'_>) -> u8 {
+    let code = match Options::read(words, language) {
         Ok((options, taken)) => run_options(&options, words, taken, io),
         Err(failure) => {
             io.explain(&failure, words);
@@ -111,8 +122,8 @@ pub fn run(words: &[String], io: &mut Io<'_>) -> u8 {
 
 /// Tells whether a command line is meant to change something: all but showing and help.
 #[must_use]
-pub fn changes(words: &[String]) -> bool {
-    let Ok((options, taken)) = Options::read(words) else { return false };
+pub fn changes(words: &[String], language: Language) -> bool {
+    let Ok((options, taken)) = Options::read(words, language) else { return false };
     const READS: [&str; 10] =
         ["show", "list", "lst", "get", "help", "identify", "pids", "exec", "list-id", "monitor"];
     let object = words.get(taken).and_then(|word| Object::read(word).ok());
@@ -130,11 +141,13 @@ pub fn changes(words: &[String]) -> bool {
 
 fn run_options(options: &Options, words: &[String], taken: usize, io: &mut Io<'_>) -> u8 {
     if options.version {
-        io.print(&format!("ip utility, vnet-{}\n", env!("CARGO_PKG_VERSION")));
+        let name = if options.language == Language::Ip { "ip" } else { "bridge" };
+        io.print(&format!("{name} utility, vnet-{}\n", env!("CARGO_PKG_VERSION")));
         return 0;
     }
+    let usage = if options.language == Language::Ip { help::IP } else { help::BRIDGE };
     if options.help {
-        io.say(help::IP);
+        io.say(usage);
         return 255;
     }
     let mut engine = match Engine::start(options) {
@@ -148,7 +161,7 @@ fn run_options(options: &Options, words: &[String], taken: usize, io: &mut Io<'_
         return batch::run(&mut engine, options, name, io);
     }
     if words.len() == taken {
-        io.say(help::IP);
+        io.say(usage);
         return 255;
     }
     match command(&mut engine, options, &words[taken..], io) {
@@ -168,6 +181,9 @@ fn command(
     words: &[String],
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
+    if options.language == Language::Bridge {
+        return bridge::run(engine, options, words, io);
+    }
     let object = words.first().map_or(Ok(Object::Help), |word| Object::read(word))?;
     let rest = words.get(1..).unwrap_or_default();
     // The grammar counts words from behind the object.

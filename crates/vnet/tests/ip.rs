@@ -6,9 +6,9 @@
 //!
 //! ```text
 //! = the title of a set-up       (`~` instead of `=`: the lines run one after the other in one place)
-//! + a command of the set-up, as a line of `ip -batch`
+//! + a command of the set-up, as a line of `ip -batch`, or `bridge …`, or `sysctl KEY VALUE`
 //! @ a file to be written        | a line of it
-//! a command line without `ip`
+//! a command line without `ip`, or one with `bridge`
 //! ```
 #![allow(clippy::print_stdout, reason = "how many cases were compared is worth a line")]
 
@@ -36,14 +36,26 @@ struct Seen {
 /// Runs command lines one after the other, each by its words.
 type Runner = fn(&[String]) -> (i32, Vec<u8>, Vec<u8>);
 
+/// Tells whose words these are: `bridge` before them says so.
+fn language(words: &[String]) -> (bool, &[String]) {
+    match words.split_first() {
+        Some((first, rest)) if first == "bridge" => (true, rest),
+        _ => (false, words),
+    }
+}
+
 fn by_debian(words: &[String]) -> (i32, Vec<u8>, Vec<u8>) {
-    let output = Command::new("/bin/ip").args(words).output().expect("iproute2 is installed");
+    let (is_bridge, words) = language(words);
+    let program = if is_bridge { "/sbin/bridge" } else { "/bin/ip" };
+    let output = Command::new(program).args(words).output().expect("iproute2 is installed");
     (output.status.code().unwrap_or(-1), output.stdout, output.stderr)
 }
 
 fn by_us(words: &[String]) -> (i32, Vec<u8>, Vec<u8>) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = vnet::ip::run(words, &mut vnet::ip::Io::new(&mut out, &mut err));
+    let (is_bridge, words) = language(words);
+    let run = if is_bridge { vnet::ip::run_bridge } else { vnet::ip::run };
+    let code = run(words, &mut vnet::ip::Io::new(&mut out, &mut err));
     (code.into(), out, err)
 }
 
@@ -78,6 +90,14 @@ fn state() -> String {
         }
         text.push_str(&format!("{words}: {lines}\n"));
     }
+    for words in ["-d link", "fdb", "vlan", "mdb"] {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let output = Command::new("/sbin/bridge").args(&words).output().expect("iproute2");
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines: Vec<&str> = lines.lines().collect();
+        lines.sort_unstable();
+        text.push_str(&format!("bridge {}: {}\n", words.join(" "), lines.join("\n")));
+    }
     for name in show(None, "netns list").lines() {
         let name = name.split(' ').next().unwrap_or(name);
         text.push_str(&format!("netns {name}: {}\n", show(Some(name), "-d -j addr show")));
@@ -89,12 +109,21 @@ fn set_up(block: &Block) {
     for (path, text) in &block.files {
         std::fs::write(path, text).expect("the files of a set-up can be written");
     }
-    // A batch takes no options: lines that begin with one run by themselves.
-    for lines in block.setup.chunk_by(|a, b| !a.starts_with('-') && !b.starts_with('-')) {
-        let is_alone = lines[0].starts_with('-');
-        let words: Vec<&str> =
-            if is_alone { lines[0].split_whitespace().collect() } else { vec!["-batch", "-"] };
-        let mut ip = Command::new("/bin/ip")
+    // A batch takes no options: lines that begin with one run by themselves, and so does `bridge`.
+    let is_alone =
+        |line: &String| ["-", "bridge ", "sysctl "].iter().any(|start| line.starts_with(start));
+    for lines in block.setup.chunk_by(|a, b| !is_alone(a) && !is_alone(b)) {
+        let is_alone = is_alone(&lines[0]);
+        let words: Vec<String> = lines[0].split_whitespace().map(str::to_owned).collect();
+        if let [program, key, value] = words.as_slice()
+            && program == "sysctl"
+        {
+            vnet_kernel::sysctl::write(key, value).expect("the kernel has it");
+            continue;
+        }
+        let batch = ["-batch", "-"].map(str::to_owned);
+        let (is_bridge, words) = language(if is_alone { &words } else { &batch });
+        let mut ip = Command::new(if is_bridge { "/sbin/bridge" } else { "/bin/ip" })
             .args(words)
             .stdin(Stdio::piped())
             .spawn()
@@ -156,7 +185,12 @@ fn run(thread: &NsThread, block: &Block, lines: &[Vec<String>], runner: Runner) 
 fn look(words: &[String], runner: Runner) -> Seen {
     let (code, stdout, stderr) = runner(words);
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
-    let reads = words.iter().any(|word| word.starts_with("sh") || word == "get");
+    let is_change = |word: &String| {
+        let changes = ["add", "append", "del", "replace", "set", "flush", "-batch"];
+        changes.contains(&word.as_str())
+    };
+    let reads = words.iter().any(|word| word.starts_with("sh") || word == "get")
+        || (words.first().is_some_and(|word| word == "bridge") && !words.iter().any(is_change));
     if !words.iter().any(|word| word == "show") {
         settle();
     }
@@ -261,7 +295,7 @@ macro_rules! tables {
     )* };
 }
 
-tables! { tutorial link link_errors addr netns route batch neigh rule sequences nexthop device }
+tables! { tutorial link link_errors addr netns route batch neigh rule sequences nexthop device bridge }
 
 /// Batches of which the last line fails, each with how often it may differ afterwards: never.
 const FAILING: &[&str] = &[

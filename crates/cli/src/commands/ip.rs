@@ -1,6 +1,6 @@
-//! `vnet ip`, and the program itself under the name `ip`: hands the words to the library.
+//! `vnet ip` and `vnet bridge`, and the program itself under these names: hands the words to the library.
 //!
-//! All words behind `ip` are iproute2's, so they are taken before vnet's own options are read.
+//! All words behind them are iproute2's, so they are taken before vnet's own options are read.
 
 use std::ffi::OsStr;
 use std::io::{BufWriter, IsTerminal as _};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use vnet::LabName;
-use vnet::ip::Io;
+use vnet::ip::{Io, Language};
 use vnet::kernel::holder::Holder;
 
 use super::Outcome;
@@ -19,22 +19,41 @@ use crate::errors::Failure;
 /// The lab of an ordinary user who names none.
 const DEFAULT_LAB: &str = "default";
 
-/// Returns the words for `ip` where they come first: `vnet ip …`, or this program called `ip`.
-pub(crate) fn words() -> Option<(Vec<String>, bool)> {
+/// Returns the words where they come first: `vnet ip …`, or this program called `ip`.
+pub(crate) fn words() -> Option<First> {
     let mut arguments = std::env::args_os();
     let program = arguments.next()?;
-    let is_ip = Path::new(&program).file_name() == Some(OsStr::new("ip"));
-    if !is_ip && arguments.next()? != "ip" {
-        return None;
+    let named = language(Path::new(&program).file_name().unwrap_or_default());
+    let language = match named {
+        Some(language) => language,
+        None => language(&arguments.next()?)?,
+    };
+    let words = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
+    Some(First { words, language, is_named: named.is_some() })
+}
+
+/// Words that are iproute2's from the first on.
+#[derive(Debug)]
+pub(crate) struct First {
+    words: Vec<String>,
+    language: Language,
+    /// Whether this program is called `ip` or `bridge`.
+    is_named: bool,
+}
+
+fn language(word: &OsStr) -> Option<Language> {
+    match word.to_str()? {
+        "ip" => Some(Language::Ip),
+        "bridge" => Some(Language::Bridge),
+        _ => None,
     }
-    Some((arguments.map(|word| word.to_string_lossy().into_owned()).collect(), is_ip))
 }
 
 /// Runs the words that came first.
-pub(crate) fn run_first(words: &[String], is_ip: bool) -> ExitCode {
+pub(crate) fn run_first(first: &First) -> ExitCode {
     // Under the name `ip` nothing is made that iproute2 would not make.
-    if !is_ip && !vnet::kernel::probe::is_privileged() {
-        match enter_default(words) {
+    if !first.is_named && !vnet::kernel::probe::is_privileged() {
+        match enter_default(&first.words, first.language) {
             Ok(()) => {}
             Err(failure) => {
                 let _ = std::io::Write::write_all(
@@ -45,28 +64,43 @@ pub(crate) fn run_first(words: &[String], is_ip: bool) -> ExitCode {
             }
         }
     }
-    run_here(words, if is_ip { "ip" } else { "vnet ip" })
+    let program = match (first.language, first.is_named) {
+        (Language::Ip, true) => "ip",
+        (Language::Bridge, true) => "bridge",
+        (language, false) => with_vnet(language),
+    };
+    run_here(&first.words, first.language, program)
+}
+
+fn with_vnet(language: Language) -> &'static str {
+    match language {
+        Language::Ip => "vnet ip",
+        Language::Bridge => "vnet bridge",
+    }
 }
 
 /// Runs the words behind vnet's own options.
-pub(super) fn run(context: &Context<'_>, args: &Ip) -> Outcome {
+pub(super) fn run(context: &Context<'_>, args: &Ip, language: Language) -> Outcome {
     if !context.environment.privileged {
         match &context.global.lab {
             Some(lab) => enter(lab)?,
-            None => enter_default(&args.words)?,
+            None => enter_default(&args.words, language)?,
         }
     }
-    Ok(run_here(&args.words, "vnet ip"))
+    Ok(run_here(&args.words, language, with_vnet(language)))
 }
 
-fn run_here(words: &[String], program: &'static str) -> ExitCode {
+fn run_here(words: &[String], language: Language, program: &'static str) -> ExitCode {
     let is_terminal = std::io::stdout().is_terminal();
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut err = std::io::stderr().lock();
     let mut io = Io::new(&mut out, &mut err);
     (io.is_terminal, io.replaces, io.program) = (is_terminal, true, program);
     io.is_dark = is_dark();
-    ExitCode::from(vnet::ip::run(words, &mut io))
+    ExitCode::from(match language {
+        Language::Ip => vnet::ip::run(words, &mut io),
+        Language::Bridge => vnet::ip::run_bridge(words, &mut io),
+    })
 }
 
 /// Tells whether the terminal's background is dark, as `COLORFGBG` says (lib/color.c).
@@ -85,12 +119,12 @@ fn enter(lab: &LabName) -> Result<(), Failure> {
 
 /// Takes an ordinary user into the lab `default`: what changes something starts it where needed,
 /// what only reads is done here where it is not up.
-fn enter_default(words: &[String]) -> Result<(), Failure> {
+fn enter_default(words: &[String], language: Language) -> Result<(), Failure> {
     let lab = LabName::new(DEFAULT_LAB).map_err(|e| Failure::usage("usage", e.to_string()))?;
     let found = Holder::find(&lab).map_err(vnet::Error::from)?;
     let holder = match found {
         Some(holder) => holder,
-        None if !vnet::ip::changes(words) => return Ok(()),
+        None if !vnet::ip::changes(words, language) => return Ok(()),
         None => {
             let program = std::env::current_exe()
                 .map_err(|error| Failure::failed("failed", error.to_string()))?;

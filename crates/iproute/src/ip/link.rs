@@ -7,8 +7,10 @@ mod set;
 mod show;
 mod stats;
 
+pub(crate) use kind::PORT_STATES;
 pub use select::{Selection, select};
 pub use show::{brief, full};
+pub(crate) use show::{print_flags, print_name};
 
 use super::failure::Failure;
 use super::wire::Request;

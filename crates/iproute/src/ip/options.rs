@@ -36,10 +36,24 @@ pub struct Options {
     pub all: bool,
     /// Whether events are told with their time.
     pub timestamp: Stamp,
+    /// Whether `bridge` shows ranges of VLANs as ranges.
+    pub compress_vlans: bool,
+    /// Whose words these are.
+    pub language: Language,
     /// Whether nothing but the version is wanted.
     pub version: bool,
     /// Whether nothing but help is wanted.
     pub help: bool,
+}
+
+/// Whose words are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    /// Those of `ip`.
+    #[default]
+    Ip,
+    /// Those of `bridge`.
+    Bridge,
 }
 
 /// How the time of an event is told.
@@ -71,8 +85,8 @@ impl Options {
     ///
     /// # Errors
     /// When one is unknown, lacks its value, or is not covered.
-    pub fn read(words: &[String]) -> Read<(Self, usize)> {
-        let mut options = Self::default();
+    pub fn read(words: &[String], language: Language) -> Read<(Self, usize)> {
+        let mut options = Self { language, ..Self::default() };
         let mut next = 0;
         while let Some(word) = words.get(next) {
             if word == "--" {
@@ -88,7 +102,11 @@ impl Options {
                 let value = words.get(next - 1).cloned();
                 value.ok_or_else(|| Failure::incomplete().at(next - 2))
             };
-            options.read_one(word, option, &mut value).map_err(|failure| failure.at(next - 1))?;
+            let read = match language {
+                Language::Ip => options.read_one(word, option, &mut value),
+                Language::Bridge => options.read_one_of_bridge(word, option, &mut value),
+            };
+            read.map_err(|failure| failure.at(next - 1))?;
         }
         Ok((options, next))
     }
@@ -139,6 +157,47 @@ impl Options {
         Ok(())
     }
 
+    fn read_one_of_bridge(
+        &mut self,
+        word: &str,
+        option: &str,
+        value: &mut dyn FnMut() -> Read<String>,
+    ) -> Read<()> {
+        let is = |keyword: &str| abbreviates(option, keyword);
+        match option {
+            "-4" => self.family = Family::Inet,
+            "-6" => self.family = Family::Inet6,
+            _ if word == "--atomic" => {
+                return Err(Failure::not_covered("`bridge` with --atomic: it can't be undone"));
+            }
+            _ if is("-help") => self.help = true,
+            _ if is("-Version") => self.version = true,
+            _ if is("-stats") || is("-statistics") => self.stats = self.stats.saturating_add(1),
+            _ if is("-details") => self.details = true,
+            _ if is("-oneline") => self.oneline = true,
+            _ if is("-timestamp") => self.timestamp = Stamp::Long,
+            _ if is("-family") => {
+                self.family = match value()?.as_str() {
+                    "inet" => Family::Inet,
+                    "inet6" => Family::Inet6,
+                    word => return Err(Failure::invalid("invalid protocol family", word)),
+                }
+            }
+            _ if is("-netns") => self.netns = Some(value()?),
+            _ if self.read_color(option) => {}
+            _ if is("-compressvlans") => self.compress_vlans = true,
+            _ if is("-force") => self.force = true,
+            _ if is("-json") => self.json = true,
+            _ if is("-pretty") => self.pretty = true,
+            _ if is("-batch") => self.batch = Some(value()?),
+            _ => {
+                let line = format!("Option \"{option}\" is unknown, try \"bridge help\".");
+                return Err(Failure::parser(line));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads `-color[=WHEN]` (`matches_color`, lib/color.c).
     fn read_color(&mut self, option: &str) -> bool {
         let (name, when) = option.split_once('=').unwrap_or((option, "always"));
@@ -171,7 +230,7 @@ mod tests {
 
     fn read(line: &str) -> Read<(Options, usize)> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Options::read(&words)
+        Options::read(&words, Language::Ip)
     }
 
     #[test]

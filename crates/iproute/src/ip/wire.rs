@@ -11,6 +11,7 @@ pub mod rtm {
     pub const NEWLINK: u16 = 16;
     pub const DELLINK: u16 = 17;
     pub const GETLINK: u16 = 18;
+    pub const SETLINK: u16 = 19;
     pub const NEWADDR: u16 = 20;
     pub const DELADDR: u16 = 21;
     pub const GETADDR: u16 = 22;
@@ -23,6 +24,9 @@ pub mod rtm {
     pub const NEWRULE: u16 = 32;
     pub const DELRULE: u16 = 33;
     pub const GETRULE: u16 = 34;
+    pub const NEWMDB: u16 = 84;
+    pub const DELMDB: u16 = 85;
+    pub const GETMDB: u16 = 86;
     pub const NEWNSID: u16 = 88;
     pub const DELNSID: u16 = 89;
     pub const GETNSID: u16 = 90;
@@ -31,6 +35,9 @@ pub mod rtm {
     pub const GETNEXTHOP: u16 = 106;
     pub const NEWLINKPROP: u16 = 108;
     pub const DELLINKPROP: u16 = 109;
+    pub const NEWVLAN: u16 = 112;
+    pub const DELVLAN: u16 = 113;
+    pub const GETVLAN: u16 = 114;
     pub const GETNEXTHOPBUCKET: u16 = 118;
 }
 

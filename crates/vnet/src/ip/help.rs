@@ -9,6 +9,20 @@ Options:  -n NAME  in that namespace      -4 -6 -0  the family
           -batch FILE [-force | --atomic]  many commands, one a line
 Words may be abbreviated. `ip OBJECT help` lists the commands of an object.";
 
+pub(super) const BRIDGE: &str = "\
+vnet bridge does what iproute2's `bridge` does, without a process of its own:
+  bridge [OPTIONS] OBJECT COMMAND [ARGUMENTS]
+  link show [dev NAME] | set dev NAME [cost N] [priority N] [state S] [hairpin | guard | learning
+      | flood | isolated | … on | off] [self] [master]
+  fdb show [br NAME] [dev NAME] [vlan N] [state S] | add | append | replace | del MAC dev NAME
+      [dst ADDRESS] [vni N] [self | master] [static | dynamic | permanent] | get | flush
+  vlan show [dev NAME] [vid N] | add | del vid N[-N] dev NAME [pvid] [untagged] [self] | set
+      | tunnelshow | global
+  mdb show [dev NAME] | add | del dev NAME port NAME grp GROUP [src ADDRESS] [permanent] [vid N]
+  monitor [link | fdb | mdb | vlan | all]
+Options:  -n NAME  in that namespace   -d -s -o  more or less   -j [-p]  JSON
+          -compressvlans   -batch FILE [-force]";
+
 pub(super) const LINK: &str = "\
 ip link: interfaces
   show [[dev] NAME] [up] [type KIND] [master NAME | nomaster] [group N]

@@ -20,10 +20,40 @@ const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// What is listened to, and how it is told.
+pub(super) struct Listener<'a> {
+    pub(super) groups: &'a [u32],
+    pub(super) labels: bool,
+    pub(super) all_nsid: bool,
+    /// Returns the label of an event; `None` where it is not told.
+    pub(super) label: &'a dyn Fn(&Object) -> Option<&'static str>,
+    /// Tells whether an event is about what was asked for.
+    pub(super) wants: &'a dyn Fn(&Object) -> bool,
+    pub(super) show: &'a dyn Fn(&mut Out, &Object, &mut Context<'_>),
+}
+
 pub(super) fn run(
     engine: &mut Engine,
     options: &Options,
     monitor: &Monitor,
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let listener = Listener {
+        groups: &monitor.groups,
+        labels: monitor.labels,
+        all_nsid: monitor.all_nsid,
+        label: &|event| monitor.label(event),
+        wants: &|event| wants(monitor, event),
+        show: &|out, event, context| monitor.show(out, event, context),
+    };
+    listen(engine, options, &listener, io)
+}
+
+/// Tells events as they come, until nobody reads any more.
+pub(super) fn listen(
+    engine: &mut Engine,
+    options: &Options,
+    listener: &Listener<'_>,
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
     let failed = |error: &Error| {
@@ -31,12 +61,12 @@ pub(super) fn run(
         Failure::command(1, format!("vnet ip can't listen: {why}"))
     };
     let mut socket = engine.another_socket(options)?;
-    if monitor.all_nsid {
+    if listener.all_nsid {
         socket
             .listen_all_nsid()
             .map_err(|error| failed(&error).hint("this needs CAP_NET_BROADCAST: run it as root"))?;
     }
-    socket.subscribe(&monitor.groups).map_err(|error| failed(&error))?;
+    socket.subscribe(listener.groups).map_err(|error| failed(&error))?;
     engine.remember_links()?;
     loop {
         let mut events = Vec::new();
@@ -52,28 +82,24 @@ pub(super) fn run(
             Err(error) => return Err(failed(&error)),
         }
         for (event, nsid) in events {
-            let Some(label) = monitor.label(&event) else { continue };
+            let Some(label) = (listener.label)(&event) else { continue };
             engine.remember(&event);
             let mut text = stamp(options.timestamp);
-            if monitor.all_nsid {
+            if listener.all_nsid {
                 let from = nsid.map_or_else(|| "current".to_owned(), |id| id.to_string());
                 text.push_str(&format!("[nsid {from}]"));
             }
-            if monitor.labels {
+            if listener.labels {
                 text.push_str(label);
             }
-            if !wants(monitor, &event) {
-                // iproute2 has said the head of it by then.
-                if !tell(io, &text) {
-                    return Ok(0);
-                }
-                continue;
+            // iproute2 has said the head of an event that it passes over.
+            if (listener.wants)(&event) {
+                let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+                let mut context =
+                    Context { options, world: engine, warnings: Vec::new(), creates: false };
+                (listener.show)(&mut out, &event, &mut context);
+                text.push_str(&out.finish());
             }
-            let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-            let mut context =
-                Context { options, world: engine, warnings: Vec::new(), creates: false };
-            monitor.show(&mut out, &event, &mut context);
-            text.push_str(&out.finish());
             if !tell(io, &text) {
                 return Ok(0);
             }

@@ -6,6 +6,8 @@ mod tun;
 mod veth;
 mod vxlan;
 
+pub(crate) use bridge::PORT_STATES;
+
 use super::super::out::Out;
 use super::super::wire::{Attr, Attrs};
 use super::super::words::{Read, Words};

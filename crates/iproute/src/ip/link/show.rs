@@ -143,7 +143,12 @@ pub fn brief(out: &mut Out, link: &Object, context: &mut Context<'_>, selection:
 }
 
 /// Prints the name, and what the interface is linked to; tells whether that is down.
-fn print_name(out: &mut Out, format: &str, attrs: &Attrs<'_>, context: &mut Context<'_>) -> bool {
+pub(crate) fn print_name(
+    out: &mut Out,
+    format: &str,
+    attrs: &Attrs<'_>,
+    context: &mut Context<'_>,
+) -> bool {
     let mut name = attrs.text(super::IFLA_IFNAME).unwrap_or_default();
     let mut down = false;
     if let Some(index) = attrs.u32(super::IFLA_LINK) {
@@ -171,7 +176,8 @@ fn print_name(out: &mut Out, format: &str, attrs: &Attrs<'_>, context: &mut Cont
     down
 }
 
-fn print_flags(out: &mut Out, mut flags: u32, peer_down: bool) {
+/// Prints the flags; `peer_down` says that what the interface is linked to is down.
+pub(crate) fn print_flags(out: &mut Out, mut flags: u32, peer_down: bool) {
     out.open_array("flags", "<");
     let mut first = true;
     let mut print = |out: &mut Out, name: &str| {

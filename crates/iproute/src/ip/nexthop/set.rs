@@ -120,13 +120,13 @@ fn group_type(words: &mut Words<'_>, attrs: &mut Vec<Attr>) -> Read<()> {
     let read = |word: &str| ["mpath", "resilient"].iter().position(|name| *name == word);
     let kind = words.parse("\"type\" value is invalid\n", read)?;
     let mut resilient = Vec::new();
-    while kind == 1 {
-        let attr = match words.peek() {
-            Some("buckets") => BUCKETS,
-            Some("idle_timer") => IDLE_TIMER,
-            Some("unbalanced_timer") => UNBALANCED_TIMER,
-            _ => break,
-        };
+    let option = |word: Option<&str>| match word {
+        Some("buckets") => Some(BUCKETS),
+        Some("idle_timer") => Some(IDLE_TIMER),
+        Some("unbalanced_timer") => Some(UNBALANCED_TIMER),
+        _ => None,
+    };
+    while let Some(attr) = option(words.peek()).filter(|_| kind == 1) {
         words.take();
         resilient.push(match attr {
             BUCKETS => Attr::u16(attr, words.parse("invalid buckets value", integer)?),

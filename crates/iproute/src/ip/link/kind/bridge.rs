@@ -249,7 +249,9 @@ const PORT_OPTIONS: &[(u16, &str, &str, &str, PortForm)] = &[
     (39, "locked", "locked", "locked", PortForm::OnOff),
 ];
 
-const PORT_STATES: [&str; 5] = ["disabled", "listening", "learning", "forwarding", "blocking"];
+/// The states of a port in the spanning tree, by number (`BR_STATE_*`).
+pub(crate) const PORT_STATES: [&str; 5] =
+    ["disabled", "listening", "learning", "forwarding", "blocking"];
 
 fn read_port(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
     let mut attrs = Vec::new();
