@@ -6,7 +6,7 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "up",
     "watch",
     "confirm",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 19] = [
     "exec",
     "shell",
     "ip",
+    "bridge",
     "ping",
     "why",
     "check",
@@ -31,8 +32,8 @@ const COMMANDS: [&str; 19] = [
 #[test]
 fn help() {
     let mut text = String::new();
-    // What follows `ip` is iproute2's language, help too.
-    for command in COMMANDS.into_iter().filter(|command| *command != "ip") {
+    // What follows `ip` and `bridge` is iproute2's language, help too.
+    for command in COMMANDS.into_iter().filter(|command| !matches!(*command, "ip" | "bridge")) {
         let words = if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
         let run = vnet(&words);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command}");
