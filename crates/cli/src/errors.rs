@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use vnet::file::{File, Report, Source};
 use vnet::model::Origin;
 use vnet::model::plan::Conflict;
-use vnet::{Error, LabName};
+use vnet::{Error, LabName, Shortage};
 
 /// What `exec` and `up -- CMD` exit with when vnet itself failed.
 pub(crate) const EXIT_VNET_FAILED: u8 = 125;
@@ -129,6 +129,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
     match error {
         Error::Conflicts { .. } => ("conflict", 4),
         Error::MissingKind { .. } => ("missing-kernel-feature", 3),
+        Error::TooLittle { .. } => ("too-little", 3),
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
         Error::NotUp { .. } => (NOT_UP, 4),
@@ -169,6 +170,7 @@ fn hints(error: &Error) -> Vec<String> {
     let hint = match error {
         Error::Conflicts { conflicts } => return conflicts.iter().map(hint_of_conflict).collect(),
         Error::MissingKind { module, .. } => format!("load it with `sudo modprobe {module}`"),
+        Error::TooLittle { shortages } => return shortages.iter().map(Shortage::hint).collect(),
         Error::Unprivileged => "run it as root, or give it both capabilities".to_owned(),
         Error::NoUserNamespaces { hint, .. } => match hint {
             Some(hint) => (*hint).to_owned(),
@@ -238,6 +240,9 @@ fn hint_of_kernel(error: &vnet::kernel::Error) -> Vec<String> {
         }
         Some(Errno::NOSPC) => {
             "a limit of namespaces is reached: see `sysctl user.max_net_namespaces`"
+        }
+        Some(Errno::MFILE) if error.to_string().contains("inotify") => {
+            "allow more with `sudo sysctl -w fs.inotify.max_user_instances=1024`"
         }
         Some(Errno::MFILE) => "too many open files: raise the limit with `ulimit -Hn`",
         _ => return Vec::new(),

@@ -21,22 +21,28 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// The thread that writes starts with the first word: until then the process may have one only,
 /// since it may have to join an ordinary user's lab.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct Progress<'p> {
+    printer: &'p Printer,
     watched: bool,
     writer: Mutex<Option<(Sender<String>, JoinHandle<()>)>>,
 }
 
-impl Progress {
-    pub(crate) fn new(printer: &Printer) -> Self {
-        Self { watched: printer.is_watched(), writer: Mutex::new(None) }
+impl<'p> Progress<'p> {
+    pub(crate) fn new(printer: &'p Printer) -> Self {
+        Self { printer, watched: printer.is_watched(), writer: Mutex::new(None) }
     }
 
     /// Says which part of `up` begins.
     pub(crate) fn phase(&self, phase: Phase) {
+        if let Phase::Doubting(shortage) = phase {
+            // Its line comes later than what is said at the beginning.
+            self.printer.note(format!("this may be too much: {shortage}"));
+            return self.printer.hint(shortage.hint());
+        }
         self.say(|| match phase {
             Phase::Executing(steps) => format!("building, {steps} steps"),
             Phase::Verifying => "verifying".to_owned(),
-            Phase::Observing => "looking at what exists".to_owned(),
+            Phase::Observing | Phase::Doubting(_) => "looking at what exists".to_owned(),
         });
     }
 
@@ -55,7 +61,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for Progress<'_> {
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some((words, thread)) = writer.take() {

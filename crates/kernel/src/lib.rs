@@ -26,6 +26,7 @@ pub mod holder;
 pub mod hub;
 pub mod individual;
 pub mod ioctl;
+pub mod limits;
 pub mod nft;
 pub mod observe;
 pub mod pins;

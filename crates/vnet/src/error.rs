@@ -6,6 +6,8 @@ use vnet_kernel::process::Inhabitant;
 use vnet_model::plan::Conflict;
 use vnet_model::{LabName, NodeName, NsName, Origin, Step};
 
+use crate::limits::Shortage;
+
 /// A failure of an operation on a lab.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +56,12 @@ pub enum Error {
         module: String,
         /// The option it is built with.
         config: String,
+    },
+    /// The machine has too little of something for what was to be made. Nothing was touched.
+    #[error("this needs more than there is: {}", join(shortages))]
+    TooLittle {
+        /// Of what.
+        shortages: Vec<Shortage>,
     },
     /// This user may not do it, and there is no keeper to do it for them.
     #[error("this needs root, or at least CAP_NET_ADMIN and CAP_SYS_ADMIN")]

@@ -23,6 +23,10 @@ pub const HOLD: &str = "__hold";
 /// The argument that makes the keeper's program a worker.
 pub const WORK: &str = "__work";
 
+/// What ENOSPC means to whoever makes namespaces (`namespaces(7)`).
+const LIMITS: &str = "a limit of namespaces is reached: see `sysctl user.max_user_namespaces \
+                      user.max_net_namespaces user.max_mnt_namespaces`";
+
 /// Is the holder of a lab, until it is killed. To be called by a program with a single thread, for
 /// the arguments `__hold LAB`; it tells its starter on stdout how it went.
 ///
@@ -79,8 +83,9 @@ impl Place {
         let holder = Holder::find_or_start(lab, &keeper.program, &arguments, Some(lock.into()))
             .map_err(|error| Error::NoUserNamespaces {
                 lab: lab.clone(),
+                hint: holder::what_forbids_user_namespaces()
+                    .or_else(|| error.to_string().contains("ENOSPC").then_some(LIMITS)),
                 reason: error.to_string(),
-                hint: holder::what_forbids_user_namespaces(),
             })?;
         Self::kept(settings, holder, lab)
     }

@@ -20,6 +20,7 @@ use vnet_model::{Desired, LabName, Namespace, NsName, State, Step};
 use crate::Settings;
 use crate::error::Error;
 use crate::keeper::Place;
+use crate::limits::Shortage;
 use crate::record::Record;
 use crate::state_dir::{Lock, StateDir};
 
@@ -41,6 +42,8 @@ pub struct Lab {
 pub enum Phase {
     /// Reads what exists.
     Observing,
+    /// Finds that there may be too little of something, and goes on.
+    Doubting(Shortage),
     /// Does this many steps.
     Executing(usize),
     /// Reads again and compares.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use vnet_kernel::limits::Limits;
 use vnet_kernel::probe::MissingKind;
 use vnet_kernel::{Observed, Realm, execute_while};
 use vnet_model::plan::{Plan, plan, plan_between};
@@ -13,6 +14,7 @@ use crate::confirm::{Guard, Pending};
 use crate::error::Error;
 use crate::exec;
 use crate::keeper::Place;
+use crate::limits;
 use crate::record::Record;
 use crate::state_dir::Lock;
 
@@ -51,9 +53,11 @@ impl Lab {
         progress: &impl Fn(Phase),
     ) -> Result<Up, Error> {
         let begin = Instant::now();
+        // Before a keeper is joined: what limits its user is not seen in there.
+        let limits = Limits::read();
         let lock = self.lock()?;
         let earlier = self.dir.pending()?;
-        let result = self.up_locked(desired, &lock, guard, earlier.as_ref(), progress);
+        let result = self.up_locked(desired, &lock, limits, (guard, earlier.as_ref()), progress);
         if let (Ok(_), Some(earlier)) = (&result, &earlier) {
             earlier.end_worker();
         }
@@ -70,8 +74,8 @@ impl Lab {
         &mut self,
         desired: &Desired,
         lock: &Lock,
-        guard: Option<&Guard>,
-        earlier: Option<&Pending>,
+        limits: Limits,
+        (guard, earlier): (Option<&Guard>, Option<&Pending>),
         progress: &impl Fn(Phase),
     ) -> Result<Up, Error> {
         Cancel::check(self.settings.cancel.as_ref())?;
@@ -94,6 +98,7 @@ impl Lab {
             return Ok(up(Reached { observed: start, plan: first, steps: Vec::new() }));
         }
         check_kinds(self.realm()?, &first.steps)?;
+        self.check_limits(&first.steps, desired, limits, progress)?;
         let previous = recorded.as_ref().map(Record::known);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
         let pending = self.prepare_to_go_back(guard, earlier, recorded.as_ref(), &start)?;
@@ -116,6 +121,31 @@ impl Lab {
                 Err(self.as_it_was_pending(earlier, error))
             }
         }
+    }
+
+    /// Finds out whether there is room for what is to be made.
+    fn check_limits(
+        &self,
+        steps: &[Step],
+        desired: &Desired,
+        limits: Limits,
+        progress: &impl Fn(Phase),
+    ) -> Result<(), Error> {
+        let new = steps.iter().filter(|s| matches!(s.change, Change::AddNamespace { .. })).count();
+        let is_many = new as u64 >= limits::FEW_NAMESPACES;
+        let is_kept = self.keeper_pid().is_some();
+        let there = limits::There {
+            // A keeper has one of its own.
+            namespaces: self.realm()?.names()?.len() as u64 + u64::from(is_kept),
+            mounts: is_many.then(vnet_kernel::limits::count_mounts),
+        };
+        let limits = if is_kept { limits.and(Limits::read()) } else { limits };
+        let check = limits::check(steps, &desired.state, there, limits);
+        if !check.refused.is_empty() {
+            return Err(Error::TooLittle { shortages: check.refused });
+        }
+        check.doubtful.into_iter().for_each(|shortage| progress(Phase::Doubting(shortage)));
+        Ok(())
     }
 
     /// Writes down what was before, where a guard stands by.
