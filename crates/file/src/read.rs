@@ -4,6 +4,7 @@
 //! They report what is wrong and go on, so that all errors of a file are found in one go. What
 //! the keys mean is in the modules below, one an object.
 
+mod expect;
 mod file;
 mod interface;
 mod link;

@@ -119,7 +119,13 @@ pub(crate) static FILE: Object = Object {
             "What `vnet check` shall not warn of, by its codes: `[ network-address ]`.",
             Shape::OneOrMany,
         ),
-        later("expect", "What must hold: `pc1 reaches web tcp/80`."),
+        key(
+            "expect",
+            "What must hold, which `vnet test` tries: `pc1 reaches web tcp/80`, `guest cannot reach \
+             staff`, `web sees pc1..3 as 192.0.2.2`. Behind it may stand `via r1`, `within 30ms`, \
+             `ipv6`, and `if r1--r2 is down` or `for every single link failure`.",
+            Shape::OneOrMany,
+        ),
     ],
 };
 

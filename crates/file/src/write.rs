@@ -65,6 +65,10 @@ impl Writer<'_> {
         for (index, link) in topology.links().iter().enumerate() {
             self.link(index, link);
         }
+        self.heading("expect", topology.expect().is_empty());
+        for expectation in topology.expect() {
+            let _ = writeln!(self.out, "  - {}", scalar(&expectation.text));
+        }
     }
 
     fn heading(&mut self, key: &str, is_empty: bool) {

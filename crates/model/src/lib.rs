@@ -10,6 +10,7 @@
 //! * [`mod@resolve`]: derives everything that is not written, deterministically.
 //! * [`state`]: what exists or should, all explicit. One type for both.
 //! * [`nft`]: packet filters and address translation, as the kernel has them.
+//! * [`expect`]: what must hold of a network, as the file says it.
 //! * [`facts`]: what else was observed, which no file declares.
 //! * [`step`]: one change to the kernel, and its inverse.
 //! * [`apply`]: a kernel on paper: what a step does to a state, side effects too.
@@ -21,6 +22,7 @@
 pub mod apply;
 #[cfg(any(test, feature = "proptest"))]
 pub mod arbitrary;
+pub mod expect;
 pub mod facts;
 pub mod mac;
 pub mod names;
@@ -33,6 +35,7 @@ pub mod state;
 pub mod step;
 pub mod topology;
 
+pub use expect::{Expectation, Packet};
 pub use facts::{Facts, NamespaceFacts};
 pub use ipnet;
 pub use mac::Mac;

@@ -84,6 +84,18 @@ pub enum ProblemKind {
         /// The most similar name that exists.
         nearest: Option<NodeName>,
     },
+    /// A pattern fits the name of no node.
+    #[error("no node's name fits `{pattern}`")]
+    NothingFits {
+        /// The pattern.
+        pattern: String,
+    },
+    /// An expectation is about nobody.
+    #[error("`{text}` is about nobody")]
+    NobodyMeant {
+        /// The expectation.
+        text: String,
+    },
     /// A segment stands where only a node may.
     #[error("`{name}` is a segment, and only a node can be {role}")]
     NotANode {

@@ -9,6 +9,7 @@
 mod addresses;
 mod conflicts;
 mod domains;
+mod expect;
 mod namespaces;
 mod network;
 mod prefix;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::expect::Expectation;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
 use crate::problem::{Problem, sorted};
@@ -44,6 +46,9 @@ pub struct Desired {
     /// The addresses that are not written but handed out by a prefix or pool: an insertion in the
     /// file can move them.
     pub handed_out: BTreeSet<(End, IpNet)>,
+    /// What must hold of it.
+    #[serde(default)]
+    pub expect: Vec<Expectation>,
 }
 
 /// A link with its name and the interfaces it made.
@@ -92,7 +97,9 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     if topology.routing() == Routing::Auto {
         routing::add(&network, &mut routes);
     }
-    Ok(desired(&network, routes))
+    let desired = desired(&network, routes);
+    let problems = expect::problems(&desired);
+    if problems.is_empty() { Ok(desired) } else { Err(sorted(problems)) }
 }
 
 fn desired(network: &Network<'_>, routes: Vec<routes::Table>) -> Desired {
@@ -103,6 +110,7 @@ fn desired(network: &Network<'_>, routes: Vec<routes::Table>) -> Desired {
         segments: BTreeMap::new(),
         links: links(network),
         handed_out: handed_out(network),
+        expect: network.topology.expect().to_vec(),
     };
     let lab_has_ipv6 = namespaces::has_ipv6(network);
     for (place, routes) in routes.into_iter().enumerate() {

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::expect::Expectation;
 use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
@@ -32,6 +33,7 @@ pub struct Topology {
     segments: Vec<Segment>,
     links: Vec<Link>,
     pools: Vec<Pool>,
+    expect: Vec<Expectation>,
 }
 
 impl Topology {
@@ -87,6 +89,12 @@ impl Topology {
     #[must_use]
     pub fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    /// Returns what must hold of it, in written order.
+    #[must_use]
+    pub fn expect(&self) -> &[Expectation] {
+        &self.expect
     }
 }
 

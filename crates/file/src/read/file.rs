@@ -48,6 +48,10 @@ impl Reader<'_> {
             }
             builder = links.links.into_iter().fold(builder, |builder, link| builder.link(link));
         }
+        if let Some(value) = fields.get("expect") {
+            let expectations = self.expectations(value);
+            builder = expectations.into_iter().fold(builder, |builder, it| builder.expect(it));
+        }
         if !self.names_whole {
             return None;
         }

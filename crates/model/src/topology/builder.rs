@@ -2,6 +2,7 @@
 
 use super::check;
 use super::{Link, NetnsPattern, Node, Pool, Routing, Segment, Topology};
+use crate::expect::Expectation;
 use crate::names::{LabName, NameError};
 use crate::origin::Origin;
 use crate::problem::{Problem, sorted};
@@ -19,6 +20,7 @@ pub struct TopologyBuilder {
     segments: Vec<Segment>,
     links: Vec<Link>,
     pools: Vec<Pool>,
+    expect: Vec<Expectation>,
     problems: Vec<Problem>,
 }
 
@@ -36,6 +38,7 @@ impl TopologyBuilder {
             segments: Vec::new(),
             links: Vec::new(),
             pools: Vec::new(),
+            expect: Vec::new(),
             problems,
         }
     }
@@ -79,6 +82,13 @@ impl TopologyBuilder {
         self
     }
 
+    /// Adds something that must hold; that what it names exists is checked when it is resolved.
+    #[must_use]
+    pub fn expect(mut self, expectation: Expectation) -> Self {
+        self.expect.push(expectation);
+        self
+    }
+
     /// Adds an address pool and returns its index for [`Addressing::Pool`](super::Addressing).
     pub fn push_pool(&mut self, pool: Pool) -> usize {
         self.pools.push(pool);
@@ -90,11 +100,12 @@ impl TopologyBuilder {
     /// # Errors
     /// Returns all problems, sorted by the place that caused them.
     pub fn build(self) -> Result<Topology, Vec<Problem>> {
-        let Self { name, netns, routing, nodes, segments, links, pools, mut problems } = self;
+        let Self { name, netns, routing, nodes, segments, links, pools, expect, mut problems } =
+            self;
         // Without a good name of its own the lab borrows one, so that all else is checked too.
         let borrowed = || LabName::new("unnamed").expect("`unnamed` is a name");
         let name = name.unwrap_or_else(borrowed);
-        let topology = Topology { name, netns, routing, nodes, segments, links, pools };
+        let topology = Topology { name, netns, routing, nodes, segments, links, pools, expect };
         problems.extend(check::problems(&topology));
         if problems.is_empty() { Ok(topology) } else { Err(sorted(problems)) }
     }
