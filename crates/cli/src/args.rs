@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use vnet::model::Packet;
 use vnet::{LabName, confirm, keeper};
 
 use crate::errors::EXIT_VNET_FAILED;
@@ -12,7 +13,7 @@ use crate::errors::EXIT_VNET_FAILED;
 const AFTER_HELP: &str = "\
 Exit codes:
   0  yes, done
-  1  no, it differs (plan, ping, why, check), or somebody is still inside (down)
+  1  no, it differs (plan, ping, why, check, test), or somebody is still inside (down)
   2  usage or a bad file; nothing was touched
   3  the environment: a privilege or a kernel feature is missing
   4  the operation failed
@@ -133,6 +134,12 @@ pub(crate) enum Command {
     /// Exits with 1 when there is any. `vnet explain CODE` says more, `allow: [ CODE ]` in the file
     /// silences it.
     Check(FileArg),
+    /// Tries whether the lab is as its file expects: `expect:`
+    ///
+    /// Compares the lab with the file, and tries each expectation by real packets. Those with a
+    /// condition (`if r1--r2 is down`) are worked out on paper, or tried with --live. Exits with 1
+    /// when one fails or the lab differs, with 3 when it can't be told.
+    Test(Test),
     /// Explains a code of `why` or `check`
     Explain(Explain),
     /// Does what iproute2's `ip` does: all words behind it are iproute2's
@@ -299,36 +306,26 @@ pub(crate) struct Why {
     pub(crate) no_probe: bool,
 }
 
-/// What is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packet {
-    Icmp,
-    Tcp(u16),
-    Udp(u16),
-}
-
-impl std::str::FromStr for Packet {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let port = |text: &str| text.parse().map_err(|_| "a port is a number up to 65535");
-        match text.split_once('/') {
-            None if text == "icmp" => Ok(Self::Icmp),
-            Some(("tcp", text)) => Ok(Self::Tcp(port(text)?)),
-            Some(("udp", text)) => Ok(Self::Udp(port(text)?)),
-            _ => Err("write it as tcp/80, udp/53 or icmp"),
-        }
-    }
-}
-
-impl std::fmt::Display for Packet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Icmp => f.write_str("icmp"),
-            Self::Tcp(port) => write!(f, "tcp/{port}"),
-            Self::Udp(port) => write!(f, "udp/{port}"),
-        }
-    }
+/// The arguments of `test`.
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    #[command(flatten)]
+    pub(crate) file: FileArg,
+    /// Really cuts links where an expectation has a condition, and puts them back
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Works all out on paper from what the file says, and looks at no kernel
+    #[arg(long = "static", conflicts_with = "live")]
+    pub(crate) on_paper: bool,
+    /// How long an answer may take, in seconds
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) timeout: std::time::Duration,
+    /// Writes the results into FILE as JUnit XML too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) junit: Option<PathBuf>,
+    /// Prints the results as TAP
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) tap: bool,
 }
 
 /// The arguments of `explain`.

@@ -12,6 +12,7 @@ mod ping;
 mod plan;
 mod shell;
 mod show;
+mod test;
 mod up;
 mod watch;
 mod why;
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Ping(args) => ping::run(&context, &args),
         Command::Why(args) => why::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
+        Command::Test(args) => test::run(&context, &args),
         Command::Explain(args) => check::explain(&context, &args),
         Command::Ip(args) => ip::run(&context, &args, Language::Ip),
         Command::Bridge(args) => ip::run(&context, &args, Language::Bridge),

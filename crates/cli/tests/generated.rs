@@ -6,7 +6,7 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "up",
     "watch",
     "confirm",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 20] = [
     "why",
     "check",
     "explain",
+    "test",
     "schema",
     "completions",
     "man",

@@ -120,6 +120,13 @@ impl File {
         self.spans.get(origin.index()?).copied()
     }
 
+    /// Returns the line, from 1, that asked for an object, if one did.
+    #[must_use]
+    pub fn line(&self, origin: Origin) -> Option<usize> {
+        let before = self.source.text().get(..self.span(origin)?.start)?;
+        Some(before.matches('\n').count() + 1)
+    }
+
     /// Derives everything that the file leaves open.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ mod flight;
 mod icmp;
 mod neighbours;
 mod order;
-pub(crate) mod socket;
+mod socket;
 
 use std::fmt;
 use std::net::IpAddr;

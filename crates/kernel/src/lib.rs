@@ -18,6 +18,7 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod connect;
 pub mod echo;
 pub mod error;
 pub mod execute;
@@ -33,6 +34,7 @@ pub mod pins;
 pub mod probe;
 pub mod process;
 pub mod realm;
+pub mod socket;
 pub mod sysctl;
 pub mod thread;
 pub mod unmarked;
@@ -45,4 +47,5 @@ pub use individual::Individual;
 pub use observe::{Observed, Scope, observe, observe_some};
 pub use pins::{Pin, PinKind};
 pub use realm::{NewNamespace, Opened, Realm, serve};
+pub use socket::SocketKind;
 pub use watch::{At, Watch};

@@ -18,13 +18,13 @@ use serde::{Deserialize, Serialize};
 use vnet_model::{Mark, NsName};
 use vnet_netlink::Socket;
 
-use crate::echo::{Family, socket};
 use crate::error::Error;
 use crate::gone;
 use crate::hub::{self, Hub, HubOptions};
 use crate::pins::{self, Pins};
 use crate::probe::{self, MissingKind};
 use crate::process::Identity;
+use crate::socket::{self, SocketKind};
 use crate::watch::{self, At, Watch};
 use kept::Kept;
 use own::Own;
@@ -276,32 +276,29 @@ impl Realm {
         thread: usize,
         names: &[NsName],
     ) -> Result<Vec<Result<Socket, Error>>, Error> {
-        match &self.place {
-            Place::Own(own) => own.netfilter_sockets(thread, names),
-            Place::Kept(kept) => kept.netfilter_sockets(names),
-        }
+        let opened = self.sockets(thread, names, SocketKind::Netfilter)?.into_iter();
+        Ok(opened.map(|socket| socket::from_fd(socket?)).collect())
     }
 
-    /// Opens a raw ICMP socket in each of these namespaces, on the thread with the given number.
-    /// CAP_NET_RAW in the user namespace that owns each (`raw(7)`, `icmp(7)`).
+    /// Opens a socket in each of these namespaces, on the thread with the given number.
     ///
     /// A socket stays bound to its namespace, whoever uses it. It does not block.
     ///
     /// # Errors
     /// When the folder of pins can't be read; for each namespace, when it can't be entered or lacks
     /// the protocol.
-    pub fn echo_sockets(
+    pub fn sockets(
         &self,
         thread: usize,
         names: &[NsName],
-        family: Family,
+        kind: SocketKind,
     ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
         match &self.place {
             Place::Own(own) => {
                 let names = names.to_vec();
-                own.thread(thread).run(move |walker| socket::open_each(walker, &names, family))
+                own.thread(thread).run(move |walker| socket::open_each(walker, &names, kind))
             }
-            Place::Kept(kept) => kept.echo_sockets(names, family),
+            Place::Kept(kept) => kept.sockets(names, kind),
         }
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::names::{IfName, NodeName, NsName};
 use crate::origin::Origin;
 use crate::resolve::{Desired, DesiredLink};
-use crate::state::{End, Kind};
+use crate::state::{End, Kind, Namespace};
 use crate::step::{Change, LinkSetting, Step};
 
 /// Something that must hold.
@@ -215,6 +215,19 @@ impl Desired {
     pub fn names_of_nodes(&self) -> BTreeMap<&NsName, &NodeName> {
         self.nodes.iter().map(|(name, ns)| (ns, name)).collect()
     }
+}
+
+/// Returns the address by which a node is best reached: one of `lo`, else of any interface.
+#[must_use]
+pub fn first_address(namespace: &Namespace, ipv6: bool) -> Option<IpAddr> {
+    let mut interfaces: Vec<_> = namespace.interfaces.iter().collect();
+    interfaces.sort_by_key(|(_, interface)| interface.kind != Kind::Loopback);
+    interfaces
+        .into_iter()
+        .flat_map(|(_, interface)| &interface.addresses)
+        .filter(|address| !address.net.addr().is_loopback() && !address.is_ipv6_link_local())
+        .map(|address| address.net.addr())
+        .find(|addr| addr.is_ipv6() == ipv6)
 }
 
 /// What is sent.

@@ -1,13 +1,13 @@
 //! Programs in the nodes of a lab.
 
 use std::fmt::Write;
-use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
 use vnet_kernel::process::Entrance;
+use vnet_model::expect::first_address;
 use vnet_model::problem::nearest;
-use vnet_model::{Desired, Kind, LabName, Namespace, NodeName, NsName};
+use vnet_model::{Desired, LabName, NodeName, NsName};
 
 use crate::error::Error;
 use crate::lab::Lab;
@@ -134,17 +134,4 @@ fn hosts(desired: &Desired) -> String {
         }
     }
     text
-}
-
-/// Returns the address by which a node is best reached.
-#[must_use]
-pub fn first_address(namespace: &Namespace, is_ipv6: bool) -> Option<IpAddr> {
-    let mut interfaces: Vec<_> = namespace.interfaces.iter().collect();
-    interfaces.sort_by_key(|(_, interface)| interface.kind != Kind::Loopback);
-    interfaces
-        .into_iter()
-        .flat_map(|(_, interface)| &interface.addresses)
-        .filter(|address| !address.net.addr().is_loopback() && !address.is_ipv6_link_local())
-        .map(|address| address.net.addr())
-        .find(|addr| addr.is_ipv6() == is_ipv6)
 }

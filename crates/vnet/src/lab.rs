@@ -1,6 +1,7 @@
 //! A lab: one topology that is up, or could be.
 
 mod confirm;
+mod cut;
 mod down;
 mod part;
 mod up;
@@ -114,6 +115,11 @@ impl Lab {
     /// Makes whatever follows heed no [`Cancel`](crate::Cancel), such as a teardown that was promised.
     pub fn insist(&mut self) {
         self.settings.cancel = None;
+    }
+
+    /// Fails once a [`Cancel`](crate::Cancel) is raised.
+    pub(crate) fn check_cancel(&self) -> Result<(), Error> {
+        crate::Cancel::check(self.settings.cancel.as_ref())
     }
 
     /// Returns the lab's name.

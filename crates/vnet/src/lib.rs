@@ -45,6 +45,7 @@ mod cancel;
 pub mod confirm;
 pub mod error;
 pub mod exec;
+pub mod expect;
 pub mod ip;
 pub mod keeper;
 pub mod lab;

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use vnet_kernel::echo::{self, Options, Outcome, Probe};
+use vnet_model::expect::first_address;
 use vnet_model::{Desired, Namespace, NodeName};
 
 use crate::error::Error;
-use crate::exec::first_address;
 use crate::lab::Lab;
 use crate::target::by_number;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vnet_kernel::echo::{self, Options, Outcome, Probe};
 use vnet_kernel::observe::survey::survey;
 use vnet_model::problem::nearest;
-use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, State};
+use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, Packet, State};
 use vnet_why::{Question, World};
 
 pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain, lint};
@@ -24,8 +24,8 @@ pub struct Ask {
     pub size_bytes: Option<u32>,
     /// Whether IPv6 is asked about; else IPv4, where both have it.
     pub ipv6: bool,
-    /// Whether it is another packet than an echo request.
-    pub not_echo: bool,
+    /// What is sent.
+    pub packet: Packet,
     /// Whether to ask the kernel too, by an echo request.
     pub probe: bool,
     /// How long that may take; 1 s where not given. An unanswered one is sent twice.
@@ -113,7 +113,7 @@ pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<To
 }
 
 fn answer(desired: &Desired, state: &State, facts: Option<&Facts>, question: &Question) -> Answer {
-    vnet_why::why(&World { state, facts, intent: Some(desired) }, question)
+    vnet_why::why(&World { state, facts, intent: Some(desired), assumed: &[] }, question)
 }
 
 /// An end of the question, as it was typed.
@@ -152,7 +152,7 @@ pub fn question(
         dst: goal.addr.ok_or_else(|| no_address(to))?,
         to: goal.ns,
         size_bytes: ask.size_bytes,
-        echo: !ask.not_echo,
+        packet: ask.packet,
     })
 }
 

@@ -17,6 +17,7 @@
 //!   (the file), the decision that differs from it is the fault; else the state speaks for itself.
 //! * `suggest`: a way that would work, where nobody wrote one.
 //! * [`lint`]: what a file says that is probably not meant.
+//! * [`expect`]: whether what must hold does.
 //!
 //! # What it does not know
 //! nftables and policy rules, neighbour entries that somebody wrote, interfaces other than veth
@@ -29,6 +30,7 @@
 
 mod codes;
 mod diagnose;
+pub mod expect;
 mod fib;
 pub mod lint;
 mod scene;
@@ -40,7 +42,7 @@ mod wire;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use vnet_model::{Desired, Facts, IfName, NsName, Origin, State, Step};
+use vnet_model::{Desired, Facts, IfName, NsName, Origin, Packet, State, Step};
 
 pub use codes::{CODES, Code, explain};
 pub use travel::why;
@@ -54,6 +56,8 @@ pub struct World<'a> {
     pub facts: Option<&'a Facts>,
     /// What was meant.
     pub intent: Option<&'a Desired>,
+    /// What is taken to have been done beside: links that are cut, say. It is no fault.
+    pub assumed: &'a [Step],
 }
 
 /// Does a packet from here reach that address, and its answer come back?
@@ -69,15 +73,15 @@ pub struct Question {
     pub to: Option<NsName>,
     /// The length of the IP packet in bytes, which must not be fragmented (DF).
     pub size_bytes: Option<u32>,
-    /// Whether it is an echo request, which a node may be told to ignore.
-    pub echo: bool,
+    /// What is sent.
+    pub packet: Packet,
 }
 
 impl Question {
     /// Asks about an address, whoever has it.
     #[must_use]
     pub fn new(from: NsName, dst: IpAddr) -> Self {
-        Self { from, src: None, dst, to: None, size_bytes: None, echo: true }
+        Self { from, src: None, dst, to: None, size_bytes: None, packet: Packet::Icmp }
     }
 }
 
@@ -115,6 +119,32 @@ pub struct Answer {
     pub elsewhere: Option<String>,
     /// What the packet meets that was not evaluated.
     pub unknown: Vec<String>,
+}
+
+impl Answer {
+    /// Says the verdict in one sentence.
+    #[must_use]
+    pub fn sentence(&self, from: &str, to: &str) -> String {
+        let first = self.causes.first();
+        let because = first.map(|cause| format!(": {}", cause.evidence)).unwrap_or_default();
+        let more = match self.causes.len() {
+            0 | 1 => String::new(),
+            count => format!(", and {} more", count - 1),
+        };
+        match (self.verdict, &self.elsewhere) {
+            (Verdict::Reachable, _) => format!("{from} reaches {to}"),
+            (Verdict::Unreachable, Some(who)) => {
+                format!("{from} does not reach {to}, but {who} instead{because}{more}")
+            }
+            (Verdict::Unreachable, None) => format!("{from} does not reach {to}{because}{more}"),
+            (Verdict::Partly, _) => format!("{from} reaches {to} only sometimes{because}{more}"),
+            (Verdict::Unknown, _) => {
+                let unknown = self.unknown.first();
+                let what = unknown.map(|what| format!(": {what}")).unwrap_or_default();
+                format!("can't tell whether {from} reaches {to}{what}")
+            }
+        }
+    }
 }
 
 /// One decision on the way.

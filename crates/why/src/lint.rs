@@ -38,7 +38,7 @@ pub struct Lint {
 /// Looks for all that is doubtful in what a file resolves to.
 #[must_use]
 pub fn lint(desired: &Desired) -> Vec<Lint> {
-    let world = World { state: &desired.state, facts: None, intent: Some(desired) };
+    let world = World { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] };
     let scene = Scene::new(&world);
     let mut linter = Linter { scene: &scene, desired, found: Vec::new() };
     linter.addresses();

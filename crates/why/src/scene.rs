@@ -33,7 +33,7 @@ impl<'a> Scene<'a> {
             let places = intent.nodes.iter().chain(&intent.segments);
             places.map(|(name, ns)| (ns.clone(), name.to_string()))
         });
-        Self {
+        let mut scene = Self {
             state: world.state.clone(),
             facts: world.facts,
             intent: world.intent,
@@ -41,7 +41,12 @@ impl<'a> Scene<'a> {
             mended: BTreeSet::new(),
             sysctls: BTreeMap::new(),
             labels: labels.collect(),
+        };
+        for step in world.assumed {
+            // What can't be done on paper is so already.
+            let _ = scene.apply(step);
         }
+        scene
     }
 
     /// Does a step on paper.

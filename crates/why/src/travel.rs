@@ -6,7 +6,7 @@ use vnet_model::NsName;
 
 use crate::diagnose::diagnose;
 use crate::scene::Scene;
-use crate::walk::{Packet, Stop, Walked, walk};
+use crate::walk::{Sent, Stop, Walked, walk};
 use crate::{Answer, By, Cause, Hop, Mend, Question, Verdict, World};
 
 /// How many causes are looked for one after the other.
@@ -53,6 +53,12 @@ impl Trip {
         self.forth.doubts.iter().chain(back).next().is_some()
     }
 
+    /// Tells whether it met something that is not evaluated.
+    pub(crate) fn is_unsure(&self) -> bool {
+        let back = self.back.iter().flat_map(|walked| &walked.unknown);
+        self.forth.unknown.iter().chain(back).next().is_some()
+    }
+
     fn unknown(&self) -> Option<&str> {
         match self.failed()?.stop.as_ref()? {
             Stop::Unknown(what) => Some(what),
@@ -93,7 +99,7 @@ pub fn why(world: &World<'_>, question: &Question) -> Answer {
     Answer { verdict, ..answer }
 }
 
-fn verdict(trips: &[Trip]) -> Verdict {
+pub(crate) fn verdict(trips: &[Trip]) -> Verdict {
     let failed = trips.iter().filter(|trip| trip.failed().is_some()).count();
     let doubts = trips.iter().any(Trip::has_doubts);
     match trips.len() {
@@ -238,7 +244,7 @@ pub(crate) fn travel(scene: &Scene<'_>, question: &Question) -> Vec<Trip> {
     trips
 }
 
-fn ways(scene: &Scene<'_>, packet: &Packet) -> Vec<Walked> {
+fn ways(scene: &Scene<'_>, packet: &Sent) -> Vec<Walked> {
     let mut ways = Vec::new();
     let mut legs: Vec<usize> = Vec::new();
     loop {
@@ -255,22 +261,31 @@ fn ways(scene: &Scene<'_>, packet: &Packet) -> Vec<Walked> {
     }
 }
 
-fn forth(question: &Question) -> Packet {
-    Packet {
+fn forth(question: &Question) -> Sent {
+    Sent {
         from: question.from.clone(),
         src: question.src,
         dst: question.dst,
         size_bytes: size_bytes(question),
         df: question.size_bytes.is_some(),
-        echo: question.echo,
+        packet: question.packet,
+        is_answer: false,
     }
 }
 
 /// The answer: of the same length, but it may be fragmented (`icmp_init` gives the kernel's own
 /// socket `IP_PMTUDISC_DONT`, net/ipv4/icmp.c).
-fn back(question: &Question, from: NsName, to: IpAddr) -> Packet {
+fn back(question: &Question, from: NsName, to: IpAddr) -> Sent {
     let size_bytes = size_bytes(question);
-    Packet { from, src: Some(question.dst), dst: to, size_bytes, df: false, echo: false }
+    Sent {
+        from,
+        src: Some(question.dst),
+        dst: to,
+        size_bytes,
+        df: false,
+        packet: question.packet,
+        is_answer: true,
+    }
 }
 
 fn size_bytes(question: &Question) -> u32 {

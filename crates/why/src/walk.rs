@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{End, IfName, Kind, NextHop, NsName, Route};
+use vnet_model::{End, IfName, Kind, NextHop, NsName, Packet, Route};
 
 use crate::fib::{self, Decision};
 use crate::scene::Scene;
@@ -15,7 +15,7 @@ const TTL: usize = 64;
 
 /// A packet to be sent.
 #[derive(Debug, Clone)]
-pub(crate) struct Packet {
+pub(crate) struct Sent {
     pub(crate) from: NsName,
     pub(crate) src: Option<IpAddr>,
     pub(crate) dst: IpAddr,
@@ -23,8 +23,10 @@ pub(crate) struct Packet {
     pub(crate) size_bytes: u32,
     /// Whether it must not be fragmented.
     pub(crate) df: bool,
-    /// Whether it is an echo request.
-    pub(crate) echo: bool,
+    /// What is asked.
+    pub(crate) packet: Packet,
+    /// Whether it is the answer to that.
+    pub(crate) is_answer: bool,
 }
 
 /// Why a packet gets no further.
@@ -112,11 +114,20 @@ pub(crate) struct Walked {
     pub(crate) doubts: Vec<(IpAddr, Vec<End>)>,
     /// What it met that is not modelled.
     pub(crate) unknown: Vec<String>,
+    /// The interfaces that it passed, ports of bridges too.
+    pub(crate) touched: Vec<End>,
+}
+
+impl Walked {
+    /// The source that it arrives with.
+    pub(crate) fn seen(&self) -> Option<IpAddr> {
+        self.src
+    }
 }
 
 /// Sends a packet. `legs` says which leg to take at each route with several; the first where it
 /// says nothing.
-pub(crate) fn walk(scene: &Scene<'_>, packet: &Packet, legs: &[usize]) -> Walked {
+pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
     let walked = Walked {
         hops: Vec::new(),
         decisions: Vec::new(),
@@ -127,6 +138,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Packet, legs: &[usize]) -> Walked
         picked: Vec::new(),
         doubts: Vec::new(),
         unknown: Vec::new(),
+        touched: Vec::new(),
     };
     let mut walk = Walk { scene, packet, legs, walked, came_in: None };
     walk.walked.stop = walk.run().err();
@@ -135,7 +147,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Packet, legs: &[usize]) -> Walked
 
 struct Walk<'s, 'a> {
     scene: &'s Scene<'a>,
-    packet: &'s Packet,
+    packet: &'s Sent,
     legs: &'s [usize],
     walked: Walked,
     /// The interface that it came in by; none where it begins.
@@ -243,7 +255,10 @@ impl Walk<'_, '_> {
             true => "net.ipv4.icmp_echo_ignore_all",
             false => "net.ipv6.icmp.echo_ignore_all",
         };
-        match self.packet.echo && self.scene.sysctl_number(ns, key) != 0 {
+        match self.packet.packet == Packet::Icmp
+            && !self.packet.is_answer
+            && self.scene.sysctl_number(ns, key) != 0
+        {
             true => Err(Stop::Ignored(key)),
             false => Ok(()),
         }
@@ -296,6 +311,8 @@ impl Walk<'_, '_> {
             self.hop(&ports[0].ns, ports.last().map(|port| &port.name), By::Port, text);
         }
         self.hop(ns, Some(&leg.dev), By::Neighbour, format!("{hop} is at {there}"));
+        self.walked.touched.push(End { ns: ns.clone(), name: leg.dev.clone() });
+        self.walked.touched.extend(station.ports.iter().chain([&station.end]).cloned());
         self.walked.at = station.end.ns.clone();
         self.came_in = Some(station.end.name.clone());
         Ok(())

@@ -48,7 +48,7 @@ fn ask(
     from: &NsName,
     dst: IpAddr,
 ) -> vnet_why::Answer {
-    let world = World { state, facts, intent: Some(desired) };
+    let world = World { state, facts, intent: Some(desired), assumed: &[] };
     why(&world, &Question::new(from.clone(), dst))
 }
 

@@ -8,7 +8,9 @@ use vnet::kernel::echo::Outcome as Probed;
 use vnet::why::{Answer, Ask, By, Cause, Hop, Mend, Told, Verdict, on_paper};
 
 use super::{DIFFERS, Outcome};
-use crate::args::{self, FileArg, Packet};
+use vnet::model::Packet;
+
+use crate::args::{self, FileArg};
 use crate::context::Context;
 use crate::errors::Failure;
 use crate::printer::{columns, off, on, plain, style};
@@ -36,7 +38,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
         src: args.source,
         size_bytes: args.size,
         ipv6: args.ipv6,
-        not_echo: packet != Packet::Icmp,
+        packet,
         probe: !args.no_probe && !is_static,
         timeout: None,
     };
@@ -58,7 +60,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
             Body {
                 from: &args.from,
                 to: &args.to,
-                sentence: sentence(args, &told),
+                sentence: told.answer.sentence(&args.from, &args.to),
                 answer: &told.answer,
                 probe,
                 disagree: told.disagree(),
@@ -93,26 +95,6 @@ fn code(told: &Told, packet: Packet) -> u8 {
     }
 }
 
-/// Says the verdict in one sentence.
-fn sentence(args: &args::Why, told: &Told) -> String {
-    let (from, to, answer) = (&args.from, &args.to, &told.answer);
-    let first = answer.causes.first();
-    let because = first.map(|cause| format!(": {}", cause.evidence)).unwrap_or_default();
-    let more = match answer.causes.len() {
-        0 | 1 => String::new(),
-        count => format!(", and {} more", count - 1),
-    };
-    match (answer.verdict, &answer.elsewhere) {
-        (Verdict::Reachable, _) => format!("{from} reaches {to}"),
-        (Verdict::Unreachable, Some(who)) => {
-            format!("{from} does not reach {to}, but {who} instead{because}{more}")
-        }
-        (Verdict::Unreachable, None) => format!("{from} does not reach {to}{because}{more}"),
-        (Verdict::Partly, _) => format!("{from} reaches {to} only sometimes{because}{more}"),
-        (Verdict::Unknown, _) => format!("can't tell whether {from} reaches {to}"),
-    }
-}
-
 fn text(args: &args::Why, told: &Told) -> String {
     let answer = &told.answer;
     let style = match answer.verdict {
@@ -120,7 +102,8 @@ fn text(args: &args::Why, told: &Told) -> String {
         Verdict::Unreachable => style::REMOVE,
         Verdict::Partly | Verdict::Unknown => style::CHANGE,
     };
-    let mut text = format!("{}{}{}\n", on(style), plain(&sentence(args, told)), off(style));
+    let mut text =
+        format!("{}{}{}\n", on(style), plain(&answer.sentence(&args.from, &args.to)), off(style));
     for what in &answer.unknown {
         let _ = writeln!(text, "  not evaluated: {}", plain(what));
     }

@@ -15,6 +15,7 @@ use super::socket::{EchoSocket, Family};
 use super::{Options, Probe};
 use crate::error::Error;
 use crate::realm::{Entry, Realm};
+use crate::socket::SocketKind;
 
 /// Descriptors left to the rest of the process, and to opening namespaces.
 const SPARE_DESCRIPTORS: u64 = 192;
@@ -159,7 +160,7 @@ impl<'a> Field<'a> {
         let probed = |number: &usize| self.places[*number].families.contains(&family);
         let numbers: Vec<usize> = numbers.iter().copied().filter(probed).collect();
         let names: Vec<NsName> = numbers.iter().map(|n| self.places[*n].name.clone()).collect();
-        let opened = self.realm.echo_sockets(0, &names, family)?;
+        let opened = self.realm.sockets(0, &names, SocketKind::Icmp(family))?;
         for (number, fd) in numbers.into_iter().zip(opened) {
             let place = &mut self.places[number];
             let failed = || Error::system("prepare an ICMP socket in", place.name.to_string());

@@ -1,4 +1,4 @@
-//! Raw ICMP sockets: opened in a namespace, used from anywhere.
+//! Raw ICMP sockets for many probes.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
@@ -12,14 +12,9 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
 use serde::{Deserialize, Serialize};
-use vnet_model::NsName;
 
 use super::icmp;
-use crate::error::Error;
-use crate::pins;
-use crate::thread::Walker;
 
 /// Which of the two Internet protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,27 +31,6 @@ impl Family {
     pub fn of(addr: IpAddr) -> Self {
         if addr.is_ipv4() { Self::V4 } else { Self::V6 }
     }
-}
-
-/// Opens a raw ICMP socket in each of these namespaces, on a thread that may enter them.
-pub(crate) fn open_each(
-    walker: &Walker,
-    names: &[NsName],
-    family: Family,
-) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
-    pins::in_each(walker, names, |name| {
-        let object = format!("a raw ICMP socket in namespace {name}");
-        open(family).map_err(Error::system("open", object))
-    })
-}
-
-fn open(family: Family) -> Result<OwnedFd, Errno> {
-    let (domain, protocol) = match family {
-        Family::V4 => (AddressFamily::INET, ipproto::ICMP),
-        Family::V6 => (AddressFamily::INET6, ipproto::ICMPV6),
-    };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    rustix::net::socket_with(domain, SocketType::RAW, flags, Some(protocol))
 }
 
 /// linux/icmp.h and linux/icmpv6.h; a bit that is set keeps a type out.
@@ -94,7 +68,7 @@ pub(super) struct Received {
 }
 
 impl EchoSocket {
-    /// Takes a socket of [`Realm::echo_sockets`](crate::Realm::echo_sockets) and makes it deaf to what is no answer.
+    /// Takes a socket of [`Realm::sockets`](crate::Realm::sockets) and makes it deaf to what is no answer.
     pub(super) fn new(fd: OwnedFd, family: Family) -> Result<Self, Errno> {
         let set = match family {
             Family::V4 => {

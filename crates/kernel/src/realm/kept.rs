@@ -11,11 +11,11 @@ use vnet_netlink::Socket;
 
 use super::wire::{Answer, Found, NAMESPACES_MAX, Request, receive, send};
 use super::{Created, Entry, NewNamespace, Opened, SysctlRequest};
-use crate::echo::Family;
 use crate::error::Error;
 use crate::hub::{HubOptions, Parts};
 use crate::probe::MissingKind;
 use crate::process::Identity;
+use crate::socket::{self, SocketKind};
 
 /// The line to a worker.
 #[derive(Debug)]
@@ -133,31 +133,14 @@ impl Kept {
         }
     }
 
-    pub(super) fn echo_sockets(
+    pub(super) fn sockets(
         &self,
         names: &[NsName],
-        family: Family,
-    ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
-        self.sockets(names, |part| Request::EchoSockets(part, family))
-    }
-
-    pub(super) fn netfilter_sockets(
-        &self,
-        names: &[NsName],
-    ) -> Result<Vec<Result<Socket, Error>>, Error> {
-        let sockets = self.sockets(names, Request::NetfilterSockets)?.into_iter();
-        Ok(sockets.map(|socket| from_fd(socket?)).collect())
-    }
-
-    /// Asks for one socket in each of these namespaces.
-    fn sockets(
-        &self,
-        names: &[NsName],
-        request: impl Fn(Vec<NsName>) -> Request,
+        kind: SocketKind,
     ) -> Result<Vec<Result<OwnedFd, Error>>, Error> {
         let mut sockets = Vec::with_capacity(names.len());
         for part in names.chunks(NAMESPACES_MAX) {
-            let (answer, descriptors) = self.ask(&request(part.to_vec()))?;
+            let (answer, descriptors) = self.ask(&Request::Sockets(part.to_vec(), kind))?;
             let Answer::Sockets(failures) = answer else { return Err(unexpected(&answer)) };
             let mut descriptors = descriptors.into_iter();
             sockets.extend(failures.into_iter().map(|failure| match failure {
@@ -194,12 +177,7 @@ fn assemble(descriptors: &mut impl Iterator<Item = OwnedFd>) -> Result<Opened, E
 }
 
 fn socket(descriptors: &mut impl Iterator<Item = OwnedFd>) -> Result<Socket, Error> {
-    from_fd(descriptors.next().ok_or_else(too_few)?)
-}
-
-fn from_fd(socket: OwnedFd) -> Result<Socket, Error> {
-    Socket::from_fd(socket)
-        .map_err(|error| Error::Keeper(format!("sent something that is {error}")))
+    socket::from_fd(descriptors.next().ok_or_else(too_few)?)
 }
 
 fn too_few() -> Error {

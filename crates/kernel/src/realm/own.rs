@@ -8,7 +8,7 @@ use vnet_netlink::{Batch, Protocol, Socket};
 use super::{Created, Entry, NewNamespace, Opened, SysctlAccess, SysctlRequest};
 use crate::error::Error;
 use crate::execute::message;
-use crate::pins::{self, PinKind, Pins};
+use crate::pins::{PinKind, Pins};
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
 use crate::watch::{self, At, Watch};
@@ -68,17 +68,6 @@ impl Own {
                 return Ok(names.iter().map(|_| Entry::Gone).collect());
             };
             names.iter().map(|name| open_here(walker, &pins, name)).collect()
-        })
-    }
-
-    pub(super) fn netfilter_sockets(
-        &self,
-        thread: usize,
-        names: &[NsName],
-    ) -> Result<Vec<Result<Socket, Error>>, Error> {
-        let names = names.to_vec();
-        self.thread(thread).run(move |walker| {
-            pins::in_each(walker, &names, |name| open_socket(name, Protocol::Netfilter))
         })
     }
 

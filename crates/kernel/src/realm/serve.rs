@@ -60,13 +60,7 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
             let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
             Answer::MissingKinds(realm.missing_kinds(&kinds)?)
         }
-        Request::EchoSockets(names, family) => {
-            hand_each(realm.echo_sockets(0, &names, family)?, handed)
-        }
-        Request::NetfilterSockets(names) => {
-            let sockets = realm.netfilter_sockets(0, &names)?.into_iter();
-            hand_each(sockets.map(|socket| Ok(socket?.into_fd())).collect(), handed)
-        }
+        Request::Sockets(names, kind) => hand_each(realm.sockets(0, &names, kind)?, handed),
         Request::Hub(options) => {
             let Parts { commands, route, netfilter, pins } = realm.hub(options)?.into_parts();
             let answer = Answer::Hub { netfilter: netfilter.is_some(), pins: pins.is_some() };

@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use vnet_model::{Mark, NsName};
 
 use super::{NewNamespace, SysctlRequest};
-use crate::echo::Family;
 use crate::error::Error;
 use crate::hub::HubOptions;
 use crate::probe::MissingKind;
 use crate::process::Identity;
+use crate::socket::SocketKind;
 
 /// How many namespaces are handed over at a time: two descriptors each, and the kernel takes 253 in
 /// one message (`SCM_MAX_FD`, include/net/scm.h).
@@ -39,8 +39,7 @@ pub(super) enum Request {
     Sysctls(Vec<SysctlRequest>),
     Identities(Vec<NsName>),
     MissingKinds(Vec<String>),
-    EchoSockets(Vec<NsName>, Family),
-    NetfilterSockets(Vec<NsName>),
+    Sockets(Vec<NsName>, SocketKind),
     WaitUntilGone { seconds: u64 },
     Hub(HubOptions),
 }

@@ -1,0 +1,213 @@
+//! Whether what must hold of a lab does: `vnet test`.
+//!
+//! As things are, each expectation is tried for real: by echo requests, connections, datagrams. Under
+//! a condition it is worked out on paper from what was observed, or tried with the links really cut
+//! for as long as it takes ([`Options::live`]). What fails says why.
+
+mod probe;
+
+use std::time::{Duration, Instant};
+
+use vnet_kernel::observe::survey::survey;
+use vnet_model::expect::{Condition, Expectation};
+use vnet_model::{Desired, Facts, NsName, Origin, State, Step};
+use vnet_why::World;
+use vnet_why::expect::{Case, Judged, cases, judge};
+
+pub use vnet_why::expect::Miss;
+
+use crate::error::Error;
+use crate::lab::Lab;
+
+/// How expectations are tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Whether links are really cut where an expectation has a condition.
+    pub live: bool,
+    /// How long an answer is waited for.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { live: false, timeout: Duration::from_secs(1) }
+    }
+}
+
+/// What came of an expectation in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Holds,
+    /// It does not.
+    Fails,
+    /// It can't be told.
+    Unknown,
+}
+
+/// What came of an expectation.
+#[derive(Debug, Clone)]
+pub struct Tested {
+    /// It, as it was written.
+    pub text: String,
+    /// What asked for it.
+    pub origin: Origin,
+    /// What came of it in one word.
+    pub verdict: Verdict,
+    /// Whether it was tried for real, and not only on paper.
+    pub live: bool,
+    /// How many pairs were tried, each set of cut links counted.
+    pub cases: usize,
+    /// What is not as expected.
+    pub misses: Vec<Miss>,
+    /// Of what it can't be told.
+    pub unknown: Vec<Miss>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// What came of all expectations.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What differs from what `up` was told, as the steps that would mend it.
+    pub drift: Vec<Step>,
+    /// Each expectation, in written order.
+    pub tested: Vec<Tested>,
+}
+
+impl Report {
+    /// Says it all in one word: a difference is a failure too.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let any = |verdict| self.tested.iter().any(|tested| tested.verdict == verdict);
+        if !self.drift.is_empty() || any(Verdict::Fails) {
+            Verdict::Fails
+        } else if any(Verdict::Unknown) {
+            Verdict::Unknown
+        } else {
+            Verdict::Holds
+        }
+    }
+}
+
+/// A lab as it was found, to look things up on paper.
+pub(crate) struct Found<'f> {
+    pub(crate) desired: &'f Desired,
+    pub(crate) state: &'f State,
+    pub(crate) facts: Option<&'f Facts>,
+}
+
+impl Found<'_> {
+    pub(crate) fn world(&self) -> World<'_> {
+        let Self { desired, state, facts } = self;
+        World { state, facts: *facts, intent: Some(desired), assumed: &[] }
+    }
+}
+
+impl Lab {
+    /// Compares the lab with what is wanted, and tries what must hold of it. `progress` is told how
+    /// many expectations are done.
+    ///
+    /// # Errors
+    /// [`Error::NotUp`]; when the kernel can't be read or a link can't be put back;
+    /// [`Error::Interrupted`].
+    pub fn test(
+        &mut self,
+        desired: &Desired,
+        options: &Options,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Report, Error> {
+        if self.record()?.is_none() {
+            return Err(Error::NotUp { lab: self.name().clone() });
+        }
+        let seen = self.plan(desired)?;
+        let facts = self.survey(&seen.observed)?;
+        let found = Found { desired, state: &seen.observed, facts: Some(&facts) };
+        let mut tested = Vec::new();
+        for (number, expectation) in desired.expect.iter().enumerate() {
+            self.check_cancel()?;
+            progress(number);
+            let begun = Instant::now();
+            let live = options.live || expectation.when == Condition::Always;
+            let judged = match (&expectation.when, live) {
+                (Condition::Always, _) => self.probe_all(&found, expectation, &[], options)?,
+                (_, false) => judge(&found.world(), desired, expectation),
+                (_, true) => self.probe_cut(&found, expectation, options)?,
+            };
+            tested.push(told(expectation, judged, live, begun.elapsed()));
+        }
+        Ok(Report { drift: seen.plan.steps, tested })
+    }
+
+    pub(crate) fn survey(&self, state: &State) -> Result<Facts, Error> {
+        let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
+        Ok(survey(self.realm()?, &names)?)
+    }
+
+    /// Tries an expectation with the links of its condition cut, one set after the other.
+    fn probe_cut(
+        &mut self,
+        found: &Found<'_>,
+        expectation: &Expectation,
+        options: &Options,
+    ) -> Result<Judged, Error> {
+        let desired = found.desired;
+        let sets: Vec<Vec<_>> = match &expectation.when {
+            Condition::EachLink => desired.links.iter().map(|link| vec![link]).collect(),
+            Condition::Down(names) => {
+                vec![names.iter().flat_map(|name| desired.links_of(name.as_str())).collect()]
+            }
+            Condition::Always => vec![Vec::new()],
+        };
+        let mut all = Judged::default();
+        for links in sets {
+            let names: Vec<String> = links.iter().map(|link| link.name.clone()).collect();
+            let steps = desired.cut(&links);
+            let judged = self.while_cut(&steps, |lab, state| {
+                let facts = lab.survey(state)?;
+                let found = Found { desired, state, facts: Some(&facts) };
+                lab.probe_all(&found, expectation, &names, options)
+            })?;
+            all.cases += judged.cases;
+            all.misses.extend(judged.misses);
+            all.unknown.extend(judged.unknown);
+        }
+        Ok(all)
+    }
+
+    /// Tries all pairs of an expectation, as things are.
+    fn probe_all(
+        &self,
+        found: &Found<'_>,
+        expectation: &Expectation,
+        cut: &[String],
+        options: &Options,
+    ) -> Result<Judged, Error> {
+        let cases: Vec<Case> = cases(found.desired, expectation);
+        let answers = probe::ask(self, found, expectation, &cases, options)?;
+        Ok(probe::judge(found, expectation, &cases, &answers, cut))
+    }
+}
+
+/// Works out on paper whether what must hold of a file does, without any kernel.
+#[must_use]
+pub fn on_paper(desired: &Desired) -> Report {
+    let found = Found { desired, state: &desired.state, facts: None };
+    let judged = |expectation: &Expectation| {
+        let begun = Instant::now();
+        let judged = judge(&found.world(), desired, expectation);
+        told(expectation, judged, false, begun.elapsed())
+    };
+    Report { drift: Vec::new(), tested: desired.expect.iter().map(judged).collect() }
+}
+
+fn told(expectation: &Expectation, judged: Judged, live: bool, elapsed: Duration) -> Tested {
+    let Judged { cases, misses, unknown } = judged;
+    let verdict = match (misses.is_empty(), unknown.is_empty() && cases > 0) {
+        (false, _) => Verdict::Fails,
+        (true, false) => Verdict::Unknown,
+        (true, true) => Verdict::Holds,
+    };
+    let (text, origin) = (expectation.text.clone(), expectation.origin);
+    Tested { text, origin, verdict, live, cases, misses, unknown, elapsed }
+}
