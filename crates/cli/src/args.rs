@@ -1,5 +1,7 @@
 //! What can be typed: the one definition of each command and flag.
 
+mod generate;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use vnet::model::Packet;
 use vnet::{LabName, confirm, keeper};
 
 use crate::errors::EXIT_VNET_FAILED;
+pub(crate) use generate::{Generate, Routing, Shape};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -142,6 +145,11 @@ pub(crate) enum Command {
     Test(Test),
     /// Explains a code of `why` or `check`
     Explain(Explain),
+    /// Writes a file of a network that has a shape and a size
+    ///
+    /// To stdout: `vnet generate ring 10 > vnet.yaml`. Each link has a /31, and each router an address of
+    /// its own on `lo` where routes lead there.
+    Generate(Generate),
     /// Does what iproute2's `ip` does: all words behind it are iproute2's
     #[command(disable_help_flag = true)]
     Ip(Ip),

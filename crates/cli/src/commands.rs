@@ -10,6 +10,7 @@ pub(crate) mod ip;
 mod ls;
 mod ping;
 mod plan;
+mod reference;
 mod shell;
 mod show;
 mod test;
@@ -54,9 +55,10 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Explain(args) => check::explain(&context, &args),
         Command::Ip(args) => ip::run(&context, &args, Language::Ip),
         Command::Bridge(args) => ip::run(&context, &args, Language::Bridge),
-        Command::Schema => generate::schema(&context),
-        Command::Completions(args) => generate::completions(&context, &args),
-        Command::Man(args) => generate::man(&context, &args),
+        Command::Schema => reference::schema(&context),
+        Command::Completions(args) => reference::completions(&context, &args),
+        Command::Man(args) => reference::man(&context, &args),
+        Command::Generate(args) => generate::run(&context, args),
     }
 }
 

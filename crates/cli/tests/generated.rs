@@ -6,7 +6,7 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "up",
     "watch",
     "confirm",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 21] = [
     "show",
     "exec",
     "shell",
+    "generate",
     "ip",
     "bridge",
     "ping",
@@ -66,6 +67,8 @@ fn man_pages() {
     let mut names: Vec<String> = std::fs::read_dir(&dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        // Each shape has a page of its own.
+        .filter(|name| !name.starts_with("vnet-generate-"))
         .collect();
     names.sort();
     let mut wanted: Vec<String> = COMMANDS

@@ -18,11 +18,13 @@
 //! * `read`: the tree to a topology. It reports what is wrong and goes on, so that all errors of
 //!   a file are shown at once.
 //! * [`write()`]: a resolved topology as a file again.
+//! * [`generate`]: files of rings, trees and other shapes.
 //! * [`Report`]: what is wrong, as data, and in rustc's form.
 //!
 //! It refuses to know the kernel, files and terminals: text in, data out.
 #![warn(missing_docs)]
 
+pub mod generate;
 mod range;
 mod read;
 mod report;

@@ -1,43 +1,45 @@
-//! What is generated from the definitions: schema, completions, man pages.
+//! `vnet generate`: files of networks that have a shape and a size.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use vnet::file::generate::{Blueprint, Shape};
+use vnet::model::topology::Routing;
 
 use super::Outcome;
-use crate::args::{self, Cli};
+use crate::args;
 use crate::context::Context;
-use crate::errors::{Failure, words};
+use crate::errors::Failure;
 
-pub(super) fn schema(context: &Context<'_>) -> Outcome {
-    context.printer.data(&format!("{:#}\n", vnet::file::schema()));
+pub(super) fn run(context: &Context<'_>, args: args::Generate) -> Outcome {
+    let routing = args.routing.map(|routing| match routing {
+        args::Routing::Auto => Routing::Auto,
+        args::Routing::None => Routing::None,
+    });
+    let name = args.name.or_else(|| context.global.lab.clone());
+    let blueprint = Blueprint { shape: shape(args.shape), name, routing };
+    let text = blueprint.to_file().map_err(|error| {
+        let failure = Failure::usage("size", error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    context.printer.data(&text);
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn completions(context: &Context<'_>, args: &args::Completions) -> Outcome {
-    let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "vnet", &mut text);
-    context.printer.data(&String::from_utf8_lossy(&text));
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn man(context: &Context<'_>, args: &args::Man) -> Outcome {
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |error| Failure::failed("failed", format!("cannot write to {path}: {}", words(&error)))
-    };
-    match &args.dir {
-        Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(failed(dir))?;
-            clap_mangen::generate_to(Cli::command(), dir).map_err(failed(dir))?;
+fn shape(shape: args::Shape) -> Shape {
+    match shape {
+        args::Shape::Line { nodes } => Shape::Line { nodes },
+        args::Shape::Ring { nodes } => Shape::Ring { nodes },
+        args::Shape::Star { hosts } => Shape::Star { hosts },
+        args::Shape::Tree { depth, fanout } => Shape::Tree { depth, fanout },
+        args::Shape::Mesh { nodes } => Shape::Mesh { nodes },
+        args::Shape::Grid { rows, columns } => Shape::Grid { rows, columns },
+        args::Shape::Torus { rows, columns } => Shape::Torus { rows, columns },
+        args::Shape::SpineLeaf { spines, leaves, fanout } => {
+            Shape::SpineLeaf { spines, leaves, fanout }
         }
-        None => {
-            let mut text = Vec::new();
-            let man = clap_mangen::Man::new(Cli::command());
-            man.render(&mut text).map_err(failed(Path::new("stdout")))?;
-            context.printer.data(&String::from_utf8_lossy(&text));
-        }
+        args::Shape::Segment { hosts } => Shape::Segment { hosts },
     }
-    Ok(ExitCode::SUCCESS)
 }
