@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 }
 
 /// The options that may stand before or after the command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Reads the topology from FILE, `-` for stdin [default: vnet.yaml here]

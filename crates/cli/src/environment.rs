@@ -10,6 +10,12 @@ use crate::errors::Failure;
 /// Overrides where labs are kept. Programs in a lab get it, so that `vnet` in there finds the lab.
 pub(crate) const ENV_STATE_DIR: &str = "VNET_STATE_DIR";
 
+/// Tells whether this process has the rights of somebody else than who started it (setuid, setgid).
+pub(crate) fn has_others_rights() -> bool {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    getuid() != geteuid() || getgid() != getegid()
+}
+
 /// Who runs this, and where.
 #[derive(Debug)]
 pub(crate) struct Environment {

@@ -277,6 +277,14 @@ pub(crate) fn no_file(path: &Path, is_default: bool, labs: &[LabName]) -> Failur
     }
 }
 
+/// Says that whoever may start vnet with somebody else's rights could do anything with them.
+pub(crate) fn setuid() -> Failure {
+    let message =
+        "vnet does not run setuid or setgid: whoever may start it could do anything as that user";
+    Failure { code: 3, ..Failure::failed("setuid", message) }
+        .hint("take the bit off with `chmod ug-s`, and use sudo, or labs of your own without root")
+}
+
 /// Returns the system's words for an error, without Rust's "(os error 13)".
 pub(crate) fn words(error: &std::io::Error) -> String {
     let text = error.to_string();

@@ -22,6 +22,9 @@ mod view;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if environment::has_others_rights() {
+        return printer::Printer::new(&args::Global::default()).failure(&errors::setuid(), false);
+    }
     if let Some(inner) = args::inner() {
         return commands::run_inner(&inner);
     }

@@ -94,6 +94,8 @@ impl Holder {
         }
         let mut child = Command::new(program)
             .args(arguments)
+            // It needs nothing of it, and lives longer than whoever has set it.
+            .env_clear()
             .current_dir("/")
             .stdin(lock.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
@@ -178,6 +180,7 @@ impl Holder {
 /// # Errors
 /// When a namespace or a mount can't be made.
 pub fn hold(lab: &LabName) -> Result<std::convert::Infallible, Error> {
+    crate::process::drop_inherited();
     match prepare(lab) {
         Ok(door) => {
             // Whoever has waited for the lock finds us now, should the one who started us be gone.

@@ -83,7 +83,7 @@ impl Pins {
             // Others may be at the same: one of them mounts.
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = rustix::fs::open(NETNS_DIR, flags, Mode::empty()).map_err(failed())?;
-            rustix::fs::flock(&dir, FlockOperation::LockExclusive).map_err(failed())?;
+            lock_for_a_while(&dir);
             if share() == Err(Errno::INVAL) {
                 rustix::mount::mount_bind_recursive(NETNS_DIR, NETNS_DIR)
                     .and_then(|()| share())
@@ -207,6 +207,19 @@ impl Pins {
     fn unnamed_file(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         rustix::fs::openat(&self.dir, ".", flags, Mode::from_raw_mode(0o444))
+    }
+}
+
+/// Locks a folder, unless somebody keeps it locked: any user may, and must not stop us. Whoever mounts
+/// it at the same time then does so once more than needed.
+fn lock_for_a_while(dir: &OwnedFd) {
+    const TRIES: usize = 200;
+    const INTERVAL: std::time::Duration = std::time::Duration::from_millis(5);
+    for _ in 0..TRIES {
+        match rustix::fs::flock(dir, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(INTERVAL),
+            _ => return,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use vnet_model::{LabName, State};
 
 use crate::Settings;
 use crate::error::Error;
+use crate::exec::ENV_LAB;
 use crate::lab::Lab;
 use crate::record::Record;
 
@@ -134,6 +135,9 @@ impl Guard {
             .args([CONFIRM, lab.as_str()])
             .arg(&settings.state_dir)
             .arg(&id)
+            .env_clear()
+            // Started in a node, it is known there as ours.
+            .env(ENV_LAB, lab.as_str())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -186,6 +190,7 @@ impl Guard {
 /// # Errors
 /// When going back has failed again and again; the note of the change then says why.
 pub fn wait(settings: &Settings, lab: &LabName, id: &str) -> Result<(), Error> {
+    vnet_kernel::process::drop_inherited();
     // Its own session: a terminal that closes must not end it.
     let _ = rustix::process::setsid();
     // Whoever started us may be gone already.

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
 use vnet_kernel::holder::{self, Holder};
-use vnet_kernel::{Realm, probe};
+use vnet_kernel::{Realm, probe, process};
 use vnet_model::LabName;
 
 use crate::Settings;
@@ -42,6 +42,7 @@ pub fn hold(lab: &LabName) -> Result<Infallible, Error> {
 /// # Errors
 /// When there is no holder, or the line breaks.
 pub fn work(lab: &LabName) -> Result<(), Error> {
+    process::drop_inherited();
     let not_up = || Error::NotUp { lab: lab.clone() };
     Holder::find(lab)?.ok_or_else(not_up)?.join()?;
     let stdin = rustix::io::dup(std::io::stdin())
@@ -111,6 +112,7 @@ impl Place {
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let worker = Command::new(&keeper.program)
             .args([WORK, lab.as_str()])
+            .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::null())

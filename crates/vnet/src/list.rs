@@ -18,7 +18,7 @@ pub struct Listed {
     pub lab: LabName,
     /// Its namespaces: as the kernel has them, or, while a keeper keeps them, as recorded.
     pub namespaces: Vec<NsName>,
-    /// How many namespaces it should have; `None` where its record is lost.
+    /// How many namespaces it should have; `None` where its record is lost, or not this user's alone.
     pub wanted: Option<usize>,
     /// The file it was read from, where known.
     pub file: Option<std::path::PathBuf>,
@@ -42,7 +42,11 @@ pub fn list(settings: &Settings) -> Result<Vec<Listed>, Error> {
     }
     labs.into_iter()
         .map(|(lab, mut namespaces)| {
-            let record = StateDir::new(&settings.state_dir, &lab).record()?;
+            let record = match StateDir::new(&settings.state_dir, &lab).record() {
+                // What can't be trusted is as good as lost.
+                Err(Error::UnsafeStateDir { .. }) => None,
+                record => record?,
+            };
             let wanted = record.as_ref().map(|record| record.desired.state.namespaces.len());
             // What a keeper keeps can't be looked at without joining it, one at a time.
             if !privileged

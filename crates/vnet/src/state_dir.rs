@@ -25,6 +25,13 @@ pub(crate) struct StateDir {
     path: PathBuf,
 }
 
+/// Nobody else needs to read what a lab is told to be, or to lock it: whoever can open a file can lock
+/// it (`flock(2)`).
+const PRIVATE: u32 = 0o600;
+
+/// What is shown in the nodes, to all users there.
+const PUBLIC: u32 = 0o644;
+
 /// How often somebody who can be called off looks whether the lock is free.
 const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -69,7 +76,7 @@ impl StateDir {
             self.make()?;
             let path = self.file(LOCK);
             let mut how = options();
-            how.read(true).write(true).create(true).truncate(false);
+            how.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
             let file = match how.open(&path) {
                 Ok(file) => file,
                 // Whoever took the lab down has removed the folder meanwhile.
@@ -151,16 +158,10 @@ impl StateDir {
     /// Checks that a folder is one, and this user's alone: else somebody could swap what is in it.
     fn check(&self, path: &Path) -> Result<(), Error> {
         let found = std::fs::symlink_metadata(path).map_err(self.failed("look at", path))?;
-        let reason = if !found.is_dir() {
-            "is not a folder"
-        } else if found.uid() != rustix::process::geteuid().as_raw() {
-            "belongs to another user"
-        } else if found.mode() & 0o022 != 0 {
-            "can be written to by others: its mode must not be wider than 755"
-        } else {
-            return Ok(());
-        };
-        Err(Error::UnsafeStateDir { path: path.to_owned(), reason })
+        match what_is_unsafe(&found, found.is_dir(), "is not a folder") {
+            None => Ok(()),
+            Some(reason) => Err(Error::UnsafeStateDir { path: path.to_owned(), reason }),
+        }
     }
 
     /// Tells whether there is a record, be it one that can't be used.
@@ -231,12 +232,20 @@ impl StateDir {
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.file(name);
-        let mut text = Vec::new();
-        match options().read(true).open(&path).and_then(|mut file| file.read_to_end(&mut text)) {
-            Ok(_) => Ok(Some(text)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed("read", &path)(error)),
+        let mut file = match options().read(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.failed("read", &path)(error)),
+        };
+        // What was opened is looked at, not what has the name by now: somebody else's words about
+        // what a lab is to be count for nothing.
+        let found = file.metadata().map_err(self.failed("look at", &path))?;
+        if let Some(reason) = what_is_unsafe(&found, found.is_file(), "is not a file") {
+            return Err(Error::UnsafeStateDir { path, reason });
         }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(self.failed("read", &path))?;
+        Ok(Some(text))
     }
 
     /// Writes the record, and waits until it is on disk where it must outlast a crash.
@@ -247,13 +256,14 @@ impl StateDir {
     /// Replaces a file whole: whoever reads sees the old or the new one.
     pub(crate) fn replace(&self, name: &str, text: &[u8], sync: bool) -> Result<(), Error> {
         let path = self.file(name);
+        let mode = if matches!(name, RECORD | PENDING) { PRIVATE } else { PUBLIC };
         let new = self.file(&format!("{name}.new"));
         let write = || {
             match std::fs::remove_file(&new) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file = options().write(true).create_new(true).mode(0o644).open(&new)?;
+            let mut file = options().write(true).create_new(true).mode(mode).open(&new)?;
             file.write_all(text)?;
             if sync {
                 file.sync_all()?;
@@ -306,6 +316,22 @@ impl StateDir {
     fn failed(&self, doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
         let path = path.to_owned();
         move |source| Error::StateDir { doing, path: path.clone(), source }
+    }
+}
+
+/// Says why something can't be trusted: it is something else, or another user's.
+fn what_is_unsafe(
+    found: &std::fs::Metadata,
+    is_right: bool,
+    what_else: &'static str,
+) -> Option<&'static str> {
+    match () {
+        () if !is_right => Some(what_else),
+        () if found.uid() != rustix::process::geteuid().as_raw() => Some("belongs to another user"),
+        () if found.mode() & 0o022 != 0 => {
+            Some("can be written to by others: its mode must not be wider than 755")
+        }
+        () => None,
     }
 }
 

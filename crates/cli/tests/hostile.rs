@@ -1,0 +1,191 @@
+//! Hostile names and places: what somebody has put in the way, and what is not dropped by itself.
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+#[macro_use]
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{PAIR, line, vnet, write};
+use vnet_testns::Snapshot;
+
+/// Names that no lab, node, namespace or interface may have, wherever they come from.
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    vnet_testns::root(|| {
+        let before = Snapshot::take();
+        for name in
+            ["..", ".", "a/b", "/a", "a\nb", "a\u{1b}[2Jb", "ä", "a b", "-a", "", "a\u{202e}b"]
+        {
+            let run = vnet(&["-l", name, "down"]);
+            assert_eq!(run.code, 2, "{name:?}: {run:?}");
+            let places = [
+                format!("{{ name: {name:?}, nodes: [ a ] }}"),
+                format!("{{ name: t, nodes: [ {name:?} ] }}"),
+                format!(
+                    "{{ name: t, nodes: [ a ], segments: {{ {name:?}: {{ members: [ a ] }} }} }}"
+                ),
+            ];
+            for text in places {
+                write("vnet.yaml", &text);
+                let run = vnet(&["up"]);
+                assert_eq!(run.code, 2, "{text}: {run:?}");
+                assert!(!run.stderr.contains('\u{1b}'), "{text}: {run:?}");
+            }
+        }
+        for name in ["..", ".", "a/b", "a\nb", "a\u{1b}[2Jb"] {
+            write("vnet.yaml", format!("{{ name: t, netns: {name:?}, nodes: [ a ] }}"));
+            let run = vnet(&["up"]);
+            assert_eq!(run.code, 2, "{name:?}: {run:?}");
+        }
+        for name in ["..", "a/b", "a\nb", "a b", "abcdefghijklmnop", "äöüäöüäö", "a\u{1b}[2Jb"]
+        {
+            let text = format!(
+                "{{ name: t, nodes: [ a, b ], links: [ {{ endpoints: [ a, {:?} ] }} ] }}",
+                format!("b:{name}")
+            );
+            write("vnet.yaml", &text);
+            let run = vnet(&["up"]);
+            assert_eq!(run.code, 2, "{text}: {run:?}");
+            assert!(!run.stderr.contains('\u{1b}'), "{text}: {run:?}");
+        }
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
+/// The longest name that the kernel takes, and one that is not ASCII.
+#[test]
+fn names_up_to_the_limit_are_taken() {
+    vnet_testns::root(|| {
+        write(
+            "vnet.yaml",
+            "{ name: t, nodes: [ a, b ], links: [ { endpoints: [ \"a:abcdefghijklmno\", \"b:äöüäöüä\" ], prefix: 10.0.0.0/24 } ] }",
+        );
+        assert_eq!(vnet(&["up"]).code, 0);
+        assert_eq!(vnet(&["plan"]).code, 0);
+        assert_eq!(vnet(&["ping"]).code, 0);
+        // What a person in a node calls an interface is not obeyed by a terminal.
+        let name = "$(printf 'x\\033[2Jy')";
+        assert_eq!(line(&format!("ip -n t-a link add \"{name}\" type bridge")).code, 0);
+        for command in ["plan", "show", "up", "ls"] {
+            let run = vnet(&[command]);
+            assert!(!(run.stdout + &run.stderr).contains('\u{1b}'), "{command}");
+        }
+        assert_eq!(vnet(&["down"]).code, 0);
+    });
+}
+
+#[test]
+fn a_state_folder_that_somebody_has_prepared() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        let before = Snapshot::take();
+        pinned!(
+            "mkdir /run/mine /run/vnet; echo kept > /run/mine/lab.json; ln -s /run/mine /run/vnet/demo
+             vnet up
+             rm /run/vnet/demo; mkdir /run/vnet/demo; ln -s /run/mine/lab.json /run/vnet/demo/lab.json
+             vnet up
+             vnet -l demo down
+             rm -rf /run/vnet/demo; mkdir /run/vnet/demo; mkfifo /run/vnet/demo/lab.json
+             vnet -l demo show
+             rm -r /run/vnet/demo; mkdir -p /run/vnet/demo/lock
+             vnet up
+             rm -r /run/vnet/demo; mkdir /run/vnet/demo; ln -s /run/mine/new /run/vnet/demo/lock
+             vnet up
+             rm -r /run/vnet; ln -s /run/mine /run/vnet
+             vnet up
+             rm /run/vnet; cat /run/mine/lab.json; ls /run/mine; rm -r /run/mine"
+        );
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
+/// What somebody else says a lab is to be counts for nothing.
+#[test]
+fn a_record_of_another_user_is_not_believed() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        pinned!(
+            "vnet up -q
+             stat -c '%a %n' /run/vnet/demo/*
+             chmod 666 /run/vnet/demo/lab.json
+             vnet -l demo show
+             vnet -l demo exec a true
+             vnet ls
+             chmod 600 /run/vnet/demo/lab.json
+             vnet down"
+        );
+    });
+}
+
+/// What lives as long as the lab has nothing of whoever started it.
+#[test]
+fn a_keeper_drops_environment_and_descriptors() {
+    vnet_testns::user(|| {
+        write("vnet.yaml", PAIR);
+        let begin = Instant::now();
+        // With the pipe open in the keeper, `cat` would wait for the end of the lab.
+        let run = line("{ SECRET=x vnet up -q --confirm 1h 9>&1 2> /dev/null; } | cat; vnet ls -q");
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        assert!(run.stdout.contains("demo"), "{run:?}");
+        let mut kept = 0;
+        for process in std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()) {
+            let words = std::fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+            if !matches!(words.split('\0').nth(1), Some("__hold" | "__confirm")) {
+                continue;
+            }
+            kept += 1;
+            let environment = std::fs::read_to_string(process.join("environ")).unwrap();
+            assert!(matches!(environment.as_str(), "" | "VNET_LAB=demo\0"), "{environment}");
+            assert_eq!(std::fs::read_link(process.join("cwd")).unwrap().to_str(), Some("/"));
+            for open in std::fs::read_dir(process.join("fd")).unwrap().flatten() {
+                let number: u32 = open.file_name().to_str().unwrap().parse().unwrap();
+                let what = std::fs::read_link(open.path()).unwrap().display().to_string();
+                assert!(
+                    what == "/dev/null" || what.starts_with("socket:") || number == 0,
+                    "{what}"
+                );
+            }
+        }
+        assert_eq!(kept, 2);
+        assert_eq!(vnet(&["down"]).code, 0);
+    });
+}
+
+/// Any user can lock a folder that they can read.
+#[test]
+fn a_folder_that_somebody_keeps_locked_stops_nobody() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        let run = line("mkdir /run/netns; flock /run/netns sh -c 'vnet up -q'");
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(vnet(&["down"]).code, 0);
+    });
+}
+
+/// Only real root can make a program setuid for another user.
+#[test]
+fn it_does_not_run_setuid() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can try that");
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("vnet-setuid-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let program = folder.join("vnet");
+    std::fs::copy(env!("CARGO_BIN_EXE_vnet"), &program).unwrap();
+    for (mode, code) in [(0o755, 0), (0o4755, 3), (0o2755, 3)] {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&program, permissions).unwrap();
+        let run = std::process::Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&program)
+            .arg("schema")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(code), "{mode:o}: {said}");
+        assert_eq!(said.contains("vnet does not run setuid or setgid"), code == 3, "{said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
