@@ -6,13 +6,17 @@
 
 mod expect;
 mod file;
+mod firewall;
 mod interface;
 mod link;
 mod merge;
+mod nat;
 mod node;
 mod route;
 mod scalar;
 mod segment;
+
+pub(crate) use firewall::PROTOCOLS;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::vocabulary::{FILE, INTERFACE, Key, LINK, NODE, Object, SEGMENT, Shape};
+use crate::vocabulary::{FILE, FIREWALL, INTERFACE, Key, LINK, NAT, NODE, Object, SEGMENT, Shape};
 
 /// Where the schema of a release is found; also its identity.
 const ID: &str = "https://raw.githubusercontent.com/vnet-rs/vnet/main/crates/file/vnet.schema.json";
@@ -15,8 +15,14 @@ const ID: &str = "https://raw.githubusercontent.com/vnet-rs/vnet/main/crates/fil
 #[must_use]
 pub fn schema() -> Value {
     let mut schema = object(&FILE);
-    let parts =
-        [("node", &NODE), ("interface", &INTERFACE), ("link", &LINK), ("segment", &SEGMENT)];
+    let parts = [
+        ("node", &NODE),
+        ("interface", &INTERFACE),
+        ("link", &LINK),
+        ("segment", &SEGMENT),
+        ("firewall", &FIREWALL),
+        ("translation", &NAT),
+    ];
     let mut definitions: Map<String, Value> =
         parts.into_iter().map(|(name, part)| (name.to_owned(), object(part))).collect();
     definitions.insert("text".into(), json!({ "type": ["string", "number", "boolean"] }));
@@ -85,6 +91,8 @@ fn shape(shape: &'static Shape) -> Value {
         Shape::Interfaces(object) => {
             names(&any_of([reference("texts"), reference(definition(object))]))
         }
+        Shape::Object(object) => any_of([nothing(), reference(definition(object))]),
+        Shape::Objects(object) => one_or_many(&reference(definition(object))),
         Shape::Links(object) => json!({
             "type": ["array", "null"],
             "items": any_of([

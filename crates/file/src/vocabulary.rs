@@ -52,6 +52,10 @@ pub(crate) enum Shape {
     Interfaces(&'static Object),
     /// A list of links.
     Links(&'static Object),
+    /// One object.
+    Object(&'static Object),
+    /// One object or a list of them.
+    Objects(&'static Object),
 }
 
 impl Object {
@@ -154,10 +158,103 @@ pub(crate) static NODE: Object = Object {
         key("sysctls", "Kernel settings under `net.` by their dotted name.", Shape::Texts),
         later("rules", "Policy routing rules in iproute2's words."),
         later("neighbors", "Permanent neighbour entries in iproute2's words."),
-        later("nat", "Address translation: `masquerade`, `snat`, `dnat`."),
-        later("firewall", "What is let through and what is not."),
+        key(
+            "firewall",
+            "What it lets in, out and through. Without it, all.",
+            Shape::Object(&FIREWALL),
+        ),
+        key(
+            "nat",
+            "Translations of addresses, each a map with `masquerade`, `snat`, `dnat` or `binat`.",
+            Shape::Objects(&NAT),
+        ),
         later("publish", "Ports reachable from outside the lab."),
         later("services", "Programs that run in it while the lab is up."),
+    ],
+};
+
+/// A node's `firewall:`.
+pub(crate) static FIREWALL: Object = Object {
+    name: "a firewall",
+    doc: "What a node lets in, out and through. A rule is words: a protocol with ports \
+          (`tcp/22,8000-8080`), `from` and `to` with prefixes, nodes, segments or interfaces, `iif`, \
+          `oif`, `state`, `limit 10/second`, `log`, `counter`; `in`, `out` or `forward` before them \
+          says which packets it is about (else: those that are passed on, if the node forwards).",
+    required: &[],
+    keys: &[
+        key("in", "What becomes of packets to the node that no rule decides.", VERDICT),
+        key("out", "What becomes of packets of the node's own that no rule decides.", VERDICT),
+        key("forward", "What becomes of packets that it passes on that no rule decides.", VERDICT),
+        key(
+            "established",
+            "Whether packets of connections that are established, or related to such, are let \
+             through before any rule is asked; they are, where not given.",
+            Shape::Bool,
+        ),
+        key(
+            "rules",
+            "Rules in the order in which they are asked, each with `allow`, `deny`, `reject` or \
+             `count` before it: `deny tcp/25 from guest`.",
+            Shape::OneOrMany,
+        ),
+        key("deny", "What is dropped in silence. Asked after `rules`.", Shape::OneOrMany),
+        key(
+            "reject",
+            "What is dropped, and its sender told. Asked after `deny`.",
+            Shape::OneOrMany,
+        ),
+        key("allow", "What is let through. Asked last.", Shape::OneOrMany),
+    ],
+};
+
+/// What becomes of a packet.
+const VERDICT: Shape = Shape::Choice(&["accept", "drop", "reject"]);
+
+/// An entry of a node's `nat:`.
+pub(crate) static NAT: Object = Object {
+    name: "a translation",
+    doc: "A translation of addresses: one of `masquerade`, `snat`, `dnat` and `binat`.",
+    required: &[],
+    keys: &[
+        key(
+            "masquerade",
+            "The interfaces: what leaves by them gets their address as its source.",
+            Shape::OneOrMany,
+        ),
+        key(
+            "snat",
+            "What gets another source: prefixes, nodes, segments or interfaces, or `any`.",
+            Shape::OneOrMany,
+        ),
+        key(
+            "dnat",
+            "What gets another destination: `tcp/80`, `udp/5000-5010`, `gre`.",
+            Shape::Text,
+        ),
+        key(
+            "binat",
+            "The address that stands for another one, in both directions and for all ports.",
+            Shape::Text,
+        ),
+        key("from", "Only what comes from these (masquerade).", Shape::OneOrMany),
+        key(
+            "iif",
+            "Only what comes in by this interface, to an address of it (dnat).",
+            Shape::Text,
+        ),
+        key("oif", "Only what leaves by these interfaces (snat, binat).", Shape::OneOrMany),
+        key("dst", "Only what comes to this address (dnat).", Shape::Text),
+        key(
+            "to",
+            "The new address (snat), the new destination, as a node or an address with or without a \
+             port (dnat: `pc1 tcp/22`), or whom the address stands for (binat).",
+            Shape::Text,
+        ),
+        key(
+            "hairpin",
+            "Whether a dnat also holds for what comes from inside, to the outer address.",
+            Shape::Bool,
+        ),
     ],
 };
 

@@ -10,6 +10,8 @@
 
 mod route;
 
+mod filter;
+
 use std::fmt::Write;
 
 use vnet_model::ipnet::IpNet;
@@ -110,6 +112,17 @@ impl Writer<'_> {
         for (key, sysctl) in &node.sysctls {
             self.line(6, &scalar(key), &scalar(&sysctl.value));
         }
+        if let Some(firewall) = &node.firewall {
+            self.firewall(firewall);
+        }
+        self.heading_at(4, "nat", node.nat.is_empty());
+        for rule in &node.nat {
+            self.translation(&rule.kind);
+        }
+    }
+
+    fn item(&mut self, indent: usize, value: &str) {
+        let _ = writeln!(self.out, "{:indent$}- {value}", "");
     }
 
     fn heading_at(&mut self, indent: usize, key: &str, is_empty: bool) {

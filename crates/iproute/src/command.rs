@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The words of one command line.
+/// The words of one command line, and what the command reads, if it reads anything.
 ///
 /// Shown, it is text for a POSIX shell that gives exactly these words:
 ///
@@ -13,18 +13,31 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     words: Vec<String>,
+    input: Option<String>,
 }
 
 impl Command {
     /// Makes a command of its words, the program's name first.
     pub fn new<T: Into<String>>(words: impl IntoIterator<Item = T>) -> Self {
-        Self { words: words.into_iter().map(Into::into).collect() }
+        Self { words: words.into_iter().map(Into::into).collect(), input: None }
     }
 
     /// Returns the words, the program's name first; unquoted, as `execve` takes them.
     #[must_use]
     pub fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// Returns what the command reads from its standard input.
+    #[must_use]
+    pub fn input_text(&self) -> Option<&str> {
+        self.input.as_deref()
+    }
+
+    /// Gives it a text to read: whole lines.
+    pub(crate) fn input(mut self, text: String) -> Self {
+        self.input = Some(text);
+        self
     }
 
     /// Appends a word.
@@ -61,6 +74,15 @@ impl fmt::Display for Command {
                 // Command Language, 2.2.2).
                 write!(f, "'{}'", word.replace('\'', r"'\''"))?;
             }
+        }
+        if let Some(input) = &self.input {
+            // A delimiter that is no line of the text, quoted, so that nothing in it is expanded
+            // (POSIX.1-2017, Shell Command Language, 2.7.4).
+            let mut end = "EOF".to_owned();
+            while input.lines().any(|line| line == end) {
+                end.push('_');
+            }
+            write!(f, " <<'{end}'\n{input}{end}")?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod bridging;
 mod route;
 
 use vnet_model::ipnet::IpNet;
+use vnet_model::nft;
 use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step};
 
 use crate::command::Command;
@@ -32,6 +33,9 @@ pub fn commands(step: &Step) -> Vec<Command> {
         Change::AddRoute(route) => set_route(ns, "add", route),
         Change::ReplaceRoute(route) => set_route(ns, "replace", route),
         Change::DelRoute(route) => del_route(ns, route),
+        Change::AddTable(table) => nft(ns, nft::text::table(table)),
+        Change::ReplaceTable(table) => nft(ns, nft::text::replace(table)),
+        Change::DelTable(id) => nft(ns, format!("delete table {id}\n")),
         Change::SetSysctl { key, value } => sysctl(ns, key, value),
         _ => unknown(step),
     };
@@ -142,6 +146,11 @@ fn add_address(ns: &NsName, dev: &IfName, address: &Address) -> Command {
         IpNet::V6(_) => return add.word("dev").word(dev).word("nodad"),
     };
     add.word("dev").word(dev)
+}
+
+/// Has nft read a text, which is one transaction.
+fn nft(ns: &NsName, text: String) -> Command {
+    Command::new(["ip", "netns", "exec"]).word(ns).text("nft -f -").input(text)
 }
 
 /// Sets a sysctl by `sysctl(8)`, or past it where it would misread the name: it ends the name at

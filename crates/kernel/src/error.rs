@@ -16,6 +16,16 @@ pub enum Error {
         /// The kernel's answer.
         refusal: Refusal,
     },
+    /// The kernel refused a part of a table of nf_tables; nothing of it was done.
+    #[error("cannot {} {step}: {part}: {refusal}", verb(step))]
+    Table {
+        /// The step.
+        step: Box<Step>,
+        /// The chain, and the rule where it is one, as nft writes it.
+        part: String,
+        /// The kernel's answer.
+        refusal: Refusal,
+    },
     /// A step failed outside of netlink.
     #[error("cannot {} {step}: {source}", verb(step))]
     Step {
@@ -115,7 +125,7 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Refused { refusal, .. } => Some(refusal.errno),
+            Self::Refused { refusal, .. } | Self::Table { refusal, .. } => Some(refusal.errno),
             Self::System { errno, .. } | Self::Errno { errno, .. } => Some(*errno),
             Self::Worker { errno, .. } => *errno,
             Self::Step { source, .. } => source.errno(),
@@ -138,6 +148,9 @@ impl Error {
                 Change::DelAddress { .. } => {
                     matches!(refusal.errno, Errno::NODEV | Errno::ADDRNOTAVAIL)
                 }
+                // Somebody else has made it, or removed it.
+                Change::AddTable(_) => refusal.errno == Errno::EXIST,
+                Change::DelTable(_) => refusal.errno == Errno::NOENT,
                 Change::DelRoute(_) => matches!(refusal.errno, Errno::NODEV | Errno::SRCH),
                 _ => refusal.errno == Errno::NODEV,
             },
@@ -149,9 +162,10 @@ impl Error {
     #[must_use]
     pub fn step(&self) -> Option<&Step> {
         match self {
-            Self::Refused { step, .. } | Self::Step { step, .. } | Self::Errno { step, .. } => {
-                Some(step)
-            }
+            Self::Refused { step, .. }
+            | Self::Table { step, .. }
+            | Self::Step { step, .. }
+            | Self::Errno { step, .. } => Some(step),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod message;
 mod sockets;
+mod tables;
 
 use rustix::io::Errno;
 use vnet_model::{Change, IfName, LinkSetting, NewLink, NsName, Step};
@@ -74,6 +75,7 @@ impl Executor<'_> {
             Change::AddNamespace { .. } => self.create(steps),
             Change::DelNamespace => self.remove(steps),
             change if sysctl_of(change).is_some() => self.sysctl(first),
+            change if tables::is_table(change) => self.table(steps),
             _ => self.batch(steps),
         }
     }
@@ -285,6 +287,7 @@ fn is_gone_anyway(change: &Change, errno: Errno) -> bool {
 /// Tells whether a change is one netlink message, to be sent in its namespace.
 fn is_message(change: &Change) -> bool {
     !matches!(change, Change::AddNamespace { .. } | Change::DelNamespace)
+        && !tables::is_table(change)
         && sysctl_of(change).is_none()
 }
 

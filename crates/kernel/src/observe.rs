@@ -6,6 +6,7 @@ pub(crate) mod filters;
 mod link;
 mod route;
 pub mod survey;
+mod tables;
 
 use std::collections::BTreeMap;
 
@@ -201,6 +202,7 @@ fn observe_chunk(
         }
     }
     read_sysctls(realm, thread, &mut found, scope)?;
+    tables::read(realm, thread, &mut found, scope)?;
     Ok(found)
 }
 

@@ -90,6 +90,23 @@ impl Step {
                 true => Ok(()),
                 false => Err(Refused::Missing(self.to_string())),
             },
+            Change::AddTable(table) => {
+                let tables = &mut state.namespace_mut(&self.ns)?.tables;
+                if tables.contains_key(&table.id) {
+                    return Err(Refused::Exists(self.to_string()));
+                }
+                tables.insert(table.id.clone(), (**table).clone());
+                Ok(())
+            }
+            Change::ReplaceTable(table) => {
+                let tables = &mut state.namespace_mut(&self.ns)?.tables;
+                tables.insert(table.id.clone(), (**table).clone());
+                Ok(())
+            }
+            Change::DelTable(id) => match state.namespace_mut(&self.ns)?.tables.remove(id) {
+                Some(_) => Ok(()),
+                None => Err(Refused::Missing(self.to_string())),
+            },
             Change::SetSysctl { key, value } => {
                 state.namespace_mut(&self.ns)?.set_sysctl(key, value);
                 Ok(())
@@ -191,6 +208,7 @@ impl Namespace {
             interfaces: [(name, lo)].into(),
             routes: Default::default(),
             sysctls: Default::default(),
+            tables: Default::default(),
             origin: Default::default(),
         }
     }

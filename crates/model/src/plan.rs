@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 
 use crate::apply::LOOPBACK;
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
+use crate::nft::Table;
 use crate::origin::Origin;
 use crate::resolve::Desired;
 use crate::state::{Address, End, Interface, Kind, Namespace, Owner, State};
@@ -170,6 +171,13 @@ impl<'a> Planner<'a> {
     /// Removes what the lab made and no longer wants; names what others made.
     fn leftovers(&mut self) {
         for (ns, wanted) in &self.target.namespaces {
+            let Some(found) = self.work.namespaces.get(ns) else { continue };
+            let ours = |table: &&Table| table.mark.as_ref().is_some_and(|m| m.lab == *self.lab);
+            let extra = found.tables.values().filter(ours).map(|table| table.id.clone());
+            let extra: Vec<_> = extra.filter(|id| !wanted.tables.contains_key(id)).collect();
+            for id in extra {
+                self.push(ns, Change::DelTable(id), wanted.origin);
+            }
             let Some(found) = self.work.namespaces.get(ns) else { continue };
             let extra: Vec<(IfName, bool)> = found
                 .interfaces

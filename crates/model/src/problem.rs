@@ -1,5 +1,6 @@
 //! What can be wrong with a topology, as data: whoever shows it adds the place and the picture.
 
+mod filter;
 mod hint;
 mod nearest;
 
@@ -13,6 +14,7 @@ use crate::names::{IfName, NameError, NodeName, NsName};
 use crate::origin::Origin;
 use crate::state::{MTU_IPV6_MIN_BYTES, TABLE_MAIN, default_metric};
 
+pub use filter::FilterProblem;
 pub use nearest::nearest;
 
 /// Something that keeps a topology from being valid, with the places that matter.
@@ -60,6 +62,9 @@ pub enum ProblemKind {
     /// A name breaks the rules of its kind.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A firewall or a translation of addresses breaks a rule.
+    #[error(transparent)]
+    Filter(#[from] FilterProblem),
     /// Two nodes or segments have the same name.
     #[error("`{name}` is defined twice")]
     DuplicateNode {

@@ -10,6 +10,7 @@ mod addresses;
 mod conflicts;
 mod domains;
 mod expect;
+mod filter;
 mod namespaces;
 mod network;
 mod prefix;
@@ -91,18 +92,23 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     addresses::assign(&mut network, &mut problems);
     conflicts::find(&network, &mut problems);
     let mut routes = routes::all(&network, &mut problems);
+    let tables = filter::tables(&network, &mut problems);
     if !problems.is_empty() {
         return Err(sorted(problems));
     }
     if topology.routing() == Routing::Auto {
         routing::add(&network, &mut routes);
     }
-    let desired = desired(&network, routes);
+    let desired = desired(&network, routes, tables);
     let problems = expect::problems(&desired);
     if problems.is_empty() { Ok(desired) } else { Err(sorted(problems)) }
 }
 
-fn desired(network: &Network<'_>, routes: Vec<routes::Table>) -> Desired {
+fn desired(
+    network: &Network<'_>,
+    routes: Vec<routes::Table>,
+    tables: Vec<Option<crate::nft::Table>>,
+) -> Desired {
     let mut desired = Desired {
         lab: network.topology.name().clone(),
         state: State::default(),
@@ -113,7 +119,7 @@ fn desired(network: &Network<'_>, routes: Vec<routes::Table>) -> Desired {
         expect: network.topology.expect().to_vec(),
     };
     let lab_has_ipv6 = namespaces::has_ipv6(network);
-    for (place, routes) in routes.into_iter().enumerate() {
+    for (place, (routes, table)) in routes.into_iter().zip(tables).enumerate() {
         let ns = network.namespaces[place].clone();
         let name = network.wiring.places[place].name.clone();
         match network.wiring.places[place].kind {
@@ -122,6 +128,7 @@ fn desired(network: &Network<'_>, routes: Vec<routes::Table>) -> Desired {
         };
         let mut namespace = namespaces::namespace(network, place, lab_has_ipv6);
         namespace.routes = routes.into_routes();
+        namespace.tables = table.into_iter().map(|table| (table.id.clone(), table)).collect();
         desired.state.namespaces.insert(ns, namespace);
     }
     desired

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
+use crate::nft::{Table, TableId};
 use crate::origin::Origin;
 
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
@@ -66,6 +67,10 @@ pub struct Namespace {
     pub routes: BTreeSet<Route>,
     /// Sysctls by their dotted name (`net.ipv4.tcp_ecn`), as far as they are declared.
     pub sysctls: BTreeMap<String, String>,
+    /// Its tables of nf_tables: those that carry a lab's mark, and of others, only those whose name
+    /// is one that is declared, without what is in them.
+    #[serde(default)]
+    pub tables: BTreeMap<TableId, Table>,
     /// What asked for it.
     #[serde(skip)]
     pub origin: Origin,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
+use crate::nft::{Table, TableId};
 use crate::origin::Origin;
 use crate::state::{Address, End, FdbEntry, PortVlan, Route};
 
@@ -102,6 +103,12 @@ pub enum Change {
     ReplaceRoute(Route),
     /// Removes a route.
     DelRoute(Route),
+    /// Makes a table of nf_tables, which must not exist, with all that is in it.
+    AddTable(Box<Table>),
+    /// Makes a table what it shall be in one transaction, whatever it was; its counters begin anew.
+    ReplaceTable(Box<Table>),
+    /// Removes a table with all that is in it.
+    DelTable(TableId),
     /// Writes a sysctl.
     SetSysctl {
         /// Its dotted name, such as `net.ipv4.tcp_ecn`.
@@ -194,15 +201,20 @@ impl Step {
             | Change::AddLink { .. }
             | Change::AddFdb { .. }
             | Change::AddAddress { .. }
-            | Change::AddRoute(_) => '+',
+            | Change::AddRoute(_)
+            | Change::AddTable(_) => '+',
             Change::DelNamespace
             | Change::DelLink { .. }
             | Change::DelPortVlan { .. }
             | Change::DelFdb { .. }
             | Change::DelAddress { .. }
-            | Change::DelRoute(_) => '-',
+            | Change::DelRoute(_)
+            | Change::DelTable(_) => '-',
             Change::SetPortVlan { .. } => '+',
-            Change::SetLink { .. } | Change::ReplaceRoute(_) | Change::SetSysctl { .. } => '~',
+            Change::SetLink { .. }
+            | Change::ReplaceRoute(_)
+            | Change::ReplaceTable(_)
+            | Change::SetSysctl { .. } => '~',
         }
     }
 }
@@ -230,6 +242,12 @@ impl fmt::Display for Step {
             Change::AddRoute(route) | Change::ReplaceRoute(route) | Change::DelRoute(route) => {
                 write!(f, "route {route} in {ns}")
             }
+            Change::AddTable(table) | Change::ReplaceTable(table) => {
+                let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
+                let s = if rules == 1 { "" } else { "s" };
+                write!(f, "nftables {} in {ns} ({rules} rule{s})", table.id)
+            }
+            Change::DelTable(id) => write!(f, "nftables {id} in {ns}"),
             Change::SetSysctl { key, value } => write!(f, "sysctl {key} = {value} in {ns}"),
         }
     }

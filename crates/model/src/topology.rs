@@ -6,6 +6,7 @@
 
 mod builder;
 pub(crate) mod check;
+pub mod firewall;
 mod loops;
 mod route;
 pub(crate) mod wiring;
@@ -21,6 +22,7 @@ use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
 
 pub use builder::TopologyBuilder;
+pub use firewall::{Firewall, FirewallRule, NatKind, NatRule, Peer};
 pub use route::{StaticRoute, Via};
 
 /// A network as it is meant, checked to be consistent in itself.
@@ -157,6 +159,10 @@ pub struct Node {
     pub routes: Vec<StaticRoute>,
     /// Its sysctls by dotted name, under `net.`.
     pub sysctls: BTreeMap<String, Sysctl>,
+    /// What it lets in, out and through; nothing: all.
+    pub firewall: Option<Firewall>,
+    /// What it translates, in written order.
+    pub nat: Vec<NatRule>,
     /// What asked for it.
     pub origin: Origin,
 }
@@ -172,6 +178,8 @@ impl Node {
             interfaces: Vec::new(),
             routes: Vec::new(),
             sysctls: BTreeMap::new(),
+            firewall: None,
+            nat: Vec::new(),
             origin: Origin::NONE,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vnet_model::topology::{Node, NodeInterface, StaticRoute, Sysctl};
+use vnet_model::topology::{Firewall, NatRule, Node, NodeInterface, StaticRoute, Sysctl};
 use vnet_model::{NodeName, Origin};
 
 use super::merge::{Add, Merge, pick};
@@ -19,6 +19,8 @@ struct Draft {
     interfaces: Vec<NodeInterface>,
     routes: Vec<StaticRoute>,
     sysctls: BTreeMap<String, Sysctl>,
+    firewall: Option<Firewall>,
+    nat: Vec<NatRule>,
     origin: Origin,
 }
 
@@ -46,6 +48,8 @@ impl Reader<'_> {
             interfaces: Vec::new(),
             routes: Vec::new(),
             sysctls: BTreeMap::new(),
+            firewall: None,
+            nat: Vec::new(),
             origin: self.origin(entry.name.span),
         };
         let at = entry.at();
@@ -63,6 +67,12 @@ impl Reader<'_> {
         }
         if let Some(value) = fields.get("sysctls") {
             draft.sysctls = self.sysctls(value, at);
+        }
+        if let Some((key, value)) = fields.find("firewall") {
+            draft.firewall = self.firewall(value, key.span, at);
+        }
+        if let Some(value) = fields.get("nat") {
+            draft.nat = self.nat(value, at);
         }
         draft
     }
@@ -113,6 +123,8 @@ impl Add for Draft {
             }
         }
         self.routes.extend(other.routes);
+        pick(&mut self.firewall, other.firewall, wins);
+        self.nat.extend(other.nat);
         for (name, sysctl) in other.sysctls {
             if wins || !self.sysctls.contains_key(&name) {
                 self.sysctls.insert(name, sysctl);
@@ -132,6 +144,8 @@ impl Draft {
         node.interfaces = self.interfaces;
         node.routes = self.routes;
         node.sysctls = self.sysctls;
+        node.firewall = self.firewall;
+        node.nat = self.nat;
         node.origin = self.origin;
         node
     }

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustix::process::{Resource, getrlimit};
 use vnet_model::NsName;
+use vnet_netlink::Socket;
 
 use crate::error::Error;
 use crate::realm::{Entry, Opened, Realm};
 
 /// Descriptors left to the rest of the process.
 const SPARE_DESCRIPTORS: u64 = 128;
+
+/// How many netfilter sockets are opened at a time, out of the descriptors that are spared.
+const NETFILTER_AHEAD: usize = 32;
 
 /// No more than this many namespaces are held open: a socket costs kernel memory too.
 const OPEN_MAX: u64 = 4096;
@@ -20,6 +24,8 @@ pub(super) struct Sockets<'a> {
     open: BTreeMap<NsName, Opened>,
     order: VecDeque<NsName>,
     limit: usize,
+    /// Netfilter sockets, opened some ahead of their use.
+    netfilter: BTreeMap<NsName, Socket>,
 }
 
 impl<'a> Sockets<'a> {
@@ -28,7 +34,13 @@ impl<'a> Sockets<'a> {
         // Two for each: the socket and the namespace.
         let limit = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / 2).clamp(8, OPEN_MAX);
         let limit = usize::try_from(limit).unwrap_or(8);
-        Self { realm, open: BTreeMap::new(), order: VecDeque::new(), limit }
+        Self {
+            realm,
+            open: BTreeMap::new(),
+            order: VecDeque::new(),
+            limit,
+            netfilter: BTreeMap::new(),
+        }
     }
 
     /// Returns an open namespace, opening it where needed.
@@ -43,6 +55,34 @@ impl<'a> Sockets<'a> {
             }
         }
         self.open.get_mut(name).ok_or_else(|| Error::Gone { ns: name.clone() })
+    }
+
+    /// Takes the netfilter socket of a namespace. Where there is none yet, those of the namespaces
+    /// that come `next` are opened along with it: each visit of a namespace's thread takes time.
+    pub(super) fn netfilter<'n>(
+        &mut self,
+        name: &NsName,
+        next: impl Iterator<Item = &'n NsName>,
+    ) -> Result<Socket, Error> {
+        if let Some(socket) = self.netfilter.remove(name) {
+            return Ok(socket);
+        }
+        self.netfilter.clear();
+        let mut names = vec![name.clone()];
+        for next in next {
+            if names.len() == NETFILTER_AHEAD {
+                break;
+            }
+            if !names.contains(next) {
+                names.push(next.clone());
+            }
+        }
+        let mut sockets = self.realm.netfilter_sockets(0, &names)?.into_iter();
+        let first = sockets.next().unwrap_or_else(|| Err(Error::Gone { ns: name.clone() }));
+        // One that can't be opened ahead is asked for again when its time comes: it may not exist yet.
+        let ahead = names.into_iter().skip(1).zip(sockets);
+        self.netfilter.extend(ahead.filter_map(|(name, socket)| Some((name, socket.ok()?))));
+        first
     }
 
     /// Closes namespaces until this many more can be opened at once, and says how many can.
@@ -66,6 +106,7 @@ impl<'a> Sockets<'a> {
     }
 
     pub(super) fn remove(&mut self, name: &NsName) {
+        self.netfilter.remove(name);
         self.open.remove(name);
     }
 }

@@ -95,6 +95,13 @@ impl Builder {
         }
     }
 
+    /// Only packets to an address of the namespace itself (`fib daddr type local`).
+    #[must_use]
+    pub fn to_local(self) -> Self {
+        // `NFT_FIB_RESULT_ADDRTYPE` of `NFTA_FIB_F_DADDR`; `RTN_LOCAL` (linux/rtnetlink.h).
+        self.push(Expr::Fib { result: 3, flags: 2, reg: REG_1 }).equals(2_u32.to_ne_bytes())
+    }
+
     /// Only packets of IPv4 or IPv6.
     #[must_use]
     pub fn family(mut self, nfproto: u8) -> Self {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Planner, can_become};
 use crate::names::NsName;
+use crate::nft::TableId;
 use crate::origin::Origin;
 use crate::state::{End, Owner};
 
@@ -29,6 +30,15 @@ pub enum Conflict {
         /// What asked for an interface of this name.
         origin: Origin,
     },
+    /// A table of the wanted name that the lab did not make.
+    Table {
+        /// Its namespace.
+        ns: NsName,
+        /// The table.
+        id: TableId,
+        /// What asked for a table of this name.
+        origin: Origin,
+    },
 }
 
 impl Conflict {
@@ -36,7 +46,9 @@ impl Conflict {
     #[must_use]
     pub fn origin(&self) -> Origin {
         match self {
-            Self::Namespace { origin, .. } | Self::Interface { origin, .. } => *origin,
+            Self::Namespace { origin, .. }
+            | Self::Interface { origin, .. }
+            | Self::Table { origin, .. } => *origin,
         }
     }
 }
@@ -46,7 +58,7 @@ impl Conflict {
     #[must_use]
     pub fn ns(&self) -> &NsName {
         match self {
-            Self::Namespace { ns, .. } => ns,
+            Self::Namespace { ns, .. } | Self::Table { ns, .. } => ns,
             Self::Interface { end, .. } => &end.ns,
         }
     }
@@ -60,6 +72,9 @@ impl fmt::Display for Conflict {
             }
             Self::Namespace { ns, owner: Owner::Lab(mark) | Owner::Stale(mark), .. } => {
                 write!(f, "namespace {ns} belongs to lab {} (node {})", mark.lab, mark.node)
+            }
+            Self::Table { ns, id, .. } => {
+                write!(f, "the nftables table `{id}` in {ns} exists and was not made by vnet")
             }
             Self::Interface { end, kind, .. } => {
                 write!(f, "{end} exists, is a {kind} and was not made by vnet")
@@ -79,6 +94,16 @@ impl Planner<'_> {
                     origin: wanted.origin,
                 });
                 continue;
+            }
+            for (id, table) in &wanted.tables {
+                let there = found.tables.get(id);
+                if there.is_some_and(|there| there.mark != table.mark) {
+                    self.plan.conflicts.push(Conflict::Table {
+                        ns: ns.clone(),
+                        id: id.clone(),
+                        origin: table.origin,
+                    });
+                }
             }
             for (name, interface) in &wanted.interfaces {
                 let Some(there) = found.interfaces.get(name) else { continue };

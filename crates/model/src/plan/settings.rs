@@ -8,6 +8,8 @@ use crate::step::{Change, LinkSetting};
 impl Planner<'_> {
     pub(super) fn settings(&mut self, ns: &NsName, wanted: &Namespace) {
         self.sysctls(ns, wanted, |key| interface_of_sysctl(key).is_some());
+        // Before anything is up: no packet comes by that is not to.
+        self.tables(ns, wanted);
         // Bridges before their ports.
         let is_port = |interface: &Interface| interface.master.is_some();
         for ports in [false, true] {
@@ -19,6 +21,20 @@ impl Planner<'_> {
                     self.addresses(ns, name, interface);
                 }
             }
+        }
+    }
+
+    /// Makes the tables that are missing or differ. One that is as wanted is not touched, so its
+    /// counters go on.
+    fn tables(&mut self, ns: &NsName, wanted: &Namespace) {
+        for (id, table) in &wanted.tables {
+            let found = self.work.namespaces.get(ns).and_then(|ns| ns.tables.get(id));
+            let change = match found {
+                Some(found) if found == table => continue,
+                Some(_) => Change::ReplaceTable(Box::new(table.clone())),
+                None => Change::AddTable(Box::new(table.clone())),
+            };
+            self.push(ns, change, table.origin.or(wanted.origin));
         }
     }
 

@@ -7,6 +7,7 @@ impl ProblemKind {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Filter(problem) => return problem.hint(),
             Self::UnknownNode { nearest: Some(name), .. } => {
                 format!("one with a similar name exists: `{name}`")
             }

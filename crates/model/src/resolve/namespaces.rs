@@ -35,6 +35,7 @@ pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool)
         interfaces: interfaces.collect(),
         routes: BTreeSet::new(),
         sysctls: sysctls(network, place, lab_has_ipv6),
+        tables: BTreeMap::new(),
         origin,
     }
 }

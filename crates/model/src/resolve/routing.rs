@@ -6,17 +6,21 @@
 //! hops are then the neighbours which are nearer by what the way to them costs. Equal ones make
 //! one multipath route.
 //!
+//! A node says nothing by an interface at which it masquerades: who is out there knows only the
+//! node's own address there, and sends answers to that.
+//!
 //! A prefix that a node is in is the kernel's business. One that is on a wire of the node, but in
 //! which it has no address, is on link: `10.0.2.0/24 dev veth0`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use ipnet::IpNet;
 
 use super::network::{Family, Network, is_link_local};
 use super::routes::Table;
 use crate::state::{NextHop, Route};
+use crate::topology::NatKind;
 
 /// Adds to each node the routes to all prefixes that it is not in, where the file says no other.
 pub(super) fn add(network: &Network<'_>, tables: &mut [Table]) {
@@ -109,6 +113,8 @@ struct Graph<'n> {
     domains: Vec<Vec<(usize, usize)>>,
     costs: &'n [u32],
     forwards: &'n [bool],
+    /// The interfaces at which a node masquerades.
+    masquerades: HashSet<usize>,
 }
 
 impl<'n> Graph<'n> {
@@ -118,6 +124,7 @@ impl<'n> Graph<'n> {
             domains: vec![Vec::new(); network.domains.stations.len()],
             costs: &network.domains.costs,
             forwards: &network.forwards,
+            masquerades: masquerades(network),
         };
         for (domain, stations) in network.domains.stations.iter().enumerate() {
             for &id in stations {
@@ -133,6 +140,20 @@ impl<'n> Graph<'n> {
         }
         graph
     }
+}
+
+/// The interfaces at which their nodes masquerade.
+fn masquerades(network: &Network<'_>) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    for place in 0..network.wiring.places.len() {
+        let rules = network.node(place).into_iter().flat_map(|node| &node.nat);
+        for rule in rules {
+            if let NatKind::Masquerade { oif, .. } = &rule.kind {
+                found.extend(oif.iter().filter_map(|name| network.wiring.interface(place, name)));
+            }
+        }
+    }
+    found
 }
 
 /// Where a destination is.
@@ -219,6 +240,9 @@ impl Search {
                 continue;
             }
             for &(domain, interface) in &graph.places[place] {
+                if graph.masquerades.contains(&interface) {
+                    continue;
+                }
                 if distance < self.domains[domain] {
                     self.enter(graph, domain, distance);
                 }

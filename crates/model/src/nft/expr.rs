@@ -1,0 +1,432 @@
+//! The expressions that rules are made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::data::{Counts, Data};
+
+/// A register, as the kernel reports it: 1 to 4 hold 16 bytes each, 8 to 23 are quarters of them.
+pub type Reg = u32;
+
+/// One expression of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Expr {
+    /// Loads bytes of the packet.
+    Payload {
+        /// From where.
+        base: PayloadBase,
+        /// How many bytes behind that.
+        offset: u32,
+        /// How many bytes.
+        len: u32,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Loads what the kernel knows about the packet.
+    Meta {
+        /// What.
+        key: Meta,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Loads what the kernel knows about its connection.
+    Ct {
+        /// What.
+        key: Ct,
+        /// Of which direction: 0 is the original one, 1 the reply's; nothing where it has none.
+        dir: Option<u8>,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Looks an address up in the routing tables.
+    Fib {
+        /// What is asked: 1 the interface's index, 2 its name, 3 the type of the address.
+        result: u32,
+        /// Of what (`enum nft_fib_flags`): 1 the source, 2 the destination, …
+        flags: u32,
+        /// Into which register.
+        reg: Reg,
+    },
+    /// Compares a register; the rule ends where it is not so.
+    Cmp {
+        /// Which.
+        reg: Reg,
+        /// How.
+        op: CmpOp,
+        /// With what.
+        data: Data,
+    },
+    /// Tests whether a register is in a range, ends included.
+    Range {
+        /// Which.
+        reg: Reg,
+        /// Whether it must be outside.
+        invert: bool,
+        /// The least.
+        from: Data,
+        /// The greatest.
+        to: Data,
+    },
+    /// Computes `to = (from & mask) ^ xor`.
+    Bitwise {
+        /// The register that is read.
+        from: Reg,
+        /// The register that is written.
+        to: Reg,
+        /// The bits that stay.
+        mask: Data,
+        /// The bits that are turned round then.
+        xor: Data,
+    },
+    /// Tests whether a register is in a set.
+    Lookup {
+        /// Which.
+        reg: Reg,
+        /// The set.
+        set: Set,
+        /// Whether it must not be in it.
+        invert: bool,
+    },
+    /// Puts a value into a register.
+    Immediate {
+        /// Which.
+        reg: Reg,
+        /// The value.
+        data: Data,
+    },
+    /// Decides.
+    Verdict(Verdict),
+    /// Counts.
+    Counter(Counts),
+    /// Lets only so many through; the rule ends for the others.
+    Limit(Limit),
+    /// Writes to the log.
+    Log(Log),
+    /// Drops it and tells the sender.
+    Reject(Reject),
+    /// Translates an address.
+    Nat(Nat),
+    /// Translates the source to the address of the interface it leaves by.
+    Masquerade {
+        /// `NF_NAT_RANGE_*` (linux/netfilter/nf_nat.h).
+        flags: u32,
+    },
+    /// Translates the destination to the namespace itself.
+    Redirect {
+        /// The register with the port, if it changes.
+        port: Option<Reg>,
+        /// `NF_NAT_RANGE_*`.
+        flags: u32,
+    },
+    /// One that is not known here.
+    Unknown {
+        /// The kernel's name of it.
+        name: String,
+        /// Its attributes as they came.
+        data: Data,
+    },
+}
+
+/// Where bytes of a packet are counted from (`enum nft_payload_bases`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PayloadBase {
+    /// The link layer's header.
+    Link,
+    /// The IP header.
+    Network,
+    /// The header of TCP, UDP, ICMP, …
+    Transport,
+    /// One with another number.
+    Other(u32),
+}
+
+/// What the kernel knows about a packet (`enum nft_meta_keys`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Meta {
+    /// Its length in bytes.
+    Len,
+    /// Its Ethernet protocol.
+    Protocol,
+    /// Its mark.
+    Mark,
+    /// The index of the interface it came in by.
+    Iif,
+    /// The index of the interface it leaves by.
+    Oif,
+    /// The name of the interface it came in by, filled up with zeros to 16 bytes.
+    IifName,
+    /// The name of the interface it leaves by.
+    OifName,
+    /// Its family: 2 is IPv4, 10 is IPv6 (`NFPROTO_*`).
+    NfProto,
+    /// Its protocol: 6 is TCP, 17 is UDP, …
+    L4Proto,
+    /// One with another number.
+    Other(u32),
+}
+
+impl Meta {
+    const ALL: [(Self, u32); 9] = [
+        (Self::Len, 0),
+        (Self::Protocol, 1),
+        (Self::Mark, 3),
+        (Self::Iif, 4),
+        (Self::Oif, 5),
+        (Self::IifName, 6),
+        (Self::OifName, 7),
+        (Self::NfProto, 15),
+        (Self::L4Proto, 16),
+    ];
+
+    /// Returns the kernel's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        if let Self::Other(number) = self {
+            return number;
+        }
+        let known = Self::ALL.iter().find(|(key, _)| *key == self);
+        known.map_or(u32::MAX, |(_, number)| *number)
+    }
+
+    /// Returns the key with this number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        let known = Self::ALL.iter().find(|(_, known)| *known == number);
+        known.map_or(Self::Other(number), |(key, _)| *key)
+    }
+}
+
+/// What the kernel knows about a connection (`enum nft_ct_keys`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ct {
+    /// Its state as one bit of [`CtState`], in host byte order.
+    State,
+    /// The direction of the packet: 0 is the original one.
+    Direction,
+    /// Its status bits (`enum ip_conntrack_status`), in host byte order.
+    Status,
+    /// Its mark.
+    Mark,
+    /// One with another number.
+    Other(u32),
+}
+
+impl Ct {
+    /// Returns the kernel's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::State => 0,
+            Self::Direction => 1,
+            Self::Status => 2,
+            Self::Mark => 3,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// Returns the key with this number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::State,
+            1 => Self::Direction,
+            2 => Self::Status,
+            3 => Self::Mark,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// A state of a connection, as the bit that `ct state` loads (`NF_CT_STATE_BIT`,
+/// linux/netfilter/nf_conntrack_common.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CtState {
+    /// The packet belongs to no connection and can begin none.
+    Invalid,
+    /// Packets were seen in both directions.
+    Established,
+    /// It begins a connection that another one expects, or is an ICMP error about one.
+    Related,
+    /// The packet begins a connection.
+    New,
+    /// Connections are not tracked here.
+    Untracked,
+}
+
+impl CtState {
+    /// All states.
+    pub const ALL: [Self; 5] =
+        [Self::Invalid, Self::Established, Self::Related, Self::New, Self::Untracked];
+
+    /// Returns the bit.
+    #[must_use]
+    pub fn bit(self) -> u32 {
+        match self {
+            Self::Invalid => 1,
+            Self::Established => 2,
+            Self::Related => 4,
+            Self::New => 8,
+            Self::Untracked => 64,
+        }
+    }
+
+    /// Returns nft's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Established => "established",
+            Self::Related => "related",
+            Self::New => "new",
+            Self::Untracked => "untracked",
+        }
+    }
+}
+
+/// The status bit of a connection whose destination is translated (`IPS_DST_NAT`,
+/// linux/netfilter/nf_conntrack_common.h).
+pub const CT_STATUS_DNAT: u32 = 1 << 5;
+
+/// How a register is compared (`enum nft_cmp_ops`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CmpOp {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Neq,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Lte,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Gte,
+}
+
+impl CmpOp {
+    /// All, by the kernel's number.
+    pub const ALL: [Self; 6] = [Self::Eq, Self::Neq, Self::Lt, Self::Lte, Self::Gt, Self::Gte];
+
+    /// Compares as the kernel does: byte by byte.
+    #[must_use]
+    pub fn holds(self, left: &[u8], right: &[u8]) -> bool {
+        match self {
+            Self::Eq => left == right,
+            Self::Neq => left != right,
+            Self::Lt => left < right,
+            Self::Lte => left <= right,
+            Self::Gt => left > right,
+            Self::Gte => left >= right,
+        }
+    }
+}
+
+/// A set: its elements stand in the rule that looks them up, whatever it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// Its name; nothing for one that belongs to its rule alone.
+    pub name: Option<String>,
+    /// nft's number of the type of its elements, which the kernel only keeps.
+    pub kind: u32,
+    /// How long an element is, in bytes.
+    pub key_len: u32,
+    /// Its elements as ranges, ends included, sorted. An element alone is a range of one.
+    pub elements: Vec<(Data, Data)>,
+}
+
+impl Set {
+    /// Tells whether a value is in it.
+    #[must_use]
+    pub fn contains(&self, value: &[u8]) -> bool {
+        self.elements.iter().any(|(from, to)| **from <= *value && *value <= **to)
+    }
+}
+
+/// A decision (`enum nft_verdicts`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The packet passes this chain.
+    Accept,
+    /// The packet is dropped.
+    Drop,
+    /// The next rule decides.
+    Continue,
+    /// The calling chain goes on.
+    Return,
+    /// Another chain decides, and if it does not, the next rule.
+    Jump(String),
+    /// Another chain decides, and if it does not, the chain that called this one.
+    Goto(String),
+    /// One with another code: to a program, say.
+    Other(i32),
+}
+
+/// How many packets or bytes are let through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// How many.
+    pub rate: u64,
+    /// In how many seconds.
+    pub seconds: u64,
+    /// How many more at once.
+    pub burst: u32,
+    /// Whether bytes are counted, not packets.
+    pub bytes: bool,
+    /// Whether it lets through what is over the limit instead.
+    pub over: bool,
+}
+
+/// What is written to the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// A text before it.
+    pub prefix: String,
+    /// The group of listeners that gets it (`nfnetlink_log`); the kernel's log where there is none.
+    pub group: Option<u16>,
+    /// How grave it is: 4 is a warning (`enum nft_log_level`); nothing where a group gets it.
+    pub level: Option<u32>,
+}
+
+/// How the sender is told (`enum nft_reject_types`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// 0 is ICMP of the packet's family, 1 a TCP reset, 2 ICMP of either family.
+    pub kind: u32,
+    /// The code of the ICMP message.
+    pub code: u8,
+}
+
+impl Reject {
+    /// A TCP reset.
+    pub const TCP_RESET: Self = Self { kind: 1, code: 0 };
+    /// ICMP or ICMPv6 "port unreachable".
+    pub const PORT_UNREACHABLE: Self = Self { kind: 2, code: 1 };
+}
+
+/// A translation of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nat {
+    /// Whether the destination is translated, not the source.
+    pub dnat: bool,
+    /// Which kind of address, 2 is IPv4 and 10 is IPv6 (`NFPROTO_*`).
+    pub family: u32,
+    /// The register with the address, if it changes.
+    pub addr: Option<Reg>,
+    /// The register with the last address, where it is one of several.
+    pub addr_max: Option<Reg>,
+    /// The register with the port, if it changes.
+    pub port: Option<Reg>,
+    /// The register with the last port.
+    pub port_max: Option<Reg>,
+    /// `NF_NAT_RANGE_*` (linux/netfilter/nf_nat.h), without those that say only which registers there
+    /// are.
+    pub flags: u32,
+}
