@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::NsName;
+use crate::names::{IfName, NsName};
 use crate::nft::Table;
 use crate::state::Route;
 
@@ -31,6 +31,8 @@ pub struct NamespaceFacts {
     pub filters: Vec<String>,
     /// The tables of nf_tables, whoever made them, with their rules as far as they are understood.
     pub tables: Vec<Table>,
+    /// The indexes of its interfaces.
+    pub indexes: BTreeMap<IfName, u32>,
     /// Sysctls by their dotted names, as far as they were asked for.
     pub sysctls: BTreeMap<String, String>,
 }

@@ -138,6 +138,18 @@ pub const CODES: &[Code] = &[
         "`rp_filter` drops packets whose way back to the source is not the interface that they came in by.",
     ),
     code("echo-ignored", "The destination was told to ignore echo requests."),
+    code("filter-drop", "A rule of a packet filter drops the packet, or its answer."),
+    code(
+        "filter-policy",
+        "No rule of a chain lets the packet through, and the chain's policy is to drop what no rule \
+         decides.",
+    ),
+    code(
+        "conntrack-invalid",
+        "A packet filter drops what belongs to no connection that it has seen begin. So it is with \
+         answers that take another way than what they answer.",
+    ),
+    code("dead-translation", "Address translation leads to an address that nobody has."),
     // Lints.
     code(
         "network-address",

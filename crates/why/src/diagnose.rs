@@ -4,6 +4,7 @@
 //! fault (`meant`). Where all are as meant, or nobody knows what was, the stop itself is looked at
 //! (here, and `link` for what nobody on a link answers for).
 
+mod filter;
 mod link;
 mod meant;
 mod mends;
@@ -34,11 +35,11 @@ pub(crate) struct Case<'c, 'a> {
 pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> Option<Cause> {
     let walked = trip.failed().unwrap_or(&trip.forth);
     let is_back = trip.is_back() && trip.failed().is_some();
-    let dst = match is_back {
-        true => trip.forth.src?,
-        false => question.dst,
-    };
+    let dst = walked.dst;
     let case = Case { scene, question, walked, is_back, dst };
+    if !is_back && let Some(cause) = case.dead_translation() {
+        return Some(cause);
+    }
     if is_back && let Some(cause) = case.wrong_source(&trip.forth) {
         return Some(cause);
     }
@@ -98,6 +99,7 @@ impl Case<'_, '_> {
             Some(Stop::Unknown(_)) => None,
             Some(Stop::NoRoute) => Some(self.no_route(ns)),
             Some(Stop::Dropped(route)) => Some(self.dropped(ns, route)),
+            Some(Stop::ByFilter(dropped)) => Some(self.by_filter(ns, dropped)),
             Some(Stop::Broadcast(dev)) => Some(self.broadcast(ns, dev)),
             Some(Stop::LoDown) => Some(self.lo_down(ns)),
             Some(Stop::NoSource(dev)) => Some(self.no_source(ns, dev)),

@@ -250,7 +250,7 @@ impl Judge<'_, '_> {
                 missed(format!("{from} reaches {to}{sometimes}"))
             }
             Claim::Sees(addr) => {
-                let seen = trips.iter().find_map(|trip| trip.forth.seen());
+                let seen = trips.iter().find_map(|trip| trip.forth.src);
                 match (reached, seen) {
                     (true, Some(seen)) if seen == addr => return true,
                     (true, Some(seen)) => missed(format!("{to} sees {from} as {seen}")),
@@ -284,8 +284,8 @@ fn touched(scene: &Scene<'_>, case: &Case, trips: &[Trip]) -> BTreeSet<End> {
             let (name, _) = fib::holder(scene.ns(ns)?, addr)?;
             Some(End { ns: ns.clone(), name: name.clone() })
         };
-        ends.extend(trip.forth.src.and_then(|src| holder(&case.question.from, src)));
-        ends.extend(holder(&trip.forth.at, case.question.dst));
+        ends.extend(trip.forth.left_with.and_then(|src| holder(&case.question.from, src)));
+        ends.extend(holder(&trip.forth.at, trip.forth.dst));
     }
     ends
 }

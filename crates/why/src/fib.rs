@@ -196,7 +196,7 @@ pub(crate) fn source_ipv4(ns: &Namespace, dev: &IfName, towards: Option<IpAddr>)
     near.or_else(first).or_else(other).map(|net| net.addr())
 }
 
-fn source_ipv6(ns: &Namespace, dev: &IfName, dst: IpAddr) -> Option<IpAddr> {
+pub(crate) fn source_ipv6(ns: &Namespace, dev: &IfName, dst: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(dst) = dst else { return None };
     let mut best: Option<((bool, bool, u32), IpAddr)> = None;
     for (name, interface) in &ns.interfaces {

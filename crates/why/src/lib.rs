@@ -11,6 +11,7 @@
 //! them, and what is suggested is known to help as far as the model goes.
 //!
 //! * `fib`: local delivery, connected and static routes, longest prefix, source addresses.
+//! * `filter`: the chains of nf_tables rule by rule, address translation and its undoing.
 //! * `wire`: which interfaces share a broadcast domain: veth pairs and bridges.
 //! * `walk`: one direction, hop by hop.
 //! * `diagnose`: from where a packet stopped to what is at fault. Where it is known what was meant
@@ -20,10 +21,11 @@
 //! * [`expect`]: whether what must hold does.
 //!
 //! # What it does not know
-//! nftables and policy rules, neighbour entries that somebody wrote, interfaces other than veth
-//! pairs and bridges, the spanning tree protocol, what listens on a port. Where a packet meets such
-//! a thing, [`Answer::unknown`] names it, and the verdict is [`Verdict::Unknown`] unless a cause was
-//! found before: nothing is guessed.
+//! Policy rules, neighbour entries that somebody wrote, interfaces other than veth pairs and bridges,
+//! the spanning tree protocol, what listens on a port; of nftables what rules set (marks, limits of
+//! connections) and what they load of a packet but addresses, ports, ICMP types and the state of
+//! its connection. Where a packet meets such a thing, [`Answer::unknown`] names it, and the verdict is
+//! [`Verdict::Unknown`] unless a cause was found before: nothing is guessed.
 //!
 //! It refuses to do I/O.
 #![warn(missing_docs)]
@@ -32,6 +34,7 @@ mod codes;
 mod diagnose;
 pub mod expect;
 mod fib;
+mod filter;
 pub mod lint;
 mod scene;
 mod suggest;
@@ -42,6 +45,7 @@ mod wire;
 use std::net::IpAddr;
 
 use serde::Serialize;
+use vnet_model::nft::TableId;
 use vnet_model::{Desired, Facts, IfName, NsName, Origin, Packet, State, Step};
 
 pub use codes::{CODES, Code, explain};
@@ -176,6 +180,8 @@ pub enum By {
     Neighbour,
     /// A bridge, from port to port.
     Port,
+    /// A rule that translates addresses.
+    Filter,
     /// Nothing: here it ends.
     Stop,
 }
@@ -199,6 +205,17 @@ pub struct Cause {
 pub enum Mend {
     /// A change to the system.
     Step(Step),
+    /// A rule before all others of a chain that drops it.
+    LetThrough {
+        /// The namespace.
+        ns: NsName,
+        /// The table.
+        table: TableId,
+        /// The chain, as packets come to it.
+        chain: String,
+        /// The commands: one for each direction that comes there.
+        commands: Vec<String>,
+    },
     /// A line of the file that says otherwise than it should.
     Line {
         /// What asked for the fault.
@@ -216,6 +233,7 @@ impl Mend {
             Self::Step(step) => {
                 vnet_iproute::commands(step).iter().map(ToString::to_string).collect()
             }
+            Self::LetThrough { commands, .. } => commands.clone(),
             Self::Line { .. } => Vec::new(),
         }
     }
@@ -233,6 +251,9 @@ impl From<Mend> for MendBody {
         let commands = mend.commands();
         let change = match mend {
             Mend::Step(step) => format!("{} {step}", step.sign()),
+            Mend::LetThrough { ns, table, chain, .. } => {
+                format!("~ chain {chain} of table {table} in {ns}")
+            }
             Mend::Line { text, .. } => text,
         };
         Self { change, commands }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vnet_model::apply::Refused;
+use vnet_model::nft::{Table, TableId};
 use vnet_model::{
     Desired, End, Facts, IfName, Interface, Namespace, NamespaceFacts, NsName, State, Step,
 };
 
-use crate::World;
 use crate::fib::{self, Decision};
+use crate::{Mend, World};
 
 const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
 
@@ -24,6 +25,8 @@ pub(crate) struct Scene<'a> {
     mended: BTreeSet<NsName>,
     /// Sysctls that were mended.
     sysctls: BTreeMap<(NsName, String), String>,
+    /// Chains that let the packet through, after a mend.
+    let_through: BTreeSet<(NsName, TableId, String)>,
     labels: BTreeMap<NsName, String>,
 }
 
@@ -40,6 +43,7 @@ impl<'a> Scene<'a> {
             meant: world.intent.map(|intent| intent.state.clone()),
             mended: BTreeSet::new(),
             sysctls: BTreeMap::new(),
+            let_through: BTreeSet::new(),
             labels: labels.collect(),
         };
         for step in world.assumed {
@@ -61,6 +65,27 @@ impl<'a> Scene<'a> {
             self.sysctls.insert((step.ns.clone(), key.clone()), value.clone());
         }
         Ok(())
+    }
+
+    /// Mends something on paper; tells whether that can be done.
+    pub(crate) fn mend(&mut self, mend: &Mend) -> bool {
+        match mend {
+            Mend::Step(step) => self.apply(step).is_ok(),
+            Mend::LetThrough { ns, table, chain, .. } => {
+                self.let_through.insert((ns.clone(), table.clone(), chain.clone()));
+                true
+            }
+            Mend::Line { .. } => true,
+        }
+    }
+
+    /// The tables of nf_tables in a namespace.
+    pub(crate) fn tables(&self, ns: &NsName) -> &[Table] {
+        self.facts(ns).map(|facts| facts.tables.as_slice()).unwrap_or_default()
+    }
+
+    pub(crate) fn is_let_through(&self, ns: &NsName, table: &TableId, chain: &str) -> bool {
+        self.let_through.iter().any(|(at, id, name)| at == ns && id == table && name == chain)
     }
 
     pub(crate) fn ns(&self, ns: &NsName) -> Option<&Namespace> {

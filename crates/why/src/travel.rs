@@ -1,9 +1,5 @@
 //! There and back, and the loop around it: look, diagnose, mend on paper, look again.
 
-use std::net::IpAddr;
-
-use vnet_model::NsName;
-
 use crate::diagnose::diagnose;
 use crate::scene::Scene;
 use crate::walk::{Sent, Stop, Walked, walk};
@@ -76,7 +72,7 @@ pub fn why(world: &World<'_>, question: &Question) -> Answer {
     let shown = pick(&trips);
     let mut answer = Answer {
         verdict,
-        src: shown.and_then(|trip| trip.forth.src).or(question.src),
+        src: shown.and_then(|trip| trip.forth.left_with).or(question.src),
         dst: question.dst,
         forth: shown.map(|trip| hops(&scene, &trip.forth)).unwrap_or_default(),
         back: shown
@@ -159,13 +155,10 @@ fn causes(world: &World<'_>, question: &Question) -> Vec<Cause> {
             break;
         }
         // What can't be done would be no help.
-        cause.mend.retain(|mend| match mend {
-            Mend::Step(step) => scene.apply(step).is_ok(),
-            Mend::Line { .. } => true,
-        });
+        cause.mend.retain(|mend| scene.mend(mend));
         // That mend is another destination: there is nothing to be asked about this one.
         let is_last = cause.code == "broadcast-address";
-        let stuck = !cause.mend.iter().any(|mend| matches!(mend, Mend::Step(_)));
+        let stuck = cause.mend.iter().all(|mend| matches!(mend, Mend::Line { .. }));
         causes.push(cause);
         if is_last {
             break;
@@ -184,15 +177,10 @@ fn causes(world: &World<'_>, question: &Question) -> Vec<Cause> {
 /// Looks at the way back alone, where the way there can't be mended.
 fn way_back(scene: &Scene<'_>, question: &Question) -> Option<Cause> {
     let to = question.to.clone()?;
-    let src = question.src.or_else(|| {
-        let forth = walk(scene, &forth(question), &[]);
-        forth.src
-    })?;
-    let trip = Trip {
-        forth: walk(scene, &forth(question), &[]),
-        back: Some(walk(scene, &back(question, to, src), &[])),
-        astray: false,
-    };
+    let forth = walk(scene, &forth(question), &[]);
+    let sent = Walked { src: forth.src.or(question.src), dst: question.dst, at: to, ..forth };
+    let back = walk(scene, &back(question, &sent)?, &[]);
+    let trip = Trip { forth: sent, back: Some(back), astray: false };
     trip.back.as_ref().filter(|back| back.stop.is_some())?;
     diagnose(scene, question, &trip)
 }
@@ -203,9 +191,7 @@ fn drop_needless(world: &World<'_>, question: &Question, causes: &mut Vec<Cause>
         let mut scene = Scene::new(world);
         let others = causes.iter().enumerate().filter(|(at, _)| *at != without);
         for mend in others.flat_map(|(_, cause)| &cause.mend) {
-            if let Mend::Step(step) = mend {
-                let _ = scene.apply(step);
-            }
+            let _ = scene.mend(mend);
         }
         let trips = travel(&scene, question);
         trips.iter().all(|trip| trip.failed().is_none() && !trip.has_doubts())
@@ -223,16 +209,20 @@ fn drop_needless(world: &World<'_>, question: &Question, causes: &mut Vec<Cause>
 pub(crate) fn travel(scene: &Scene<'_>, question: &Question) -> Vec<Trip> {
     let mut trips = Vec::new();
     for forth in ways(scene, &forth(question)) {
-        let (Some(src), None) = (forth.src, &forth.stop) else {
+        let sent = back(question, &forth).filter(|_| forth.stop.is_none());
+        let Some(sent) = sent else {
             trips.push(Trip { forth, back: None, astray: false });
             continue;
         };
-        let astray = question.to.as_ref().is_some_and(|to| *to != forth.at);
+        // Where its destination was translated, it is to go elsewhere.
+        let translated = forth.dst != question.dst;
+        let elsewhere = question.to.as_ref().is_some_and(|to| *to != forth.at);
+        let astray = elsewhere && !translated;
         if astray {
             trips.push(Trip { forth, back: None, astray });
             continue;
         }
-        for back in ways(scene, &back(question, forth.at.clone(), src)) {
+        for back in ways(scene, &sent) {
             let astray = back.stop.is_none() && back.at != question.from;
             let forth = walk(scene, &self::forth(question), &forth.picked);
             trips.push(Trip { forth, back: Some(back), astray });
@@ -270,22 +260,27 @@ fn forth(question: &Question) -> Sent {
         df: question.size_bytes.is_some(),
         packet: question.packet,
         is_answer: false,
+        sport: None,
+        dport: question.packet.port(),
+        flows: Vec::new(),
     }
 }
 
 /// The answer: of the same length, but it may be fragmented (`icmp_init` gives the kernel's own
 /// socket `IP_PMTUDISC_DONT`, net/ipv4/icmp.c).
-fn back(question: &Question, from: NsName, to: IpAddr) -> Sent {
-    let size_bytes = size_bytes(question);
-    Sent {
-        from,
-        src: Some(question.dst),
-        dst: to,
-        size_bytes,
+fn back(question: &Question, forth: &Walked) -> Option<Sent> {
+    Some(Sent {
+        from: forth.at.clone(),
+        src: Some(forth.dst),
+        dst: forth.src?,
+        size_bytes: size_bytes(question),
         df: false,
         packet: question.packet,
         is_answer: true,
-    }
+        sport: forth.dport,
+        dport: None,
+        flows: forth.flows.clone(),
+    })
 }
 
 fn size_bytes(question: &Question) -> u32 {

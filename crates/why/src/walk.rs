@@ -1,11 +1,15 @@
 //! One direction of a packet's way, hop by hop, as the kernel would take it.
 
+mod hooks;
+
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
+use vnet_model::nft::Hook;
 use vnet_model::{End, IfName, Kind, NextHop, NsName, Packet, Route};
 
 use crate::fib::{self, Decision};
+use crate::filter::{Dropped, Flow, Header};
 use crate::scene::Scene;
 use crate::wire::{self, Station};
 use crate::{By, Hop};
@@ -27,6 +31,12 @@ pub(crate) struct Sent {
     pub(crate) packet: Packet,
     /// Whether it is the answer to that.
     pub(crate) is_answer: bool,
+    /// The port it comes from, where it is known.
+    pub(crate) sport: Option<u16>,
+    /// The port it goes to, where it is known.
+    pub(crate) dport: Option<u16>,
+    /// What the way there has noted down, for an answer.
+    pub(crate) flows: Vec<Flow>,
 }
 
 /// Why a packet gets no further.
@@ -36,6 +46,8 @@ pub(crate) enum Stop {
     NoRoute,
     /// A route drops it.
     Dropped(Route),
+    /// A packet filter drops it.
+    ByFilter(Box<Dropped>),
     /// The destination is the broadcast address of this interface's subnet.
     Broadcast(IfName),
     /// It is the namespace's own address, and `lo` is down.
@@ -69,6 +81,7 @@ impl Stop {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::NoRoute => "no route leads there".to_owned(),
+            Self::ByFilter(dropped) => dropped.text(),
             Self::Dropped(route) => format!("dropped by the route `{route}`"),
             Self::Broadcast(dev) => format!("it is the broadcast address of {dev}'s subnet"),
             Self::LoDown => "it is its own address, and lo is down".to_owned(),
@@ -93,6 +106,8 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub(crate) struct Decided {
     pub(crate) ns: NsName,
+    /// The destination that it had there.
+    pub(crate) dst: IpAddr,
     pub(crate) decision: Decision,
 }
 
@@ -102,7 +117,15 @@ pub(crate) struct Walked {
     pub(crate) hops: Vec<Hop>,
     pub(crate) decisions: Vec<Decided>,
     /// The source it left with.
+    pub(crate) left_with: Option<IpAddr>,
+    /// Its source where it is: translation changes it.
     pub(crate) src: Option<IpAddr>,
+    /// Its destination where it is.
+    pub(crate) dst: IpAddr,
+    /// The port it goes to.
+    pub(crate) dport: Option<u16>,
+    /// What namespaces have noted down of it.
+    pub(crate) flows: Vec<Flow>,
     /// Where it is: delivered, or stopped.
     pub(crate) at: NsName,
     pub(crate) stop: Option<Stop>,
@@ -118,20 +141,17 @@ pub(crate) struct Walked {
     pub(crate) touched: Vec<End>,
 }
 
-impl Walked {
-    /// The source that it arrives with.
-    pub(crate) fn seen(&self) -> Option<IpAddr> {
-        self.src
-    }
-}
-
 /// Sends a packet. `legs` says which leg to take at each route with several; the first where it
 /// says nothing.
 pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
     let walked = Walked {
         hops: Vec::new(),
         decisions: Vec::new(),
+        left_with: packet.src,
         src: packet.src,
+        dst: packet.dst,
+        dport: packet.dport,
+        flows: Vec::new(),
         at: packet.from.clone(),
         stop: None,
         choices: Vec::new(),
@@ -140,7 +160,18 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         unknown: Vec::new(),
         touched: Vec::new(),
     };
-    let mut walk = Walk { scene, packet, legs, walked, came_in: None };
+    let header = Header {
+        src: packet.src,
+        dst: packet.dst,
+        packet: packet.packet,
+        is_answer: packet.is_answer,
+        sport: packet.sport,
+        dport: packet.dport,
+        len: packet.df.then_some(packet.size_bytes),
+        mark: Some(0),
+    };
+    let came = header.clone();
+    let mut walk = Walk { scene, packet, legs, walked, came_in: None, header, came, is_out: false };
     walk.walked.stop = walk.run().err();
     walk.walked
 }
@@ -152,6 +183,11 @@ struct Walk<'s, 'a> {
     walked: Walked,
     /// The interface that it came in by; none where it begins.
     came_in: Option<IfName>,
+    /// The packet as it is, and as it came to the namespace where it is.
+    header: Header,
+    came: Header,
+    /// Whether it has passed the filters of its own namespace, and is only routed again.
+    is_out: bool,
 }
 
 impl Walk<'_, '_> {
@@ -164,9 +200,16 @@ impl Walk<'_, '_> {
         let mut passed = Vec::new();
         loop {
             let ns = self.walked.at.clone();
-            self.meet(&ns);
-            let decision = self.scene.lookup(&ns, self.packet.dst);
-            self.walked.decisions.push(Decided { ns: ns.clone(), decision: decision.clone() });
+            if !self.is_out {
+                self.meet(&ns);
+                self.came = self.header.clone();
+            }
+            if let Some(dev) = self.came_in.clone() {
+                self.hook(&ns, Hook::Prerouting, Some(&dev), None)?;
+            }
+            let dst = self.header.dst;
+            let decision = self.scene.lookup(&ns, dst);
+            self.walked.decisions.push(Decided { ns: ns.clone(), dst, decision: decision.clone() });
             let (route, connected, legs) = match decision {
                 Decision::Local => return self.deliver(&ns),
                 Decision::Broadcast { dev } => return Err(Stop::Broadcast(dev)),
@@ -180,13 +223,15 @@ impl Walk<'_, '_> {
             }
             if let Some(dev) = self.came_in.clone() {
                 self.check_source(&ns, &dev)?;
-                if !self.scene.forwards(&ns, &dev, self.packet.dst.is_ipv6()) {
+                if !self.scene.forwards(&ns, &dev, self.header.dst.is_ipv6()) {
                     return Err(Stop::NotForwarded(dev));
                 }
             }
             let leg = self.choose(&legs);
-            self.leave(&ns, &route, connected, &leg)?;
-            passed.push(ns);
+            if self.leave(&ns, &route, connected, &leg)? {
+                self.is_out = false;
+                passed.push(ns);
+            }
         }
     }
 
@@ -194,9 +239,12 @@ impl Walk<'_, '_> {
     fn meet(&mut self, ns: &NsName) {
         let Some(facts) = self.scene.facts(ns) else { return };
         let label = self.scene.label(ns);
-        if !facts.filters.is_empty() {
-            let filters = facts.filters.join(", ");
-            self.walked.unknown.push(format!("{label} filters packets: {filters}"));
+        let is_read =
+            |name: &String| facts.tables.iter().any(|table| table.id.to_string() == *name);
+        let unread: Vec<&str> =
+            facts.filters.iter().filter(|name| !is_read(name)).map(String::as_str).collect();
+        if !unread.is_empty() {
+            self.walked.unknown.push(format!("{label} filters packets: {}", unread.join(", ")));
         }
         if !facts.neighbours.is_empty() {
             let neighbours = facts.neighbours.join(", ");
@@ -235,19 +283,33 @@ impl Walk<'_, '_> {
     }
 
     fn deliver(&mut self, ns: &NsName) -> Result<(), Stop> {
-        let dst = self.packet.dst;
+        let dst = self.header.dst;
         match self.came_in.clone() {
             None => {
                 // `ip_route_output_key_hash_rcu` and `ip6_route_output` send it by `lo`.
-                let lo = self.scene.ns(ns).and_then(|found| found.interfaces.get("lo"));
-                if lo.is_some_and(|lo| !lo.up) {
+                let lo = self
+                    .scene
+                    .ns(ns)
+                    .and_then(|found| found.interfaces.get_key_value(vnet_model::apply::LOOPBACK));
+                if lo.is_some_and(|(_, lo)| !lo.up) {
                     return Err(Stop::LoDown);
                 }
-                self.walked.src = self.walked.src.or(Some(dst));
+                self.header.src = self.header.src.or(Some(dst));
+                self.walked.src = self.header.src;
+                self.walked.left_with = self.walked.left_with.or(self.header.src);
+                if let Some((lo, _)) = lo {
+                    self.hook(ns, Hook::Output, None, Some(lo))?;
+                    self.hook(ns, Hook::Postrouting, None, Some(lo))?;
+                    self.note(ns);
+                    self.hook(ns, Hook::Prerouting, Some(lo), None)?;
+                    self.hook(ns, Hook::Input, Some(lo), None)?;
+                }
                 self.hop(ns, None, By::Local, format!("{dst} is its own address: by lo"));
             }
             Some(dev) => {
                 self.check_source(ns, &dev)?;
+                self.hook(ns, Hook::Input, Some(&dev), None)?;
+                self.note(ns);
                 self.hop(ns, None, By::Local, format!("{dst} is its own address: delivered"));
             }
         }
@@ -255,10 +317,8 @@ impl Walk<'_, '_> {
             true => "net.ipv4.icmp_echo_ignore_all",
             false => "net.ipv6.icmp.echo_ignore_all",
         };
-        match self.packet.packet == Packet::Icmp
-            && !self.packet.is_answer
-            && self.scene.sysctl_number(ns, key) != 0
-        {
+        let is_echo = self.packet.packet == Packet::Icmp && !self.packet.is_answer;
+        match is_echo && self.scene.sysctl_number(ns, key) != 0 {
             true => Err(Stop::Ignored(key)),
             false => Ok(()),
         }
@@ -277,8 +337,8 @@ impl Walk<'_, '_> {
         route: &Route,
         connected: bool,
         leg: &NextHop,
-    ) -> Result<(), Stop> {
-        let dst = self.packet.dst;
+    ) -> Result<bool, Stop> {
+        let dst = self.header.dst;
         let by = if connected { By::Connected } else { By::Route };
         self.hop(ns, Some(&leg.dev), by, described(route, connected, leg));
         let Some(interface) = self.scene.interface(ns, &leg.dev) else {
@@ -293,10 +353,14 @@ impl Walk<'_, '_> {
             return Err(Stop::ByPort(leg.dev.clone()));
         }
         let mtu = interface.mtu.unwrap_or(vnet_model::state::MTU_DEFAULT_BYTES);
-        if self.walked.src.is_none() {
+        if self.header.src.is_none() {
             let found = self.scene.ns(ns);
             let src = found.and_then(|found| fib::source(found, route, leg, dst));
-            self.walked.src = Some(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
+            self.header.src = Some(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
+            (self.walked.src, self.walked.left_with) = (self.header.src, self.header.src);
+        }
+        if !self.pass_filters(ns, leg)? {
+            return Ok(false);
         }
         if self.packet.df && self.packet.size_bytes > mtu {
             return Err(Stop::TooBig { dev: leg.dev.clone(), mtu });
@@ -315,7 +379,7 @@ impl Walk<'_, '_> {
         self.walked.touched.extend(station.ports.iter().chain([&station.end]).cloned());
         self.walked.at = station.end.ns.clone();
         self.came_in = Some(station.end.name.clone());
-        Ok(())
+        Ok(true)
     }
 
     /// Finds who on the link answers for an address: by ARP whoever has it on any interface

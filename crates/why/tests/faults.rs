@@ -37,6 +37,29 @@ const fn sized(
     Fault { size_bytes: Some(size), ..fault(lab, ends, damage, causes) }
 }
 
+/// The command that makes a table with one chain `c` and a rule in it: the namespace, the table, what
+/// else is in the table, the chain's kind, the rule.
+macro_rules! nft {
+    ($ns:literal, $table:literal, $chain:literal, $rule:literal) => {
+        nft!($ns, $table, "", $chain, $rule)
+    };
+    ($ns:literal, $table:literal, $more:literal, $chain:literal, $rule:literal) => {
+        concat!(
+            "ip netns exec ",
+            $ns,
+            " nft 'table ",
+            $table,
+            " { ",
+            $more,
+            " chain c { ",
+            $chain,
+            " ",
+            $rule,
+            "; }; }'; "
+        )
+    };
+}
+
 const V6B: &str = "2001:db8:3::2";
 
 #[rustfmt::skip]
@@ -123,7 +146,28 @@ const FAULTS: &[Fault] = &[
     sized("chain", ["a", "b"], 1400, "ip -n a link set dev r1 mtu 1300", &[("mtu-too-small", "a:r1")]),
     sized("chain", ["a", "b"], 1400, "ip -n r1 link set dev a mtu 1300", &[("mtu-mismatch", "r1:a")]),
     sized("lan", ["pc1", "pc2"], 1400, "ip -n lan link set dev pc2 mtu 1300", &[("mtu-mismatch", "lan:pc2")]),
+    // Packet filters.
+    fault("chain", ["a", "b"], nft!("b", "inet f", "type filter hook input priority 0;", "icmp type echo-request drop"), &[("filter-drop", "icmp type 8 drop")]),
+    fault("chain", ["a", "b"], nft!("a", "ip f", "type filter hook output priority 0;", "ip daddr 10.0.3.0/24 drop"), &[("filter-drop", "on a")]),
+    fault("chain", ["a", "b"], nft!("r1", "inet f", "type filter hook forward priority 0;", "iifname a oifname r2 counter reject"), &[("filter-drop", "on r1")]),
+    fault("chain", ["a", "b"], nft!("r1", "inet f", "type filter hook prerouting priority raw;", "ip saddr 10.0.1.1 drop"), &[("filter-drop", "on r1")]),
+    fault("chain", ["a", "b"], nft!("r2", "inet f", "type filter hook postrouting priority 0;", "oifname b drop"), &[("filter-drop", "on r2")]),
+    fault("chain", ["a", "b"], nft!("r2", "inet f", "type filter hook forward priority 0;", "ip saddr 10.0.3.2 icmp type echo-reply drop"), &[("filter-drop", "on r2")]),
+    fault("chain", ["a", "b"], nft!("r1", "inet f", "type filter hook forward priority 0;", "ip saddr { 10.0.1.0/28, 10.9.9.9 } drop"), &[("filter-drop", "on r1")]),
+    fault("chain", ["a", "b"], nft!("r1", "inet f", "set s { type ipv4_addr; elements = { 10.0.1.1 }; }; chain d { ip saddr @s drop; };", "type filter hook forward priority 0;", "jump d"), &[("filter-drop", "chain d of table inet f on r1")]),
+    fault("chain", ["a", "b"], nft!("r1", "inet f", "type filter hook forward priority 0; policy drop;", "tcp dport 80 accept"), &[("filter-policy", "chain c of table inet f on r1")]),
+    fault("chain", ["a", "b"], nft!("b", "ip f", "type filter hook input priority 0; policy drop;", "ip protocol tcp accept"), &[("filter-policy", "on b")]),
+    fault("chain", ["a", "b"], nft!("a", "inet f", "type filter hook input priority 0; policy drop;", "ct state new accept"), &[("filter-policy", "on a")]),
+    fault("chain", ["a", V6B], nft!("r2", "ip6 f", "type filter hook forward priority 0;", "ip6 daddr 2001:db8:3::/64 drop"), &[("filter-drop", "on r2")]),
+    fault("chain", ["a", V6B], nft!("r1", "inet f", "type filter hook forward priority 0; policy drop;", "meta nfproto ipv4 accept"), &[("filter-policy", "on r1")]),
+    fault("asymmetric", ["a:l", "10.1.3.2"], nft!("r", "inet f", "type filter hook forward priority 0;", "ct state invalid drop"), &[("conntrack-invalid", "on r")]),
+    fault("chain", ["a", "b"], nft!("r1", "ip f", "type nat hook prerouting priority dstnat;", "ip daddr 10.0.3.2 dnat to 10.0.3.99"), &[("dead-translation", "10.0.3.2 to 10.0.3.99 on r1")]),
+    fault("chain", ["a", "b"], nft!("a", "ip f", "type nat hook output priority -100;", "ip daddr 10.0.3.2 dnat to 10.0.1.99"), &[("dead-translation", "10.0.3.2 to 10.0.1.99 on a")]),
     // Two at once.
+    fault("chain", ["a", "b"], concat!("ip -n r1 route del 10.0.3.0/24;", nft!("b", "inet f", "type filter hook input priority 0; policy drop;", "ct state established accept")),
+        &[("no-route", "in r1"), ("filter-policy", "on b")]),
+    fault("chain", ["a", "b"], concat!(nft!("r1", "inet f", "type filter hook forward priority 0;", "ip daddr 10.0.3.2 drop"), nft!("b", "inet f", "type filter hook output priority 0; policy drop;", "ct state new accept")),
+        &[("filter-drop", "on r1"), ("filter-policy", "on b")]),
     fault("chain", ["a", "b"], "ip -n a link set dev r1 down; ip -n b route del 10.0.1.0/24", &[("interface-down", "a:r1"), ("no-route-back", "in b")]),
     fault("chain", ["a", "b"], "ip -n r1 route del 10.0.3.0/24; ip netns exec r2 sh -c 'echo 0 >/proc/sys/net/ipv4/conf/b/forwarding'",
         &[("no-route", "in r1"), ("forwarding-off", "r2:b")]),
@@ -132,7 +176,7 @@ const FAULTS: &[Fault] = &[
 ];
 
 /// Faults that no change of the network mends: nobody has what is asked for.
-const WITHOUT_MEND: [&str; 1] = ["no-such-address"];
+const WITHOUT_MEND: [&str; 2] = ["no-such-address", "dead-translation"];
 
 /// In how many parts the catalogue is worked off at the same time: most of it is waiting.
 const PARTS: usize = 4;

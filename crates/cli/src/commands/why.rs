@@ -131,6 +131,7 @@ fn way(title: &str, hops: &[Hop]) -> String {
             By::Route => "route",
             By::Neighbour => "->",
             By::Port => "bridge",
+            By::Filter => "nft",
             By::Stop => "stop",
         };
         vec![format!("  {}", hop.node), by.to_owned(), plain(&hop.text)]

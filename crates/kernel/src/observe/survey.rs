@@ -94,6 +94,7 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
         neighbours: neighbours(socket, &names)?,
         filters: Vec::new(),
         tables: Vec::new(),
+        indexes: names.iter().map(|(index, name)| (name.clone(), *index)).collect(),
         sysctls: [(IPV6_FORWARDING.to_owned(), forwarding.to_owned())].into(),
     };
     Ok((facts, names))

@@ -15,10 +15,11 @@ impl Case<'_, '_> {
     /// Finds the first decision of the failing direction that is not the one that was meant.
     pub(super) fn as_meant(&self) -> Option<Cause> {
         self.walked.decisions.iter().find_map(|decided| {
-            let want = self.scene.meant_lookup(&decided.ns, self.dst)?;
+            let case = Case { dst: decided.dst, ..*self };
+            let want = self.scene.meant_lookup(&decided.ns, decided.dst)?;
             match same(self.scene, &decided.ns, &want, &decided.decision) {
                 true => None,
-                false => self.explain(&decided.ns, &want, &decided.decision),
+                false => case.explain(&decided.ns, &want, &decided.decision),
             }
         })
     }
@@ -30,7 +31,7 @@ impl Case<'_, '_> {
         }
         let first = forth.decisions.first()?;
         let Decision::Via { route, connected: false, .. } = &first.decision else { return None };
-        let src = forth.src.filter(|src| route.src == Some(*src))?;
+        let src = forth.left_with.filter(|src| route.src == Some(*src))?;
         let meant = self.scene.meant(&first.ns);
         if meant.is_some_and(|meant| meant.routes.contains(route)) {
             return None;

@@ -1,0 +1,350 @@
+//! What packet filters and address translation do with a packet in one namespace.
+//!
+//! At each hook the chains are run in the order of their priority. Only the first packet of a
+//! connection comes to chains of type `nat`; what they do to it is noted down ([`Flow`]) and undone
+//! on its answer, as conntrack does (net/netfilter/nf_nat_core.c): the destination before it is
+//! routed, the source before it leaves.
+
+mod packet;
+mod rule;
+
+use std::net::IpAddr;
+
+use vnet_model::nft::{
+    Chain, ChainKind, CtState, Expr, Family, Hook, Table, TableId, Verdict, text,
+};
+use vnet_model::{IfName, NsName, Packet};
+
+use crate::fib::{self, Decision};
+use crate::scene::Scene;
+pub(crate) use packet::Header;
+use packet::{Here, Loaded};
+use rule::{Change, Comes, To};
+
+/// How deep chains may call each other (`NFT_JUMP_STACK_SIZE`, net/netfilter/nf_tables.h).
+const DEPTH_MAX: usize = 16;
+
+/// When translation is done (`NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`, linux/netfilter_ipv4.h).
+const PRIORITY_DNAT: i32 = -100;
+const PRIORITY_SNAT: i32 = 100;
+
+/// What a namespace has noted down of a connection: the first packet as it came and as it left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flow {
+    pub(crate) ns: NsName,
+    pub(crate) came: Header,
+    pub(crate) left: Header,
+}
+
+/// Who drops a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) table: TableId,
+    pub(crate) chain: String,
+    pub(crate) hook: Hook,
+    /// The base chain that led there.
+    pub(crate) base: String,
+    /// The rule in nft's words; nothing where the policy does.
+    pub(crate) rule: Option<String>,
+    /// Whether the sender is told.
+    pub(crate) rejects: bool,
+    /// What conntrack makes of the packet.
+    pub(crate) state: Option<CtState>,
+}
+
+impl Dropped {
+    pub(crate) fn text(&self) -> String {
+        let Self { table, chain, .. } = self;
+        match &self.rule {
+            Some(rule) => format!("dropped by `{rule}` in chain {chain} of table {table}"),
+            None => format!("dropped by the policy of chain {chain} of table {table}"),
+        }
+    }
+}
+
+/// What a hook comes to.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// It goes on, changed or not; what was done is said.
+    On(Vec<String>),
+    Dropped(Box<Dropped>),
+    /// It can't be told.
+    Unknown(String),
+}
+
+/// A packet in a namespace.
+pub(crate) struct Filter<'f, 'a> {
+    pub(crate) scene: &'f Scene<'a>,
+    pub(crate) ns: &'f NsName,
+    pub(crate) header: &'f mut Header,
+    pub(crate) iif: Option<&'f IfName>,
+    pub(crate) oif: Option<&'f IfName>,
+    /// What the way there has noted down, for an answer.
+    pub(crate) flows: &'f [Flow],
+    /// The packet as it came to this namespace.
+    pub(crate) came: &'f Header,
+}
+
+impl Filter<'_, '_> {
+    /// Runs all chains of a hook.
+    pub(crate) fn run(&mut self, hook: Hook) -> Passed {
+        let tables = self.scene.tables(self.ns);
+        let mut chains: Vec<(&Table, &Chain, i32, bool)> = Vec::new();
+        for table in tables {
+            let sees = match table.id.family {
+                Family::Inet => true,
+                Family::Ip => self.header.dst.is_ipv4(),
+                Family::Ip6 => self.header.dst.is_ipv6(),
+                Family::Netdev if table.chains.iter().any(|chain| !chain.rules.is_empty()) => {
+                    return Passed::Unknown(format!("table {} is not followed", table.id));
+                }
+                Family::Arp | Family::Bridge | Family::Netdev => false,
+            };
+            for chain in table.chains.iter().filter(|_| sees) {
+                if let Some(base) = chain.base.as_ref().filter(|base| base.hook == hook) {
+                    chains.push((table, chain, base.priority, base.kind == ChainKind::Nat));
+                }
+            }
+        }
+        chains.sort_by_key(|(_, _, priority, _)| *priority);
+        let translates = match hook {
+            Hook::Prerouting | Hook::Output => PRIORITY_DNAT,
+            _ => PRIORITY_SNAT,
+        };
+        let mut said = Vec::new();
+        let mut undone = false;
+        for (table, chain, priority, is_nat) in chains {
+            if priority >= translates && !undone {
+                undone = true;
+                said.extend(self.undo(hook));
+            }
+            if is_nat && self.state() != Some(CtState::New) {
+                continue;
+            }
+            match self.base(table, chain, hook, &mut said) {
+                Passed::On(_) => {}
+                stopped => return stopped,
+            }
+        }
+        if !undone {
+            said.extend(self.undo(hook));
+        }
+        Passed::On(said)
+    }
+
+    /// What conntrack makes of the packet (`nf_conntrack_in`, net/netfilter/nf_conntrack_core.c): the
+    /// answer to what never came by is no beginning of a TCP connection, nor an echo request.
+    fn state(&self) -> Option<CtState> {
+        if !self.header.is_answer {
+            return Some(CtState::New);
+        }
+        let seen = self.flows.iter().any(|flow| flow.ns == *self.ns);
+        Some(match (seen, self.header.packet) {
+            (true, _) => CtState::Established,
+            (false, Packet::Udp(_)) => CtState::New,
+            (false, _) => CtState::Invalid,
+        })
+    }
+
+    /// Undoes on an answer what was done to what it answers.
+    fn undo(&mut self, hook: Hook) -> Option<String> {
+        if !self.header.is_answer {
+            return None;
+        }
+        let flow = self.flows.iter().find(|flow| flow.ns == *self.ns)?;
+        let (came, left) = (&flow.came, &flow.left);
+        match hook {
+            Hook::Prerouting if Some(self.header.dst) == left.src && left.src != came.src => {
+                self.header.dst = came.src?;
+                Some(format!("its destination becomes {} again", self.header.dst))
+            }
+            Hook::Postrouting | Hook::Input
+                if self.header.src == Some(left.dst) && left.dst != came.dst =>
+            {
+                (self.header.src, self.header.sport) = (Some(came.dst), came.dport);
+                Some(format!("its source becomes {} again", came.dst))
+            }
+            _ => None,
+        }
+    }
+
+    fn here(&self) -> Here {
+        let changed = |by: fn(&Header) -> Option<IpAddr>| match self.header.is_answer {
+            false => by(self.header) != by(self.came),
+            true => self
+                .flows
+                .iter()
+                .any(|flow| flow.ns == *self.ns && by(&flow.left) != by(&flow.came)),
+        };
+        let index = |dev: Option<&IfName>| self.scene.facts(self.ns)?.indexes.get(dev?).copied();
+        Here {
+            iif: self.iif.cloned(),
+            oif: self.oif.cloned(),
+            iif_index: index(self.iif),
+            oif_index: index(self.oif),
+            state: self.state(),
+            snat: changed(|header| header.src),
+            dnat: changed(|header| Some(header.dst)),
+        }
+    }
+
+    fn base(&mut self, table: &Table, chain: &Chain, hook: Hook, said: &mut Vec<String>) -> Passed {
+        if self.scene.is_let_through(self.ns, &table.id, &chain.name) {
+            return Passed::On(Vec::new());
+        }
+        let dropped = |chain_name: &str, rule: Option<String>, rejects: bool, state| {
+            Passed::Dropped(Box::new(Dropped {
+                table: table.id.clone(),
+                chain: chain_name.to_owned(),
+                hook,
+                base: chain.name.clone(),
+                rule,
+                rejects,
+                state,
+            }))
+        };
+        match self.chain(table, chain, hook, said, 0) {
+            Ends::Accepted => Passed::On(Vec::new()),
+            Ends::Through if chain.base.as_ref().is_none_or(|base| base.accepts) => {
+                Passed::On(Vec::new())
+            }
+            Ends::Through => dropped(&chain.name, None, false, self.state()),
+            Ends::Dropped { chain, rule, rejects } => {
+                dropped(&chain, Some(rule), rejects, self.state())
+            }
+            Ends::Unknown(what) => {
+                let label = self.scene.label(self.ns);
+                Passed::Unknown(format!(
+                    "{label}, table {}, chain {}: {what}",
+                    table.id, chain.name
+                ))
+            }
+        }
+    }
+
+    fn chain(
+        &mut self,
+        table: &Table,
+        chain: &Chain,
+        hook: Hook,
+        said: &mut Vec<String>,
+        depth: usize,
+    ) -> Ends {
+        for rule in &chain.rules {
+            let here = self.here();
+            let sets = |expr: &Expr| matches!(expr, Expr::Unknown { name, .. } if name == "meta");
+            if rule.exprs.iter().any(sets) {
+                // It may set a mark.
+                self.header.mark = None;
+            }
+            let fib = |result, flags| self.fib(result, flags);
+            let comes = rule::run(rule, self.header, &here, &fib);
+            let words = || text::rule(rule, table.id.family);
+            let verdict = match comes {
+                Comes::On => continue,
+                Comes::Reject => {
+                    return Ends::Dropped {
+                        chain: chain.name.clone(),
+                        rule: words(),
+                        rejects: true,
+                    };
+                }
+                Comes::Unknown(what) => {
+                    return Ends::Unknown(format!("{what} in `{}`", words()));
+                }
+                Comes::Nat(change) => {
+                    return match self.translate(&change) {
+                        Some(text) => {
+                            said.push(format!("{text}, by `{}`", words()));
+                            Ends::Accepted
+                        }
+                        None => Ends::Unknown(format!("the translation `{}`", words())),
+                    };
+                }
+                Comes::Verdict(verdict) => verdict,
+            };
+            let (called, returns) = match verdict {
+                Verdict::Accept => return Ends::Accepted,
+                Verdict::Drop => {
+                    let (chain, rule) = (chain.name.clone(), words());
+                    return Ends::Dropped { chain, rule, rejects: false };
+                }
+                Verdict::Continue => continue,
+                Verdict::Return => return Ends::Through,
+                Verdict::Jump(name) => (name, true),
+                Verdict::Goto(name) => (name, false),
+                Verdict::Other(_) => return Ends::Unknown(format!("the verdict of `{}`", words())),
+            };
+            let Some(called) = table.chain(&called).filter(|_| depth < DEPTH_MAX) else {
+                return Ends::Unknown(format!("the chain of `{}`", words()));
+            };
+            match self.chain(table, called, hook, said, depth + 1) {
+                Ends::Through if returns => {}
+                ends => return ends,
+            }
+        }
+        Ends::Through
+    }
+
+    /// Changes the packet; `None` where it is not known to what.
+    fn translate(&mut self, change: &Change) -> Option<String> {
+        let first = |dev: Option<&IfName>| {
+            let found = self.scene.ns(self.ns)?;
+            match self.header.dst.is_ipv4() {
+                true => fib::source_ipv4(found, dev?, None),
+                false => fib::source_ipv6(found, dev?, self.header.dst),
+            }
+        };
+        let old = if change.dnat { Some(self.header.dst) } else { self.header.src };
+        let addr = match &change.addr {
+            To::Same => old?,
+            To::Addr(addr) => *addr,
+            To::Leaving => first(self.oif)?,
+            To::Arriving => match self.iif {
+                Some(_) => first(self.iif)?,
+                None => IpAddr::from([127, 0, 0, 1]),
+            },
+        };
+        if change.dnat {
+            self.header.dst = addr;
+            self.header.dport = change.port.or(self.header.dport);
+            let port = change.port.map(|port| format!(", port {port}")).unwrap_or_default();
+            Some(format!("its destination becomes {addr}{port}"))
+        } else {
+            self.header.src = Some(addr);
+            Some(format!("its source becomes {addr}"))
+        }
+    }
+
+    /// Looks up the type of an address (`nft_fib4_eval_type`, net/ipv4/netfilter/nft_fib_ipv4.c).
+    fn fib(&self, result: u32, flags: u32) -> Loaded {
+        const RESULT_TYPE: u32 = 3;
+        let addr = match (result, flags) {
+            (RESULT_TYPE, 1) => self.header.src,
+            (RESULT_TYPE, 2) => Some(self.header.dst),
+            _ => None,
+        };
+        let Some(addr) = addr else { return Loaded::Unknown };
+        // `RTN_UNICAST`, `RTN_LOCAL`, `RTN_BROADCAST` (linux/rtnetlink.h).
+        let number: u32 = match self.scene.lookup(self.ns, addr) {
+            Decision::Local => 2,
+            Decision::Broadcast { .. } => 3,
+            Decision::Via { .. } => 1,
+            Decision::Dropped { .. } | Decision::None => return Loaded::Unknown,
+        };
+        Loaded::Bytes(number.to_ne_bytes().into_iter().map(Some).collect())
+    }
+}
+
+/// What a chain comes to.
+enum Ends {
+    Accepted,
+    /// No rule decided.
+    Through,
+    Dropped {
+        chain: String,
+        rule: String,
+        rejects: bool,
+    },
+    Unknown(String),
+}

@@ -1,0 +1,178 @@
+//! What is known of a packet, as the bytes that rules load.
+
+use std::net::IpAddr;
+
+use vnet_model::nft::{CT_STATUS_DNAT, Ct, CtState, Meta, PayloadBase};
+use vnet_model::{IfName, Packet};
+
+/// Bytes of which some are not known.
+pub(super) type Bytes = Vec<Option<u8>>;
+
+/// `IPS_SRC_NAT` (linux/netfilter/nf_conntrack_common.h).
+const CT_STATUS_SNAT: u32 = 1 << 4;
+
+/// A packet on its way, where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Its source, as soon as there is one.
+    pub(crate) src: Option<IpAddr>,
+    /// Its destination.
+    pub(crate) dst: IpAddr,
+    /// What is asked.
+    pub(crate) packet: Packet,
+    /// Whether it is the answer to that.
+    pub(crate) is_answer: bool,
+    /// The port it comes from; that of who asks is not known.
+    pub(crate) sport: Option<u16>,
+    /// The port it goes to.
+    pub(crate) dport: Option<u16>,
+    /// The length of the IP packet in bytes, where it is known.
+    pub(crate) len: Option<u32>,
+    /// Its mark, where no rule may have set one.
+    pub(crate) mark: Option<u32>,
+}
+
+/// Where a packet is when rules look at it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Here {
+    pub(super) iif: Option<IfName>,
+    pub(super) oif: Option<IfName>,
+    pub(super) iif_index: Option<u32>,
+    pub(super) oif_index: Option<u32>,
+    pub(super) state: Option<CtState>,
+    pub(super) snat: bool,
+    pub(super) dnat: bool,
+}
+
+/// What loading something gives.
+pub(super) enum Loaded {
+    Bytes(Bytes),
+    /// There is none of it here: the rule ends.
+    Nothing,
+    /// It is not modelled.
+    Unknown,
+}
+
+fn known(bytes: impl AsRef<[u8]>) -> Bytes {
+    bytes.as_ref().iter().map(|byte| Some(*byte)).collect()
+}
+
+fn name(dev: Option<&IfName>) -> Loaded {
+    match dev {
+        Some(dev) => Loaded::Bytes(known(&*vnet_model::nft::Data::interface(dev.as_str()))),
+        None => Loaded::Nothing,
+    }
+}
+
+fn index(dev: Option<&IfName>, index: Option<u32>) -> Loaded {
+    match (dev, index) {
+        (None, _) => Loaded::Nothing,
+        (_, Some(index)) => Loaded::Bytes(known(index.to_ne_bytes())),
+        _ => Loaded::Unknown,
+    }
+}
+
+impl Header {
+    pub(crate) fn protocol(&self) -> u8 {
+        self.packet.protocol(self.dst.is_ipv6())
+    }
+
+    /// Loads what the kernel knows about it (`nft_meta_get_eval`, net/netfilter/nft_meta.c).
+    pub(super) fn meta(&self, key: Meta, here: &Here) -> Loaded {
+        let ipv6 = self.dst.is_ipv6();
+        Loaded::Bytes(match key {
+            Meta::Len => match self.len {
+                Some(len) => known(len.to_ne_bytes()),
+                None => return Loaded::Unknown,
+            },
+            Meta::Protocol => known(if ipv6 { [0x86, 0xdd] } else { [0x08, 0x00] }),
+            Meta::Mark => match self.mark {
+                Some(mark) => known(mark.to_ne_bytes()),
+                None => return Loaded::Unknown,
+            },
+            Meta::Iif => return index(here.iif.as_ref(), here.iif_index),
+            Meta::Oif => return index(here.oif.as_ref(), here.oif_index),
+            Meta::IifName => return name(here.iif.as_ref()),
+            Meta::OifName => return name(here.oif.as_ref()),
+            Meta::NfProto => known([if ipv6 { 10 } else { 2 }]),
+            Meta::L4Proto => known([self.protocol()]),
+            Meta::Other(_) => return Loaded::Unknown,
+        })
+    }
+
+    /// Loads what the kernel knows about its connection (`nft_ct_get_eval`, net/netfilter/nft_ct.c).
+    pub(super) fn ct(&self, key: Ct, dir: Option<u8>, here: &Here) -> Loaded {
+        let reply = self.is_answer && here.state == Some(CtState::Established);
+        match (key, here.state, dir) {
+            (Ct::State, Some(state), None) => Loaded::Bytes(known(state.bit().to_ne_bytes())),
+            (Ct::Direction, Some(_), None) => Loaded::Bytes(known([u8::from(reply)])),
+            (Ct::Status, Some(_), None) => {
+                let dnat = if here.dnat { CT_STATUS_DNAT } else { 0 };
+                let snat = if here.snat { CT_STATUS_SNAT } else { 0 };
+                Loaded::Bytes(known((dnat | snat).to_ne_bytes()))
+            }
+            _ => Loaded::Unknown,
+        }
+    }
+
+    /// Loads bytes of it (`nft_payload_eval`, net/netfilter/nft_payload.c).
+    pub(super) fn payload(&self, base: PayloadBase, offset: u32, len: u32) -> Loaded {
+        let whole = match base {
+            PayloadBase::Network => self.network(),
+            PayloadBase::Transport => self.transport(),
+            PayloadBase::Link | PayloadBase::Other(_) => return Loaded::Unknown,
+        };
+        let at = |index: u32| whole.get(index as usize).copied().flatten();
+        Loaded::Bytes((offset..offset.saturating_add(len.min(64))).map(at).collect())
+    }
+
+    /// The IP header (RFC 791, section 3.1; RFC 8200, section 3).
+    fn network(&self) -> Bytes {
+        let addr = |addr: Option<IpAddr>, len: usize| match addr {
+            Some(IpAddr::V4(addr)) => known(addr.octets()),
+            Some(IpAddr::V6(addr)) => known(addr.octets()),
+            None => vec![None; len],
+        };
+        let (mut bytes, len) = match self.dst {
+            IpAddr::V4(_) => {
+                let mut bytes = vec![None; 12];
+                (bytes[0], bytes[1], bytes[9]) = (Some(0x45), Some(0), Some(self.protocol()));
+                (bytes, 4)
+            }
+            IpAddr::V6(_) => {
+                let mut bytes = vec![None; 8];
+                (bytes[0], bytes[6]) = (Some(0x60), Some(self.protocol()));
+                (bytes, 16)
+            }
+        };
+        bytes.extend(addr(self.src, len));
+        bytes.extend(addr(Some(self.dst), len));
+        bytes
+    }
+
+    /// The header behind it: of TCP the first packet of each direction.
+    fn transport(&self) -> Bytes {
+        let port = |port: Option<u16>| match port {
+            Some(port) => known(port.to_be_bytes()),
+            None => vec![None; 2],
+        };
+        match self.packet {
+            Packet::Icmp => {
+                let kind = match (self.dst.is_ipv6(), self.is_answer) {
+                    (false, false) => 8,
+                    (false, true) => 0,
+                    (true, false) => 128,
+                    (true, true) => 129,
+                };
+                vec![Some(kind), Some(0)]
+            }
+            Packet::Tcp(_) => {
+                let mut bytes = [port(self.sport), port(self.dport), vec![None; 9]].concat();
+                // SYN, and SYN with ACK (RFC 9293, section 3.1).
+                bytes.push(Some(if self.is_answer { 0x12 } else { 0x02 }));
+                bytes
+            }
+            Packet::Udp(_) => [port(self.sport), port(self.dport)].concat(),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What one rule does with a packet (`nft_do_chain`, net/netfilter/nf_tables_core.c).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use vnet_model::nft::{CmpOp, Expr, Nat, Reg, Rule, Verdict};
+
+use super::packet::{Bytes, Header, Here, Loaded};
+
+/// What a rule comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Comes {
+    /// It is not about this packet, or decides nothing.
+    On,
+    /// It decides.
+    Verdict(Verdict),
+    /// It drops it and says so.
+    Reject,
+    /// It translates.
+    Nat(Change),
+    /// It can't be told what it does: something in it is not modelled.
+    Unknown(String),
+}
+
+/// A translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Whether it is the destination's.
+    pub(super) dnat: bool,
+    /// The new address: as given, or that of the interface.
+    pub(super) addr: To,
+    pub(super) port: Option<u16>,
+}
+
+/// The address that something is translated to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum To {
+    Same,
+    Addr(IpAddr),
+    /// The address of the interface that it leaves by.
+    Leaving,
+    /// The address of the interface that it came in by.
+    Arriving,
+}
+
+/// Whether the rule goes on.
+enum Next {
+    Go,
+    Done(Comes),
+}
+
+/// Looks up what `fib` asks for, where that is modelled.
+pub(super) type Fib<'f> = &'f dyn Fn(u32, u32) -> Loaded;
+
+/// Runs a rule.
+pub(super) fn run(rule: &Rule, header: &Header, here: &Here, fib: Fib<'_>) -> Comes {
+    let mut run = Run { header, here, fib, registers: BTreeMap::new(), doubt: None };
+    for expr in &rule.exprs {
+        match run.step(expr) {
+            Next::Go => {}
+            Next::Done(Comes::On) => return Comes::On,
+            Next::Done(comes) => {
+                return match run.doubt {
+                    None => comes,
+                    Some(what) => Comes::Unknown(what),
+                };
+            }
+        }
+    }
+    Comes::On
+}
+
+struct Run<'r> {
+    header: &'r Header,
+    here: &'r Here,
+    fib: Fib<'r>,
+    registers: BTreeMap<Reg, Option<u8>>,
+    /// What could not be evaluated; only a rule that decides something makes it matter.
+    doubt: Option<String>,
+}
+
+impl Run<'_> {
+    fn step(&mut self, expr: &Expr) -> Next {
+        let go = || Next::Go;
+        match expr {
+            Expr::Payload { base, offset, len, reg } => {
+                self.load(*reg, self.header.payload(*base, *offset, *len))
+            }
+            Expr::Meta { key, reg } => self.load(*reg, self.header.meta(*key, self.here)),
+            Expr::Ct { key, dir, reg } => self.load(*reg, self.header.ct(*key, *dir, self.here)),
+            Expr::Fib { result, flags, reg } => self.load(*reg, (self.fib)(*result, *flags)),
+            Expr::Immediate { reg, data } => {
+                self.store(*reg, data.iter().map(|byte| Some(*byte)).collect());
+                go()
+            }
+            Expr::Cmp { reg, op, data } => {
+                let is = |value: &[u8]| op.holds(value, data);
+                let certain = *op == CmpOp::Eq && self.differs(*reg, data);
+                self.test(*reg, data.len(), certain, is, "a comparison")
+            }
+            Expr::Range { reg, invert, from, to } => {
+                let is = |value: &[u8]| (**from <= *value && *value <= **to) != *invert;
+                self.test(*reg, from.len(), false, is, "a range")
+            }
+            Expr::Lookup { reg, set, invert } => {
+                let is = |value: &[u8]| set.contains(value) != *invert;
+                self.test(*reg, set.key_len as usize, false, is, "a set")
+            }
+            Expr::Bitwise { from, to, mask, xor } => {
+                let bytes = self.read(*from, mask.len());
+                let one = |(byte, (mask, xor)): (&Option<u8>, (&u8, &u8))| match (byte, mask) {
+                    (_, 0) => Some(*xor),
+                    (byte, mask) => byte.map(|byte| (byte & mask) ^ xor),
+                };
+                let new = bytes.iter().zip(mask.iter().zip(xor.iter())).map(one).collect();
+                self.store(*to, new);
+                go()
+            }
+            Expr::Verdict(Verdict::Continue) | Expr::Counter(_) | Expr::Log(_) => go(),
+            Expr::Verdict(verdict) => Next::Done(Comes::Verdict(verdict.clone())),
+            // One packet is never over a limit.
+            Expr::Limit(limit) if limit.over => Next::Done(Comes::On),
+            Expr::Limit(_) => go(),
+            Expr::Reject(_) => Next::Done(Comes::Reject),
+            Expr::Nat(nat) => Next::Done(self.nat(nat)),
+            Expr::Masquerade { .. } => {
+                let (addr, port) = (To::Leaving, None);
+                Next::Done(Comes::Nat(Change { dnat: false, addr, port }))
+            }
+            Expr::Redirect { port, .. } => match port.map(|reg| self.port(reg)) {
+                Some(None) => Next::Done(Comes::Unknown("a port that is not known".into())),
+                port => {
+                    let (addr, port) = (To::Arriving, port.flatten());
+                    Next::Done(Comes::Nat(Change { dnat: true, addr, port }))
+                }
+            },
+            Expr::Unknown { name, .. } => {
+                self.doubt.get_or_insert_with(|| format!("`{name}`"));
+                go()
+            }
+            _ => {
+                self.doubt.get_or_insert_with(|| "an expression".to_owned());
+                go()
+            }
+        }
+    }
+
+    /// Registers 1 to 4 are 16 bytes each, 8 to 23 the same in quarters.
+    fn start(reg: Reg) -> u32 {
+        if reg < 8 { reg.saturating_sub(1) * 16 } else { (reg - 8) * 4 }
+    }
+
+    fn load(&mut self, reg: Reg, loaded: Loaded) -> Next {
+        match loaded {
+            Loaded::Bytes(bytes) => self.store(reg, bytes),
+            Loaded::Nothing => return Next::Done(Comes::On),
+            Loaded::Unknown => self.store(reg, vec![None; 16]),
+        }
+        Next::Go
+    }
+
+    fn store(&mut self, reg: Reg, bytes: Bytes) {
+        let start = Self::start(reg);
+        self.registers.extend((start..).zip(bytes));
+    }
+
+    fn read(&self, reg: Reg, len: usize) -> Bytes {
+        let start = Self::start(reg);
+        let at = |offset| self.registers.get(&(start + offset)).copied().flatten();
+        (0..u32::try_from(len).unwrap_or(0)).map(at).collect()
+    }
+
+    /// Tells whether a byte that is known is another one.
+    fn differs(&self, reg: Reg, data: &[u8]) -> bool {
+        let bytes = self.read(reg, data.len());
+        bytes.iter().zip(data).any(|(byte, wanted)| byte.is_some_and(|byte| byte != *wanted))
+    }
+
+    fn test(
+        &mut self,
+        reg: Reg,
+        len: usize,
+        certainly_not: bool,
+        is: impl Fn(&[u8]) -> bool,
+        what: &str,
+    ) -> Next {
+        let bytes: Option<Vec<u8>> = self.read(reg, len).into_iter().collect();
+        match bytes {
+            Some(bytes) if is(&bytes) => Next::Go,
+            Some(_) => Next::Done(Comes::On),
+            None if certainly_not => Next::Done(Comes::On),
+            None => {
+                let doubt = || format!("{what} with what is not known of the packet");
+                self.doubt.get_or_insert_with(doubt);
+                Next::Go
+            }
+        }
+    }
+
+    fn port(&self, reg: Reg) -> Option<u16> {
+        let bytes = self.read(reg, 2);
+        Some(u16::from_be_bytes([bytes[0]?, bytes[1]?]))
+    }
+
+    fn nat(&self, nat: &Nat) -> Comes {
+        let unknown = |what: &str| Comes::Unknown(what.to_owned());
+        let addr = match nat.addr {
+            None => To::Same,
+            Some(reg) => {
+                let len = if nat.family == 10 { 16 } else { 4 };
+                let bytes: Option<Vec<u8>> = self.read(reg, len).into_iter().collect();
+                let addr = bytes.and_then(|bytes| match <[u8; 4]>::try_from(bytes.as_slice()) {
+                    Ok(bytes) => Some(IpAddr::from(bytes)),
+                    Err(_) => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+                });
+                match addr {
+                    Some(addr) => To::Addr(addr),
+                    None => return unknown("a translation to an address that is not known"),
+                }
+            }
+        };
+        let max = nat.addr_max.filter(|max| Some(*max) != nat.addr);
+        if max.is_some_and(|max| self.read(max, 4) != self.read(nat.addr.unwrap_or(max), 4)) {
+            return unknown("a translation to one of several addresses");
+        }
+        let port = match nat.port {
+            None => None,
+            Some(reg) => match self.port(reg) {
+                Some(port) => Some(port),
+                None => return unknown("a translation to a port that is not known"),
+            },
+        };
+        Comes::Nat(Change { dnat: nat.dnat, addr, port })
+    }
+}

@@ -1,0 +1,77 @@
+//! The filters that a walk passes.
+
+use vnet_model::nft::Hook;
+use vnet_model::{IfName, NextHop, NsName};
+
+use super::{Stop, Walk};
+use crate::By;
+use crate::filter::{Filter, Flow, Passed};
+
+impl Walk<'_, '_> {
+    /// Passes the filters of one hook.
+    pub(super) fn hook(
+        &mut self,
+        ns: &NsName,
+        hook: Hook,
+        iif: Option<&IfName>,
+        oif: Option<&IfName>,
+    ) -> Result<(), Stop> {
+        let came = self.came.clone();
+        let mut filter = Filter {
+            scene: self.scene,
+            ns,
+            header: &mut self.header,
+            iif,
+            oif,
+            flows: &self.packet.flows,
+            came: &came,
+        };
+        let passed = filter.run(hook);
+        let header = &self.header;
+        (self.walked.src, self.walked.dst) = (header.src, header.dst);
+        self.walked.dport = header.dport;
+        match passed {
+            Passed::On(said) => {
+                for text in said {
+                    self.hop(ns, iif.or(oif), By::Filter, text);
+                }
+                Ok(())
+            }
+            Passed::Dropped(dropped) => Err(Stop::ByFilter(dropped)),
+            // As if it were let through: what else stops it is certain all the same.
+            Passed::Unknown(what) => {
+                if !self.walked.unknown.contains(&what) {
+                    self.walked.unknown.push(what);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Passes the filters behind the routing decision; tells whether that still holds: a program's own
+    /// packet is routed again when its destination was translated.
+    pub(super) fn pass_filters(&mut self, ns: &NsName, leg: &NextHop) -> Result<bool, Stop> {
+        let dst = self.header.dst;
+        let iif = self.came_in.clone();
+        match &iif {
+            Some(_) => self.hook(ns, Hook::Forward, iif.as_ref(), Some(&leg.dev))?,
+            None if self.is_out => {}
+            None => self.hook(ns, Hook::Output, None, Some(&leg.dev))?,
+        }
+        if iif.is_none() && self.header.dst != dst {
+            self.is_out = true;
+            return Ok(false);
+        }
+        self.hook(ns, Hook::Postrouting, None, Some(&leg.dev))?;
+        self.note(ns);
+        Ok(true)
+    }
+
+    /// Notes down what a namespace knows of the connection from now on.
+    pub(super) fn note(&mut self, ns: &NsName) {
+        if !self.packet.is_answer {
+            let (came, left) = (self.came.clone(), self.header.clone());
+            self.walked.flows.push(Flow { ns: ns.clone(), came, left });
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Packet filters and address translation on paper, held against the kernel's.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+mod common;
+
+use common::{desired, down, probing, replied, shown, up};
+use vnet::Lab;
+use vnet::why::{Ask, Verdict};
+use vnet_testns::sh;
+
+fn nft(ns: &str, text: &str) {
+    let text = text.replace(" }", "\n}");
+    sh(&format!("ip netns exec {ns} nft -f - <<'END'\n{text}\nEND"));
+}
+
+/// Asks, and checks that the kernel says the same.
+fn verdict(lab: &Lab, from: &str, to: &str) -> Verdict {
+    let told = lab.why(from, to, &probing()).unwrap();
+    assert!(!told.disagree(), "{}", shown(&told));
+    assert_eq!(told.answer.verdict == Verdict::Reachable, replied(&told), "{}", shown(&told));
+    assert_eq!(told.answer.causes.is_empty(), replied(&told), "{}", shown(&told));
+    told.answer.verdict
+}
+
+/// What lets packets through is no cause of anything.
+#[test]
+fn filters_that_let_it_through_are_no_causes() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        nft(
+            "r1",
+            "table inet f {
+               set good { type ipv4_addr; flags interval; elements = { 10.0.1.0/24, 10.7.0.1 }; }
+               chain known { ip saddr @good accept; }
+               chain c { type filter hook forward priority 0; policy drop;
+                 ct state invalid drop
+                 ct state established,related counter accept
+                 iifname a oifname r2 meta l4proto icmp limit rate 10/second jump known }
+               chain raw { type filter hook prerouting priority raw;
+                 fib daddr type local counter accept; tcp dport 22 drop }
+             }",
+        );
+        nft(
+            "b",
+            "table ip f { chain i { type filter hook input priority 0; policy drop;
+               iif lo accept
+               icmp type echo-request ip saddr 10.0.1.0/24 accept
+               meta mark 7 drop }
+               chain o { type filter hook output priority 0; ct direction original drop; } }",
+        );
+        assert_eq!(verdict(&lab, "a", "b"), Verdict::Reachable);
+        // From there nothing may begin.
+        assert_eq!(verdict(&lab, "b", "a"), Verdict::Unreachable);
+        sh("ip netns exec b nft flush chain ip f o");
+        assert_eq!(verdict(&lab, "b", "a"), Verdict::Unreachable);
+        down(lab);
+    });
+}
+
+/// Translation is done, and undone on the answer.
+#[test]
+fn addresses_are_translated_forth_and_back() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        // Nobody but r2 knows where a is.
+        sh("ip -n b route del 10.0.1.0/24");
+        assert_eq!(verdict(&lab, "a", "b"), Verdict::Unreachable);
+        nft(
+            "r1",
+            "table ip n { chain p { type nat hook postrouting priority srcnat;
+                            oifname r2 masquerade; } }
+             table ip f { chain f { type filter hook forward priority 0; policy drop;
+                            ip saddr 10.0.1.1 accept; ip daddr 10.0.1.1 accept; } }",
+        );
+        assert_eq!(verdict(&lab, "a", "b"), Verdict::Reachable);
+        let told = lab.why("a", "b", &probing()).unwrap();
+        let said = shown(&told);
+        assert!(said.contains("its source becomes 10.0.2.1, by"), "{said}");
+        assert!(said.contains("its destination becomes 10.0.1.1 again"), "{said}");
+        // A server that has its address from a translation on the way.
+        nft(
+            "r2",
+            "table ip n { chain p { type nat hook prerouting priority dstnat;
+                            ip daddr 10.0.2.2 dnat to 10.0.3.2; } }",
+        );
+        assert_eq!(verdict(&lab, "a", "10.0.2.2"), Verdict::Reachable);
+        // And one that a program's own packets are led to.
+        nft(
+            "a",
+            "table ip n { chain o { type nat hook output priority -100;
+                            ip daddr 192.0.2.1 dnat to 10.0.3.2; } }",
+        );
+        sh("ip -n a route add 192.0.2.0/24 via 10.0.1.2");
+        assert_eq!(verdict(&lab, "a", "192.0.2.1"), Verdict::Reachable);
+        down(lab);
+    });
+}
+
+/// What is not modelled is said, and only where it could decide.
+#[test]
+fn what_can_not_be_evaluated_is_said() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        let rule = "table ip f { chain f { type filter hook forward priority 0; ip ttl 3 drop; } }";
+        nft("r1", rule);
+        let told = lab.why("a", "b", &probing()).unwrap();
+        assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told));
+        assert_eq!(
+            told.answer.unknown,
+            [
+                "r1, table ip f, chain f: a comparison with what is not known of the packet in `@nh,64,8 0x03 drop`"
+            ]
+        );
+        nft("r1", "flush chain ip f f\nadd rule ip f f ip ttl 3 counter");
+        let told = lab.why("a", "b", &Ask::default()).unwrap();
+        assert_eq!(told.answer.verdict, Verdict::Reachable, "{}", shown(&told));
+        down(lab);
+    });
+}
