@@ -203,7 +203,7 @@ impl Filter<'_, '_> {
                 state,
             }))
         };
-        match self.chain(table, chain, hook, said, 0) {
+        match self.chain(table, chain, said, 0) {
             Ends::Accepted => Passed::On(Vec::new()),
             Ends::Through if chain.base.as_ref().is_none_or(|base| base.accepts) => {
                 Passed::On(Vec::new())
@@ -226,7 +226,6 @@ impl Filter<'_, '_> {
         &mut self,
         table: &Table,
         chain: &Chain,
-        hook: Hook,
         said: &mut Vec<String>,
         depth: usize,
     ) -> Ends {
@@ -278,7 +277,7 @@ impl Filter<'_, '_> {
             let Some(called) = table.chain(&called).filter(|_| depth < DEPTH_MAX) else {
                 return Ends::Unknown(format!("the chain of `{}`", words()));
             };
-            match self.chain(table, called, hook, said, depth + 1) {
+            match self.chain(table, called, said, depth + 1) {
                 Ends::Through if returns => {}
                 ends => return ends,
             }
