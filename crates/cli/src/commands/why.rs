@@ -147,13 +147,21 @@ fn shown(cause: &Cause) -> String {
         match mend {
             Mend::Step(step) => {
                 let _ = writeln!(text, "  {} {}", step.sign(), plain(&step.to_string()));
-                for command in mend.commands() {
-                    let _ = writeln!(text, "      {}", plain(&command));
-                }
+            }
+            Mend::LetThrough { table, chain, .. } => {
+                let _ = writeln!(
+                    text,
+                    "  ~ chain {} of table {}",
+                    plain(chain),
+                    plain(&table.to_string())
+                );
             }
             Mend::Line { text: line, .. } => {
                 let _ = writeln!(text, "  in the file: {}", plain(line));
             }
+        }
+        for command in mend.commands() {
+            let _ = writeln!(text, "      {}", plain(&command));
         }
     }
     text
