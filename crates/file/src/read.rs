@@ -208,10 +208,11 @@ impl<'s> Reader<'s> {
                 let hint = "a later version will know it; leave it out for now";
                 self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
             }
-            Some(_) => {}
-            None => {
-                let names = object.keys.iter().map(|key| key.name);
-                let hint = match nearest(&key.text, names.clone()) {
+            _ if object.knows(&key.text) => {}
+            _ => {
+                let names = object.names();
+                let all = names.clone().chain(object.option_names());
+                let hint = match nearest(&key.text, all) {
                     Some(near) => format!("a key with a similar name exists: `{near}`"),
                     None => format!(
                         "its keys are {}",

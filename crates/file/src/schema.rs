@@ -1,6 +1,7 @@
 //! The JSON schema of the language, from the vocabulary.
 
 use serde_json::{Map, Value, json};
+use vnet_model::kind::{self, Form};
 
 use crate::vocabulary::{FILE, FIREWALL, INTERFACE, Key, LINK, NAT, NODE, Object, SEGMENT, Shape};
 
@@ -43,8 +44,11 @@ pub fn schema() -> Value {
 }
 
 fn object(object: &'static Object) -> Value {
-    let properties: Map<String, Value> =
-        object.keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
+    let own = object.keys.iter().map(|key| (key.name.to_owned(), property(key)));
+    let options = object.option_names().into_iter();
+    let options = options.filter(|name| object.key(name).is_none());
+    let options = options.map(|name| (name.to_owned(), options_called(name)));
+    let properties: Map<String, Value> = own.chain(options).collect();
     let mut schema = json!({
         "description": object.doc,
         "type": "object",
@@ -55,6 +59,56 @@ fn object(object: &'static Object) -> Value {
         schema["required"] = json!(object.required);
     }
     schema
+}
+
+/// The options of all kinds that have this key: which kind it is, only the reader compares.
+fn options_called(name: &str) -> Value {
+    let mut shapes = Vec::new();
+    let mut docs: Vec<(Vec<&str>, &str)> = Vec::new();
+    for (kind, option) in kind::options_called(name) {
+        let shape = form(&option.form);
+        if !shapes.contains(&shape) {
+            shapes.push(shape);
+        }
+        match docs.iter_mut().find(|(_, doc)| *doc == option.doc) {
+            Some((kinds, _)) => kinds.push(kind.name),
+            None => docs.push((vec![kind.name], option.doc)),
+        }
+    }
+    shapes.push(reference("variable"));
+    let docs = docs.into_iter().map(|(kinds, doc)| format!("{}: {doc}", kinds.join(", ")));
+    json!({ "anyOf": shapes, "description": docs.collect::<Vec<_>>().join(" ") })
+}
+
+fn form(form: &Form) -> Value {
+    let quoted = json!({ "type": "string", "pattern": "^[0-9]+$|\\.\\.|\\$" });
+    match form {
+        form if form.is_switch() => {
+            json!({ "enum": [true, false, "true", "false", "on", "off"] })
+        }
+        Form::Number { min, max, words, .. } => {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let number = json!({ "type": "integer", "minimum": min, "maximum": max });
+            match words.as_slice() {
+                [] => any_of([number, quoted]),
+                words => any_of([number, quoted, json!({ "enum": words })]),
+            }
+        }
+        Form::Choice { .. } => json!({ "enum": form.words().collect::<Vec<_>>() }),
+        _ => reference("text"),
+    }
+}
+
+fn port_options() -> Value {
+    let tables = [kind::BRIDGE.port, kind::BOND.port];
+    let options = tables.into_iter().flatten().map(|option| {
+        let shape = any_of([form(&option.form), reference("variable")]);
+        let mut shape = shape;
+        shape["description"] = json!(option.doc);
+        (option.key.to_owned(), shape)
+    });
+    let properties: Map<String, Value> = options.collect();
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
 fn property(key: &'static Key) -> Value {
@@ -82,6 +136,11 @@ fn shape(shape: &'static Shape) -> Value {
             json!({ "type": "string", "pattern": "^[0-9]+$|\\.\\.|\\$" }),
         ]),
         Shape::Choice(words) => any_of([json!({ "enum": words }), reference("variable")]),
+        Shape::Kind => {
+            let names: Vec<&str> = kind::ALL.iter().map(|kind| kind.name).collect();
+            any_of([json!({ "enum": names }), reference("variable")])
+        }
+        Shape::PortOptions => port_options(),
         Shape::OneOrMany => any_of([reference("texts")]),
         Shape::Texts => json!({
             "type": ["object", "null"],

@@ -5,6 +5,8 @@
 //! here is read by serde. Keys that are part of the language, but that this version does not
 //! know yet, stand here as [`Shape::Later`]: they are refused by name.
 
+use vnet_model::kind;
+
 /// An object of the language: something with keys.
 #[derive(Debug)]
 pub(crate) struct Object {
@@ -16,6 +18,8 @@ pub(crate) struct Object {
     pub(crate) required: &'static [&'static str],
     /// Its keys in the order in which they are explained.
     pub(crate) keys: &'static [Key],
+    /// Whether the options of kinds of interfaces are keys too.
+    pub(crate) kinds: bool,
 }
 
 /// A key of an object.
@@ -40,6 +44,10 @@ pub(crate) enum Shape {
     OnOff,
     /// A whole number in these bounds.
     Number { min: u32, max: u32 },
+    /// A kind of interface.
+    Kind,
+    /// The options of ports, by their words.
+    PortOptions,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A text or a list of texts.
@@ -61,6 +69,27 @@ pub(crate) enum Shape {
 impl Object {
     pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Tells whether it has a key, or an option of some kind, of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        let is_option = || self.kinds && kind::options_called(name).next().is_some();
+        self.key(name).is_some() || is_option()
+    }
+
+    /// Lists the names of its keys.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.keys.iter().map(|key| key.name)
+    }
+
+    /// Lists the names of the options that are keys of it too, sorted.
+    pub(crate) fn option_names(&self) -> Vec<&'static str> {
+        let kinds = kind::ALL.iter().filter(|_| self.kinds);
+        let mut names: Vec<_> =
+            kinds.flat_map(|kind| kind.options).map(|option| option.key).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 
@@ -131,6 +160,7 @@ pub(crate) static FILE: Object = Object {
             Shape::OneOrMany,
         ),
     ],
+    kinds: false,
 };
 
 /// An entry of `nodes:`.
@@ -171,6 +201,7 @@ pub(crate) static NODE: Object = Object {
         later("publish", "Ports reachable from outside the lab."),
         later("services", "Programs that run in it while the lab is up."),
     ],
+    kinds: false,
 };
 
 /// A node's `firewall:`.
@@ -205,6 +236,7 @@ pub(crate) static FIREWALL: Object = Object {
         ),
         key("allow", "What is let through. Asked last.", Shape::OneOrMany),
     ],
+    kinds: false,
 };
 
 /// What becomes of a packet.
@@ -256,6 +288,7 @@ pub(crate) static NAT: Object = Object {
             Shape::Bool,
         ),
     ],
+    kinds: false,
 };
 
 /// The one interface object, of `interfaces:`, `endpoints:` and `members:`.
@@ -278,15 +311,25 @@ pub(crate) static INTERFACE: Object = Object {
         ),
         key("up", "Whether it is up; it is, where not given.", Shape::Bool),
         key("alias", "A free text for people.", Shape::Text),
-        key("kind", "What it is, if no link or segment makes it.", Shape::Choice(&["bridge"])),
-        key("ports", "The interfaces of the node that are ports of this bridge.", Shape::OneOrMany),
-        key("stp", "Whether this bridge runs the spanning tree protocol.", Shape::Bool),
-        later("vrf", "The VRF it belongs to."),
-        later("table", "The routing table of this VRF."),
+        key("kind", "What it is, if no link or segment makes it.", Shape::Kind),
+        key("link", "The interface of the node that it stands on.", Shape::Text),
+        key(
+            "ports",
+            "The interfaces of the node that are ports of this bridge, bond or VRF.",
+            Shape::OneOrMany,
+        ),
+        key("vrf", "The VRF of the node that it belongs to.", Shape::Text),
+        key(
+            "port",
+            "Its options as a port of a bridge or bond of the node, in the words of \
+             `ip link set … type bridge_slave`.",
+            Shape::PortOptions,
+        ),
         later("vlan", "The VLAN that it is an access port of."),
         later("trunk", "The VLANs that it carries tagged."),
         later("impair", "What it does to the packets it sends: delay, loss, rate."),
     ],
+    kinds: true,
 };
 
 /// An entry of `links:`.
@@ -319,6 +362,7 @@ pub(crate) static LINK: Object = Object {
         later("impair", "What it does to packets in both directions: delay, loss, rate."),
         later("trunk", "The VLANs that it carries between two segments."),
     ],
+    kinds: false,
 };
 
 /// An entry of `segments:`.
@@ -354,4 +398,5 @@ pub(crate) static SEGMENT: Object = Object {
         later("external", "Whether it is a network outside the lab."),
         later("impair", "What it does to the packets between its members."),
     ],
+    kinds: false,
 };

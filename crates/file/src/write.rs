@@ -15,6 +15,7 @@ mod filter;
 use std::fmt::Write;
 
 use vnet_model::ipnet::IpNet;
+use vnet_model::kind::{self, Value};
 use vnet_model::topology::{Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment};
 use vnet_model::{Desired, IfName, Interface, Kind, Namespace, NodeName, Topology};
 
@@ -138,23 +139,28 @@ impl Writer<'_> {
         let mut lines = Vec::new();
         for (name, interface) in &namespace.interfaces {
             if interface.kind == Kind::Loopback {
-                let options = options(interface);
+                let options = options(interface, namespace);
                 if !options.is_empty() {
                     lines.push((scalar(name.as_str()), flow_map(&options)));
                 }
             }
         }
         for declared in &node.interfaces {
-            let NodeInterfaceKind::Bridge { ports, stp } = &declared.kind else { continue };
-            let mut all = vec![("kind", "bridge".to_owned())];
+            let NodeInterfaceKind::Device { device, ports } = &declared.kind else { continue };
+            let mut all = vec![("kind", device.spec.name.to_owned())];
+            all.extend(device.lower.as_ref().map(|lower| ("link", scalar(lower.as_str()))));
             if !ports.is_empty() {
                 all.push(("ports", flow_list(ports.iter().map(|port| scalar(port.as_str())))));
             }
-            if *stp {
-                all.push(("stp", "true".to_owned()));
+            for (option, value) in device.options.of(device.spec.options) {
+                // A bridge without STP is what a bridge is where nothing is said.
+                let is_usual = option.word == "stp_state" && *value == Value::Bool(false);
+                if !is_usual {
+                    all.push((option.key, scalar(&option.form.written(value))));
+                }
             }
             if let Some(interface) = namespace.interfaces.get(&declared.name) {
-                all.extend(options(interface));
+                all.extend(options(interface, namespace));
             }
             lines.push((scalar(declared.name.as_str()), flow_map(&all)));
         }
@@ -217,8 +223,9 @@ impl Writer<'_> {
 
     /// Writes an end of a link or a member of a segment: its key and its options.
     fn end(&self, end: &Endpoint, name: Option<&IfName>) -> (String, String) {
-        let interface = name.and_then(|name| self.namespace(&end.node)?.interfaces.get(name));
-        let Some((interface, name)) = interface.zip(name) else {
+        let namespace = self.namespace(&end.node);
+        let interface = name.zip(namespace).and_then(|(name, ns)| ns.interfaces.get(name));
+        let Some(((interface, name), namespace)) = interface.zip(name).zip(namespace) else {
             return (scalar(end.node.as_str()), "{}".to_owned());
         };
         // A name that was shortened must be derived again, else the full one would be lost.
@@ -226,7 +233,7 @@ impl Writer<'_> {
             true => format!("{}:{name}", end.node),
             false => end.node.to_string(),
         };
-        (scalar(&key), flow_map(&options(interface)))
+        (scalar(&key), flow_map(&options(interface, namespace)))
     }
 
     /// Returns the interfaces that membership in a segment made, in the order of its members.
@@ -262,7 +269,7 @@ impl Writer<'_> {
 }
 
 /// Returns the options of an interface that say what is not so anyway.
-fn options(interface: &Interface) -> Vec<(&'static str, String)> {
+fn options(interface: &Interface, namespace: &Namespace) -> Vec<(&'static str, String)> {
     let mut options = Vec::new();
     let is_loopback = interface.kind == Kind::Loopback;
     let own = |net: &IpNet| is_loopback && net.addr().is_loopback() && is_born(net);
@@ -283,6 +290,20 @@ fn options(interface: &Interface) -> Vec<(&'static str, String)> {
     }
     if let Some(alias) = &interface.alias {
         options.push(("alias", scalar(alias)));
+    }
+    if let Some(master) = &interface.master {
+        let kind = namespace.interfaces.get(master).and_then(|master| master.kind.device());
+        if kind.is_some_and(|device| device.spec.is_vrf()) {
+            options.push(("vrf", scalar(master.as_str())));
+        }
+    }
+    let port = [kind::BRIDGE.port, kind::BOND.port].into_iter();
+    let port: Vec<(&str, String)> = port
+        .flat_map(|table| interface.port.of(table))
+        .map(|(option, value)| (option.key, scalar(&option.form.written(value))))
+        .collect();
+    if !port.is_empty() {
+        options.push(("port", flow_map(&port)));
     }
     options
 }

@@ -5,6 +5,7 @@ mod route;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::nft;
+use vnet_model::kind::{OptionSpec, Options};
 use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step};
 
 use crate::command::Command;
@@ -91,8 +92,9 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
             // The namespace is looked up by name in /run/netns, whichever namespace `ip` is in.
             birth(this.word("netns").word(&peer.end.ns), peer.mac, peer.mtu)
         }
-        NewLink::Bridge { mac, mtu, stp } => {
-            birth(add, *mac, *mtu).text("type bridge stp_state").word(bit(*stp))
+        NewLink::Device { mac, mtu, device } => {
+            let this = birth(add.option("link", device.lower.as_ref()), *mac, *mtu);
+            options(this.word("type").word(device.spec.name), device.spec.options, &device.options)
         }
         _ => unknown(&Step::new(
             ns.clone(),
@@ -123,12 +125,23 @@ fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
         LinkSetting::Ipv6(on) => {
             sysctl(ns, &format!("net.ipv6.conf.{}.disable_ipv6", sysctl_name(name)), bit(!*on))
         }
-        LinkSetting::Stp(on) => link.text("type bridge stp_state").word(bit(*on)),
+        LinkSetting::Options { spec, port, set, rest } => {
+            let kind = if *port { format!("{}_slave", spec.name) } else { spec.name.to_owned() };
+            let mut all = rest.clone();
+            all.extend(set);
+            options(link.word("type").word(kind), LinkSetting::table(spec, *port), &all)
+        }
         _ => unknown(&Step::new(
             ns.clone(),
             Change::SetLink { name: name.clone(), set: set.clone() },
         )),
     }
+}
+
+/// Appends the options of a table, each by its word.
+fn options(command: Command, table: &'static [OptionSpec], options: &Options) -> Command {
+    let words = options.of(table).flat_map(|(option, value)| option.words(value));
+    words.fold(command, Command::word)
 }
 
 fn property(ns: &NsName, verb: &str, name: &IfName, altname: &str) -> Command {

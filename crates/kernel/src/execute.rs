@@ -203,10 +203,11 @@ impl Executor<'_> {
                 };
                 message::add_veth(&mut self.batch, &this, &there, &peer_ns.ns);
             }
-            Change::AddLink { name, link: NewLink::Bridge { mac, mtu, stp } } => {
+            Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } => {
                 let index = self.assign(ns, name);
                 let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
-                message::add_bridge(&mut self.batch, &this, *stp);
+                let index = |name: &IfName| known(&self.indexes, name);
+                message::add_device(&mut self.batch, &this, device, index)?;
             }
             Change::DelLink { name } => {
                 message::del_link(batch, known(&self.indexes, name)?);
@@ -220,6 +221,10 @@ impl Executor<'_> {
                 match set {
                     LinkSetting::Master(Some(master)) => {
                         message::set_master(batch, index, known(&self.indexes, master)?);
+                    }
+                    LinkSetting::Options { spec, port, set, rest } => {
+                        let known = |name: &IfName| known(&self.indexes, name);
+                        message::set_options(batch, index, (*spec, *port), (set, rest), known)?;
                     }
                     set => message::set_link(batch, index, set),
                 }

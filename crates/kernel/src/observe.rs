@@ -2,6 +2,7 @@
 
 mod address;
 mod bridging;
+mod device;
 pub(crate) mod filters;
 mod link;
 mod route;
@@ -231,7 +232,15 @@ fn read_namespace(
 ) -> Result<Found, Error> {
     let failed = |source| Error::Netlink { doing: "read interfaces", ns: name.clone(), source };
     let socket = &mut opened.socket;
-    let links = link::dump(socket).map_err(failed)?;
+    let known = [Some(scope.declared)]
+        .into_iter()
+        .chain(scope.recorded.into_iter().flatten().map(|state| Some(*state)));
+    let known: Vec<&Namespace> =
+        known.flatten().filter_map(|state| state.namespaces.get(name)).collect();
+    let declared = |name: &IfName| {
+        known.iter().filter_map(|known| known.interfaces.get(name)).collect::<Vec<_>>()
+    };
+    let links = link::dump(socket, &declared).map_err(failed)?;
     let names: BTreeMap<u32, IfName> =
         links.iter().map(|link| (link.index, link.name.clone())).collect();
     let mut found = Found::unread(name, Owner::Lab(mark.clone()));
@@ -283,11 +292,16 @@ fn take_link(
     mark: &Mark,
     scope: Scope<'_>,
 ) {
-    let Link { index, name, mut interface, master, place } = link;
-    interface.master = master.and_then(|index| names.get(&index).cloned());
+    let (index, name, place) = (link.index, link.name.clone(), link.place);
+    let mut interface = link.into_interface(names);
+    let spec = interface.kind.device().map(|device| device.spec);
     let knows = |state: &&State| {
         let known = state.namespaces.get(&found.name).and_then(|ns| ns.interfaces.get(&name));
-        known.is_some_and(|known| known.mac.is_some() && known.mac == interface.mac)
+        known.is_some_and(|known| match known.mac {
+            Some(mac) => interface.mac == Some(mac),
+            // Of a kind that has none of its own: the record alone knows it.
+            None => spec.is_some() && known.kind.device().map(|device| device.spec) == spec,
+        })
     };
     interface.ours = interface.kind == Kind::Loopback
         || interface.mac == Some(Mac::derive(&mark.lab, &mark.node, &name))

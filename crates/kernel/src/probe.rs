@@ -63,10 +63,14 @@ fn ask_for(batch: &mut Batch, kind: &str) {
 }
 
 fn describe(kind: &str) -> MissingKind {
+    let spec = vnet_model::kind::find(kind);
     MissingKind {
         kind: kind.to_owned(),
-        module: kind.to_owned(),
-        config: format!("CONFIG_{}", kind.to_ascii_uppercase()),
+        module: spec.map_or(kind, |spec| spec.module).to_owned(),
+        config: match spec {
+            Some(spec) => spec.config.to_owned(),
+            None => format!("CONFIG_{}", kind.to_ascii_uppercase()),
+        },
     }
 }
 

@@ -5,8 +5,9 @@ mod common;
 
 use common::{Lab, dev, route, settled, shown, states, via};
 use vnet_kernel::{Error, Realm, execute};
+use vnet_model::kind::{BRIDGE, Options};
 use vnet_model::plan::plan_between;
-use vnet_model::{Change, LinkSetting, Route, Step};
+use vnet_model::{Change, Device, LinkSetting, Route, Step};
 use vnet_testns::sh;
 
 /// Does the steps, goes back to where it started, and returns how it failed.
@@ -91,7 +92,12 @@ fn what_is_refused_is_named() {
                 "cannot set a:eth0 altname eth0: File exists (EEXIST)",
             ),
             (
-                set(LinkSetting::Stp(true)),
+                set(LinkSetting::Options {
+                    spec: &BRIDGE,
+                    port: false,
+                    set: Device::bridge(true).options,
+                    rest: Options::new(),
+                }),
                 "cannot set a:eth0 stp on: Operation not supported (EOPNOTSUPP)",
             ),
             (

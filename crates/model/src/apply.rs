@@ -135,8 +135,12 @@ impl State {
         let here = End { ns: ns.clone(), name: name.clone() };
         self.check_free(&here)?;
         match link {
-            NewLink::Bridge { mac, mtu, stp } => {
-                self.insert_link(&here, Kind::Bridge { stp: *stp }, *mac, *mtu)
+            NewLink::Device { mac, mtu, device } => {
+                let there = &self.namespace_mut(ns)?.interfaces;
+                if let Some(missing) = device.needs().find(|needed| !there.contains_key(*needed)) {
+                    return Err(Refused::Missing(format!("interface {missing}")));
+                }
+                self.insert_link(&here, Kind::Device(device.clone()), *mac, *mtu)
             }
             NewLink::Veth { mac, mtu, peer } => {
                 self.check_free(&peer.end)?;
@@ -166,11 +170,11 @@ impl State {
     ) -> Result<(), Refused> {
         let ns = self.namespace_mut(&end.ns)?;
         let forward = ns.sysctl_is("net.ipv4.conf.default.forwarding", "1");
-        let is_bridge = matches!(kind, Kind::Bridge { .. });
+        let is_veth = matches!(kind, Kind::Veth { .. });
         let interface = Interface {
             mac,
-            // A bridge takes over the least of its ports' until it is told one.
-            mtu: mtu.or((!is_bridge).then_some(MTU_DEFAULT_BYTES)),
+            // Others have it from their ports, or from what is below them.
+            mtu: mtu.or(is_veth.then_some(MTU_DEFAULT_BYTES)),
             forward_ipv4: Some(forward),
             ipv6: Some(ns.default_ipv6() && mtu.is_none_or(|mtu| mtu >= MTU_IPV6_MIN_BYTES)),
             ..Interface::new(kind)
@@ -179,13 +183,15 @@ impl State {
         Ok(())
     }
 
+    /// Removes an interface, and first what stands on it.
     fn remove_link(&mut self, ns: &NsName, name: &IfName) -> Result<(), Refused> {
+        for upper in self.namespace_mut(ns)?.going_with(name) {
+            self.remove_link(ns, &upper)?;
+        }
         let removed = self.namespace_mut(ns)?.remove_interface(name)?;
-        if let Kind::Veth { peer: Some(peer) } = removed.kind
-            && let Some(other) = self.namespaces.get_mut(&peer.ns)
-        {
+        if let Kind::Veth { peer: Some(peer) } = removed.kind {
             // The peer may have lost its namespace, or the two may not agree about each other.
-            let _ = other.remove_interface(&peer.name);
+            let _ = self.remove_link(&peer.ns, &peer.name);
         }
         Ok(())
     }
@@ -227,11 +233,11 @@ impl Namespace {
         for address in &removed.addresses {
             self.forget_source(address);
         }
-        for other in self.interfaces.values_mut() {
-            if other.master.as_ref() == Some(name) {
-                other.master = None;
-                other.leave_bridge();
-            }
+        let is_port = |(_, other): &(&IfName, &Interface)| other.master.as_ref() == Some(name);
+        let ports: Vec<IfName> =
+            self.interfaces.iter().filter(is_port).map(|(port, _)| port.clone()).collect();
+        for port in ports {
+            self.leave(&port, &removed.kind)?;
         }
         Ok(removed)
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::kind::Device;
 use crate::names::{IfName, NodeName};
 use crate::origin::Origin;
 use crate::resolve::{Desired, resolve};
@@ -156,7 +157,7 @@ impl Parts {
             let ports = ports.filter_map(|link| IfName::new(&format!("eth{link}")).ok()).collect();
             let addr = format!("10.5.{number}.1/24");
             let addresses: &[&str] = if addressed { &[&addr] } else { &[] };
-            let kind = NodeInterfaceKind::Bridge { ports, stp: false };
+            let kind = NodeInterfaceKind::Device { device: Device::bridge(false), ports };
             node.interfaces.push(interface("br0", kind, addresses)?);
         }
         if part.has_blackhole {

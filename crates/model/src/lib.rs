@@ -12,6 +12,7 @@
 //! * [`nft`]: packet filters and address translation, as the kernel has them.
 //! * [`expect`]: what must hold of a network, as the file says it.
 //! * [`facts`]: what else was observed, which no file declares.
+//! * [`kind`]: the kinds of interfaces and their options, as one table.
 //! * [`step`]: one change to the kernel, and its inverse.
 //! * [`apply`]: a kernel on paper: what a step does to a state, side effects too.
 //! * [`mod@plan`]: the steps from one state to another.
@@ -24,6 +25,7 @@ pub mod apply;
 pub mod arbitrary;
 pub mod expect;
 pub mod facts;
+pub mod kind;
 pub mod mac;
 pub mod names;
 pub mod nft;
@@ -38,6 +40,7 @@ pub mod topology;
 pub use expect::{Expectation, Packet};
 pub use facts::{Facts, NamespaceFacts};
 pub use ipnet;
+pub use kind::Device;
 pub use mac::Mac;
 pub use names::{IfName, LabName, Mark, NameError, NodeName, NsName};
 pub use origin::Origin;

@@ -15,6 +15,7 @@
 mod bridging;
 mod build;
 mod conflict;
+mod order;
 mod routes;
 mod settings;
 
@@ -245,7 +246,7 @@ fn wants_ipv6(interface: &Interface) -> Option<bool> {
 /// Tells whether an interface of one kind can be made one of another by settings alone.
 fn can_become(found: &Kind, wanted: &Kind) -> bool {
     match (found, wanted) {
-        (Kind::Bridge { .. }, Kind::Bridge { .. }) => true,
+        (Kind::Device(found), Kind::Device(wanted)) => found.can_become(wanted),
         (found, wanted) => found == wanted,
     }
 }

@@ -220,7 +220,7 @@ pub enum ProblemKind {
         of: String,
     },
     /// An interface can't be a port of a bridge.
-    #[error("`{port}` can't be a port of the bridge `{bridge}`: it is {reason}")]
+    #[error("`{port}` can't be a port of `{bridge}`: it is {reason}")]
     BadPort {
         /// The interface.
         port: At,
@@ -246,6 +246,44 @@ pub enum ProblemKind {
         count: usize,
         /// How many it may have.
         max: usize,
+    },
+    /// An interface says of itself what its kind does not allow.
+    #[error("`{at}` is {} {kind} and {reason}", article(kind))]
+    BadDevice {
+        /// The interface.
+        at: At,
+        /// Its kind.
+        kind: &'static str,
+        /// Why not: "needs an `id`".
+        reason: String,
+    },
+    /// An interface of a kind without a hardware address of its own is given one.
+    #[error("`{at}` is {} {kind}, which can't have a `mac` of its own", article(kind))]
+    NoMac {
+        /// The interface.
+        at: At,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// An interface stands on itself, by way of others or not.
+    #[error("`{at}` stands on itself")]
+    StandsOnItself {
+        /// The interface.
+        at: At,
+    },
+    /// An interface names something as its VRF that is none.
+    #[error("`{at}` is not a VRF")]
+    NotAVrf {
+        /// What is none.
+        at: At,
+    },
+    /// An interface has an option of ports, and is no port of a master that has it.
+    #[error("`{at}` is no port that has `{option}`")]
+    PortOption {
+        /// The interface.
+        at: At,
+        /// The option.
+        option: &'static str,
     },
     /// Bridges form a loop in which none runs the spanning tree protocol.
     #[error("bridges form a loop, and none of them runs STP: {}", bridges.join(" - "))]
@@ -535,6 +573,11 @@ pub(crate) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| problem.origin.index());
     problems.dedup_by(|a, b| a.kind == b.kind && a.origin.index() == b.origin.index());
     problems
+}
+
+/// The indefinite article of a word.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }
 }
 
 fn list(prefixes: &[IpNet]) -> String {

@@ -12,6 +12,7 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::kind::{Device, Options};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{Table, TableId};
@@ -113,7 +114,7 @@ pub struct Interface {
     pub alias: Option<String>,
     /// Further names, longer than 15 bytes too (`ip link property add … altname`).
     pub altnames: BTreeSet<String>,
-    /// The bridge it is a port of.
+    /// The bridge, bond or VRF it is a port of.
     pub master: Option<IfName>,
     /// The VLANs it is in as the port of a bridge; observed where that keeps VLANs apart.
     #[serde(default)]
@@ -122,6 +123,9 @@ pub struct Interface {
     /// where some are declared.
     #[serde(default)]
     pub fdb: Option<BTreeSet<FdbEntry>>,
+    /// Its options as a port, as far as they are declared.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub port: Options,
     /// Its addresses in the order in which they were or will be added: the first of an IPv4
     /// subnet is the primary one.
     pub addresses: Vec<Address>,
@@ -151,6 +155,7 @@ impl Interface {
             master: None,
             vlans: None,
             fdb: None,
+            port: Options::new(),
             addresses: Vec::new(),
             forward_ipv4: None,
             ipv6: None,
@@ -171,11 +176,8 @@ pub enum Kind {
         /// The other end; `None` where it is in a namespace that is not looked at.
         peer: Option<End>,
     },
-    /// A bridge.
-    Bridge {
-        /// Whether it runs the spanning tree protocol.
-        stp: bool,
-    },
+    /// An interface of a kind of the [table](crate::kind).
+    Device(Device),
     /// A kind that vnet does not manage, by the kernel's name (`IFLA_INFO_KIND`).
     Other(String),
 }
@@ -187,9 +189,31 @@ impl Kind {
         match self {
             Self::Loopback => "loopback",
             Self::Veth { .. } => "veth",
-            Self::Bridge { .. } => "bridge",
+            Self::Device(device) => device.spec.name,
             Self::Other(name) => name,
         }
+    }
+
+    /// Returns the device that it is, if its kind is one of the table.
+    #[must_use]
+    pub fn device(&self) -> Option<&Device> {
+        match self {
+            Self::Device(device) => Some(device),
+            _ => None,
+        }
+    }
+
+    /// Tells whether it is a bridge.
+    #[must_use]
+    pub fn is_bridge(&self) -> bool {
+        self.device().is_some_and(|device| device.spec.is_bridge())
+    }
+
+    /// Tells whether its ports are wires, which hear and say nothing themselves: those of a bridge
+    /// and of a bond, not those of a VRF.
+    #[must_use]
+    pub fn has_wires(&self) -> bool {
+        self.device().is_some_and(|device| device.spec.is_bridge() || device.spec.is_bond())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::kind::{Device, KindSpec, OptionSpec, Options};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{Table, TableId};
@@ -131,14 +132,14 @@ pub enum NewLink {
         /// The other end.
         peer: VethEnd,
     },
-    /// A bridge.
-    Bridge {
-        /// Its hardware address.
+    /// An interface of a kind of the [table](crate::kind).
+    Device {
+        /// Its hardware address; the kernel's choice where not given.
         mac: Option<Mac>,
-        /// Its MTU in bytes; the least of its ports' where not given.
+        /// Its MTU in bytes; the kernel's choice where not given.
         mtu: Option<u32>,
-        /// Whether it runs the spanning tree protocol.
-        stp: bool,
+        /// What it is.
+        device: Device,
     },
 }
 
@@ -165,7 +166,7 @@ pub enum LinkSetting {
     Mac(Mac),
     /// Alias; `None` takes it away.
     Alias(Option<String>),
-    /// The bridge it is a port of; `None` takes it out.
+    /// The bridge, bond or VRF it is a port of; `None` takes it out.
     Master(Option<IfName>),
     /// One more name.
     AddAltname(String),
@@ -175,8 +176,25 @@ pub enum LinkSetting {
     ForwardIpv4(bool),
     /// Whether IPv6 runs on it.
     Ipv6(bool),
-    /// Whether a bridge runs the spanning tree protocol.
-    Stp(bool),
+    /// Options of its kind, or as a port of this kind of master.
+    Options {
+        /// The kind whose table they are of.
+        spec: &'static KindSpec,
+        /// Whether they are those of a port.
+        port: bool,
+        /// What changes.
+        set: Options,
+        /// What stays and must be said again ([`KindSpec::says_all`]).
+        rest: Options,
+    },
+}
+
+impl LinkSetting {
+    /// Returns the table that options are of: of a kind, or of the ports of one.
+    #[must_use]
+    pub fn table(spec: &'static KindSpec, port: bool) -> &'static [OptionSpec] {
+        if port { spec.port } else { spec.options }
+    }
 }
 
 impl Step {
@@ -227,7 +245,10 @@ impl fmt::Display for Step {
             Change::AddNamespace { .. } | Change::DelNamespace => write!(f, "namespace {ns}"),
             Change::AddLink { name, link } => match link {
                 NewLink::Veth { peer, .. } => write!(f, "veth {ns}:{name} -- {}", peer.end),
-                NewLink::Bridge { .. } => write!(f, "bridge {ns}:{name}"),
+                NewLink::Device { device, .. } => {
+                    write!(f, "{} {ns}:{name}", device.spec.name)?;
+                    device.show_rest(f)
+                }
             },
             Change::DelLink { name } => write!(f, "interface {ns}:{name}"),
             Change::SetLink { name, set } => write!(f, "{ns}:{name} {set}"),
@@ -268,7 +289,10 @@ impl fmt::Display for LinkSetting {
             Self::DelAltname(name) => write!(f, "no altname {}", name.escape_debug()),
             Self::ForwardIpv4(on) => write!(f, "ipv4 forwarding {}", on_off(on)),
             Self::Ipv6(on) => write!(f, "ipv6 {}", on_off(on)),
-            Self::Stp(on) => write!(f, "stp {}", on_off(on)),
+            Self::Options { spec, port, set, .. } => {
+                f.write_str(if *port { "port " } else { "" })?;
+                set.show(Self::table(spec, *port), f)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 mod builder;
 pub(crate) mod check;
 pub mod firewall;
+mod devices;
 mod loops;
 mod route;
 pub(crate) mod wiring;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::expect::Expectation;
+use crate::kind::{Device, Options};
 use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
@@ -217,12 +219,12 @@ pub struct NodeInterface {
 pub enum NodeInterfaceKind {
     /// It is there anyway: `lo`, or an interface that a link or segment makes.
     Existing,
-    /// A bridge in the node, over these interfaces of the node.
-    Bridge {
-        /// The interfaces of the node that become its ports.
+    /// An interface of a kind of the [table](crate::kind).
+    Device {
+        /// What it is; what it stands on is another interface of the node.
+        device: Device,
+        /// The interfaces of the node that become its ports: of a bridge, a bond or a VRF.
         ports: Vec<IfName>,
-        /// Whether it runs the spanning tree protocol.
-        stp: bool,
     },
 }
 
@@ -240,6 +242,10 @@ pub struct InterfaceOptions {
     pub alias: Option<String>,
     /// Whether it is set up; up unless said otherwise.
     pub up: Option<bool>,
+    /// The VRF of the node that it is a port of.
+    pub vrf: Option<IfName>,
+    /// Its options as a port of a bridge or bond of the node.
+    pub port: Options,
     /// What asked for it.
     pub origin: Origin,
 }

@@ -189,6 +189,12 @@ impl<'a> Scene<'a> {
         all.max(self.sysctl_number(ns, &own))
     }
 
+    /// Tells whether an interface is a VRF.
+    pub(crate) fn is_vrf(&self, ns: &NsName, dev: &IfName) -> bool {
+        let device = self.interface(ns, dev).and_then(|interface| interface.kind.device());
+        device.is_some_and(|device| device.spec.is_vrf())
+    }
+
     /// The bridge ports of a namespace.
     pub(crate) fn ports(&self, ns: &NsName, bridge: &IfName) -> Vec<IfName> {
         let interfaces = self.ns(ns).into_iter().flat_map(|found| &found.interfaces);

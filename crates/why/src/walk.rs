@@ -344,10 +344,22 @@ impl Walk<'_, '_> {
         let Some(interface) = self.scene.interface(ns, &leg.dev) else {
             return Err(Stop::NoRoute);
         };
-        if let Kind::Other(kind) = &interface.kind {
+        let strange = match &interface.kind {
+            Kind::Other(kind) if kind.is_empty() => Some("of an unknown kind"),
+            Kind::Other(kind) => Some(kind.as_str()),
+            Kind::Device(device) if !device.spec.is_bridge() => Some(device.spec.name),
+            _ => None,
+        };
+        if let Some(kind) = strange {
             let port = self.scene.port(ns, &leg.dev);
-            let kind = if kind.is_empty() { "of an unknown kind" } else { kind.as_str() };
             return Err(Stop::Unknown(format!("{port} is {kind}, which is not followed")));
+        }
+        let master = interface.master.as_ref();
+        if let Some(vrf) = master.filter(|master| self.scene.is_vrf(ns, master)) {
+            let port = self.scene.port(ns, &leg.dev);
+            return Err(Stop::Unknown(format!(
+                "{port} is in the VRF {vrf}, which is not followed"
+            )));
         }
         if interface.master.is_some() {
             return Err(Stop::ByPort(leg.dev.clone()));

@@ -79,7 +79,7 @@ impl Search<'_, '_> {
     fn run(mut self, from: &End) -> Domain {
         let start = Station { end: from.clone(), ports: Vec::new(), blocks: Vec::new() };
         match self.scene.end(from).map(|interface| (&interface.kind, interface.up)) {
-            Some((Kind::Bridge { .. }, up)) => {
+            Some((kind, up)) if kind.is_bridge() => {
                 if let Some(start) =
                     self.pass(start, (!up).then(|| Block::BridgeDown(from.clone())))
                 {

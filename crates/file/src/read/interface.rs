@@ -1,12 +1,15 @@
 //! The one interface object: of a node's `interfaces:`, a link's `endpoints:`, a segment's
 //! `members:`.
 
+use vnet_model::Device;
+use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options};
+use vnet_model::problem::nearest;
 use vnet_model::topology::{Endpoint, InterfaceOptions, NodeInterface, NodeInterfaceKind};
 
 use super::merge::{Add, Merge, pick};
 use super::{At, Entry, Fields, Reader};
-use crate::report::Diagnostic;
-use crate::syntax::{Data, Value};
+use crate::report::{Diagnostic, shown};
+use crate::syntax::{Data, Key, Value};
 use crate::vocabulary::{INTERFACE, MTU_MAX_BYTES, MTU_MIN_BYTES};
 
 /// The bounds of an MTU, in bytes.
@@ -35,42 +38,153 @@ impl Reader<'_> {
     }
 
     fn interface_kind(&mut self, fields: &Fields<'_>, at: At<'_>) -> NodeInterfaceKind {
-        let kind = fields.find("kind");
-        let is_bridge = kind.is_some_and(|(_, value)| self.is_bridge(value, at));
-        if kind.is_none() {
-            for name in ["ports", "stp"] {
-                if let Some((key, _)) = fields.find(name) {
-                    let message = format!("only a bridge has `{name}`");
-                    let error = Diagnostic::error(message, Some(key.span));
-                    self.error(error.hint("add `kind: bridge`"));
-                }
-            }
-        }
-        if kind.is_none() {
+        let Some((_, value)) = fields.find("kind") else {
+            self.refuse_options(fields);
             return NodeInterfaceKind::Existing;
-        }
-        if !is_bridge {
-            // What it is is reported; that nothing makes it would be said beside the point.
-            return NodeInterfaceKind::Bridge { ports: Vec::new(), stp: false };
+        };
+        // What is no kind is reported; that nothing makes it would be said beside the point.
+        let Some(spec) = self.kind(value, at) else {
+            return NodeInterfaceKind::Device { device: Device::bridge(false), ports: Vec::new() };
+        };
+        let mut device = self.device(spec, fields, at);
+        if spec.lower != Lower::None {
+            let lower = fields.get("link").and_then(|value| self.text(value, "link", at));
+            device.lower = lower.and_then(|text| self.if_name(&text.text, text.span));
         }
         let texts = fields.get("ports").map(|value| self.texts(value, "ports", at));
         let ports = texts.unwrap_or_default();
         let ports = ports.iter().filter_map(|text| self.if_name(&text.text, text.span)).collect();
-        let stp = fields.get("stp").and_then(|value| self.boolean(value, "stp", at));
-        NodeInterfaceKind::Bridge { ports, stp: stp.unwrap_or(false) }
+        let has = [("link", spec.lower != Lower::None), ("ports", spec.has_ports)];
+        for (name, _) in has.into_iter().filter(|(_, has)| !has) {
+            if let Some((key, _)) = fields.find(name) {
+                let message = format!("a {} has no `{name}`", spec.name);
+                self.error(Diagnostic::error(message, Some(key.span)));
+            }
+        }
+        if spec.is_bridge() && device.options.get("stp_state").is_none() {
+            device = device.with("stp_state", kind::Value::Bool(false));
+        }
+        NodeInterfaceKind::Device { device, ports }
     }
 
-    fn is_bridge(&mut self, value: &Value, at: At<'_>) -> bool {
-        /// The kinds of the language that this version does not know.
-        const LATER: [&str; 7] = ["vrf", "vxlan", "vlan", "dummy", "wireguard", "macvlan", "bond"];
-        if let Data::Text(text) = &value.data
-            && LATER.contains(&text.as_str())
-        {
-            let message = format!("`kind: {text}` is not supported yet");
-            self.error(Diagnostic::error(message, Some(value.span)));
-            return false;
+    /// Reads the options that an object has beside its own keys, by the table of the kind.
+    pub(super) fn device(
+        &mut self,
+        spec: &'static KindSpec,
+        fields: &Fields<'_>,
+        at: At<'_>,
+    ) -> Device {
+        let mut device = Device::new(spec);
+        for (key, value) in fields.entries {
+            if fields.object.key(&key.text).is_some() || !fields.object.knows(&key.text) {
+                continue;
+            }
+            match spec.option_called(&key.text) {
+                Some(option) => {
+                    if let Some(value) = self.kind_option(option, value, at) {
+                        device.options.set(option, value);
+                    }
+                }
+                None => self.no_option(spec.name, spec.options, key),
+            }
         }
-        self.word(value, "kind", at, &[("bridge", ())]).is_some()
+        device
+    }
+
+    fn no_option(&mut self, whose: &str, table: &[OptionSpec], key: &Key) {
+        let name = shown(&key.text);
+        let keys = table.iter().map(|option| option.key);
+        let hint = match nearest(&key.text, keys.clone()) {
+            Some(near) => format!("an option with a similar name exists: `{near}`"),
+            None if table.is_empty() => "it has no options".to_owned(),
+            None => {
+                let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+                format!("its options are {}", keys.join(", "))
+            }
+        };
+        let message = format!("a {whose} has no option `{name}`");
+        self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
+    }
+
+    /// Reads the value of an option.
+    fn kind_option(&mut self, option: &OptionSpec, value: &Value, at: At<'_>) -> Option<kind::Value> {
+        let text = self.text(value, option.key, at)?;
+        match option.form.parse(&text.text) {
+            Ok(value) => Some(value),
+            Err(takes) => {
+                let message =
+                    format!("`{}` takes {takes}, not `{}`", option.key, shown(&text.text));
+                let near = nearest(&text.text, option.form.words());
+                let error = Diagnostic::error(message, Some(text.span));
+                self.error(match near {
+                    Some(word) => error.hint(format!("write `{word}`")),
+                    None => error,
+                });
+                None
+            }
+        }
+    }
+
+    /// Reports options of kinds where there is no kind.
+    fn refuse_options(&mut self, fields: &Fields<'_>) {
+        for (key, _) in fields.entries {
+            let name = key.text.as_str();
+            let of: Vec<&KindSpec> = match name {
+                "ports" => kind::ALL.iter().copied().filter(|kind| kind.has_ports).collect(),
+                "link" => {
+                    kind::ALL.iter().copied().filter(|kind| kind.lower != Lower::None).collect()
+                }
+                _ if fields.object.key(name).is_some() => continue,
+                _ => kind::options_called(name).map(|(kind, _)| kind).collect(),
+            };
+            let Some(first) = of.first() else { continue };
+            let names: Vec<&str> = of.iter().map(|kind| kind.name).collect();
+            let message = format!("only a {} has `{name}`", or(&names));
+            let error = Diagnostic::error(message, Some(key.span));
+            self.error(error.hint(match names.len() {
+                1 => format!("add `kind: {}`", first.name),
+                _ => "add its `kind`".to_owned(),
+            }));
+        }
+    }
+
+    /// Reads a kind of interface.
+    pub(super) fn kind(&mut self, value: &Value, at: At<'_>) -> Option<&'static KindSpec> {
+        let text = self.text(value, "kind", at)?;
+        if let Some(spec) = kind::find(&text.text) {
+            return Some(spec);
+        }
+        let name = shown(&text.text);
+        let names = kind::ALL.iter().map(|kind| kind.name);
+        let hint = match nearest(&text.text, names.clone()) {
+            Some(near) => format!("a kind with a similar name exists: `{near}`"),
+            None => format!("the kinds are {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("there is no kind of interface `{name}`");
+        self.error(Diagnostic::error(message, Some(text.span)).hint(hint));
+        None
+    }
+
+    /// Reads `port:`: which kind the master is of is not known here, so any port's option will do.
+    fn port_options(&mut self, value: &Value, at: At<'_>) -> Options {
+        let mut options = Options::new();
+        let Data::Map(entries) = &value.data else {
+            self.mismatch(value, "port", "a map of options");
+            return options;
+        };
+        for (key, value) in entries {
+            let tables = [kind::BRIDGE.port, kind::BOND.port];
+            let mut found = tables.into_iter().flatten().filter(|option| option.key == key.text);
+            match found.next() {
+                Some(option) => {
+                    if let Some(value) = self.kind_option(option, value, at) {
+                        options.set(option, value);
+                    }
+                }
+                None => self.no_option("port of a bridge", kind::BRIDGE.port, key),
+            }
+        }
+        options
     }
 
     /// Reads an end of a link or a member of a segment: `node` or `node:interface`.
@@ -89,8 +203,10 @@ impl Reader<'_> {
         endpoint.options = self.interface_options(entry);
         endpoint.origin = endpoint.options.origin;
         if let Some(fields) = self.interface_fields(entry) {
-            for name in ["kind", "ports", "stp"] {
-                if let Some((key, _)) = fields.find(name) {
+            for (key, _) in fields.entries {
+                let name = key.text.as_str();
+                let is_option = INTERFACE.key(name).is_none() && INTERFACE.knows(name);
+                if is_option || matches!(name, "kind" | "ports" | "link") {
                     let message = format!("`{name}` is for a node's `interfaces`");
                     let hint = "here the link or segment makes the interface";
                     self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
@@ -127,6 +243,11 @@ impl Reader<'_> {
         options.mtu = fields.get("mtu").and_then(|value| self.number(value, "mtu", at, MTU_BYTES));
         options.mac = fields.get("mac").and_then(|value| self.mac(value, at));
         options.up = fields.get("up").and_then(|value| self.boolean(value, "up", at));
+        let vrf = fields.get("vrf").and_then(|value| self.text(value, "vrf", at));
+        options.vrf = vrf.and_then(|text| self.if_name(&text.text, text.span));
+        if let Some(value) = fields.get("port") {
+            options.port = self.port_options(value, at);
+        }
         let alias = fields.get("alias").and_then(|value| self.text(value, "alias", at));
         options.alias = alias.map(|alias| alias.text.into_owned());
         options
@@ -140,6 +261,8 @@ impl Add for InterfaceOptions {
         pick(&mut self.mac, other.mac, wins);
         pick(&mut self.alias, other.alias, wins);
         pick(&mut self.up, other.up, wins);
+        pick(&mut self.vrf, other.vrf, wins);
+        merge(&mut self.port, &other.port, wins);
     }
 }
 
@@ -150,13 +273,37 @@ impl Add for NodeInterface {
             (_, NodeInterfaceKind::Existing) => {}
             (mine @ NodeInterfaceKind::Existing, kind) => *mine = kind,
             (
-                NodeInterfaceKind::Bridge { ports, stp },
-                NodeInterfaceKind::Bridge { ports: more, stp: other },
+                NodeInterfaceKind::Device { device, ports },
+                NodeInterfaceKind::Device { device: other, ports: more },
             ) => {
                 ports.extend(more);
-                *stp |= other;
+                if device.spec == other.spec {
+                    pick(&mut device.lower, other.lower, wins);
+                    merge(&mut device.options, &other.options, wins);
+                } else if wins {
+                    *device = other;
+                }
             }
         }
+    }
+}
+
+/// Puts options together: where both have one, the other's wins or not.
+fn merge(options: &mut Options, other: &Options, wins: bool) {
+    let mut all = other.clone();
+    if wins {
+        options.extend(&all);
+    } else {
+        all.extend(options);
+        *options = all;
+    }
+}
+
+/// Lists names: "a, b or c".
+fn or(names: &[&str]) -> String {
+    match names {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        names => names.concat(),
     }
 }
 

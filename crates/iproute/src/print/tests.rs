@@ -1,6 +1,7 @@
+use vnet_model::kind::{BRIDGE, Options};
 use vnet_model::{
-    Address, Change, End, FdbEntry, IfName, LabName, LinkSetting, Mac, Mark, NewLink, NextHop,
-    NodeName, NsName, PortVlan, Route, RouteKind, Step, VethEnd,
+    Address, Change, Device, End, FdbEntry, IfName, LabName, LinkSetting, Mac, Mark, NewLink,
+    NextHop, NodeName, NsName, PortVlan, Route, RouteKind, Step, VethEnd,
 };
 
 use super::*;
@@ -8,6 +9,11 @@ use super::*;
 fn shown(change: Change) -> String {
     let step = Step::new(NsName::new("demo-r1").unwrap(), change);
     commands(&step).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn stp(on: bool) -> LinkSetting {
+    let set = Device::bridge(on).options;
+    LinkSetting::Options { spec: &BRIDGE, port: false, set, rest: Options::new() }
 }
 
 fn dev(name: &str) -> IfName {
@@ -61,7 +67,7 @@ fn links() {
         "ip -n demo-r1 link add name r2 address 02:00:00:00:00:01 mtu 1400 \
          type veth peer name r1 netns demo-r2 address 02:00:00:00:00:02 mtu 1300"
     );
-    let link = NewLink::Bridge { mac: mac(3), mtu: Some(1400), stp: true };
+    let link = NewLink::Device { mac: mac(3), mtu: Some(1400), device: Device::bridge(true) };
     assert_eq!(
         shown(Change::AddLink { name: dev("br"), link }),
         "ip -n demo-r1 link add name br address 02:00:00:00:00:03 mtu 1400 type bridge stp_state 1"
@@ -82,7 +88,7 @@ fn settings() {
         (LinkSetting::Master(None), "link set dev eth0 nomaster"),
         (LinkSetting::AddAltname("uplink".into()), "link property add dev eth0 altname uplink"),
         (LinkSetting::DelAltname("uplink".into()), "link property del dev eth0 altname uplink"),
-        (LinkSetting::Stp(false), "link set dev eth0 type bridge stp_state 0"),
+        (stp(false), "link set dev eth0 type bridge stp_state 0"),
     ];
     for (setting, words) in cases {
         assert_eq!(set("eth0", setting), format!("ip -n demo-r1 {words}"));

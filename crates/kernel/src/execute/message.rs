@@ -1,6 +1,7 @@
 //! Steps as netlink messages: one function a message.
 
 mod bridging;
+mod device;
 mod route;
 
 use std::net::IpAddr;
@@ -11,8 +12,8 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
 };
 use netlink_packet_route::link::{
-    AfSpecInet, AfSpecUnspec, BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth,
-    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
+    AfSpecInet, AfSpecUnspec, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage, Prop,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::ipnet::IpNet;
@@ -20,6 +21,7 @@ use vnet_model::{Address, IfName, LinkSetting, Mac, Mark};
 use vnet_netlink::{Batch, Flags};
 
 pub use bridging::{add_fdb, del_fdb, del_port_vlan, set_port_vlan};
+pub use device::{add_device, set_options};
 pub use route::{add_route, del_route, replace_route};
 
 /// The interface index of `lo` in every namespace (`LOOPBACK_IFINDEX`, net/net_namespace.h).
@@ -71,23 +73,12 @@ pub fn add_veth(batch: &mut Batch, this: &Birth<'_>, there: &Birth<'_>, there_ns
     batch.push(&RouteNetlinkMessage::NewLink(message), Flags::CREATE | Flags::EXCL);
 }
 
-/// Makes a bridge.
-pub fn add_bridge(batch: &mut Batch, this: &Birth<'_>, stp: bool) {
-    let mut message = birth(this);
-    let mut info = vec![LinkInfo::Kind(InfoKind::Bridge)];
-    if stp {
-        info.push(bridge_stp(true));
-    }
-    message.attributes.push(LinkAttribute::LinkInfo(info));
-    batch.push(&RouteNetlinkMessage::NewLink(message), Flags::CREATE | Flags::EXCL);
-}
-
 /// Removes an interface.
 pub fn del_link(batch: &mut Batch, index: u32) {
     batch.push(&RouteNetlinkMessage::DelLink(existing(index)), Flags::NONE);
 }
 
-/// Makes an interface a port of a bridge.
+/// Makes an interface a port of a bridge, bond or VRF.
 pub fn set_master(batch: &mut Batch, index: u32, master: u32) {
     let mut message = existing(index);
     message.attributes.push(LinkAttribute::Controller(master));
@@ -119,15 +110,7 @@ pub fn set_link(batch: &mut Batch, index: u32, set: &LinkSetting) {
             return;
         }
         LinkSetting::ForwardIpv4(on) => message.attributes.push(forward_ipv4(*on)),
-        LinkSetting::Stp(on) => {
-            let info = vec![LinkInfo::Kind(InfoKind::Bridge), bridge_stp(*on)];
-            message.attributes.push(LinkAttribute::LinkInfo(info));
-            // RTM_SETLINK takes no notice of what only a kind of interface has (`do_setlink`,
-            // net/core/rtnetlink.c).
-            batch.push(&RouteNetlinkMessage::NewLink(message), Flags::NONE);
-            return;
-        }
-        // 0 is no interface: out of any bridge. `Ipv6` is a sysctl and does not come here.
+        // 0 is no interface: out of any bridge. What is no message or has its own does not come here.
         _ => message.attributes.push(LinkAttribute::Controller(0)),
     }
     batch.push(&RouteNetlinkMessage::SetLink(message), Flags::NONE);
@@ -165,11 +148,6 @@ fn set_up(message: &mut LinkMessage, up: bool) {
 
 fn altname(name: &str) -> LinkAttribute {
     LinkAttribute::PropList(vec![Prop::AltIfName(name.to_owned())])
-}
-
-fn bridge_stp(on: bool) -> LinkInfo {
-    let state = if on { BridgeStpState::KernelStp } else { BridgeStpState::Disabled };
-    LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::StpState(state)]))
 }
 
 /// IFLA_INET_CONF with the one setting in it (`inet_set_link_af`, net/ipv4/devinet.c). Written by

@@ -1,20 +1,58 @@
 //! Interfaces, as RTM_NEWLINK tells them.
 
-use netlink_packet_route::link::{
-    AfSpecInet, AfSpecInet6, AfSpecUnspec, InfoBridge, InfoData, InfoKind, LinkAttribute,
-    LinkExtentMask, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, Prop,
-};
+use std::collections::BTreeMap;
+
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::apply::LOOPBACK;
-use vnet_model::{IfName, Interface, Kind, Mac, Mark};
-use vnet_netlink::{Error, RawMessage, Socket};
+use vnet_model::kind::{self, Lower, OptionSpec, Options, Value};
+use vnet_model::{Device, IfName, Interface, Kind, Mac, Mark};
+use vnet_netlink::attr::{Attribute, Attributes, Malformed};
+use vnet_netlink::{Error, Message, RawMessage, Socket};
+
+use super::device::{self, Found};
+
+/// `struct ifinfomsg` (linux/rtnetlink.h), and what it and its attributes are called.
+const HEADER_BYTES: usize = 16;
+const ARPHRD_LOOPBACK: u16 = 772;
+const IFF_UP: u32 = 1;
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const IFLA_INET_CONF: u16 = 1;
+const IFLA_INET6_CONF: u16 = 2;
+
+/// Places in the arrays of settings (linux/ip.h, which counts from 1; linux/ipv6.h).
+const IPV4_DEVCONF_FORWARDING: usize = 1;
+const DEVCONF_DISABLE_IPV6: usize = 26;
+
+/// Tells what is declared of an interface: says which options are read.
+pub(super) type Declared<'a> = dyn Fn(&IfName) -> Vec<&'a Interface> + 'a;
 
 /// An interface and what refers to others by index.
 pub(super) struct Link {
     pub(super) index: u32,
     pub(super) name: IfName,
-    pub(super) interface: Interface,
-    pub(super) master: Option<u32>,
+    interface: Interface,
+    master: Option<u32>,
+    /// What it stands on.
+    lower: Option<u32>,
+    /// The options of its kind, and those as a port.
+    named: [Vec<(&'static OptionSpec, Found)>; 2],
     /// Where the other end of a veth is.
     pub(super) place: Option<Place>,
 }
@@ -27,12 +65,8 @@ pub(super) struct Place {
 }
 
 /// Reads all interfaces of the socket's namespace.
-pub(super) fn dump(socket: &mut Socket) -> Result<Vec<Link>, Error> {
-    let request = RouteNetlinkMessage::GetLink(request());
-    super::dump(socket, &request, |message| match message {
-        RouteNetlinkMessage::NewLink(message) => link(message),
-        _ => None,
-    })
+pub(super) fn dump(socket: &mut Socket, declared: &Declared<'_>) -> Result<Vec<Link>, Error> {
+    socket.dump(&RouteNetlinkMessage::GetLink(request()), |message| link(message, declared))
 }
 
 /// Reads the mark on the `lo` of the socket's namespace, or of the one with the nsid.
@@ -62,7 +96,7 @@ pub(super) fn ipv6_forwarding(socket: &mut Socket) -> Result<bool, Error> {
     const NETCONFA_FORWARDING: u16 = 2;
     const NETCONFA_IFINDEX_ALL: i32 = -1;
     /// `struct netconfmsg`: the family alone.
-    const HEADER_BYTES: usize = 4;
+    const NETCONF_BYTES: usize = 4;
     let request = RawMessage::new(RTM_GETNETCONF, |writer| {
         writer.header(&[u8::from(AddressFamily::Inet6), 0, 0, 0]);
         writer.i32(NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL);
@@ -70,7 +104,7 @@ pub(super) fn ipv6_forwarding(socket: &mut Socket) -> Result<bool, Error> {
     .map_err(|too_long| Error::AttributeTooLong { index: 0, too_long })?;
     let answers = socket.get(&request, |answer| {
         let mut forwarding = None;
-        for attribute in answer.attributes(HEADER_BYTES)? {
+        for attribute in answer.attributes(NETCONF_BYTES)? {
             let attribute = attribute?;
             if attribute.kind == NETCONFA_FORWARDING {
                 forwarding = Some(attribute.u32()? != 0);
@@ -88,91 +122,137 @@ fn request() -> LinkMessage {
     message
 }
 
-fn link(message: LinkMessage) -> Option<Link> {
-    let loopback = message.header.link_layer_type == LinkLayerType::Loopback;
+/// Reads one interface. Attribute by attribute: no codec knows the options of all kinds, and one that
+/// fails at a kind would hide all others.
+fn link(message: Message<'_>, declared: &Declared<'_>) -> Result<Option<Link>, Error> {
+    let Some(header) = message.payload.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+    let [_, _, type_low, type_high, a, b, c, d, f0, f1, f2, f3, ..] = *header;
+    let loopback = u16::from_ne_bytes([type_low, type_high]) == ARPHRD_LOOPBACK;
     let kind = if loopback { Kind::Loopback } else { Kind::Other(String::new()) };
     let mut interface = Interface::new(kind);
-    interface.up = message.header.flags.contains(LinkFlags::Up);
+    interface.up = u32::from_ne_bytes([f0, f1, f2, f3]) & IFF_UP != 0;
     // IPv6 is known to be on only where the kernel has something to say about it.
     interface.ipv6 = Some(false);
-    let mut link = Link {
-        index: message.header.index,
-        name: IfName::new("?").ok()?,
-        interface,
-        master: None,
-        place: None,
-    };
     let mut name = None;
-    let mut peer = None;
+    let mut below = None;
     let mut nsid = None;
-    for attribute in message.attributes {
-        match attribute {
+    let mut info = None;
+    let mut master = None;
+    for attribute in message.attributes(HEADER_BYTES)? {
+        let attribute = attribute?;
+        match attribute.kind {
             // Whatever a person calls it: it can't be removed, nor is there another.
-            LinkAttribute::IfName(_) if loopback => name = IfName::new(LOOPBACK).ok(),
-            LinkAttribute::IfName(text) => name = IfName::new(&text).ok(),
-            LinkAttribute::Link(index) => peer = Some(index),
-            LinkAttribute::LinkNetNsId(id) => nsid = Some(id),
-            LinkAttribute::Controller(index) => link.master = Some(index),
-            other => take(&mut link.interface, other),
+            IFLA_IFNAME if loopback => name = IfName::new(LOOPBACK).ok(),
+            IFLA_IFNAME => name = IfName::new(attribute.text()?).ok(),
+            IFLA_LINK => below = Some(attribute.u32()?),
+            IFLA_LINK_NETNSID => nsid = Some(attribute.i32()?),
+            IFLA_MASTER => master = Some(attribute.u32()?),
+            IFLA_LINKINFO => info = Some(attribute.nested()),
+            _ => take(&mut interface, attribute)?,
         }
     }
-    if matches!(link.interface.kind, Kind::Veth { .. }) {
-        link.place = peer.map(|index| Place { index, nsid });
+    let Some(name) = name else { return Ok(None) };
+    let index = u32::from_ne_bytes([a, b, c, d]);
+    let mut link =
+        Link { index, name, interface, master, place: None, lower: None, named: [vec![], vec![]] };
+    if let Some(info) = info {
+        link.take_info(info, declared)?;
     }
-    Some(Link { name: name?, ..link })
-}
-
-fn take(interface: &mut Interface, attribute: LinkAttribute) {
-    match attribute {
-        LinkAttribute::Mtu(mtu) => interface.mtu = Some(mtu),
-        LinkAttribute::Address(bytes) if interface.kind != Kind::Loopback => {
-            interface.mac = <[u8; 6]>::try_from(bytes).ok().map(Mac);
+    match &link.interface.kind {
+        Kind::Veth { .. } => link.place = below.map(|index| Place { index, nsid }),
+        Kind::Device(device) if device.spec.lower == Lower::Required && nsid.is_none() => {
+            link.lower = below;
         }
-        LinkAttribute::IfAlias(alias) => interface.alias = Some(alias),
-        LinkAttribute::PropList(props) => {
-            let altname = |prop| match prop {
-                Prop::AltIfName(name) => Some(name),
-                _ => None,
-            };
-            interface.altnames = props.into_iter().filter_map(altname).collect();
-        }
-        LinkAttribute::LinkInfo(infos) => take_info(interface, infos),
-        LinkAttribute::AfSpecUnspec(specs) => take_families(interface, specs),
         _ => {}
     }
+    Ok(Some(link))
 }
 
-fn take_info(interface: &mut Interface, infos: Vec<LinkInfo>) {
-    for info in infos {
-        match info {
-            LinkInfo::Kind(InfoKind::Veth) => interface.kind = Kind::Veth { peer: None },
-            LinkInfo::Kind(InfoKind::Bridge) => interface.kind = Kind::Bridge { stp: false },
-            LinkInfo::Kind(kind) => interface.kind = Kind::Other(kind.to_string()),
-            LinkInfo::Data(InfoData::Bridge(options)) => {
-                let on = |option: &InfoBridge| matches!(option, InfoBridge::StpState(s) if u32::from(*s) != 0);
-                interface.kind = Kind::Bridge { stp: options.iter().any(on) };
-            }
-            _ => {}
+impl Link {
+    fn take_info(&mut self, info: Attributes<'_>, declared: &Declared<'_>) -> Result<(), Error> {
+        if let Some(kind) = info.find(IFLA_INFO_KIND)? {
+            let kind = kind.text()?;
+            self.interface.kind = match (kind, kind::find(kind)) {
+                ("veth", _) => Kind::Veth { peer: None },
+                (_, Some(spec)) => Kind::Device(Device::new(spec)),
+                (other, None) => Kind::Other(other.to_owned()),
+            };
         }
+        for known in declared(&self.name) {
+            let device = self.interface.kind.device().zip(known.kind.device());
+            if let Some((device, known)) =
+                device.filter(|(device, known)| device.spec == known.spec)
+                && let Some(data) = info.find(IFLA_INFO_DATA)?
+            {
+                let found = device::read(device.spec.options, &known.options, data.nested());
+                self.named[0].extend(found);
+            }
+            if !known.port.is_empty()
+                && let Some(kind) = info.find(IFLA_INFO_SLAVE_KIND)?
+                && let Some(spec) = kind::find(kind.text()?)
+                && let Some(data) = info.find(IFLA_INFO_SLAVE_DATA)?
+            {
+                self.named[1].extend(device::read(spec.port, &known.port, data.nested()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the interface, now that all are known by index.
+    pub(super) fn into_interface(self, names: &BTreeMap<u32, IfName>) -> Interface {
+        let Self { mut interface, master, lower, named: [of_device, of_port], .. } = self;
+        let name = |index: u32| names.get(&index).cloned();
+        interface.master = master.and_then(name);
+        let options = |found: Vec<(&'static OptionSpec, Found)>| -> Options {
+            let value = |found| match found {
+                Found::Value(value) => Some(value),
+                Found::Index(index) => name(index).map(Value::Interface),
+            };
+            found.into_iter().filter_map(|(option, found)| Some((option, value(found)?))).collect()
+        };
+        interface.port = options(of_port);
+        if let Kind::Device(device) = &mut interface.kind {
+            device.options = options(of_device);
+            device.lower = lower.and_then(name);
+        }
+        interface
     }
 }
 
-fn take_families(interface: &mut Interface, specs: Vec<AfSpecUnspec>) {
-    for spec in specs {
-        match spec {
-            AfSpecUnspec::Inet(options) => {
-                interface.forward_ipv4 = options.iter().find_map(|option| match option {
-                    AfSpecInet::DevConf(conf) => Some(conf.forwarding != 0),
-                    _ => None,
-                });
-            }
-            AfSpecUnspec::Inet6(options) => {
-                interface.ipv6 = options.iter().find_map(|option| match option {
-                    AfSpecInet6::DevConf(conf) => Some(conf.disable_ipv6 == 0),
-                    _ => None,
-                });
-            }
-            _ => {}
+fn take(interface: &mut Interface, attribute: Attribute<'_>) -> Result<(), Error> {
+    match attribute.kind {
+        IFLA_MTU => interface.mtu = Some(attribute.u32()?),
+        IFLA_ADDRESS if interface.kind != Kind::Loopback => {
+            interface.mac = attribute.array().ok().map(Mac);
         }
+        IFLA_IFALIAS => interface.alias = Some(attribute.text()?.to_owned()),
+        IFLA_PROP_LIST => {
+            for prop in attribute.nested() {
+                let prop = prop?;
+                if prop.kind == IFLA_ALT_IFNAME {
+                    interface.altnames.insert(prop.text()?.to_owned());
+                }
+            }
+        }
+        IFLA_AF_SPEC => {
+            let conf = |family: u16, conf: u16| -> Result<_, Malformed> {
+                let Some(family) = attribute.nested().find(family)? else { return Ok(None) };
+                family.nested().find(conf)
+            };
+            if let Some(conf) = conf(AF_INET, IFLA_INET_CONF)? {
+                interface.forward_ipv4 = setting(conf, IPV4_DEVCONF_FORWARDING - 1);
+            }
+            if let Some(conf) = conf(AF_INET6, IFLA_INET6_CONF)? {
+                interface.ipv6 = setting(conf, DEVCONF_DISABLE_IPV6).map(|off| !off);
+            }
+        }
+        _ => {}
     }
+    Ok(())
+}
+
+/// Returns a setting of an array of 32-bit numbers.
+fn setting(conf: Attribute<'_>, at: usize) -> Option<bool> {
+    let number = conf.value.get(4 * at..)?.first_chunk::<4>()?;
+    Some(*number != [0; 4])
 }

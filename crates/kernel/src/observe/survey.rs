@@ -84,7 +84,7 @@ fn filters(realm: &Realm, names: &[NsName], facts: &mut Facts) -> Result<(), Err
 }
 
 fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), NetlinkError> {
-    let links = link::dump(socket)?;
+    let links = link::dump(socket, &|_| Vec::new())?;
     let names: BTreeMap<u32, IfName> =
         links.into_iter().map(|link| (link.index, link.name)).collect();
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };

@@ -11,8 +11,8 @@ use vnet_kernel::{Error, Observed, Realm, Scope, execute, observe};
 use vnet_model::ipnet::IpNet;
 use vnet_model::plan::plan_between;
 use vnet_model::{
-    Address, End, IfName, Interface, Kind, LabName, Mac, Mark, Namespace, NextHop, NodeName,
-    NsName, Owner, Plan, Route, RouteKind, State, Step,
+    Address, Device, End, IfName, Interface, Kind, LabName, Mac, Mark, Namespace, NextHop,
+    NodeName, NsName, Owner, Plan, Route, RouteKind, State, Step,
 };
 
 /// A lab in the making: a namespace is named as its node, an interface is `node:name`.
@@ -50,7 +50,7 @@ impl Lab {
 
     /// Makes a bridge that is up, without IPv6.
     pub(crate) fn bridge(mut self, at: &str, stp: bool) -> Self {
-        self.insert(at, Kind::Bridge { stp });
+        self.insert(at, Kind::Device(Device::bridge(stp)));
         self.set(at, |i| i.ipv6 = Some(false))
     }
 

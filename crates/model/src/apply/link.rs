@@ -1,35 +1,21 @@
 //! Settings of interfaces.
 
 use super::Refused;
+use crate::kind::{self, ChangeBy, Device, KindSpec, OptionSpec, Options};
 use crate::names::IfName;
-use crate::state::{Address, Kind, MTU_IPV6_MIN_BYTES, Namespace};
+use crate::state::{Address, Interface, Kind, MTU_IPV6_MIN_BYTES, Namespace};
 use crate::step::LinkSetting;
 
 impl Namespace {
     pub(super) fn set_link(&mut self, name: &IfName, set: &LinkSetting) -> Result<(), Refused> {
-        let is_bridge = |ns: &Self, name: &IfName| {
-            matches!(ns.interfaces.get(name).map(|i| &i.kind), Some(Kind::Bridge { .. }))
-        };
-        match set {
-            LinkSetting::Master(Some(master)) if !is_bridge(self, master) => {
-                return Err(Refused::Invalid(format!("{master} is not a bridge")));
-            }
-            LinkSetting::Stp(_) if !is_bridge(self, name) => {
-                return Err(Refused::Invalid(format!("{name} is not a bridge")));
-            }
-            _ => {}
-        }
         let interface = self.interface_mut(name)?;
         match set {
-            LinkSetting::Up(true) => interface.go_up(),
+            LinkSetting::Up(true) => self.go_up(name)?,
             LinkSetting::Up(false) => self.go_down(name)?,
             LinkSetting::Mtu(mtu) => self.set_mtu(name, *mtu)?,
             LinkSetting::Mac(mac) => interface.mac = Some(*mac),
             LinkSetting::Alias(alias) => interface.alias.clone_from(alias),
-            LinkSetting::Master(master) => {
-                interface.master.clone_from(master);
-                interface.leave_bridge();
-            }
+            LinkSetting::Master(master) => self.set_master(name, master.as_ref())?,
             LinkSetting::AddAltname(name) => {
                 interface.altnames.insert(name.clone());
             }
@@ -38,7 +24,131 @@ impl Namespace {
             }
             LinkSetting::ForwardIpv4(on) => interface.forward_ipv4 = Some(*on),
             LinkSetting::Ipv6(on) => self.set_ipv6(name, *on)?,
-            LinkSetting::Stp(on) => interface.kind = Kind::Bridge { stp: *on },
+            LinkSetting::Options { spec, port, set, .. } => {
+                self.set_options(name, (spec, *port), set)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_options(
+        &mut self,
+        name: &IfName,
+        (spec, port): (&'static KindSpec, bool),
+        set: &Options,
+    ) -> Result<(), Refused> {
+        let master = self.interface_mut(name)?.master.clone();
+        let has_kind = |interface: &Interface| {
+            interface.kind.device().is_some_and(|device| device.spec == spec)
+        };
+        let of = if port { master } else { Some(name.clone()) };
+        if !of.and_then(|of| self.interfaces.get(&of)).is_some_and(has_kind) {
+            let what = if port { "a port of a" } else { "a" };
+            return Err(Refused::Invalid(format!("{name} is not {what} {}", spec.name)));
+        }
+        let interface = self.interface_mut(name)?;
+        let up = interface.up;
+        match (port, &mut interface.kind) {
+            (true, _) => interface.port.extend(set),
+            (false, Kind::Device(device)) => {
+                let down = |option: &OptionSpec| option.change == ChangeBy::MessageWhileDown;
+                if up && set.of(spec.options).any(|(option, _)| down(option)) {
+                    return Err(Refused::Invalid(format!("{name} is up")));
+                }
+                device.options.extend(set);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes an interface a port, or takes it out: first of where it is.
+    fn set_master(&mut self, name: &IfName, master: Option<&IfName>) -> Result<(), Refused> {
+        let kind_of = |ns: &Self, name: &IfName| ns.interfaces.get(name).map(|i| i.kind.clone());
+        let has_ports = |kind: &Kind| kind.device().is_some_and(|device| device.spec.has_ports);
+        let new = match master {
+            Some(master) => match kind_of(self, master) {
+                Some(kind) if has_ports(&kind) => Some(kind),
+                _ => return Err(Refused::Invalid(format!("{master} can't have ports"))),
+            },
+            None => None,
+        };
+        let interface = self.interface_mut(name)?;
+        let is_bond = |kind: &Kind| kind.device().is_some_and(|device| device.spec.is_bond());
+        if interface.up && new.as_ref().is_some_and(is_bond) {
+            return Err(Refused::Invalid(format!("{name} is up")));
+        }
+        if let Some(old) = interface.master.clone()
+            && let Some(old) = kind_of(self, &old)
+        {
+            self.leave(name, &old)?;
+        }
+        let interface = self.interface_mut(name)?;
+        interface.master = master.cloned();
+        interface.port = Options::new();
+        interface.leave_bridge();
+        match new {
+            // It is opened (`bond_enslave`, drivers/net/bonding/bond_main.c).
+            Some(kind) if is_bond(&kind) => self.go_up(name),
+            Some(kind) => self.cycle(name, &kind),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a port out of its master, which may be gone already.
+    pub(super) fn leave(&mut self, name: &IfName, master: &Kind) -> Result<(), Refused> {
+        let interface = self.interface_mut(name)?;
+        interface.master = None;
+        interface.port = Options::new();
+        interface.leave_bridge();
+        match master.device() {
+            // It is closed (`__bond_release_one`, drivers/net/bonding/bond_main.c).
+            Some(device) if device.spec.is_bond() => self.go_down(name),
+            _ => self.cycle(name, master),
+        }
+    }
+
+    /// Whoever comes to a VRF or leaves it is taken down and up again, so that its routes move
+    /// (`cycle_netdev`, drivers/net/vrf.c).
+    fn cycle(&mut self, name: &IfName, master: &Kind) -> Result<(), Refused> {
+        let is_vrf = master.device().is_some_and(|device| device.spec.is_vrf());
+        if is_vrf && self.interface_mut(name)?.up {
+            self.go_down(name)?;
+            self.go_up(name)?;
+        }
+        Ok(())
+    }
+
+    /// Lists the interfaces that go when this one goes.
+    pub(super) fn going_with(&self, name: &IfName) -> Vec<IfName> {
+        let goes = |kind: &Kind| kind.device().is_some_and(|device| device.goes_with(name));
+        let interfaces = self.interfaces.iter();
+        interfaces.filter(|(_, i)| goes(&i.kind)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Lists the VLANs on an interface, which go up and down with it (`vlan_device_event`,
+    /// net/8021q/vlan.c).
+    fn vlans_on(&self, name: &IfName) -> Vec<IfName> {
+        let is_vlan = |kind: &Kind| {
+            let on = |device: &Device| {
+                *device.spec == kind::VLAN
+                    && device.lower.as_ref() == Some(name)
+                    && !device.is_on("loose_binding")
+            };
+            kind.device().is_some_and(on)
+        };
+        let interfaces = self.interfaces.iter();
+        interfaces.filter(|(_, i)| is_vlan(&i.kind)).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn go_up(&mut self, name: &IfName) -> Result<(), Refused> {
+        let interface = self.interface_mut(name)?;
+        let was_up = interface.up;
+        interface.go_up();
+        if !was_up {
+            for vlan in self.vlans_on(name) {
+                self.go_up(&vlan)?;
+            }
         }
         Ok(())
     }
@@ -77,9 +187,14 @@ impl Namespace {
     /// Takes a link down: IPv6 loses its addresses (`keep_addr_on_down` is 0), both families the
     /// routes that have no other leg up (`fib_sync_down_dev`, net/ipv4/fib_semantics.c).
     fn go_down(&mut self, name: &IfName) -> Result<(), Refused> {
-        self.interface_mut(name)?.up = false;
+        let was_up = std::mem::take(&mut self.interface_mut(name)?.up);
         self.lose_ipv6_addresses(name)?;
         self.lose_routes(name, |_| true);
+        if was_up {
+            for vlan in self.vlans_on(name) {
+                self.go_down(&vlan)?;
+            }
+        }
         Ok(())
     }
 

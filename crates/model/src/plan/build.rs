@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::order::{By, ordered};
 use super::{Planner, lookup};
 use crate::names::{IfName, NsName};
 use crate::state::{Interface, Kind, Namespace, State};
@@ -62,17 +63,28 @@ impl<'a> Planner<'a> {
         missing: &mut BTreeMap<&'a NsName, usize>,
         complete: &mut Vec<(&'a NsName, &'a Namespace)>,
     ) {
-        for (name, interface) in &wanted.interfaces {
+        let mut neighbours = BTreeSet::new();
+        for (name, interface) in ordered(wanted, By::Lower) {
             if self.interface(ns, name).is_some() {
                 continue;
             }
             let Some(link) = self.new_link(interface) else { continue };
             let mut ends = vec![ns];
-            if let Kind::Veth { peer: Some(peer) } = &interface.kind {
-                if !self.work.namespaces.contains_key(&peer.ns) {
+            match &interface.kind {
+                Kind::Veth { peer: Some(peer) } => {
+                    if !self.work.namespaces.contains_key(&peer.ns) {
+                        continue;
+                    }
+                    ends.push(&peer.ns);
+                    neighbours.insert(&peer.ns);
+                }
+                // It comes with the last veth that it needs.
+                Kind::Device(device)
+                    if device.needs().any(|needed| self.interface(ns, needed).is_none()) =>
+                {
                     continue;
                 }
-                ends.push(&peer.ns);
+                _ => {}
             }
             self.push(ns, Change::AddLink { name: name.clone(), link }, interface.origin);
             for end in ends {
@@ -84,16 +96,30 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+        // What waits there for the other ends of these links.
+        for other in neighbours.into_iter().filter(|other| *other != ns) {
+            let stands = |interface: &Interface| {
+                interface.kind.device().is_some_and(|device| device.needs().next().is_some())
+            };
+            if let Some((other, wanted)) = self.target.namespaces.get_key_value(other)
+                && missing.contains_key(other)
+                && wanted.interfaces.values().any(stands)
+            {
+                self.links(other, wanted, missing, complete);
+            }
+        }
     }
 
     /// Returns how to make an interface; `None` for what can't be made.
     fn new_link(&self, interface: &Interface) -> Option<NewLink> {
         match &interface.kind {
-            // Its MTU is a setting: said at birth, its ports' would change it again
+            // The MTU of a bridge is a setting: said at birth, its ports' would change it again
             // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
-            Kind::Bridge { stp } => {
-                Some(NewLink::Bridge { mac: interface.mac, mtu: None, stp: *stp })
-            }
+            Kind::Device(device) => Some(NewLink::Device {
+                mac: interface.mac.filter(|_| device.has_own_mac()),
+                mtu: interface.mtu.filter(|_| !device.spec.is_bridge()),
+                device: device.clone(),
+            }),
             Kind::Veth { peer: Some(peer) } => {
                 let other = lookup(self.target, peer)?;
                 let peer = VethEnd { end: peer.clone(), mac: other.mac, mtu: other.mtu };

@@ -1,6 +1,8 @@
 //! What differs in a namespace that has all its interfaces: settings, addresses, sysctls.
 
+use super::order::{By, ordered};
 use super::{Planner, demoted, interface_of_sysctl, is_primary, wants_ipv6};
+use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options};
 use crate::names::{IfName, NsName};
 use crate::state::{Address, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace};
 use crate::step::{Change, LinkSetting};
@@ -10,16 +12,12 @@ impl Planner<'_> {
         self.sysctls(ns, wanted, |key| interface_of_sysctl(key).is_some());
         // Before anything is up: no packet comes by that is not to.
         self.tables(ns, wanted);
-        // Bridges before their ports.
-        let is_port = |interface: &Interface| interface.master.is_some();
-        for ports in [false, true] {
-            for (name, interface) in &wanted.interfaces {
-                if is_port(interface) == ports && self.interface(ns, name).is_some() {
-                    self.interface_settings(ns, name, interface);
-                    self.port_vlans(ns, name, interface);
-                    self.fdb(ns, name, interface);
-                    self.addresses(ns, name, interface);
-                }
+        for (name, interface) in ordered(wanted, By::MasterAndLower) {
+            if self.interface(ns, name).is_some() {
+                self.interface_settings(ns, name, interface);
+                self.port_vlans(ns, name, interface);
+                self.fdb(ns, name, interface);
+                self.addresses(ns, name, interface);
             }
         }
     }
@@ -60,19 +58,61 @@ impl Planner<'_> {
         sets.extend(gone.map(LinkSetting::DelAltname));
         let new = wanted.altnames.difference(&found.altnames).cloned();
         sets.extend(new.map(LinkSetting::AddAltname));
-        if let (Kind::Bridge { stp }, Kind::Bridge { stp: found }) = (&wanted.kind, &found.kind)
-            && stp != found
-        {
-            sets.push(LinkSetting::Stp(*stp));
-        }
-        if wanted.master != found.master {
-            sets.push(LinkSetting::Master(wanted.master.clone()));
-        }
-        sets.extend(differs(wanted.forward_ipv4, found.forward_ipv4).map(LinkSetting::ForwardIpv4));
-        if wanted.up != found.up {
-            sets.push(LinkSetting::Up(wanted.up));
-        }
         for set in sets {
+            self.set(ns, name, set, wanted.origin);
+        }
+        self.device_options(ns, name, wanted);
+        self.master(ns, name, wanted);
+        let Some(found) = self.interface(ns, name) else { return };
+        let forward = differs(wanted.forward_ipv4, found.forward_ipv4);
+        let up = (wanted.up != found.up).then_some(wanted.up);
+        let sets = forward.map(LinkSetting::ForwardIpv4).into_iter();
+        for set in sets.chain(up.map(LinkSetting::Up)) {
+            self.set(ns, name, set, wanted.origin);
+        }
+    }
+
+    /// Sets what differs of the options of its kind.
+    fn device_options(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
+        let Some(found) = self.interface(ns, name) else { return };
+        let (Kind::Device(wanted_device), Kind::Device(device)) = (&wanted.kind, &found.kind)
+        else {
+            return;
+        };
+        let set = device.changes_to(wanted_device);
+        if set.is_empty() {
+            return;
+        }
+        let spec = wanted_device.spec;
+        let mut rest = Options::new();
+        if spec.says_all {
+            rest = device.options.clone();
+            set.iter().for_each(|(word, _)| rest.forget(word));
+        }
+        let down = |option: &OptionSpec| option.change == ChangeBy::MessageWhileDown;
+        if found.up && set.of(spec.options).any(|(option, _)| down(option)) {
+            self.set(ns, name, LinkSetting::Up(false), wanted.origin);
+        }
+        self.set(ns, name, LinkSetting::Options { spec, port: false, set, rest }, wanted.origin);
+    }
+
+    /// Makes it a port of what it shall be one of, and sets what differs of its options there.
+    fn master(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
+        let Some(found) = self.interface(ns, name) else { return };
+        let master = wanted.master.as_ref().and_then(|master| self.interface(ns, master));
+        let spec = master.and_then(|master| Some(master.kind.device()?.spec));
+        if wanted.master != found.master {
+            // A bond takes nobody who is up (`bond_enslave`, drivers/net/bonding/bond_main.c).
+            if found.up && spec.is_some_and(KindSpec::is_bond) {
+                self.set(ns, name, LinkSetting::Up(false), wanted.origin);
+            }
+            let set = LinkSetting::Master(wanted.master.clone());
+            self.set(ns, name, set, wanted.origin);
+        }
+        let Some((spec, found)) = spec.zip(self.interface(ns, name)) else { return };
+        let set = wanted.port.unlike(&found.port);
+        if !set.is_empty() && found.master == wanted.master {
+            let set = LinkSetting::Options { spec, port: true, set, rest: Options::new() };
             self.set(ns, name, set, wanted.origin);
         }
     }

@@ -26,6 +26,12 @@ impl ProblemKind {
             Self::MacNotUnicast { .. } => {
                 "the first byte must be even, and not all bytes zero: 02:00:00:00:00:01".into()
             }
+            Self::NotAVrf { at } => {
+                format!("make it one: `{}: {{ kind: vrf, table: 10 }}`", at.interface)
+            }
+            Self::PortOption { .. } => {
+                "make it one by the `ports` of a bridge or bond of the node".into()
+            }
             Self::DuplicateLink { .. } => "give one of them another `name`".into(),
             Self::TooManyPorts { .. } => {
                 "spread them over several segments, joined by links".into()

@@ -59,7 +59,7 @@ fn duplicate_addresses(network: &Network<'_>, problems: &mut Vec<Problem>) {
             let wire = on_wire.taken((network.domains.of[id], addr), id, *origin);
             let node = match is_link_local(addr) {
                 true => None,
-                false => in_node.taken((wired.place, addr), id, *origin),
+                false => in_node.taken((wired.place, network.vrf(id), addr), id, *origin),
             };
             if let Some((first, place)) = wire.or(node) {
                 let (first, second) = (network.wiring.at(first), network.wiring.at(id));
@@ -73,7 +73,10 @@ fn duplicate_addresses(network: &Network<'_>, problems: &mut Vec<Problem>) {
 fn duplicate_macs(network: &Network<'_>, problems: &mut Vec<Problem>) {
     let mut on_wire = First::new();
     for (id, mac) in network.macs.iter().enumerate() {
-        let (Some(mac), origin) = (*mac, network.wiring.interfaces[id].origin) else { continue };
+        let wired = &network.wiring.interfaces[id];
+        // The ports of a bond have its address.
+        let shared = wired.master.is_some_and(|bond| network.wiring.interfaces[bond].shares_mac());
+        let (Some(mac), false, origin) = (*mac, shared, wired.origin) else { continue };
         if let Some((first, place)) = on_wire.taken((network.domains.of[id], mac), id, origin) {
             let (first, second) = (network.wiring.at(first), network.wiring.at(id));
             let kind = ProblemKind::DuplicateMac { mac, first, second };
@@ -103,7 +106,10 @@ fn overlaps(network: &Network<'_>, place: usize, problems: &mut Vec<Problem>) {
         while around.last().is_some_and(|(outer, _, _)| !outer.contains(&net)) {
             around.pop();
         }
-        let elsewhere = |other: usize| network.domains.of[other] != network.domains.of[id];
+        let elsewhere = |other: usize| {
+            network.domains.of[other] != network.domains.of[id]
+                && network.vrf(other) == network.vrf(id)
+        };
         if let Some(&(first, other, place)) = around.iter().find(|&&(_, other, _)| elsewhere(other))
         {
             // Point at the later one of the two in the file.
@@ -145,7 +151,8 @@ fn bridge_mtus(network: &Network<'_>) -> HashMap<usize, u32> {
     let mut mtus = HashMap::new();
     for (id, wired) in network.wiring.interfaces.iter().enumerate() {
         let Some(master) = wired.master else { continue };
-        let in_node = matches!(network.wiring.interfaces[master].made, Made::NodeBridge { .. });
+        let is_bridge = network.wiring.interfaces[master].is_bridge();
+        let in_node = is_bridge && network.wiring.interfaces[master].made == Made::NodeDevice;
         if let Some(mtu) = network.mtus[id].filter(|_| in_node) {
             mtus.entry(master)
                 .and_modify(|least: &mut u32| *least = mtu.min(*least))

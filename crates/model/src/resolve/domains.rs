@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::kind;
 use crate::topology::Topology;
 use crate::topology::wiring::{PlaceKind, Wiring};
 
@@ -24,10 +25,12 @@ impl Domains {
             sets.join(*a, *b);
         }
         for (id, wired) in wiring.interfaces.iter().enumerate() {
-            if let Some(master) = wired.master {
+            if let Some(master) = wired.master.filter(|_| wiring.is_wire(id)) {
                 sets.join(id, master);
             }
         }
+
+        join_uppers(wiring, &mut sets);
 
         let mut numbers = HashMap::new();
         let mut of = Vec::with_capacity(wiring.interfaces.len());
@@ -39,7 +42,7 @@ impl Domains {
             }
             of.push(domain);
             let in_node = matches!(wiring.places[wired.place].kind, PlaceKind::Node(_));
-            if in_node && wired.master.is_none() && !wired.is_loopback() {
+            if in_node && !wiring.is_wire(id) && !wired.is_loopback() {
                 stations[domain].push(id);
             }
         }
@@ -53,6 +56,34 @@ impl Domains {
             costs[domain] = costs[domain].max(cost.unwrap_or(1));
         }
         Self { of, stations, costs }
+    }
+}
+
+/// Puts what stands on other interfaces where it is heard: a macvlan on the wire below it, a VLAN
+/// with its like on the same wire.
+fn join_uppers(wiring: &Wiring<'_>, sets: &mut Sets) {
+    let uppers: Vec<_> = wiring
+        .interfaces
+        .iter()
+        .enumerate()
+        .filter_map(|(id, wired)| {
+            let device = wired.device?;
+            Some((id, device, wiring.interface(wired.place, device.lower.as_ref()?)?))
+        })
+        .collect();
+    for (id, _, lower) in uppers.iter().filter(|(_, device, _)| *device.spec != kind::VLAN) {
+        sets.join(*id, *lower);
+    }
+    // A VLAN may be a port of a bridge on which there are VLANs again: until nothing changes.
+    let mut joined = true;
+    while std::mem::take(&mut joined) {
+        let mut first = HashMap::new();
+        for (id, device, lower) in uppers.iter().filter(|(_, d, _)| *d.spec == kind::VLAN) {
+            let options = ["protocol", "id"].map(|word| device.options.get(word));
+            let other = *first.entry((sets.root(*lower), options)).or_insert(*id);
+            joined |= sets.root(other) != sets.root(*id);
+            sets.join(other, *id);
+        }
     }
 }
 

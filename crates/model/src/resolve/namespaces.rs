@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::network::Network;
+use crate::kind::Device;
 use crate::names::Mark;
 use crate::origin::Origin;
 use crate::state::{Address, End, Interface, Kind, Namespace, Owner};
@@ -77,6 +78,9 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
     interface.alias = wired.alias().map(str::to_owned);
     interface.altnames = wired.full_name.iter().cloned().collect();
     interface.master = wired.master.map(|master| network.wiring.interfaces[master].name.clone());
+    for options in &wired.options {
+        interface.port.extend(&options.port);
+    }
     interface.addresses = addresses(network, id);
     interface.origin = wired.origin;
     if let (false, Some(node)) = (wired.is_loopback(), network.node(wired.place)) {
@@ -89,8 +93,13 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
 fn kind(network: &Network<'_>, id: usize) -> Kind {
     match network.wiring.interfaces[id].made {
         Made::Loopback => Kind::Loopback,
-        Made::NodeBridge { stp } => Kind::Bridge { stp },
-        Made::SegmentBridge(index) => Kind::Bridge { stp: network.topology.segments()[index].stp },
+        Made::SegmentBridge(index) => {
+            Kind::Device(Device::bridge(network.topology.segments()[index].stp))
+        }
+        // That nothing is known of one is a problem of its own, and reported.
+        Made::NodeDevice => Kind::Device(
+            network.wiring.interfaces[id].device.cloned().unwrap_or(Device::bridge(false)),
+        ),
         Made::LinkEnd(_) | Made::Member(_) | Made::Port(_) => {
             Kind::Veth { peer: network.peers[id].map(|peer| end(network, peer)) }
         }
@@ -152,7 +161,7 @@ fn ipv6(network: &Network<'_>, id: usize) -> Option<bool> {
         _ if wired.is_loopback() => None,
         None => Some(false),
         Some(node) if !node.ipv6 => Some(false),
-        Some(_) if wired.is_bridge() || wired.master.is_some() => {
+        Some(_) if wired.is_bridge() || network.is_wire(id) => {
             Some(!network.addresses[id].is_empty())
         }
         Some(_) => None,

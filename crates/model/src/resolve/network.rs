@@ -114,7 +114,18 @@ impl<'t> Network<'t> {
     /// Tells whether addresses on an interface are of use to others: not on a port of a bridge.
     pub(super) fn is_station(&self, id: usize) -> bool {
         let wired = &self.wiring.interfaces[id];
-        wired.master.is_none() && !wired.is_loopback()
+        !self.is_wire(id) && !wired.is_loopback()
+    }
+
+    /// Tells whether it is a port of a bridge or bond: a wire, which says nothing for itself.
+    pub(super) fn is_wire(&self, id: usize) -> bool {
+        self.wiring.is_wire(id)
+    }
+
+    /// Returns the VRF that it is a port of.
+    pub(super) fn vrf(&self, id: usize) -> Option<usize> {
+        let master = self.wiring.interfaces[id].master?;
+        self.wiring.interfaces[master].is_vrf().then_some(master)
     }
 
     /// Tells whether it is a station that is up.
@@ -153,7 +164,7 @@ impl<'t> Network<'t> {
         let wired = &self.wiring.interfaces[id];
         let segment = |index: usize| self.topology.segments()[index].mtu;
         let common = match wired.made {
-            Made::Loopback | Made::NodeBridge { .. } => return wired.mtu(),
+            Made::Loopback | Made::NodeDevice => return wired.mtu(),
             Made::SegmentBridge(index) => return segment(index),
             Made::Member(index) => segment(index),
             Made::Port(index) => {
@@ -180,9 +191,12 @@ impl<'t> Network<'t> {
 
     fn mac(&self, id: usize) -> Option<Mac> {
         let wired = &self.wiring.interfaces[id];
-        if wired.is_loopback() {
+        if wired.is_loopback() || wired.device.is_some_and(|device| !device.has_own_mac()) {
             return None;
         }
+        // The ports of a bond have its address (`bond_enslave`, drivers/net/bonding/bond_main.c).
+        let bond = wired.master.filter(|&master| self.wiring.interfaces[master].shares_mac());
+        let wired = bond.map_or(wired, |bond| &self.wiring.interfaces[bond]);
         let node = &self.wiring.places[wired.place].name;
         Some(wired.mac().unwrap_or_else(|| Mac::derive(self.topology.name(), node, &wired.name)))
     }

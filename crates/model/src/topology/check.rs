@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
-use super::{AddressSpec, Addressing, InterfaceOptions, Topology, Via, loops};
+use super::{AddressSpec, Addressing, InterfaceOptions, Topology, Via, devices, loops};
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind, nearest};
@@ -39,6 +39,7 @@ pub(super) fn problems(topology: &Topology) -> Vec<Problem> {
     }
     numbers(topology, &mut problems);
     ports(&wiring, &mut problems);
+    devices::problems(&wiring, &mut problems);
     problems.extend(loops::problems(topology, &wiring));
     problems
 }
@@ -258,6 +259,7 @@ fn contradictions(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Pro
     check("mac", |options| options.mac.map(|mac| mac.to_string()));
     check("alias", |options| options.alias.as_ref().map(|alias| format!("`{alias}`")));
     check("up", |options| options.up.map(|up| up.to_string()));
+    check("vrf", |options| options.vrf.as_ref().map(|vrf| format!("`{vrf}`")));
 }
 
 /// Checks the numbers of links and segments.
@@ -295,7 +297,8 @@ fn in_range(option: &'static str, value: u32, (min, max): (u32, u32)) -> Option<
 /// Counts the ports of bridges.
 fn ports(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
     let mut counts: HashMap<usize, usize> = HashMap::new();
-    for master in wiring.interfaces.iter().filter_map(|wired| wired.master) {
+    let masters = wiring.interfaces.iter().filter_map(|wired| wired.master);
+    for master in masters.filter(|&master| wiring.interfaces[master].is_bridge()) {
         *counts.entry(master).or_default() += 1;
     }
     let too_many = counts.into_iter().filter(|&(_, count)| count > PORTS_MAX);

@@ -20,7 +20,11 @@ pub(super) fn problems(topology: &Topology, wiring: &Wiring<'_>) -> Vec<Problem>
     let mut forest = Forest::default();
     let mut problems = Vec::new();
     for ([a, b], origin) in cables {
-        let bridges = [a, b].map(|end| wiring.interfaces[end].master);
+        let bridge = |end: usize| {
+            let master = wiring.interfaces[end].master?;
+            wiring.interfaces[master].is_bridge().then_some(master)
+        };
+        let bridges = [a, b].map(bridge);
         let [Some(a), Some(b)] = bridges else { continue };
         match (a == b, wiring.interfaces[a].made) {
             (true, Made::SegmentBridge(index)) => {
@@ -37,8 +41,7 @@ pub(super) fn problems(topology: &Topology, wiring: &Wiring<'_>) -> Vec<Problem>
 fn runs_stp(topology: &Topology, wiring: &Wiring<'_>, bridge: usize) -> bool {
     match wiring.interfaces[bridge].made {
         Made::SegmentBridge(index) => topology.segments()[index].stp,
-        Made::NodeBridge { stp } => stp,
-        _ => false,
+        _ => wiring.interfaces[bridge].device.is_some_and(|device| device.is_on("stp_state")),
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn interface(name: &str, options: InterfaceOptions) -> NodeInterface 
 
 pub(crate) fn bridge(name: &str, ports: &[&str]) -> NodeInterface {
     let ports = ports.iter().map(|port| IfName::new(port).unwrap()).collect();
-    let kind = NodeInterfaceKind::Bridge { ports, stp: false };
+    let kind = NodeInterfaceKind::Device { device: crate::Device::bridge(false), ports };
     NodeInterface { name: IfName::new(name).unwrap(), kind, options: InterfaceOptions::default() }
 }
 

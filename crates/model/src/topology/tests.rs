@@ -167,11 +167,11 @@ fn a_bridge_has_ports_of_its_own() {
     refused(with(vec![bridge("br0", &["c"])]), "`a` has no interface `c`");
     refused(
         with(vec![bridge("br0", &["lo"])]),
-        "`a:lo` can't be a port of the bridge `br0`: it is the loopback interface",
+        "`a:lo` can't be a port of `br0`: it is the loopback interface",
     );
     refused(
         with(vec![bridge("br0", &["br1"]), bridge("br1", &[])]),
-        "`a:br1` can't be a port of the bridge `br0`: it is a bridge itself",
+        "`a:br1` can't be a port of `br0`: it is a bridge itself",
     );
     refused(
         with(vec![bridge("br0", &["b"]), bridge("br1", &["b"])]),

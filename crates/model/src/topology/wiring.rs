@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::{
     Endpoint, InterfaceOptions, Link, Node, NodeInterface, NodeInterfaceKind, Segment, Topology,
 };
+use crate::kind::Device;
 use crate::mac::{Mac, stable_hash};
 use crate::names::{IF_NAME_MAX_BYTES, IfName, NodeName};
 use crate::origin::Origin;
@@ -58,6 +59,8 @@ pub(crate) struct Wired<'t> {
     pub(crate) made: Made,
     /// The bridge that it is a port of.
     pub(crate) master: Option<usize>,
+    /// What it is, where a node's `interfaces:` makes it.
+    pub(crate) device: Option<&'t Device>,
     /// What is said about it, in all places where something is.
     pub(crate) options: Vec<&'t InterfaceOptions>,
     pub(crate) origin: Origin,
@@ -75,10 +78,8 @@ pub(crate) enum Made {
     Port(usize),
     /// The bridge that a segment is.
     SegmentBridge(usize),
-    /// A bridge in a node.
-    NodeBridge {
-        stp: bool,
-    },
+    /// An interface that a node's `interfaces:` makes.
+    NodeDevice,
 }
 
 impl Wired<'_> {
@@ -104,7 +105,22 @@ impl Wired<'_> {
     }
 
     pub(crate) fn is_bridge(&self) -> bool {
-        matches!(self.made, Made::SegmentBridge(_) | Made::NodeBridge { .. })
+        let is_bridge = |device: &Device| device.spec.is_bridge();
+        matches!(self.made, Made::SegmentBridge(_)) || self.device.is_some_and(is_bridge)
+    }
+
+    pub(crate) fn is_bond(&self) -> bool {
+        self.device.is_some_and(|device| device.spec.is_bond())
+    }
+
+    /// Tells whether it is a bond that gives its ports its own hardware address: not where each must
+    /// keep its own to be told apart.
+    pub(crate) fn shares_mac(&self) -> bool {
+        self.device.is_some_and(crate::kind::shares_mac)
+    }
+
+    pub(crate) fn is_vrf(&self) -> bool {
+        self.device.is_some_and(|device| device.spec.is_vrf())
     }
 }
 
@@ -154,6 +170,12 @@ impl<'t> Wiring<'t> {
     /// Returns the interface with this name in a node or segment.
     pub(crate) fn interface(&self, place: usize, name: &IfName) -> Option<usize> {
         self.places[place].by_name.get(name).copied()
+    }
+
+    /// Tells whether it is a port of a bridge or bond: a wire, which says nothing for itself.
+    pub(crate) fn is_wire(&self, interface: usize) -> bool {
+        let master = self.interfaces[interface].master;
+        master.is_some_and(|master| !self.interfaces[master].is_vrf())
     }
 
     pub(crate) fn at(&self, interface: usize) -> At {
@@ -260,10 +282,10 @@ impl<'t> Wiring<'t> {
     fn add_node_interfaces(&mut self, place: usize, node: &'t Node) {
         for NodeInterface { name, kind, options } in &node.interfaces {
             let origin = options.origin.or(node.origin);
-            if let NodeInterfaceKind::Bridge { stp, .. } = kind {
-                let made = Made::NodeBridge { stp: *stp };
-                let bridge = self.add(place, Named::given(name), made, origin);
-                self.interfaces[bridge].options.push(options);
+            if let NodeInterfaceKind::Device { device, .. } = kind {
+                let id = self.add(place, Named::given(name), Made::NodeDevice, origin);
+                self.interfaces[id].options.push(options);
+                self.interfaces[id].device = Some(device);
             }
         }
         for NodeInterface { name, kind, options } in &node.interfaces {
@@ -282,7 +304,7 @@ impl<'t> Wiring<'t> {
 
     fn attach_ports(&mut self, place: usize, node: &'t Node) {
         for NodeInterface { name, kind, options } in &node.interfaces {
-            let NodeInterfaceKind::Bridge { ports, .. } = kind else { continue };
+            let NodeInterfaceKind::Device { ports, .. } = kind else { continue };
             let Some(bridge) = self.interface(place, name) else { continue };
             for port in ports {
                 let result = self.attach_port(place, bridge, port);
@@ -291,6 +313,28 @@ impl<'t> Wiring<'t> {
                 self.problems.extend(problem.err());
             }
         }
+        for id in self.places[place].interfaces.clone() {
+            let wired = &self.interfaces[id];
+            let asked = wired.options.iter().find_map(|o| Some((o.vrf.as_ref()?, o.origin)));
+            let Some((vrf, origin)) = asked else { continue };
+            let origin = origin.or(wired.origin);
+            let result = self.join_vrf(place, id, vrf);
+            self.problems.extend(result.err().map(|kind| Problem::new(kind, origin)));
+        }
+    }
+
+    /// Makes an interface a port of the VRF that it names, if it is not one already.
+    fn join_vrf(&mut self, place: usize, id: usize, name: &IfName) -> Result<(), ProblemKind> {
+        let vrf = self.interface(place, name);
+        let vrf = vrf.ok_or_else(|| self.unknown_interface(place, name))?;
+        if !self.interfaces[vrf].is_vrf() {
+            return Err(ProblemKind::NotAVrf { at: self.at(vrf) });
+        }
+        if self.interfaces[id].master == Some(vrf) {
+            return Ok(());
+        }
+        let port = self.interfaces[id].name.clone();
+        self.attach_port(place, vrf, &port)
     }
 
     fn attach_port(
@@ -308,8 +352,13 @@ impl<'t> Wiring<'t> {
         };
         match (self.interfaces[port].made, self.interfaces[port].master) {
             (Made::Loopback, _) => Err(bad(self, "the loopback interface")),
-            (Made::SegmentBridge(_) | Made::NodeBridge { .. }, _) => {
+            _ if port == bridge => Err(bad(self, "the same interface")),
+            _ if self.interfaces[port].is_vrf() => Err(bad(self, "a VRF")),
+            _ if self.interfaces[port].is_bridge() && !self.interfaces[bridge].is_vrf() => {
                 Err(bad(self, "a bridge itself"))
+            }
+            _ if self.interfaces[port].is_bond() && self.interfaces[bridge].is_bond() => {
+                Err(bad(self, "a bond itself"))
             }
             (_, Some(first)) => Err(ProblemKind::PortTwice {
                 port: self.at(port),
@@ -339,6 +388,7 @@ impl<'t> Wiring<'t> {
             derived,
             made,
             master: None,
+            device: None,
             options,
             origin,
         });

@@ -316,7 +316,7 @@ fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
         .iter()
         .filter_map(|step| match &step.change {
             Change::AddLink { link: NewLink::Veth { .. }, .. } => Some("veth"),
-            Change::AddLink { link: NewLink::Bridge { .. }, .. } => Some("bridge"),
+            Change::AddLink { link: NewLink::Device { device, .. }, .. } => Some(device.spec.name),
             _ => None,
         })
         .collect();

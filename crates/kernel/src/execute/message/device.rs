@@ -1,0 +1,199 @@
+//! Interfaces of a kind of the table as netlink messages.
+//!
+//! Laid out attribute by attribute from the table's rows: no codec knows them all.
+
+use std::net::IpAddr;
+
+use vnet_model::kind::{Device, Form, KindSpec, OptionSpec, Options, Value, Width};
+use vnet_model::{IfName, LinkSetting};
+use vnet_netlink::attr::Writer;
+use vnet_netlink::{Batch, Flags};
+
+use super::Birth;
+use crate::error::Error;
+
+const RTM_NEWLINK: u16 = 16;
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+
+/// Key and flags of GRE (linux/if_tunnel.h): what comes in, and what goes out.
+const IFLA_GRE_IFLAGS: u16 = 2;
+const IFLA_GRE_OFLAGS: u16 = 3;
+const GRE_KEY: u16 = 0x2000;
+
+/// Makes an interface of a kind.
+///
+/// # Errors
+/// When `index` does not know an interface that it needs.
+pub fn add_device(
+    batch: &mut Batch,
+    this: &Birth<'_>,
+    device: &Device,
+    index: impl Fn(&IfName) -> Result<u32, Error>,
+) -> Result<(), Error> {
+    let lower = device.lower.as_ref().map(&index).transpose()?;
+    let options = Resolved::of(device.spec.options, &device.options, index)?;
+    batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
+        header(writer, this.index);
+        writer.text(IFLA_IFNAME, this.name.as_str());
+        if let Some(mac) = this.mac {
+            writer.bytes(IFLA_ADDRESS, &mac.0);
+        }
+        if let Some(mtu) = this.mtu {
+            writer.u32(IFLA_MTU, mtu);
+        }
+        if let Some(lower) = lower {
+            writer.u32(IFLA_LINK, lower);
+        }
+        writer.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, device.spec.name);
+            options.write(info, IFLA_INFO_DATA);
+        });
+    });
+    Ok(())
+}
+
+/// Changes options of an interface, or of a port.
+///
+/// # Errors
+/// As [`add_device`].
+pub fn set_options(
+    batch: &mut Batch,
+    this: u32,
+    (spec, port): (&'static KindSpec, bool),
+    (set, rest): (&Options, &Options),
+    index: impl Fn(&IfName) -> Result<u32, Error>,
+) -> Result<(), Error> {
+    let mut all = rest.clone();
+    all.extend(set);
+    let options = Resolved::of(LinkSetting::table(spec, port), &all, index)?;
+    let (kind, data) = match port {
+        true => (IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA),
+        false => (IFLA_INFO_KIND, IFLA_INFO_DATA),
+    };
+    // RTM_SETLINK takes no notice of what only a kind of interface has (`do_setlink`,
+    // net/core/rtnetlink.c).
+    batch.push_raw(RTM_NEWLINK, Flags::NONE, |writer| {
+        header(writer, this);
+        writer.nest(IFLA_LINKINFO, |info| {
+            info.text(kind, spec.name);
+            options.write(info, data);
+        });
+    });
+    Ok(())
+}
+
+/// `struct ifinfomsg` with nothing but an index.
+fn header(writer: &mut Writer<'_>, index: u32) {
+    let mut header = [0; 16];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    writer.header(&header);
+}
+
+/// Options whose interfaces are known by index.
+struct Resolved<'a>(Vec<(&'static OptionSpec, &'a Value, u32)>);
+
+impl<'a> Resolved<'a> {
+    fn of(
+        table: &'static [OptionSpec],
+        options: &'a Options,
+        index: impl Fn(&IfName) -> Result<u32, Error>,
+    ) -> Result<Self, Error> {
+        let resolve = |(option, value): (&'static OptionSpec, &'a Value)| {
+            let index = match value {
+                Value::Interface(name) => index(name)?,
+                _ => 0,
+            };
+            Ok((option, value, index))
+        };
+        Ok(Self(options.of(table).map(resolve).collect::<Result<_, Error>>()?))
+    }
+
+    /// Writes the nest of options, if there is something to say.
+    fn write(&self, writer: &mut Writer<'_>, kind: u16) {
+        if self.0.is_empty() {
+            return;
+        }
+        writer.nest(kind, |data| {
+            let mut gre = None;
+            let mut vlan = None;
+            for (option, value, index) in &self.0 {
+                match (option.form, *value) {
+                    (Form::GreFlag(bit), Value::Bool(on)) => {
+                        *gre.get_or_insert(0) |= if *on { bit } else { 0 };
+                    }
+                    (Form::GreKey, Value::Number(key)) => {
+                        *gre.get_or_insert(0) |= GRE_KEY;
+                        data.u32_be(option.attr, *key as u32);
+                        data.u32_be(option.attr + 1, *key as u32);
+                    }
+                    (Form::VlanFlag(bit), Value::Bool(on)) => {
+                        let (flags, mask) = vlan.get_or_insert((0, 0));
+                        *flags |= if *on { bit } else { 0 };
+                        *mask |= bit;
+                    }
+                    (_, value) => write_one(data, option, value, *index),
+                }
+            }
+            if let Some(flags) = gre {
+                data.u16_be(IFLA_GRE_IFLAGS, flags);
+                data.u16_be(IFLA_GRE_OFLAGS, flags);
+            }
+            if let Some((flags, mask)) = vlan {
+                /// `struct ifla_vlan_flags` (linux/if_link.h).
+                const IFLA_VLAN_FLAGS: u16 = 2;
+                data.bytes(IFLA_VLAN_FLAGS, &[flags.to_ne_bytes(), mask.to_ne_bytes()].concat());
+            }
+        });
+    }
+}
+
+fn write_one(data: &mut Writer<'_>, option: &OptionSpec, value: &Value, index: u32) {
+    let attr = option.attr;
+    match (option.form, value) {
+        (Form::Flag, Value::Bool(true)) => {
+            data.flag(attr);
+        }
+        (Form::Switch { width, .. }, Value::Bool(on)) => number(data, attr, width, (*on).into()),
+        (Form::Number { width, .. } | Form::Choice { width, .. }, Value::Number(value)) => {
+            number(data, attr, width, *value);
+        }
+        (Form::Tos, Value::Number(value)) => number(data, attr, Width::U8, *value),
+        (_, Value::Ip(IpAddr::V4(addr))) => {
+            data.bytes(attr, &addr.octets());
+        }
+        (Form::Address { v6 }, Value::Ip(IpAddr::V6(addr))) => {
+            data.bytes(v6, &addr.octets());
+        }
+        (_, Value::Ip(IpAddr::V6(addr))) => {
+            data.bytes(attr, &addr.octets());
+        }
+        (_, Value::Interface(_)) => {
+            data.u32(attr, index);
+        }
+        (_, Value::Mac(mac)) => {
+            data.bytes(attr, &mac.0);
+        }
+        // An attribute that is not there says that the flag is off.
+        _ => {}
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the table's bounds are within the width")]
+fn number(data: &mut Writer<'_>, attr: u16, width: Width, value: u64) {
+    match width {
+        Width::U8 => data.u8(attr, value as u8),
+        Width::U16 => data.u16(attr, value as u16),
+        Width::U32 => data.u32(attr, value as u32),
+        Width::U64 => data.u64(attr, value),
+        Width::Be16 => data.u16_be(attr, value as u16),
+        Width::Be32 => data.u32_be(attr, value as u32),
+    };
+}

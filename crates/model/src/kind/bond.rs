@@ -1,0 +1,164 @@
+//! bond: several interfaces as one (drivers/net/bonding/; Documentation/networking/bonding.rst).
+
+use super::device::Device;
+use super::options::Options;
+use super::spec::{KindSpec, OptionSpec};
+use super::value::{Form, Switch, Value, Width};
+
+/// Several interfaces as one.
+pub static BOND: KindSpec = KindSpec {
+    module: "bonding",
+    has_ports: true,
+    port: PORT,
+    check,
+    ..KindSpec::new(
+        "bond",
+        "CONFIG_BONDING",
+        "Several interfaces of the node as one, for more bandwidth or when one fails.",
+        OPTIONS,
+    )
+};
+
+const LACP: u64 = 4;
+
+const fn number(min: u64, max: u64) -> Form {
+    Form::number(Width::U32, min, max)
+}
+
+/// `IFLA_BOND_…`; words of drivers/net/bonding/bond_options.c.
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "mode",
+        1,
+        Form::Choice {
+            width: Width::U8,
+            words: &[
+                ("balance-rr", 0),
+                ("active-backup", 1),
+                ("balance-xor", 2),
+                ("broadcast", 3),
+                ("802.3ad", LACP),
+                ("balance-tlb", 5),
+                ("balance-alb", 6),
+            ],
+        },
+        "How its ports share the work.",
+    )
+    // Only without ports, and down.
+    .at_birth(),
+    OptionSpec::new(
+        "miimon",
+        3,
+        number(0, i32::MAX as u64),
+        "How often the link of each port is looked at, in ms.",
+    ),
+    OptionSpec::new(
+        "updelay",
+        4,
+        number(0, i32::MAX as u64),
+        "How long a port must be well to be used again, in ms.",
+    ),
+    OptionSpec::new(
+        "downdelay",
+        5,
+        number(0, i32::MAX as u64),
+        "How long a port must be down to be given up, in ms.",
+    ),
+    OptionSpec::new(
+        "xmit_hash_policy",
+        14,
+        Form::Choice {
+            width: Width::U8,
+            words: &[
+                ("layer2", 0),
+                ("layer3+4", 1),
+                ("layer2+3", 2),
+                ("encap2+3", 3),
+                ("encap3+4", 4),
+                ("vlan+srcmac", 5),
+            ],
+        },
+        "What of a packet says which port it takes.",
+    ),
+    OptionSpec::new(
+        "fail_over_mac",
+        13,
+        Form::Choice { width: Width::U8, words: &[("none", 0), ("active", 1), ("follow", 2)] },
+        "Whose hardware address its ports have: that of the bond (`none`), or their own.",
+    )
+    .at_birth(),
+    OptionSpec::new(
+        "primary_reselect",
+        12,
+        Form::Choice { width: Width::U8, words: &[("always", 0), ("better", 1), ("failure", 2)] },
+        "When the primary port takes over again.",
+    ),
+    OptionSpec::new(
+        "min_links",
+        18,
+        number(0, i32::MAX as u64),
+        "With how many good ports it is up itself.",
+    ),
+    OptionSpec::new(
+        "lacp_rate",
+        21,
+        Form::Choice { width: Width::U8, words: &[("slow", 0), ("fast", 1)] },
+        "How often its partner is to speak LACP: each 30 s or each second.",
+    )
+    .while_down(),
+    OptionSpec::new(
+        "ad_select",
+        22,
+        Form::Choice { width: Width::U8, words: &[("stable", 0), ("bandwidth", 1), ("count", 2)] },
+        "Which of several groups of ports is used.",
+    )
+    .while_down(),
+    OptionSpec::new(
+        "all_slaves_active",
+        17,
+        Form::switch(Switch::Digit),
+        "Whether frames that come in by a waiting port are taken.",
+    ),
+    OptionSpec::new(
+        "lp_interval",
+        19,
+        number(1, i32::MAX as u64),
+        "How often switches are told where it is, in seconds.",
+    ),
+    OptionSpec::new(
+        "packets_per_slave",
+        20,
+        number(0, 65535),
+        "How many packets take one port before the next has its turn.",
+    ),
+    OptionSpec::new(
+        "resend_igmp",
+        15,
+        number(0, 255),
+        "How often multicast groups are joined again after a change.",
+    ),
+];
+
+/// `IFLA_BOND_SLAVE_…`; iproute2's words after `type bond_slave`.
+const PORT: &[OptionSpec] = &[OptionSpec::new(
+    "queue_id",
+    5,
+    Form::number(Width::U16, 0, u16::MAX as u64),
+    "The queue whose packets take this port.",
+)];
+
+/// Tells whether a device is a bond whose ports all have its hardware address.
+pub(crate) fn shares_mac(device: &Device) -> bool {
+    let own = [Some(&Value::Number(5)), Some(&Value::Number(6))];
+    let follows = device.options.get("fail_over_mac").is_none_or(|v| *v == Value::Number(0));
+    device.spec.is_bond() && follows && !own.contains(&device.options.get("mode"))
+}
+
+fn check(options: &Options) -> Result<(), &'static str> {
+    let lacp = options.get("mode") == Some(&Value::Number(LACP));
+    match (options.get("lacp_rate"), options.get("ad_select")) {
+        (Some(_), _) if !lacp => Err("has `lacp_rate` only with `mode: 802.3ad`"),
+        (_, Some(_)) if !lacp => Err("has `ad_select` only with `mode: 802.3ad`"),
+        _ => Ok(()),
+    }
+}

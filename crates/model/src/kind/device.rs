@@ -1,0 +1,156 @@
+//! An interface of a kind of the table.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::options::Options;
+use super::spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec};
+use super::value::{Form, Value};
+use crate::names::IfName;
+
+/// What an interface is, if its kind is one of the table: its kind, what it stands on, its options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Device {
+    /// The kind.
+    pub spec: &'static KindSpec,
+    /// The interface of the same namespace that it stands on (`link`).
+    pub lower: Option<IfName>,
+    /// Its options, as far as they are declared.
+    pub options: Options,
+}
+
+/// How a device is written down.
+#[derive(Clone, Serialize, Deserialize)]
+struct Written {
+    kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lower: Option<IfName>,
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    options: Options,
+}
+
+impl Device {
+    /// Makes a device about which nothing more is said.
+    #[must_use]
+    pub fn new(spec: &'static KindSpec) -> Self {
+        Self { spec, lower: None, options: Options::new() }
+    }
+
+    /// Makes a bridge.
+    #[must_use]
+    pub fn bridge(stp: bool) -> Self {
+        Self::new(&super::BRIDGE).with("stp_state", Value::Bool(stp))
+    }
+
+    /// Adds an option by its word; one that the kind lacks is left out.
+    #[must_use]
+    pub fn with(mut self, word: &str, value: Value) -> Self {
+        if let Some(option) = self.spec.option(word) {
+            self.options.set(option, value);
+        }
+        self
+    }
+
+    /// Puts the device on another interface.
+    #[must_use]
+    pub fn on(mut self, lower: IfName) -> Self {
+        self.lower = Some(lower);
+        self
+    }
+
+    /// Tells whether this option is on.
+    #[must_use]
+    pub fn is_on(&self, word: &str) -> bool {
+        self.options.get(word) == Some(&Value::Bool(true))
+    }
+
+    /// Tells whether a hardware address can be chosen for it.
+    #[must_use]
+    pub fn has_own_mac(&self) -> bool {
+        // A macvlan that takes the whole interface takes its address too (`macvlan_common_newlink`,
+        // drivers/net/macvlan.c).
+        let passthru = self.options.get("mode") == super::macvlan::PASSTHRU;
+        self.spec.hardware == Hardware::Own && !(passthru && self.spec.lower == Lower::Required)
+    }
+
+    /// Lists the interfaces that must be there before it: what it stands on, and what its options
+    /// name.
+    pub fn needs(&self) -> impl Iterator<Item = &IfName> {
+        let named = self.options.iter().filter_map(|(_, value)| match value {
+            Value::Interface(name) => Some(name),
+            _ => None,
+        });
+        self.lower.iter().chain(named)
+    }
+
+    /// Tells whether it goes when that interface goes (`NETDEV_UNREGISTER`).
+    #[must_use]
+    pub fn goes_with(&self, name: &IfName) -> bool {
+        let dies = |option: &OptionSpec| matches!(option.form, Form::Interface { dies: true });
+        let mut options = self.options.of(self.spec.options);
+        self.lower.as_ref() == Some(name)
+            || options.any(|(o, v)| dies(o) && *v == Value::Interface(name.clone()))
+    }
+
+    /// Tells whether messages can make it what is wanted: the same kind on the same interface, and
+    /// no option is another that can't be changed.
+    #[must_use]
+    pub fn can_become(&self, wanted: &Self) -> bool {
+        let fixed = |(option, value): (&'static OptionSpec, &Value)| {
+            option.change == ChangeBy::Rebirth && self.options.get(option.word) != Some(value)
+        };
+        self.spec == wanted.spec
+            && self.lower == wanted.lower
+            && !wanted.options.of(self.spec.options).any(fixed)
+    }
+
+    /// Returns the options by which it is not yet what is wanted.
+    #[must_use]
+    pub fn changes_to(&self, wanted: &Self) -> Options {
+        wanted.options.unlike(&self.options)
+    }
+}
+
+impl From<Device> for Written {
+    fn from(Device { spec, lower, options }: Device) -> Self {
+        Self { kind: spec.name.to_owned(), lower, options }
+    }
+}
+
+impl TryFrom<Written> for Device {
+    type Error = String;
+    fn try_from(written: Written) -> Result<Self, String> {
+        let Written { kind, lower, options } = written;
+        let spec = super::find(&kind).ok_or_else(|| format!("there is no kind `{kind}`"))?;
+        Ok(Self { spec, lower, options })
+    }
+}
+
+impl fmt::Display for Device {
+    /// Writes what it is: `vlan on eth0 (id 10)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.spec.name)?;
+        self.show_rest(f)
+    }
+}
+
+impl Device {
+    /// Writes what follows the kind: what it stands on, and the options that are not just off.
+    pub(crate) fn show_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(lower) = &self.lower {
+            write!(f, " on {lower}")?;
+        }
+        let mut telling = self.options.clone();
+        for (word, _) in self.options.iter().filter(|(_, value)| **value == Value::Bool(false)) {
+            telling.forget(word);
+        }
+        if !telling.is_empty() {
+            f.write_str(" (")?;
+            telling.show(self.spec.options, f)?;
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}

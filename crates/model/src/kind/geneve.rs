@@ -1,0 +1,60 @@
+//! geneve: Ethernet over UDP with options (drivers/net/geneve.c; RFC 8926).
+
+use super::options::Options;
+use super::spec::{KindSpec, OptionSpec};
+use super::value::{Form, Switch, Value, Width};
+
+/// One end of an Ethernet tunnel over UDP.
+pub(super) static GENEVE: KindSpec = KindSpec {
+    check,
+    ..KindSpec::new("geneve", "CONFIG_GENEVE", "One end of an Ethernet tunnel over UDP.", OPTIONS)
+};
+
+const NO: Form = Form::switch(Switch::No);
+
+/// `IFLA_GENEVE_…`. What `geneve_changelink` refuses to change is said at birth.
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "id",
+        1,
+        Form::number(Width::U32, 0, 0xff_ffff),
+        "The tunnel's number (VNI), which both ends share.",
+    )
+    .at_birth(),
+    OptionSpec::new("remote", 2, Form::Address { v6: 7 }, "The far end.").at_birth(),
+    OptionSpec::new(
+        "ttl",
+        3,
+        Form::Number { width: Width::U8, min: 1, max: 255, words: &[("auto", 0)] },
+        "The time to live of its packets.",
+    ),
+    OptionSpec::new("tos", 4, Form::Tos, "The type of service of its packets."),
+    OptionSpec::new(
+        "dstport",
+        5,
+        Form::number(Width::Be16, 1, u16::MAX as u64),
+        "The UDP port of both ends; 6081 where not given.",
+    )
+    .at_birth(),
+    OptionSpec::new(
+        "external",
+        6,
+        Form::Flag,
+        "Whether routes and filters say for each packet where it goes.",
+    )
+    .at_birth(),
+    OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.")
+        .at_birth(),
+];
+
+fn check(options: &Options) -> Result<(), &'static str> {
+    let external = options.get("external") == Some(&Value::Bool(true));
+    let has = |word| options.get(word).is_some();
+    match external {
+        false if !(has("id") && has("remote")) => Err("needs an `id` and a `remote`"),
+        true if has("id") || has("remote") => {
+            Err("is `external` or has an `id` and a `remote`, not both")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,25 @@
+//! ipvlan: further IP stacks behind one hardware address (drivers/net/ipvlan/).
+
+use super::spec::{Hardware, KindSpec, Lower, OptionSpec};
+use super::value::{Form, Width};
+
+/// One more station on the wire of another interface, with the same hardware address.
+pub(super) static IPVLAN: KindSpec = KindSpec {
+    lower: Lower::Required,
+    hardware: Hardware::None,
+    ..KindSpec::new(
+        "ipvlan",
+        "CONFIG_IPVLAN",
+        "One more station on the wire of another interface, with its hardware address.",
+        OPTIONS,
+    )
+};
+
+/// `IFLA_IPVLAN_…`; `enum ipvlan_mode`, `IPVLAN_F_…` (linux/if_link.h). All on one interface share
+/// the mode (`ipvlan_set_port_mode`).
+const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
+    "mode",
+    1,
+    Form::Choice { width: Width::U16, words: &[("l2", 0), ("l3", 1), ("l3s", 2)] },
+    "Whether packets are switched (`l2`) or routed (`l3`, and `l3s` past the firewall).",
+)];

@@ -1,0 +1,50 @@
+//! macvlan and macvtap: further hardware addresses on an interface (drivers/net/macvlan.c).
+
+use super::spec::{KindSpec, Lower, OptionSpec};
+use super::value::{Form, Value, Width};
+
+/// The mode in which the one macvlan takes the whole interface.
+pub(super) const PASSTHRU: Option<&Value> = Some(&Value::Number(8));
+
+/// One more station on the wire of another interface.
+pub(super) static MACVLAN: KindSpec = KindSpec {
+    lower: Lower::Required,
+    ..KindSpec::new(
+        "macvlan",
+        "CONFIG_MACVLAN",
+        "One more station on the wire of another interface, with an address of its own.",
+        OPTIONS,
+    )
+};
+
+/// A macvlan whose packets a program reads and writes, by `/dev/tapN`.
+pub(super) static MACVTAP: KindSpec = KindSpec {
+    lower: Lower::Required,
+    ..KindSpec::new(
+        "macvtap",
+        "CONFIG_MACVTAP",
+        "A macvlan whose packets a program reads and writes.",
+        OPTIONS,
+    )
+};
+
+/// `IFLA_MACVLAN_…`, modes of `enum macvlan_mode`. Only to and from `passthru` it can't be changed,
+/// but who wants that is better served by a new interface in any case.
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "mode",
+        1,
+        Form::Choice {
+            width: Width::U32,
+            words: &[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8)],
+        },
+        "Whether it reaches its like on the same interface: `bridge` directly, `vepa` by way of \
+         the switch, `private` not at all; `passthru` takes the whole interface.",
+    ),
+    OptionSpec::new(
+        "bcqueuelen",
+        7,
+        Form::number(Width::U32, 0, u32::MAX as u64),
+        "How many broadcasts wait for their copies.",
+    ),
+];

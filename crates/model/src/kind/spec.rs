@@ -1,0 +1,177 @@
+//! What a row of the table says.
+
+use super::options::Options;
+use super::value::Form;
+
+/// A kind of interface.
+#[derive(Debug)]
+pub struct KindSpec {
+    /// The kernel's name (`IFLA_INFO_KIND`), which is iproute2's and the file's too.
+    pub name: &'static str,
+    /// What it is, in one sentence.
+    pub doc: &'static str,
+    /// The Linux module that has it.
+    pub module: &'static str,
+    /// The option that the kernel is built with to have it.
+    pub config: &'static str,
+    /// Whether it stands on another interface.
+    pub lower: Lower,
+    /// Whose hardware address it has.
+    pub hardware: Hardware,
+    /// Its options in the order in which iproute2 explains them.
+    pub options: &'static [OptionSpec],
+    /// Whether other interfaces can be its ports (`IFLA_MASTER`).
+    pub has_ports: bool,
+    /// The options of its ports (`IFLA_INFO_SLAVE_DATA`).
+    pub port: &'static [OptionSpec],
+    /// Whether a change must say all options again: the kernel takes those that are left out for
+    /// their defaults.
+    pub says_all: bool,
+    /// What must hold between options; the error ends the sentence "`x` …".
+    pub check: fn(&Options) -> Result<(), &'static str>,
+}
+
+/// Whether a kind stands on another interface, `link` in iproute2's words (`IFLA_LINK`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lower {
+    /// It does not.
+    None,
+    /// It must.
+    Required,
+}
+
+/// Whose hardware address an interface has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hardware {
+    /// One of its own, which can be said at birth and is derived from its name.
+    Own,
+    /// None that could be chosen: it has that of the interface below, or none at all. Such an
+    /// interface is known by the record alone.
+    None,
+}
+
+/// An option of a kind, or of the ports of one.
+#[derive(Debug)]
+pub struct OptionSpec {
+    /// iproute2's word.
+    pub word: &'static str,
+    /// The key of the file, where it is another.
+    pub key: &'static str,
+    /// What it says, in one sentence.
+    pub doc: &'static str,
+    /// The number of its attribute.
+    pub attr: u16,
+    /// What it takes.
+    pub form: Form,
+    /// How it can be changed.
+    pub change: ChangeBy,
+    /// Whether the kind can't be without it.
+    pub required: bool,
+}
+
+/// How an option of an interface that exists is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeBy {
+    /// By a message.
+    Message,
+    /// By a message while the interface is down.
+    MessageWhileDown,
+    /// By making the interface again: the kernel refuses or ignores a change.
+    Rebirth,
+}
+
+impl KindSpec {
+    /// A kind with nothing special about it, to be refined.
+    pub(super) const fn new(
+        name: &'static str,
+        config: &'static str,
+        doc: &'static str,
+        options: &'static [OptionSpec],
+    ) -> Self {
+        Self {
+            name,
+            doc,
+            module: name,
+            config,
+            lower: Lower::None,
+            hardware: Hardware::Own,
+            options,
+            has_ports: false,
+            port: &[],
+            says_all: false,
+            check: |_| Ok(()),
+        }
+    }
+
+    /// Returns the option with this word.
+    #[must_use]
+    pub fn option(&self, word: &str) -> Option<&'static OptionSpec> {
+        self.options.iter().find(|option| option.word == word)
+    }
+
+    /// Returns the option with this key in the file.
+    #[must_use]
+    pub fn option_called(&self, key: &str) -> Option<&'static OptionSpec> {
+        self.options.iter().find(|option| option.key == key)
+    }
+
+    /// Returns the option of its ports with this word.
+    #[must_use]
+    pub fn port_option(&self, word: &str) -> Option<&'static OptionSpec> {
+        self.port.iter().find(|option| option.word == word)
+    }
+
+    /// Tells whether it is the bridge: its ports are wires.
+    #[must_use]
+    pub fn is_bridge(&self) -> bool {
+        *self == super::BRIDGE
+    }
+
+    /// Tells whether it is the bond: its ports are wires, of one address.
+    #[must_use]
+    pub fn is_bond(&self) -> bool {
+        *self == super::BOND
+    }
+
+    /// Tells whether it is the VRF: its ports stay stations, with routes of their own.
+    #[must_use]
+    pub fn is_vrf(&self) -> bool {
+        *self == super::VRF
+    }
+}
+
+/// Kinds are told apart by their names.
+impl PartialEq for KindSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for KindSpec {}
+
+impl OptionSpec {
+    /// An option that can be changed by a message and left out.
+    pub(super) const fn new(word: &'static str, attr: u16, form: Form, doc: &'static str) -> Self {
+        Self { word, key: word, doc, attr, form, change: ChangeBy::Message, required: false }
+    }
+
+    /// Gives the option another key in the file.
+    pub(super) const fn called(self, key: &'static str) -> Self {
+        Self { key, ..self }
+    }
+
+    /// Says that it can only be changed while the interface is down.
+    pub(super) const fn while_down(self) -> Self {
+        Self { change: ChangeBy::MessageWhileDown, ..self }
+    }
+
+    /// Says that it can't be changed.
+    pub(super) const fn at_birth(self) -> Self {
+        Self { change: ChangeBy::Rebirth, ..self }
+    }
+
+    /// Says that it can't be left out.
+    pub(super) const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+}

@@ -1,0 +1,99 @@
+//! What every row of the table keeps.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+#[test]
+fn names_and_words_stand_once() {
+    let names: BTreeSet<&str> = ALL.iter().map(|kind| kind.name).collect();
+    assert_eq!(names.len(), ALL.len());
+    for kind in ALL {
+        for table in [kind.options, kind.port] {
+            let words: BTreeSet<&str> = table.iter().map(|option| option.word).collect();
+            let keys: BTreeSet<&str> = table.iter().map(|option| option.key).collect();
+            assert_eq!((words.len(), keys.len()), (table.len(), table.len()), "{}", kind.name);
+        }
+    }
+}
+
+#[test]
+fn docs_are_sentences() {
+    for kind in ALL {
+        let options = kind.options.iter().chain(kind.port);
+        for doc in options.map(|option| option.doc).chain([kind.doc]) {
+            assert!(doc.ends_with('.') && doc.starts_with(char::is_uppercase), "{doc}");
+        }
+        assert!(kind.config.starts_with("CONFIG_"), "{}", kind.name);
+    }
+}
+
+/// What a file says, a file can be made to say again.
+#[test]
+fn values_are_read_as_they_are_written() {
+    let texts = [
+        "true",
+        "false",
+        "0",
+        "1",
+        "7",
+        "300",
+        "65535",
+        "inherit",
+        "none",
+        "auto",
+        "802.1ad",
+        "bridge",
+        "l3s",
+        "802.3ad",
+        "layer3+4",
+        "always",
+        "stable",
+        "slow",
+        "any",
+        "1000",
+        "2",
+        "10.0.0.1",
+        "2001:db8::1",
+        "eth0",
+        "02:00:00:00:00:01",
+    ];
+    let options = ALL.iter().flat_map(|kind| kind.options.iter().chain(kind.port));
+    for option in options {
+        let mut taken = 0;
+        for text in texts {
+            let Ok(value) = option.form.parse(text) else { continue };
+            let written = option.form.written(&value);
+            assert_eq!(option.form.parse(&written), Ok(value), "{} {text}", option.word);
+            taken += 1;
+        }
+        assert!(taken > 0, "{} takes none of the samples", option.word);
+    }
+}
+
+#[test]
+fn a_device_is_kept_in_the_record() {
+    let name = |text| crate::names::IfName::new(text).unwrap();
+    let device = Device::new(&VLAN)
+        .on(name("eth0"))
+        .with("id", Value::Number(10))
+        .with("gvrp", Value::Bool(true));
+    let json = serde_json::to_string(&device).unwrap();
+    assert_eq!(
+        json,
+        r#"{"kind":"vlan","lower":"eth0","options":{"gvrp":{"bool":true},"id":{"number":10}}}"#
+    );
+    assert_eq!(serde_json::from_str::<Device>(&json).unwrap(), device);
+    assert!(serde_json::from_str::<Device>(r#"{"kind":"nothing"}"#).is_err());
+}
+
+#[test]
+fn what_can_be_changed_in_place_is_told_from_what_can_not() {
+    let vxlan =
+        |id, ttl| Device::new(&VXLAN).with("id", Value::Number(id)).with("ttl", Value::Number(ttl));
+    assert!(vxlan(1, 5).can_become(&vxlan(1, 6)));
+    assert!(!vxlan(1, 5).can_become(&vxlan(2, 5)));
+    // What is not declared is not compared.
+    assert!(vxlan(1, 5).can_become(&Device::new(&VXLAN)));
+    assert!(!vxlan(1, 5).can_become(&Device::bridge(false)));
+}

@@ -1,0 +1,191 @@
+//! gre, gretap, ip6gre, ip6gretap, ipip, sit, ip6tnl: one packet in another (net/ipv4/ip_gre.c,
+//! net/ipv6/ip6_gre.c, net/ipv4/ipip.c, net/ipv6/sit.c, net/ipv6/ip6_tunnel.c; RFC 2784, 2003,
+//! 4213, 2473).
+//!
+//! They share their options, under numbers of two families: `IFLA_GRE_…` and `IFLA_IPTUN_…`
+//! (linux/if_tunnel.h). A change says all options again, since the kernel sets those that are left
+//! out to their defaults (`ipgre_changelink`).
+
+use super::options::Options;
+use super::spec::{Hardware, KindSpec, OptionSpec};
+use super::value::{Form, Switch, Value, Width};
+
+const fn tunnel(
+    name: &'static str,
+    module: &'static str,
+    config: &'static str,
+    doc: &'static str,
+    options: &'static [OptionSpec],
+) -> KindSpec {
+    KindSpec {
+        module,
+        hardware: Hardware::None,
+        says_all: true,
+        check: has_ends,
+        ..KindSpec::new(name, config, doc, options)
+    }
+}
+
+/// IP in GRE over IPv4.
+pub(super) static GRE: KindSpec = tunnel(
+    "gre",
+    "ip_gre",
+    "CONFIG_NET_IPGRE",
+    "One end of a tunnel of IP packets in GRE over IPv4.",
+    GRE_V4,
+);
+
+/// Ethernet in GRE over IPv4.
+pub(super) static GRETAP: KindSpec = KindSpec {
+    hardware: Hardware::Own,
+    ..tunnel(
+        "gretap",
+        "ip_gre",
+        "CONFIG_NET_IPGRE",
+        "One end of a tunnel of Ethernet frames in GRE over IPv4.",
+        GRE_V4,
+    )
+};
+
+/// IP in GRE over IPv6.
+pub(super) static IP6GRE: KindSpec = tunnel(
+    "ip6gre",
+    "ip6_gre",
+    "CONFIG_IPV6_GRE",
+    "One end of a tunnel of IP packets in GRE over IPv6.",
+    GRE_V6,
+);
+
+/// Ethernet in GRE over IPv6.
+pub(super) static IP6GRETAP: KindSpec = KindSpec {
+    hardware: Hardware::Own,
+    ..tunnel(
+        "ip6gretap",
+        "ip6_gre",
+        "CONFIG_IPV6_GRE",
+        "One end of a tunnel of Ethernet frames in GRE over IPv6.",
+        GRE_V6,
+    )
+};
+
+/// IPv4 in IPv4.
+pub(super) static IPIP: KindSpec = tunnel(
+    "ipip",
+    "ipip",
+    "CONFIG_NET_IPIP",
+    "One end of a tunnel of IPv4 packets in IPv4.",
+    IPTUN_V4,
+);
+
+/// IPv6 in IPv4.
+pub(super) static SIT: KindSpec = tunnel(
+    "sit",
+    "sit",
+    "CONFIG_IPV6_SIT",
+    "One end of a tunnel of IPv6 packets in IPv4.",
+    IPTUN_V4,
+);
+
+/// IPv4 and IPv6 in IPv6.
+pub(super) static IP6TNL: KindSpec = tunnel(
+    "ip6tnl",
+    "ip6_tunnel",
+    "CONFIG_IPV6_TUNNEL",
+    "One end of a tunnel of IPv4 and IPv6 packets in IPv6.",
+    IPTUN_V6,
+);
+
+const GRE_KEY_DOC: &str = "The number in each packet by which both ends know the tunnel.";
+const TTL: Form = Form::Number { width: Width::U8, min: 1, max: 255, words: &[("inherit", 0)] };
+const PMTUDISC: &str = "Whether its packets may not be cut into fragments on their way.";
+
+const fn local(attr: u16, form: Form) -> OptionSpec {
+    OptionSpec::new("local", attr, form, "The address of this end.")
+}
+
+const fn remote(attr: u16, form: Form) -> OptionSpec {
+    OptionSpec::new("remote", attr, form, "The address of the far end.")
+}
+
+const fn dev(attr: u16) -> OptionSpec {
+    OptionSpec::new(
+        "dev",
+        attr,
+        Form::Interface { dies: false },
+        "The interface that its packets leave by.",
+    )
+}
+
+const fn ttl(attr: u16) -> OptionSpec {
+    OptionSpec::new("ttl", attr, TTL, "The time to live of its packets.")
+}
+
+/// `IFLA_GRE_…` over IPv4; flags of linux/if_tunnel.h. Key and flags are said at birth: a change of
+/// them changes the length of the header.
+const GRE_V4: &[OptionSpec] = &[
+    remote(7, Form::Ipv4),
+    local(6, Form::Ipv4),
+    dev(1),
+    ttl(8),
+    OptionSpec::new("tos", 9, Form::Tos, "The type of service of its packets."),
+    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth(),
+    OptionSpec::new("csum", 2, Form::GreFlag(0x8000), "Whether its packets have a checksum.")
+        .at_birth(),
+    OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
+        .at_birth(),
+    OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC),
+];
+
+const GRE_V6: &[OptionSpec] = &[
+    remote(7, Form::Ipv6),
+    local(6, Form::Ipv6),
+    dev(1),
+    OptionSpec::new(
+        "hoplimit",
+        8,
+        Form::number(Width::U8, 0, 255),
+        "The hop limit of its packets.",
+    ),
+    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth(),
+    OptionSpec::new("csum", 2, Form::GreFlag(0x8000), "Whether its packets have a checksum.")
+        .at_birth(),
+    OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
+        .at_birth(),
+];
+
+/// `IFLA_IPTUN_…` over IPv4.
+const IPTUN_V4: &[OptionSpec] = &[
+    remote(3, Form::Ipv4),
+    local(2, Form::Ipv4),
+    dev(1),
+    ttl(4),
+    OptionSpec::new("tos", 5, Form::Tos, "The type of service of its packets."),
+    OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC),
+];
+
+const IPTUN_V6: &[OptionSpec] = &[
+    remote(3, Form::Ipv6),
+    local(2, Form::Ipv6),
+    dev(1),
+    OptionSpec::new(
+        "hoplimit",
+        4,
+        Form::number(Width::U8, 0, 255),
+        "The hop limit of its packets.",
+    ),
+    OptionSpec::new(
+        "mode",
+        9,
+        // The protocol inside: any, IPv6 (41) or IPv4 (4).
+        Form::Choice { width: Width::U8, words: &[("any", 0), ("ip6ip6", 41), ("ipip6", 4)] },
+        "Which packets go through it.",
+    )
+    .at_birth(),
+];
+
+fn has_ends(options: &Options) -> Result<(), &'static str> {
+    match (options.get("local"), options.get("remote")) {
+        (Some(Value::Ip(_)), Some(Value::Ip(_))) => Ok(()),
+        _ => Err("needs a `local` and a `remote` address"),
+    }
+}

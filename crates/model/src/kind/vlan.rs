@@ -1,0 +1,49 @@
+//! vlan: one VLAN of another interface (net/8021q/vlan_netlink.c; IEEE 802.1Q).
+
+use super::spec::{KindSpec, Lower, OptionSpec};
+use super::value::{Form, Width};
+
+/// The tags of VLANs (linux/if_ether.h).
+pub(super) const PROTOCOL: Form =
+    Form::Choice { width: Width::Be16, words: &[("802.1Q", 0x8100), ("802.1ad", 0x88a8)] };
+
+/// What leaves it gets a tag and goes out of the interface below.
+pub static VLAN: KindSpec = KindSpec {
+    module: "8021q",
+    lower: Lower::Required,
+    ..KindSpec::new(
+        "vlan",
+        "CONFIG_VLAN_8021Q",
+        "One VLAN of another interface: what leaves it is tagged.",
+        OPTIONS,
+    )
+};
+
+/// `IFLA_VLAN_…`, and bits of `enum vlan_flags` (linux/if_vlan.h). The id can't be changed: the
+/// kernel takes no notice (`vlan_changelink`).
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "protocol",
+        5,
+        PROTOCOL,
+        "The tag: `802.1Q` or, for the outer of two, `802.1ad`.",
+    )
+    .at_birth(),
+    OptionSpec::new("id", 1, Form::number(Width::U16, 0, 4094), "The VLAN's number.")
+        .at_birth()
+        .required(),
+    OptionSpec::new(
+        "reorder_hdr",
+        2,
+        Form::VlanFlag(0x1),
+        "Whether packets that come in look as if they had had no tag.",
+    ),
+    OptionSpec::new("gvrp", 2, Form::VlanFlag(0x2), "Whether it is announced by GVRP."),
+    OptionSpec::new(
+        "loose_binding",
+        2,
+        Form::VlanFlag(0x4),
+        "Whether it may be up while the interface below is down.",
+    ),
+    OptionSpec::new("mvrp", 2, Form::VlanFlag(0x8), "Whether it is announced by MVRP."),
+];

@@ -1,0 +1,129 @@
+//! vxlan: Ethernet over UDP (drivers/net/vxlan/vxlan_core.c; RFC 7348).
+
+use super::options::Options;
+use super::spec::{KindSpec, OptionSpec};
+use super::value::{Form, Switch, Value, Width};
+
+/// One end of an Ethernet network over UDP.
+pub static VXLAN: KindSpec = KindSpec {
+    check,
+    ..KindSpec::new(
+        "vxlan",
+        "CONFIG_VXLAN",
+        "One end of an Ethernet network that goes over UDP.",
+        OPTIONS,
+    )
+};
+
+const NO: Form = Form::switch(Switch::No);
+
+/// `IFLA_VXLAN_…`. What `vxlan_changelink` refuses to change is said at birth.
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "id",
+        1,
+        Form::number(Width::U32, 0, 0xff_ffff),
+        "The network's number (VNI), which its two or more ends share.",
+    )
+    .at_birth(),
+    OptionSpec::new(
+        "remote",
+        2,
+        Form::Address { v6: 16 },
+        "The far end, or the multicast group, to which frames for unknown addresses go.",
+    ),
+    OptionSpec::new(
+        "local",
+        4,
+        Form::Address { v6: 17 },
+        "The address that its packets have as their source.",
+    )
+    .at_birth(),
+    OptionSpec::new(
+        "dev",
+        3,
+        Form::Interface { dies: true },
+        "The interface that its packets leave by.",
+    ),
+    OptionSpec::new(
+        "dstport",
+        15,
+        Form::number(Width::Be16, 1, u16::MAX as u64),
+        "The UDP port of all its ends: 4789 by the standard, 8472 where not given.",
+    )
+    .at_birth(),
+    OptionSpec::new(
+        "ttl",
+        5,
+        Form::Number { width: Width::U8, min: 1, max: 255, words: &[("auto", 0)] },
+        "The time to live of its packets.",
+    ),
+    OptionSpec::new("tos", 6, Form::Tos, "The type of service of its packets."),
+    OptionSpec::new(
+        "learning",
+        7,
+        NO,
+        "Whether it learns from what it receives where each address is.",
+    ),
+    OptionSpec::new(
+        "ageing",
+        8,
+        Form::Number { width: Width::U32, min: 1, max: u32::MAX as u64, words: &[("none", 0)] },
+        "How long a learned address is kept, in seconds.",
+    ),
+    OptionSpec::new(
+        "maxaddress",
+        9,
+        Form::Number {
+            width: Width::U32,
+            min: 1,
+            max: u32::MAX as u64,
+            words: &[("unlimited", 0)],
+        },
+        "How many addresses it keeps.",
+    )
+    .at_birth(),
+    OptionSpec::new("proxy", 11, NO, "Whether it answers ARP for whom it knows.").at_birth(),
+    OptionSpec::new(
+        "rsc",
+        12,
+        NO,
+        "Whether packets to a router go straight to whom it would send them.",
+    )
+    .at_birth(),
+    OptionSpec::new("l2miss", 13, NO, "Whether it tells of addresses that it does not know.")
+        .at_birth(),
+    OptionSpec::new("l3miss", 14, NO, "Whether it tells of neighbours that it does not know.")
+        .at_birth(),
+    OptionSpec::new("udpcsum", 18, NO, "Whether its UDP packets over IPv4 have a checksum.")
+        .at_birth(),
+    OptionSpec::new(
+        "external",
+        25,
+        NO,
+        "Whether routes and filters say for each packet where it goes.",
+    )
+    .at_birth(),
+    OptionSpec::new("gbp", 23, Form::Flag, "Whether its packets carry the group policy extension.")
+        .at_birth(),
+];
+
+/// As `vxlan_nl2conf` and `vxlan_config_validate` have it.
+fn check(options: &Options) -> Result<(), &'static str> {
+    let external = options.get("external") == Some(&Value::Bool(true));
+    match (options.get("id"), options.get("remote"), options.get("local")) {
+        (None, _, _) if !external => Err("needs an `id`"),
+        (Some(_), _, _) if external => Err("is `external` or has an `id`, not both"),
+        (_, Some(Value::Ip(remote)), Some(Value::Ip(local)))
+            if remote.is_ipv4() != local.is_ipv4() =>
+        {
+            Err("has a `local` and a `remote` of two families")
+        }
+        (_, Some(Value::Ip(remote)), _)
+            if remote.is_multicast() && options.get("dev").is_none() =>
+        {
+            Err("needs a `dev` for its multicast group")
+        }
+        _ => Ok(()),
+    }
+}

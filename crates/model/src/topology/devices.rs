@@ -1,0 +1,91 @@
+//! The rules of interfaces that a node makes itself, and of ports.
+
+use super::wiring::{Wired, Wiring};
+use crate::kind::{Device, Lower, Value};
+use crate::problem::{Problem, ProblemKind};
+
+/// Finds what is wrong with the interfaces of a kind, and with the options of ports.
+pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
+    for (id, wired) in wiring.interfaces.iter().enumerate() {
+        let mut kinds = Vec::new();
+        if let Some(device) = wired.device {
+            kinds.extend(of_device(wiring, id, device));
+        }
+        kinds.extend(of_port(wiring, wired));
+        problems.extend(kinds.into_iter().map(|kind| Problem::new(kind, wired.origin)));
+    }
+}
+
+fn of_device(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind> {
+    let wired = &wiring.interfaces[id];
+    let spec = device.spec;
+    let at = || wiring.at(id);
+    let mut kinds = Vec::new();
+    for option in spec.options {
+        if option.required && device.options.get(option.word).is_none() {
+            let reason = format!("needs `{}`", option.key);
+            kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
+        }
+    }
+    if let Err(reason) = (spec.check)(&device.options) {
+        let reason = reason.to_owned();
+        kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
+    }
+    if spec.lower == Lower::Required && device.lower.is_none() {
+        let reason = "needs `link`, the interface that it stands on".to_owned();
+        kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
+    }
+    if !device.has_own_mac() && wired.mac().is_some() {
+        kinds.push(ProblemKind::NoMac { at: at(), kind: spec.name });
+    }
+    for needed in device.needs() {
+        match wiring.interface(wired.place, needed) {
+            None => kinds.push(wiring.unknown_interface(wired.place, needed)),
+            Some(below) if stands_on(wiring, below, id) => {
+                kinds.push(ProblemKind::StandsOnItself { at: at() });
+            }
+            Some(_) => {}
+        }
+    }
+    kinds
+}
+
+/// Tells whether an interface is another, or stands on it by however many between: as what it needs,
+/// or as its port.
+fn stands_on(wiring: &Wiring<'_>, from: usize, to: usize) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(id) = next.pop() {
+        if id == to {
+            return true;
+        }
+        if !seen.insert(id) {
+            continue;
+        }
+        let wired = &wiring.interfaces[id];
+        let needs = wired.device.into_iter().flat_map(Device::needs);
+        next.extend(needs.filter_map(|needed| wiring.interface(wired.place, needed)));
+        let is_port = |port: &usize| wiring.interfaces[*port].master == Some(id);
+        // What is on a VRF does not hang on its ports.
+        if !wired.is_vrf() {
+            next.extend(wiring.places[wired.place].interfaces.iter().copied().filter(is_port));
+        }
+    }
+    false
+}
+
+fn of_port(wiring: &Wiring<'_>, wired: &Wired<'_>) -> Vec<ProblemKind> {
+    let master = wired.master.map(|master| &wiring.interfaces[master]);
+    let spec = master.and_then(|master| match master.device {
+        Some(device) => Some(device.spec),
+        None => master.is_bridge().then_some(&crate::kind::BRIDGE),
+    });
+    let at = || crate::problem::At {
+        node: wiring.places[wired.place].name.clone(),
+        interface: wired.name.clone(),
+    };
+    let words = wired.options.iter().flat_map(|options| options.port.iter());
+    let known = |word: &str| spec.is_some_and(|spec| spec.port_option(word).is_some());
+    let strange = words.filter(|(word, _): &(&str, &Value)| !known(word));
+    strange.map(|(word, _)| ProblemKind::PortOption { at: at(), option: word }).collect()
+}
