@@ -4,8 +4,8 @@ mod bridging;
 mod route;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::nft;
 use vnet_model::kind::{OptionSpec, Options};
+use vnet_model::nft;
 use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step};
 
 use crate::command::Command;

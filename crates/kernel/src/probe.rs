@@ -26,6 +26,13 @@ pub struct MissingKind {
     pub config: String,
 }
 
+/// How often a kind is asked for: where another process has its module loaded at the same moment, the
+/// kernel may say too early that there is none.
+const ATTEMPTS_MAX: usize = 4;
+
+/// How long is waited between.
+const BETWEEN_ATTEMPTS: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Finds the kinds of interfaces that the kernel lacks, and loads the modules of those it has.
 /// CAP_NET_ADMIN. Nothing is made: each is asked for with a number of queues that no kernel gives,
 /// which is found out after the kind was looked up (`rtnl_create_link`, net/core/rtnetlink.c).
@@ -34,14 +41,24 @@ pub struct MissingKind {
 /// When the kernel can't be asked.
 pub(crate) fn missing_kinds(kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
     let mut socket = Socket::open(Protocol::Route).map_err(failed)?;
-    let mut batch = Batch::new();
-    for kind in kinds {
-        ask_for(&mut batch, kind);
+    let mut missing = kinds.to_vec();
+    for attempt in 0..ATTEMPTS_MAX {
+        if attempt > 0 {
+            std::thread::sleep(BETWEEN_ATTEMPTS);
+        }
+        let mut batch = Batch::new();
+        for kind in &missing {
+            ask_for(&mut batch, kind);
+        }
+        let outcome = socket.submit(&mut batch).map_err(failed)?;
+        let refused = outcome.refusals().iter();
+        let still = refused.filter(|(_, refusal)| refusal.errno == Errno::OPNOTSUPP);
+        missing = still.filter_map(|(index, _)| missing.get(*index).copied()).collect();
+        if missing.is_empty() {
+            break;
+        }
     }
-    let outcome = socket.submit(&mut batch).map_err(failed)?;
-    let refused = outcome.refusals().iter();
-    let missing = refused.filter(|(_, refusal)| refusal.errno == Errno::OPNOTSUPP);
-    Ok(missing.filter_map(|(index, _)| kinds.get(*index)).map(|kind| describe(kind)).collect())
+    Ok(missing.into_iter().map(describe).collect())
 }
 
 fn ask_for(batch: &mut Batch, kind: &str) {

@@ -6,8 +6,8 @@
 
 mod builder;
 pub(crate) mod check;
-pub mod firewall;
 mod devices;
+pub mod firewall;
 mod loops;
 mod route;
 pub(crate) mod wiring;

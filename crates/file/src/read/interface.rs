@@ -107,7 +107,12 @@ impl Reader<'_> {
     }
 
     /// Reads the value of an option.
-    fn kind_option(&mut self, option: &OptionSpec, value: &Value, at: At<'_>) -> Option<kind::Value> {
+    fn kind_option(
+        &mut self,
+        option: &OptionSpec,
+        value: &Value,
+        at: At<'_>,
+    ) -> Option<kind::Value> {
         let text = self.text(value, option.key, at)?;
         match option.form.parse(&text.text) {
             Ok(value) => Some(value),

@@ -1,0 +1,295 @@
+//! Every kind of interface, by one table: built as the file says, seen by `ip -d -j link`, changed in
+//! place, mended when somebody deletes it. What a small kernel lacks runs in the VM tier.
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+mod common;
+
+use common::{desired, open, planned, signed};
+use vnet::Down;
+use vnet_testns::sh;
+
+/// A kind with options, and one change.
+struct Case {
+    /// What the kernel must have (`crates/testns/src/features.rs`).
+    needs: &'static [&'static str],
+    /// The interface `x` of node `a`.
+    first: &'static str,
+    /// What `ip -d -j link` says of it, by JSON pointers below `linkinfo/info_data`.
+    shows: &'static [(&'static str, &'static str)],
+    /// The same with something changed that the kernel can change in place.
+    second: &'static str,
+    /// The one step that this takes.
+    step: &'static str,
+    /// What `ip` says then.
+    shows_then: &'static [(&'static str, &'static str)],
+}
+
+/// ```text
+///  a:eth0 ─── b:eth0    10.0.0.0/24, 2001:db8::/64
+///  a:m0 ───── b:m0
+///  a:m1 ───── b:m1
+/// ```
+fn lab(interface: &str) -> vnet::Desired {
+    desired(&format!(
+        "
+name: k
+nodes: {{ a: {{ interfaces: {{ x: {interface} }} }}, b: }}
+links:
+  - {{ endpoints: [ a:eth0, b:eth0 ], prefix: [ 10.0.0.0/24, \"2001:db8::/64\" ] }}
+  - {{ endpoints: [ a:m0, b:m0 ] }}
+  - {{ endpoints: [ a:m1, b:m1 ] }}
+"
+    ))
+}
+
+fn link(dev: &str) -> serde_json::Value {
+    let json = sh(&format!("ip -n k-a -d -j link show dev {dev}"));
+    serde_json::from_str::<serde_json::Value>(&json).unwrap()[0].clone()
+}
+
+fn assert_shows(info: &str, expected: &[(&str, &str)]) {
+    let link = link("x");
+    let data = &link["linkinfo"][info];
+    for (key, value) in expected {
+        let value: serde_json::Value = serde_json::from_str(value).unwrap();
+        assert_eq!(data[key], value, "{key} of {data:#}");
+    }
+}
+
+fn try_out(case: &Case) {
+    vnet_testns::root(|| {
+        vnet_testns::requires(case.needs);
+        let (first, second) = (lab(case.first), lab(case.second));
+        let mut lab = open(&first);
+        lab.up(&first, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &first), Vec::<String>::new());
+        assert_shows("info_data", case.shows);
+        let index = link("x")["ifindex"].clone();
+
+        let up = lab.up(&second, |_| {}).unwrap();
+        assert_eq!(signed(&up.steps), [case.step]);
+        assert_shows("info_data", case.shows_then);
+        assert_eq!(link("x")["ifindex"], index);
+
+        sh("ip -n k-a link del dev x");
+        assert_ne!(planned(&lab, &second), Vec::<String>::new());
+        lab.up(&second, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &second), Vec::<String>::new());
+        assert_shows("info_data", case.shows_then);
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+macro_rules! cases {
+    ($($name:ident: $case:expr;)*) => { $(
+        #[test]
+        fn $name() {
+            super::try_out(&$case);
+        }
+    )* };
+}
+
+mod vm_kinds {
+    use super::Case;
+
+    cases! {
+        bridge: Case {
+            needs: &["bridge"],
+            first: "{ kind: bridge, ageing_time: 60000, priority: 4096 }",
+            shows: &[("ageing_time", "60000"), ("priority", "4096"), ("stp_state", "0")],
+            second: "{ kind: bridge, ageing_time: 50000, priority: 4096, stp: true, hello_time: 300 }",
+            step: "~ k-a:x hello_time 300, ageing_time 50000, stp on",
+            shows_then: &[("ageing_time", "50000"), ("stp_state", "1"), ("hello_time", "300")],
+        };
+        bridge_vlans: Case {
+            needs: &["bridge-vlan"],
+            first: "{ kind: bridge, vlan_filtering: true }",
+            shows: &[("vlan_filtering", "1"), ("vlan_protocol", "\"802.1Q\"")],
+            second: "{ kind: bridge, vlan_filtering: true, vlan_protocol: 802.1ad }",
+            step: "~ k-a:x vlan_protocol 802.1ad",
+            shows_then: &[("vlan_protocol", "\"802.1ad\"")],
+        };
+        vxlan: Case {
+            needs: &["vxlan"],
+            first: "{ kind: vxlan, id: 100, local: 10.0.0.1, remote: 10.0.0.2, dstport: 4789, ttl: 5, \
+                    learning: off }",
+            shows: &[
+                ("id", "100"),
+                ("local", "\"10.0.0.1\""),
+                ("remote", "\"10.0.0.2\""),
+                ("port", "4789"),
+                ("ttl", "5"),
+                ("learning", "false"),
+            ],
+            second: "{ kind: vxlan, id: 100, local: 10.0.0.1, remote: 10.0.0.9, dstport: 4789, ttl: 6, \
+                     learning: on }",
+            step: "~ k-a:x remote 10.0.0.9, ttl 6, learning on",
+            shows_then: &[("remote", "\"10.0.0.9\""), ("ttl", "6"), ("learning", "true")],
+        };
+        vxlan_multicast: Case {
+            needs: &["vxlan"],
+            first: "{ kind: vxlan, id: 100, remote: \"ff05::100\", dev: eth0, dstport: 4789 }",
+            shows: &[("group6", "\"ff05::100\""), ("link", "\"eth0\"")],
+            second: "{ kind: vxlan, id: 100, remote: \"ff05::100\", dev: eth0, dstport: 4789, ageing: 60 }",
+            step: "~ k-a:x ageing 60",
+            shows_then: &[("ageing", "60")],
+        };
+        macvlan: Case {
+            needs: &["macvlan"],
+            first: "{ kind: macvlan, link: eth0, mode: bridge, addresses: 10.0.0.11/24 }",
+            shows: &[("mode", "\"bridge\"")],
+            second: "{ kind: macvlan, link: eth0, mode: vepa, addresses: 10.0.0.11/24 }",
+            step: "~ k-a:x mode vepa",
+            shows_then: &[("mode", "\"vepa\"")],
+        };
+        macvtap: Case {
+            needs: &["macvtap"],
+            first: "{ kind: macvtap, link: eth0, mode: private }",
+            shows: &[("mode", "\"private\"")],
+            second: "{ kind: macvtap, link: eth0, mode: bridge }",
+            step: "~ k-a:x mode bridge",
+            shows_then: &[("mode", "\"bridge\"")],
+        };
+        ifb: Case {
+            needs: &["ifb"],
+            first: "{ kind: ifb }",
+            shows: &[],
+            second: "{ kind: ifb, mtu: 1400 }",
+            step: "~ k-a:x mtu 1400",
+            shows_then: &[],
+        };
+        dummy: Case {
+            needs: &["dummy"],
+            first: "{ kind: dummy, addresses: 10.99.0.1/32 }",
+            shows: &[],
+            second: "{ kind: dummy, addresses: [ 10.99.0.1/32, 10.99.0.2/32 ] }",
+            step: "+ address 10.99.0.2/32 on k-a:x",
+            shows_then: &[],
+        };
+        vlan: Case {
+            needs: &["vlan"],
+            first: "{ kind: vlan, link: eth0, id: 10, addresses: 10.10.0.1/24 }",
+            shows: &[("id", "10"), ("protocol", "\"802.1Q\"")],
+            second: "{ kind: vlan, link: eth0, id: 10, gvrp: on, addresses: 10.10.0.1/24 }",
+            step: "~ k-a:x gvrp on",
+            shows_then: &[("flags", "[\"REORDER_HDR\",\"GVRP\"]")],
+        };
+        vlan_of_a_provider: Case {
+            needs: &["vlan-ad"],
+            first: "{ kind: vlan, link: eth0, id: 10, protocol: 802.1ad }",
+            shows: &[("protocol", "\"802.1ad\"")],
+            second: "{ kind: vlan, link: eth0, id: 10, protocol: 802.1ad, mtu: 1400 }",
+            step: "~ k-a:x mtu 1400",
+            shows_then: &[("protocol", "\"802.1ad\"")],
+        };
+        vrf: Case {
+            needs: &["vrf"],
+            first: "{ kind: vrf, table: 10, ports: m0 }",
+            shows: &[("table", "10")],
+            second: "{ kind: vrf, table: 10, ports: [ m0, m1 ] }",
+            step: "~ k-a:m1 master x",
+            shows_then: &[("table", "10")],
+        };
+        ipvlan: Case {
+            needs: &["ipvlan"],
+            first: "{ kind: ipvlan, link: eth0, mode: l2, addresses: 10.0.0.11/24 }",
+            shows: &[("mode", "\"l2\"")],
+            second: "{ kind: ipvlan, link: eth0, mode: l3, addresses: 10.0.0.11/24 }",
+            step: "~ k-a:x mode l3",
+            shows_then: &[("mode", "\"l3\"")],
+        };
+        bond: Case {
+            needs: &["bond"],
+            first: "{ kind: bond, mode: active-backup, miimon: 100, ports: [ m0, m1 ] }",
+            shows: &[("mode", "\"active-backup\""), ("miimon", "100")],
+            second: "{ kind: bond, mode: active-backup, miimon: 50, ports: [ m0, m1 ] }",
+            step: "~ k-a:x miimon 50",
+            shows_then: &[("miimon", "50")],
+        };
+        bond_lacp: Case {
+            needs: &["bond"],
+            first: "{ kind: bond, mode: 802.3ad, lacp_rate: fast, xmit_hash_policy: layer3+4 }",
+            shows: &[
+                ("mode", "\"802.3ad\""),
+                ("ad_lacp_rate", "\"fast\""),
+                ("xmit_hash_policy", "\"layer3+4\""),
+            ],
+            second: "{ kind: bond, mode: 802.3ad, lacp_rate: fast, xmit_hash_policy: layer2+3 }",
+            step: "~ k-a:x xmit_hash_policy layer2+3",
+            shows_then: &[("xmit_hash_policy", "\"layer2+3\"")],
+        };
+        gre: Case {
+            needs: &["gre"],
+            first: "{ kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: 7, ttl: 64, csum: on }",
+            shows: &[
+                ("local", "\"10.0.0.1\""),
+                ("remote", "\"10.0.0.2\""),
+                ("ttl", "64"),
+                ("ikey", "\"0.0.0.7\""),
+                ("okey", "\"0.0.0.7\""),
+                ("icsum", "true"),
+                ("ocsum", "true"),
+            ],
+            second: "{ kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: 7, ttl: 65, csum: on }",
+            step: "~ k-a:x ttl 65",
+            shows_then: &[("ttl", "65"), ("ikey", "\"0.0.0.7\""), ("ocsum", "true")],
+        };
+        gretap: Case {
+            needs: &["gretap"],
+            first: "{ kind: gretap, local: 10.0.0.1, remote: 10.0.0.2 }",
+            shows: &[("local", "\"10.0.0.1\""), ("remote", "\"10.0.0.2\"")],
+            second: "{ kind: gretap, local: 10.0.0.1, remote: 10.0.0.3 }",
+            step: "~ k-a:x remote 10.0.0.3",
+            shows_then: &[("local", "\"10.0.0.1\""), ("remote", "\"10.0.0.3\"")],
+        };
+        ip6gre: Case {
+            needs: &["ip6gre"],
+            first: "{ kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\", hoplimit: 32 }",
+            shows: &[("remote", "\"2001:db8::2\""), ("ttl", "32")],
+            second: "{ kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\", hoplimit: 33 }",
+            step: "~ k-a:x hoplimit 33",
+            shows_then: &[("remote", "\"2001:db8::2\""), ("ttl", "33")],
+        };
+        ip6gretap: Case {
+            needs: &["ip6gretap"],
+            first: "{ kind: ip6gretap, local: \"2001:db8::1\", remote: \"2001:db8::2\" }",
+            shows: &[("local", "\"2001:db8::1\"")],
+            second: "{ kind: ip6gretap, local: \"2001:db8::1\", remote: \"2001:db8::3\" }",
+            step: "~ k-a:x remote 2001:db8::3",
+            shows_then: &[("remote", "\"2001:db8::3\"")],
+        };
+        ipip: Case {
+            needs: &["ipip"],
+            first: "{ kind: ipip, local: 10.0.0.1, remote: 10.0.0.2, ttl: 64 }",
+            shows: &[("remote", "\"10.0.0.2\""), ("ttl", "64")],
+            second: "{ kind: ipip, local: 10.0.0.1, remote: 10.0.0.2, ttl: 65, tos: inherit }",
+            step: "~ k-a:x ttl 65, tos inherit",
+            shows_then: &[("remote", "\"10.0.0.2\""), ("ttl", "65"), ("tos", "\"0x1\"")],
+        };
+        sit: Case {
+            needs: &["sit"],
+            first: "{ kind: sit, local: 10.0.0.1, remote: 10.0.0.2, dev: eth0 }",
+            shows: &[("remote", "\"10.0.0.2\""), ("link", "\"eth0\"")],
+            second: "{ kind: sit, local: 10.0.0.1, remote: 10.0.0.3, dev: eth0 }",
+            step: "~ k-a:x remote 10.0.0.3",
+            shows_then: &[("remote", "\"10.0.0.3\""), ("link", "\"eth0\"")],
+        };
+        ip6tnl: Case {
+            needs: &["ip6tnl"],
+            first: "{ kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", mode: ipip6 }",
+            shows: &[("proto", "\"ipip6\""), ("remote", "\"2001:db8::2\"")],
+            second: "{ kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", mode: ipip6, \
+                     hoplimit: 9 }",
+            step: "~ k-a:x hoplimit 9",
+            shows_then: &[("proto", "\"ipip6\""), ("ttl", "9")],
+        };
+        geneve: Case {
+            needs: &["geneve"],
+            first: "{ kind: geneve, id: 5, remote: 10.0.0.2, ttl: 9 }",
+            shows: &[("id", "5"), ("remote", "\"10.0.0.2\""), ("ttl", "9")],
+            second: "{ kind: geneve, id: 5, remote: 10.0.0.2, ttl: 10 }",
+            step: "~ k-a:x ttl 10",
+            shows_then: &[("ttl", "10")],
+        };
+    }
+}
