@@ -113,6 +113,7 @@ struct Pair {
     reached: bool,
     rtt_ms: Option<f64>,
     reason: Option<String>,
+    why: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -199,7 +200,7 @@ fn every_document_has_its_form() {
         assert_eq!((show.nodes.len(), show.drift.len()), (1, 2));
         assert_eq!(show.drift[0].action, "set");
         let ping: Ping = json(1, &["ping", "-W", "0.2"]);
-        assert!(ping.pairs[0].reason.is_some(), "{ping:?}");
+        assert!(ping.pairs[0].reason.is_some() && ping.pairs[0].why.is_some(), "{ping:?}");
         let failed: Failed = json(2, &["show", "vnet7"]);
         assert_eq!((failed.kind.as_str(), failed.error.as_str()), ("error", "no-node"));
         assert_eq!(json::<Down>(0, &["down"]).labs[0].namespaces, ["vnet0", "vnet1"]);

@@ -9,8 +9,10 @@ use vnet_model::expect::first_address;
 use vnet_model::{Desired, Namespace, NodeName};
 
 use crate::error::Error;
+use crate::expect::Found;
 use crate::lab::Lab;
 use crate::target::by_number;
+use vnet_why::{Question, why};
 
 /// What is asked whether it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +120,29 @@ impl Lab {
             ..pinged
         };
         Ok(pinged.into_iter().map(answered).collect())
+    }
+
+    /// Says of each of these that did not reach, on paper, what is at fault in the first place.
+    ///
+    /// # Errors
+    /// [`Error::NotUp`], and when the kernel can't be read.
+    pub fn explain(&self, pinged: &[&Pinged]) -> Result<Vec<Option<String>>, Error> {
+        let not_up = || Error::NotUp { lab: self.name().clone() };
+        let desired = self.record()?.ok_or_else(not_up)?.desired;
+        let state = self.look(&desired)?.0.state;
+        let facts = self.survey(&state)?;
+        let found = Found { desired: &desired, state: &state, facts: Some(&facts) };
+        let explain = |one: &&Pinged| {
+            let (dst, _) = one.answer.filter(|_| !one.is_reached())?;
+            let from = desired.nodes.get(&one.from)?.clone();
+            let to = match &one.to {
+                Goal::Node(to) => desired.nodes.get(to).cloned(),
+                Goal::Address(_) => None,
+            };
+            let answer = why(&found.world(), &Question { to, ..Question::new(from, dst) });
+            Some(answer.causes.first()?.evidence.clone())
+        };
+        Ok(pinged.iter().map(explain).collect())
     }
 
     /// Finds what is asked for a word: an address, or nodes as [`Lab::nodes_of`] finds them.

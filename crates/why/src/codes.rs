@@ -150,6 +150,11 @@ pub const CODES: &[Code] = &[
          answers that take another way than what they answer.",
     ),
     code("dead-translation", "Address translation leads to an address that nobody has."),
+    code(
+        "translation-missing",
+        "A node that was meant to translate addresses does not, or does it otherwise: packets go out \
+         with a source that nobody finds back to.",
+    ),
     // Lints.
     code(
         "network-address",

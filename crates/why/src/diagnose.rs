@@ -40,6 +40,9 @@ pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> O
     if !is_back && let Some(cause) = case.dead_translation() {
         return Some(cause);
     }
+    if let Some(cause) = case.lost_translation(&trip.forth) {
+        return Some(cause);
+    }
     if is_back && let Some(cause) = case.wrong_source(&trip.forth) {
         return Some(cause);
     }

@@ -79,9 +79,13 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The tables of nf_tables in a namespace.
-    pub(crate) fn tables(&self, ns: &NsName) -> &[Table] {
-        self.facts(ns).map(|facts| facts.tables.as_slice()).unwrap_or_default()
+    /// The tables of nf_tables in a namespace. The lab's own are in the state, where they can be
+    /// mended; of others only the facts know what is in them.
+    pub(crate) fn tables(&self, ns: &NsName) -> Vec<&Table> {
+        let others = self.facts(ns).map(|facts| facts.tables.as_slice()).unwrap_or_default();
+        let others = others.iter().filter(|table| table.mark.is_none());
+        let own = self.ns(ns).into_iter().flat_map(|found| found.tables.values());
+        others.chain(own.filter(|table| table.mark.is_some())).collect()
     }
 
     pub(crate) fn is_let_through(&self, ns: &NsName, table: &TableId, chain: &str) -> bool {

@@ -163,6 +163,8 @@ const FAULTS: &[Fault] = &[
     fault("asymmetric", ["a:l", "10.1.3.2"], nft!("r", "inet f", "type filter hook forward priority 0;", "ct state invalid drop"), &[("conntrack-invalid", "on r")]),
     fault("chain", ["a", "b"], nft!("r1", "ip f", "type nat hook prerouting priority dstnat;", "ip daddr 10.0.3.2 dnat to 10.0.3.99"), &[("dead-translation", "10.0.3.2 to 10.0.3.99 on r1")]),
     fault("chain", ["a", "b"], nft!("a", "ip f", "type nat hook output priority -100;", "ip daddr 10.0.3.2 dnat to 10.0.1.99"), &[("dead-translation", "10.0.3.2 to 10.0.1.99 on a")]),
+    fault("nat", ["pc", "isp"], "ip netns exec gw nft flush ruleset", &[("translation-missing", "table inet vnet on gw")]),
+    fault("nat", ["pc", "isp"], "ip netns exec gw nft insert rule inet vnet forward drop", &[("translation-missing", "table inet vnet on gw")]),
     // Two at once.
     fault("chain", ["a", "b"], concat!("ip -n r1 route del 10.0.3.0/24;", nft!("b", "inet f", "type filter hook input priority 0; policy drop;", "ct state established accept")),
         &[("no-route", "in r1"), ("filter-policy", "on b")]),

@@ -14,7 +14,7 @@ use super::{DIFFERS, Outcome as Ended};
 use crate::args;
 use crate::context::Context;
 use crate::errors::Failure;
-use crate::printer::{columns, off, on, style};
+use crate::printer::{columns, off, on, plain, style};
 use crate::progress::Progress;
 use crate::view::{ms, time};
 
@@ -26,6 +26,9 @@ const LIST_MAX: usize = 40;
 
 /// How many failures are listed without `-v`.
 const FAILURES_SHOWN_MAX: usize = 20;
+
+/// How many failures are explained.
+const EXPLAINED_MAX: usize = 40;
 
 #[derive(Serialize)]
 struct Body {
@@ -45,6 +48,8 @@ struct Pair {
     rtt_ms: Option<f64>,
     /// Why not.
     reason: Option<String>,
+    /// What is at fault, as far as it was looked for.
+    why: Option<String>,
 }
 
 pub(super) fn run(context: &Context<'_>, args: &args::Ping) -> Ended {
@@ -70,11 +75,27 @@ pub(super) fn run(context: &Context<'_>, args: &args::Ping) -> Ended {
         ));
     }
     let elapsed = begin.elapsed();
+    let reasons = reasons(&lab, &pinged);
     match context.printer.is_json() {
-        true => context.printer.json("ping", body(&lab, &pinged, elapsed)),
-        false => context.printer.data(&text(context, &from, &to, &pinged, elapsed)),
+        true => context.printer.json("ping", body(&lab, &pinged, &reasons, elapsed)),
+        false => context.printer.data(&text(context, &from, &to, &pinged, &reasons, elapsed)),
     }
     Ok(ExitCode::from(if pinged.iter().all(Pinged::is_reached) { 0 } else { DIFFERS }))
+}
+
+/// What is at fault, by the place of the question.
+type Reasons = BTreeMap<usize, String>;
+
+/// Finds out on paper what keeps the first few from each other, by their places.
+fn reasons(lab: &Lab, pinged: &[Pinged]) -> Reasons {
+    let failed = pinged.iter().enumerate().filter(|(_, one)| !one.is_reached());
+    let (places, failed): (Vec<usize>, Vec<&Pinged>) = failed.take(EXPLAINED_MAX).unzip();
+    if failed.is_empty() {
+        return BTreeMap::new();
+    }
+    // Without a reason the kernel's word has to do.
+    let reasons = lab.explain(&failed).unwrap_or_default();
+    places.into_iter().zip(reasons).filter_map(|(at, reason)| Some((at, reason?))).collect()
 }
 
 /// Finds who asks whom.
@@ -103,19 +124,22 @@ fn text(
     from: &[NodeName],
     to: &[Goal],
     pinged: &[Pinged],
+    reasons: &Reasons,
     elapsed: Duration,
 ) -> String {
-    let failures: Vec<&Pinged> = pinged.iter().filter(|one| !one.is_reached()).collect();
+    let all: Vec<(usize, &Pinged)> = pinged.iter().enumerate().collect();
+    let failures: Vec<(usize, &Pinged)> =
+        all.iter().filter(|(_, one)| !one.is_reached()).copied().collect();
     let mut text = String::new();
     if from.len() == 1 && pinged.len() <= LIST_MAX {
-        text.push_str(&list(pinged.iter()));
+        text.push_str(&list(&all, reasons));
     } else {
         if from.len().max(to.len()) <= MATRIX_NODES_MAX {
             text.push_str(&matrix(from, to, pinged));
         }
-        let all = context.printer.is_verbose();
-        let shown = if all { failures.len() } else { failures.len().min(FAILURES_SHOWN_MAX) };
-        text.push_str(&list(failures[..shown].iter().copied()));
+        let verbose = context.printer.is_verbose();
+        let shown = if verbose { failures.len() } else { failures.len().min(FAILURES_SHOWN_MAX) };
+        text.push_str(&list(&failures[..shown], reasons));
         if shown < failures.len() {
             let _ = writeln!(text, "and {} more, which -v lists", failures.len() - shown);
         }
@@ -128,15 +152,17 @@ fn text(
 }
 
 /// Writes one line for each: who, whom, what came of it.
-fn list<'p>(pinged: impl Iterator<Item = &'p Pinged>) -> String {
-    let row = |one: &Pinged| {
+fn list(pinged: &[(usize, &Pinged)], reasons: &Reasons) -> String {
+    let row = |(at, one): &(usize, &Pinged)| {
         let address = match (&one.to, one.answer) {
             (Goal::Node(_), Some((addr, _))) => addr.to_string(),
             _ => String::new(),
         };
-        vec![one.from.to_string(), "->".to_owned(), one.to.to_string(), address, outcome(one)]
+        let why = reasons.get(at).map(|why| format!(": {}", plain(why))).unwrap_or_default();
+        let outcome = format!("{}{why}", outcome(one));
+        vec![one.from.to_string(), "->".to_owned(), one.to.to_string(), address, outcome]
     };
-    columns(&pinged.map(row).collect::<Vec<_>>())
+    columns(&pinged.iter().map(row).collect::<Vec<_>>())
 }
 
 fn outcome(one: &Pinged) -> String {
@@ -199,8 +225,8 @@ fn cell(pinged: Option<&Vec<&Pinged>>) -> String {
     mark.to_owned()
 }
 
-fn body(lab: &Lab, pinged: &[Pinged], elapsed: Duration) -> Body {
-    let pair = |one: &Pinged| Pair {
+fn body(lab: &Lab, pinged: &[Pinged], reasons: &Reasons, elapsed: Duration) -> Body {
+    let pair = |(at, one): (usize, &Pinged)| Pair {
         from: one.from.to_string(),
         to: one.to.to_string(),
         address: one.answer.map(|(addr, _)| addr.to_string()),
@@ -210,12 +236,13 @@ fn body(lab: &Lab, pinged: &[Pinged], elapsed: Duration) -> Body {
             _ => None,
         },
         reason: (!one.is_reached()).then(|| outcome(one)),
+        why: reasons.get(&at).cloned(),
     };
     Body {
         lab: lab.name().to_string(),
         asked: pinged.len(),
         reached: pinged.iter().filter(|one| one.is_reached()).count(),
         elapsed_ms: ms(elapsed),
-        pairs: pinged.iter().map(pair).collect(),
+        pairs: pinged.iter().enumerate().map(pair).collect(),
     }
 }

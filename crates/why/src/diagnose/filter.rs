@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use vnet_model::NsName;
-use vnet_model::nft::{CtState, Family, Hook};
+use vnet_model::nft::{ChainKind, CtState, Family, Hook, Table};
+use vnet_model::{Change, NsName, Step};
 
 use super::Case;
 use crate::filter::Dropped;
+use crate::walk::Walked;
 use crate::{Cause, Mend};
 
 impl Case<'_, '_> {
@@ -27,7 +28,58 @@ impl Case<'_, '_> {
         Some(self.cause("dead-translation", object, evidence, Vec::new()))
     }
 
+    /// A namespace on the way there was meant to translate and does so differently, or not at all.
+    pub(super) fn lost_translation(&self, forth: &Walked) -> Option<Cause> {
+        let translates = |table: &Table| {
+            let chains = table.chains.iter().filter_map(|chain| chain.base.as_ref());
+            chains.clone().any(|base| base.kind == ChainKind::Nat)
+        };
+        let mut passed = forth.decisions.iter().map(|decided| &decided.ns);
+        passed.find_map(|ns| {
+            let meant = self.scene.meant(ns)?.tables.values();
+            let meant = meant.filter(|table| translates(table));
+            meant.filter_map(|table| self.lost_table(ns, table, "translation-missing")).next()
+        })
+    }
+
+    /// A table that is not as it was meant to be.
+    fn lost_table(&self, ns: &NsName, meant: &Table, code: &'static str) -> Option<Cause> {
+        let found = self.scene.ns(ns)?.tables.get(&meant.id);
+        let label = self.scene.label(ns);
+        let (what, change) = match found {
+            None => ("is missing", Change::AddTable(Box::new(meant.clone()))),
+            Some(found) if found != meant => {
+                ("is not as the file says", Change::ReplaceTable(Box::new(meant.clone())))
+            }
+            Some(_) => return None,
+        };
+        let evidence = format!("table {} {what} on {label}", meant.id);
+        let object = format!("table {} on {label}", meant.id);
+        let step = Step::new(ns.clone(), change).from(meant.origin);
+        Some(self.cause(code, object, evidence, vec![step]))
+    }
+
+    /// The lab's own table drops it.
+    fn by_own_table(&self, ns: &NsName, dropped: &Dropped) -> Option<Cause> {
+        let found = self.scene.ns(ns)?.tables.get(&dropped.table)?;
+        found.mark.as_ref()?;
+        let code = if dropped.rule.is_some() { "filter-drop" } else { "filter-policy" };
+        match self.scene.meant(ns)?.tables.get(&dropped.table) {
+            Some(meant) => self.lost_table(ns, meant, code),
+            None => {
+                let label = self.scene.label(ns);
+                let evidence = format!("{label} {}", dropped.text());
+                let object = format!("table {} on {label}", dropped.table);
+                let step = Step::new(ns.clone(), Change::DelTable(dropped.table.clone()));
+                Some(self.cause(code, object, evidence, vec![step]))
+            }
+        }
+    }
+
     pub(super) fn by_filter(&self, ns: &NsName, dropped: &Dropped) -> Cause {
+        if let Some(cause) = self.by_own_table(ns, dropped) {
+            return cause;
+        }
         let Dropped { table, chain, base, rule, state, .. } = dropped;
         let label = self.scene.label(ns);
         let is_invalid = *state == Some(CtState::Invalid)
@@ -72,6 +124,9 @@ impl Case<'_, '_> {
             let commands = ways.iter().map(command).collect();
             let (ns, table, chain) = (ns.clone(), table.clone(), base.clone());
             cause.mend.push(Mend::LetThrough { ns, table, chain, commands });
+        }
+        if let Some(meant) = self.scene.meant(ns).and_then(|meant| meant.tables.get(table)) {
+            self.add_line(&mut cause, meant.origin, format!("`firewall:` of {label} says so"));
         }
         cause
     }

@@ -31,7 +31,9 @@ pub(crate) fn mend(told: &Told) {
         for mend in &cause.mend {
             for command in mend.commands() {
                 // One cause's mend may bring back what another's does too.
-                sh(&format!("{command} 2>$HOME/why-mend || grep -q 'File exists' $HOME/why-mend"));
+                sh(&format!(
+                    "{{ {command}\n}} 2>$HOME/why-mend || grep -q 'File exists' $HOME/why-mend"
+                ));
             }
         }
     }
