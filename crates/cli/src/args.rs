@@ -145,6 +145,11 @@ pub(crate) enum Command {
     Test(Test),
     /// Explains a code of `why` or `check`
     Explain(Explain),
+    /// Draws the network: as a picture, or for Graphviz or Mermaid
+    ///
+    /// From the file; with --live, or where -l picks a lab without a file, from what exists: with the
+    /// addresses that are there, and what is missing or down in red.
+    Graph(Graph),
     /// Writes a file of a network that has a shape and a size
     ///
     /// To stdout: `vnet generate ring 10 > vnet.yaml`. Each link has a /31, and each router an address of
@@ -370,6 +375,33 @@ pub(crate) struct Ip {
     /// Options, object and command as in ip(8)
     #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) words: Vec<String>,
+}
+
+/// The arguments of `vnet graph`.
+#[derive(Debug, Args)]
+pub(crate) struct Graph {
+    #[command(flatten)]
+    pub(crate) file: FileArg,
+    /// Draws what exists instead of what the file says
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// What to write [default: by the name behind -o, else svg]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<Drawn>,
+    /// Writes to FILE instead of stdout
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// A form of a drawn network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Drawn {
+    /// A picture, for browsers
+    Svg,
+    /// Graphviz's language
+    Dot,
+    /// A flowchart for Markdown
+    Mermaid,
 }
 
 /// The arguments of `vnet completions`.

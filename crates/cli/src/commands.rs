@@ -6,6 +6,7 @@ mod confirm;
 mod down;
 mod exec;
 mod generate;
+mod graph;
 pub(crate) mod ip;
 mod ls;
 mod ping;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Schema => reference::schema(&context),
         Command::Completions(args) => reference::completions(&context, &args),
         Command::Man(args) => reference::man(&context, &args),
+        Command::Graph(args) => graph::run(&context, &args),
         Command::Generate(args) => generate::run(&context, args),
     }
 }

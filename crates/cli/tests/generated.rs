@@ -6,7 +6,7 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "up",
     "watch",
     "confirm",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 22] = [
     "show",
     "exec",
     "shell",
+    "graph",
     "generate",
     "ip",
     "bridge",
@@ -94,4 +95,15 @@ fn a_closed_pipe_is_no_error() {
     let output = Command::new("sh").args(["-c", &format!("{vnet} schema | head -c 1")]).output();
     let output = output.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn the_picture_is_the_one_that_is_kept() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/spine-leaf.yaml");
+    let run = vnet(&["graph", example]);
+    let kept = include_str!("../../../docs/spine-leaf.svg");
+    assert!(
+        run.stdout == kept,
+        "write it anew: vnet graph examples/spine-leaf.yaml -o docs/spine-leaf.svg"
+    );
 }

@@ -285,3 +285,23 @@ fn wait_for(condition: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn graph_draws_the_file_and_what_exists() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        pinned!(
+            "vnet graph --format mermaid
+             vnet graph -o pair.dot; head -n 1 pair.dot
+             vnet graph -o pair.svg; head -c 4 pair.svg; echo
+             vnet graph -o no/such.svg
+             vnet graph no.yaml
+             vnet up -q
+             vnet graph --live --format mermaid | head -n 4
+             ip -n demo-a link del dev b
+             vnet graph --live --format mermaid | tail -n 1
+             mv vnet.yaml elsewhere; vnet graph -l demo | grep -c 'line wrong'
+             vnet -l demo down -q"
+        );
+    });
+}

@@ -1,0 +1,302 @@
+//! What is drawn: nodes and segments, and the lines between them.
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use vnet_model::ipnet::IpNet;
+use vnet_model::names::{IfName, NodeName, NsName};
+use vnet_model::{Desired, Interface, Kind, Namespace, State};
+
+use crate::text::natural;
+
+/// What stands at a point of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VertexKind {
+    /// A node that forwards.
+    Router,
+    /// A node that does not.
+    Host,
+    /// A segment.
+    Segment,
+}
+
+/// What was found where it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It is as it should be, or nobody looked.
+    Fine,
+    /// It does not exist.
+    Missing,
+    /// It is there, and not up.
+    Down,
+}
+
+/// A node or a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vertex {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: VertexKind,
+    /// What stands below the name: its own addresses, or a segment's prefixes.
+    pub lines: Vec<String>,
+    /// What was found.
+    pub status: Status,
+}
+
+/// A line between two: a link, or a member's way to its segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// The two vertices, by their place in [`Graph::vertices`].
+    pub ends: [usize; 2],
+    /// The link's name, or `member--segment`.
+    pub name: String,
+    /// The interfaces.
+    pub interfaces: [String; 2],
+    /// What stands in the middle: the prefixes that both ends have an address of.
+    pub middle: Vec<String>,
+    /// What stands at each end: the rest of its address, `.1`, or all of it where there is no prefix in common.
+    pub near: [Option<String>; 2],
+    /// All addresses, for whom the texts are not enough.
+    pub addresses: [Vec<String>; 2],
+    /// What was found.
+    pub status: Status,
+    /// The kernel's name of what it is, if it is no veth pair.
+    pub kind: Option<String>,
+}
+
+/// A network, ready to be drawn. Vertices and edges are in the order of their names, `r2` before `r10`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graph {
+    /// The lab's name.
+    pub name: String,
+    /// Whether what exists was looked at.
+    pub observed: bool,
+    /// The nodes and segments.
+    pub vertices: Vec<Vertex>,
+    /// The lines between them.
+    pub edges: Vec<Edge>,
+}
+
+impl Graph {
+    /// Takes what is meant and, where it was looked at, what exists: then addresses are those that are there.
+    #[must_use]
+    pub fn new(desired: &Desired, observed: Option<&State>) -> Self {
+        Sources { desired, observed }.graph()
+    }
+
+    /// The vertices that each one has a line to, in order, each once.
+    pub(crate) fn neighbours(&self) -> Vec<Vec<usize>> {
+        let mut found = vec![BTreeSet::new(); self.vertices.len()];
+        for &Edge { ends: [a, b], .. } in &self.edges {
+            if a != b {
+                found[a].insert(b);
+                found[b].insert(a);
+            }
+        }
+        found.into_iter().map(|set| set.into_iter().collect()).collect()
+    }
+}
+
+/// An edge before its texts are known.
+struct Wire<'d> {
+    name: String,
+    ends: [(&'d NodeName, IfName); 2],
+}
+
+struct Sources<'d> {
+    desired: &'d Desired,
+    observed: Option<&'d State>,
+}
+
+impl<'d> Sources<'d> {
+    fn graph(&self) -> Graph {
+        let mut names: Vec<(&NodeName, &NsName, bool)> = Vec::new();
+        names.extend(self.desired.nodes.iter().map(|(name, ns)| (name, ns, false)));
+        names.extend(self.desired.segments.iter().map(|(name, ns)| (name, ns, true)));
+        names.sort_by(|a, b| natural(a.0.as_str(), b.0.as_str()));
+        let index: HashMap<&NodeName, usize> =
+            names.iter().enumerate().map(|(index, (name, _, _))| (*name, index)).collect();
+        let wires = self.wires();
+        let mut degrees = vec![0; names.len()];
+        wires.iter().flat_map(|wire| &wire.ends).for_each(|(name, _)| degrees[index[name]] += 1);
+        let is_end = |name| degrees[index[name]] == 1 && self.desired.nodes.contains_key(name);
+        let mut vertices: Vec<Vertex> =
+            names.iter().map(|(name, ns, is_segment)| self.vertex(name, ns, *is_segment)).collect();
+        let lacks_own: Vec<bool> = vertices.iter().map(|vertex| vertex.lines.is_empty()).collect();
+        let mut edges = Vec::new();
+        for wire in &wires {
+            let mut edge = self.edge(wire, [index[wire.ends[0].0], index[wire.ends[1].0]]);
+            for side in 0..2 {
+                // A segment says its members' prefixes itself.
+                let vertex = &mut vertices[edge.ends[side]];
+                if vertex.kind == VertexKind::Segment {
+                    let new: Vec<_> = std::mem::take(&mut edge.middle);
+                    vertex.lines.extend(new);
+                    vertex.lines.sort();
+                    vertex.lines.dedup();
+                }
+            }
+            for side in 0..2 {
+                // Where only one line leads the address is the node's own, as people see it.
+                let lacks_own = lacks_own[edge.ends[side]];
+                if is_end(wire.ends[side].0) && lacks_own {
+                    edge.near[side] = None;
+                    edge.middle.clear();
+                    vertices[edge.ends[side]]
+                        .lines
+                        .extend(edge.addresses[side].iter().take(2).cloned());
+                }
+            }
+            edges.push(edge);
+        }
+        edges.sort_by_key(|edge| edge.ends);
+        Graph {
+            name: self.desired.lab.to_string(),
+            observed: self.observed.is_some(),
+            vertices,
+            edges,
+        }
+    }
+
+    /// Links, then the ways of members to their segments.
+    fn wires(&self) -> Vec<Wire<'d>> {
+        let mut wires = Vec::new();
+        let mut known: BTreeSet<(&NodeName, IfName)> = BTreeSet::new();
+        for link in &self.desired.links {
+            let ends = [0, 1].map(|side| (&link.ends[side].0, link.ends[side].1.clone()));
+            known.extend(ends.iter().cloned());
+            wires.push(Wire { name: link.name.clone(), ends });
+        }
+        let places: BTreeMap<&NsName, &NodeName> = self
+            .desired
+            .nodes
+            .iter()
+            .chain(&self.desired.segments)
+            .map(|(name, ns)| (ns, name))
+            .collect();
+        for (segment, ns) in &self.desired.segments {
+            let Some(namespace) = self.desired.state.namespaces.get(ns) else { continue };
+            for (name, interface) in &namespace.interfaces {
+                let Kind::Veth { peer: Some(peer) } = &interface.kind else { continue };
+                let Some(member) = places.get(&peer.ns) else { continue };
+                if !known.insert((segment, name.clone()))
+                    || !known.insert((member, peer.name.clone()))
+                {
+                    continue;
+                }
+                let ends = [(*member, peer.name.clone()), (segment, name.clone())];
+                wires.push(Wire { name: format!("{member}--{segment}"), ends });
+            }
+        }
+        wires
+    }
+
+    fn vertex(&self, name: &NodeName, ns: &NsName, is_segment: bool) -> Vertex {
+        let wanted = self.desired.state.namespaces.get(ns);
+        let forwards = |namespace: &Namespace| {
+            namespace.interfaces.values().any(|interface| interface.forward_ipv4 == Some(true))
+        };
+        let kind = match wanted {
+            _ if is_segment => VertexKind::Segment,
+            Some(namespace) if forwards(namespace) => VertexKind::Router,
+            _ => VertexKind::Host,
+        };
+        let there = self.namespace(ns);
+        let own = there.and_then(|namespace| namespace.interfaces.get("lo"));
+        let lines = own.map_or(Vec::new(), |lo| {
+            let global = lo.addresses.iter().filter(|it| !it.net.addr().is_loopback());
+            global.map(|it| it.net.addr().to_string()).take(2).collect()
+        });
+        let status = if there.is_some() { Status::Fine } else { Status::Missing };
+        Vertex { name: name.to_string(), kind, lines, status }
+    }
+
+    fn edge(&self, wire: &Wire<'_>, ends: [usize; 2]) -> Edge {
+        let nets = [0, 1].map(|side| self.nets(wire, side));
+        let common: Vec<IpNet> = nets[0]
+            .iter()
+            .filter(|net| nets[1].iter().any(|other| other.trunc() == net.trunc()))
+            .map(|net| net.trunc())
+            .collect();
+        // A segment has no addresses: a member's prefixes are the segment's.
+        let is_segment = |side: usize| self.desired.segments.contains_key(wire.ends[side].0);
+        let common = match (is_segment(0), is_segment(1)) {
+            (true, true) | (false, false) => common,
+            (true, false) => nets[1].iter().map(IpNet::trunc).collect(),
+            (false, true) => nets[0].iter().map(IpNet::trunc).collect(),
+        };
+        let near = [0, 1].map(|side| {
+            let first = nets[side].first()?;
+            Some(if common.contains(&first.trunc()) { rest(first) } else { first.to_string() })
+        });
+        let mut middle: Vec<String> = common.iter().map(IpNet::to_string).collect();
+        middle.truncate(2);
+        let kind = self.wanted(wire, 0).map(|interface| interface.kind.name());
+        Edge {
+            ends,
+            name: wire.name.clone(),
+            interfaces: [0, 1].map(|side| wire.ends[side].1.to_string()),
+            middle,
+            near,
+            addresses: nets.map(|nets| nets.iter().map(IpNet::to_string).collect()),
+            status: self.status(wire),
+            kind: kind.filter(|kind| *kind != "veth").map(str::to_owned),
+        }
+    }
+
+    fn status(&self, wire: &Wire<'_>) -> Status {
+        let mut status = Status::Fine;
+        for side in 0..2 {
+            match (self.wanted(wire, side), self.interface(wire, side)) {
+                (Some(_), None) => return Status::Missing,
+                (Some(wanted), Some(there)) if wanted.up && !there.up => status = Status::Down,
+                _ => {}
+            }
+        }
+        status
+    }
+
+    fn nets(&self, wire: &Wire<'_>, side: usize) -> Vec<IpNet> {
+        let interface = self.interface(wire, side);
+        let nets =
+            interface.into_iter().flat_map(|interface| &interface.addresses).map(|it| it.net);
+        nets.filter(|net| !is_link_local(net)).collect()
+    }
+
+    fn ns(&self, wire: &Wire<'_>, side: usize) -> Option<&'d NsName> {
+        let name = wire.ends[side].0;
+        self.desired.nodes.get(name).or_else(|| self.desired.segments.get(name))
+    }
+
+    fn wanted(&self, wire: &Wire<'_>, side: usize) -> Option<&'d Interface> {
+        let namespace = self.desired.state.namespaces.get(self.ns(wire, side)?)?;
+        namespace.interfaces.get(&wire.ends[side].1)
+    }
+
+    fn interface(&self, wire: &Wire<'_>, side: usize) -> Option<&'d Interface> {
+        self.namespace(self.ns(wire, side)?)?.interfaces.get(&wire.ends[side].1)
+    }
+
+    /// The namespace as it exists, or as it is meant where nobody looked.
+    fn namespace(&self, ns: &NsName) -> Option<&'d Namespace> {
+        self.observed.unwrap_or(&self.desired.state).namespaces.get(ns)
+    }
+}
+
+fn is_link_local(net: &IpNet) -> bool {
+    matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local())
+}
+
+/// Writes what an address has beyond its prefix: `.1` of 10.0.0.1/24, `.2.1` of 10.0.2.1/16, `::1` of 2001:db8::1/64.
+fn rest(net: &IpNet) -> String {
+    match net {
+        IpNet::V4(net) => {
+            let octets = net.addr().octets();
+            let fixed = usize::from(net.prefix_len() / 8).min(3);
+            octets[fixed..].iter().map(|octet| format!(".{octet}")).collect()
+        }
+        IpNet::V6(net) => {
+            let host = u128::from(net.addr()) & u128::from(net.hostmask());
+            std::net::Ipv6Addr::from(host).to_string()
+        }
+    }
+}
