@@ -8,13 +8,18 @@ mod expect;
 mod file;
 mod firewall;
 mod interface;
+mod leg;
 mod link;
 mod merge;
 mod nat;
+mod neighbor;
+mod nexthop;
 mod node;
 mod route;
+mod rule;
 mod scalar;
 mod segment;
+mod words;
 
 pub(crate) use firewall::PROTOCOLS;
 

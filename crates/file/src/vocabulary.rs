@@ -185,9 +185,25 @@ pub(crate) static NODE: Object = Object {
             "Static routes in iproute2's words: `10.66.0.0/16 via r2`. `via` may name a node.",
             Shape::OneOrMany,
         ),
+        key(
+            "nexthops",
+            "Nexthop objects in iproute2's words: `id 1 via r2`, `id 10 group 1/2`. Routes refer to \
+             them by `nhid`.",
+            Shape::OneOrMany,
+        ),
+        key(
+            "rules",
+            "Policy rules in iproute2's words: `from 10.0.0.0/8 table 100 priority 1000`. Those \
+             without a priority are asked in written order, from 20000.",
+            Shape::OneOrMany,
+        ),
+        key(
+            "neighbors",
+            "Permanent neighbours in iproute2's words: `10.0.0.9 lladdr 02:00:00:00:00:09 dev \
+             eth0`; `proxy 10.0.0.9 dev eth0` answers for one.",
+            Shape::OneOrMany,
+        ),
         key("sysctls", "Kernel settings under `net.` by their dotted name.", Shape::Texts),
-        later("rules", "Policy routing rules in iproute2's words."),
-        later("neighbors", "Permanent neighbour entries in iproute2's words."),
         key(
             "firewall",
             "What it lets in, out and through. Without it, all.",

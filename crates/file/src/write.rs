@@ -17,7 +17,7 @@ use std::fmt::Write;
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{self, Value};
 use vnet_model::topology::{Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment};
-use vnet_model::{Desired, IfName, Interface, Kind, Namespace, NodeName, Topology};
+use vnet_model::{Desired, Entry, IfName, Interface, Kind, Namespace, NodeName, Topology};
 
 use route::{route, static_route};
 
@@ -34,10 +34,8 @@ use route::{route, static_route};
 /// ```
 #[must_use]
 pub fn write(topology: &Topology, desired: &Desired) -> String {
-    let mut routes = desired.state.namespaces.values().flat_map(|ns| &ns.routes);
-    let many_hops = routes.any(|route| route.nexthops.len() > 1);
-    let found = topology.routing() == Routing::Auto || many_hops;
-    let mut writer = Writer { desired, routes_as_written: found, out: String::new() };
+    let routes_as_written = topology.routing() == Routing::Auto;
+    let mut writer = Writer { desired, routes_as_written, out: String::new() };
     writer.file(topology);
     writer.out
 }
@@ -109,6 +107,7 @@ impl Writer<'_> {
         for route in routes {
             let _ = writeln!(self.out, "      - {}", scalar(&route));
         }
+        self.entries(node);
         self.heading_at(4, "sysctls", node.sysctls.is_empty());
         for (key, sysctl) in &node.sysctls {
             self.line(6, &scalar(key), &scalar(&sysctl.value));
@@ -124,6 +123,25 @@ impl Writer<'_> {
 
     fn item(&mut self, indent: usize, value: &str) {
         let _ = writeln!(self.out, "{:indent$}- {value}", "");
+    }
+
+    fn entries(&mut self, node: &Node) {
+        let Some(namespace) = self.namespace(&node.name) else { return };
+        let (mut nexthops, mut rules, mut neighbors) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in &namespace.entries {
+            match entry {
+                Entry::Nexthop(it) => nexthops.push(it.to_string()),
+                Entry::Rule(it) => rules.push(it.to_string()),
+                Entry::Neighbor(it) => neighbors.push(it.to_string()),
+                _ => {}
+            }
+        }
+        for (key, list) in [("nexthops", nexthops), ("rules", rules), ("neighbors", neighbors)] {
+            self.heading_at(4, key, list.is_empty());
+            for text in list {
+                let _ = writeln!(self.out, "      - {}", scalar(&text));
+            }
+        }
     }
 
     fn heading_at(&mut self, indent: usize, key: &str, is_empty: bool) {

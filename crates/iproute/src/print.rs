@@ -1,6 +1,7 @@
 //! Steps as commands: one function a kind of thing.
 
 mod bridging;
+mod entry;
 mod route;
 
 use vnet_model::ipnet::IpNet;
@@ -9,7 +10,8 @@ use vnet_model::nft;
 use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step};
 
 use crate::command::Command;
-use route::{del_route, set_route};
+use entry::{del_entry, set_entry};
+use route::{del_route, leg_words, set_route};
 
 /// Returns the commands that do the same as the step, in order.
 ///
@@ -37,6 +39,8 @@ pub fn commands(step: &Step) -> Vec<Command> {
         Change::AddTable(table) => nft(ns, nft::text::table(table)),
         Change::ReplaceTable(table) => nft(ns, nft::text::replace(table)),
         Change::DelTable(id) => nft(ns, format!("delete table {id}\n")),
+        Change::SetEntry(entry) => set_entry(ns, entry).unwrap_or_else(|| unknown(step)),
+        Change::DelEntry(entry) => del_entry(ns, entry).unwrap_or_else(|| unknown(step)),
         Change::SetSysctl { key, value } => sysctl(ns, key, value),
         _ => unknown(step),
     };

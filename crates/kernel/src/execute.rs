@@ -256,6 +256,12 @@ impl Executor<'_> {
             Change::DelRoute(route) => {
                 message::del_route(batch, route, |dev| known(&self.indexes, dev))?;
             }
+            Change::SetEntry(entry) => {
+                message::set_entry(batch, entry, |dev| known(&self.indexes, dev))?;
+            }
+            Change::DelEntry(entry) => {
+                message::del_entry(batch, entry, |dev| known(&self.indexes, dev))?;
+            }
             _ => {}
         }
         Ok(())

@@ -20,6 +20,7 @@
 pub mod clock;
 pub mod connect;
 pub mod echo;
+mod encap;
 pub mod error;
 pub mod execute;
 mod gone;
@@ -28,6 +29,7 @@ pub mod hub;
 pub mod individual;
 pub mod ioctl;
 pub mod limits;
+mod nexthop;
 pub mod nft;
 pub mod observe;
 pub mod pins;

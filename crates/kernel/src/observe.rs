@@ -3,6 +3,7 @@
 mod address;
 mod bridging;
 mod device;
+mod entry;
 pub(crate) mod filters;
 mod link;
 mod route;
@@ -271,6 +272,8 @@ fn read_namespace(
         }
     }
     found.namespace.routes = route::dump(socket, &names).map_err(failed)?.into_iter().collect();
+    let entries = entry::read(socket, &names, wanted_entries(name, scope)).map_err(failed)?;
+    (found.namespace.entries, found.namespace.foreign) = (entries.ours, entries.foreign);
     for nsid in found.peers.iter().filter_map(|(_, place)| place.nsid).collect::<Vec<_>>() {
         if let std::collections::btree_map::Entry::Vacant(entry) = found.neighbours.entry(nsid) {
             entry.insert(link::mark(socket, Some(nsid)).map_err(failed)?);
@@ -283,6 +286,15 @@ fn read_namespace(
         found.namespace.sysctls.insert(IPV6_FORWARDING.into(), value.into());
     }
     Ok(found)
+}
+
+/// Which entries to ask for: those of kinds that are declared or were before, and all where it is
+/// not known what was.
+fn wanted_entries(name: &NsName, scope: Scope<'_>) -> entry::Wanted {
+    let Some(recorded) = scope.recorded else { return entry::Wanted::ALL };
+    let states = recorded.iter().copied().chain([scope.declared]);
+    let namespaces = states.filter_map(|state| state.namespaces.get(name));
+    entry::Wanted::of(namespaces.flat_map(|ns| ns.entries.iter().chain(&ns.foreign)))
 }
 
 fn take_link(

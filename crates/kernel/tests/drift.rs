@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{Lab, end, ns, route, shown, via};
 use vnet_kernel::Realm;
-use vnet_model::plan::plan_between;
+use vnet_model::plan::{Undeclared, plan_between};
 use vnet_model::{End, NextHop, State};
 use vnet_testns::sh;
 
@@ -334,7 +334,7 @@ fn what_others_made_stays() {
             ip -n a address add 10.3.0.1/24 dev mine; ip -n s link set lan down; ip netns add x");
         let plan = lab.plan(realm);
         assert_eq!(shown(&plan.steps), ["~ s:lan up"]);
-        assert_eq!(plan.undeclared, [end("a:mine"), end("b:yours")]);
+        assert_eq!(plan.undeclared, ["a:mine", "b:yours"].map(|at| Undeclared::Interface(end(at))));
         lab.build(realm);
         assert!(sh("ip -n a address show mine").contains("10.3.0.1/24"));
         lab.remove(realm);

@@ -8,6 +8,7 @@
 
 mod address;
 mod bridging;
+mod entry;
 mod link;
 mod route;
 mod sysctl;
@@ -59,7 +60,6 @@ impl Step {
             Change::DelNamespace => state.remove_namespace(&self.ns),
             Change::AddLink { name, link } => state.add_link(&self.ns, name, link),
             Change::DelLink { name } => state.remove_link(&self.ns, name),
-            Change::SetLink { name, set } => state.namespace_mut(&self.ns)?.set_link(name, set),
             Change::SetPortVlan { dev, vid, vlan } => {
                 state.namespace_mut(&self.ns)?.interface_mut(dev)?.set_port_vlan(*vid, *vlan)
             }
@@ -71,6 +71,11 @@ impl Step {
             }
             Change::DelFdb { dev, entry } => {
                 state.namespace_mut(&self.ns)?.interface_mut(dev)?.remove_fdb(entry)
+            }
+            Change::SetLink { name, set } => {
+                state.namespace_mut(&self.ns)?.set_link(name, set)?;
+                state.carrier_follows(&self.ns, name);
+                Ok(())
             }
             Change::AddAddress { dev, address } => {
                 state.namespace_mut(&self.ns)?.interface_mut(dev)?.add_address(*address)
@@ -107,6 +112,8 @@ impl Step {
                 Some(_) => Ok(()),
                 None => Err(Refused::Missing(self.to_string())),
             },
+            Change::SetEntry(entry) => state.set_entry(&self.ns, entry),
+            Change::DelEntry(entry) => state.namespace_mut(&self.ns)?.del_entry(entry),
             Change::SetSysctl { key, value } => {
                 state.namespace_mut(&self.ns)?.set_sysctl(key, value);
                 Ok(())
@@ -213,6 +220,8 @@ impl Namespace {
             owner,
             interfaces: [(name, lo)].into(),
             routes: Default::default(),
+            entries: Default::default(),
+            foreign: Default::default(),
             sysctls: Default::default(),
             tables: Default::default(),
             origin: Default::default(),
@@ -229,6 +238,7 @@ impl Namespace {
         }
         let missing = || Refused::Missing(format!("interface {name}"));
         let removed = self.interfaces.remove(name).ok_or_else(missing)?;
+        self.lose_entries(name, |_| true);
         self.routes.retain(|route| !route.uses(name));
         for address in &removed.addresses {
             self.forget_source(address);

@@ -14,7 +14,7 @@ use crate::origin::Origin;
 use crate::resolve::{Desired, resolve};
 use crate::state::RouteKind;
 use crate::topology::{
-    AddressSpec, Addressing, Endpoint, InterfaceOptions, Link, Node, NodeInterface,
+    AddressSpec, Addressing, Endpoint, InterfaceOptions, Leg, Link, Node, NodeInterface,
     NodeInterfaceKind, Pool, Routing, Segment, StaticRoute, Topology, Via,
 };
 
@@ -275,15 +275,6 @@ fn interface(name: &str, kind: NodeInterfaceKind, addresses: &[&str]) -> Option<
 }
 
 fn route(kind: RouteKind, dst: &str, via: Option<NodeName>) -> Option<StaticRoute> {
-    Some(StaticRoute {
-        kind,
-        dst: Some(net(dst)?),
-        via: via.map(Via::Node),
-        dev: None,
-        src: None,
-        metric: None,
-        table: None,
-        onlink: false,
-        origin: Origin::NONE,
-    })
+    let legs = via.map(|via| Leg { via: Some(Via::Node(via)), ..Leg::default() });
+    Some(StaticRoute::new(kind, Some(net(dst)?), legs.into_iter().collect()))
 }

@@ -48,8 +48,9 @@ pub use plan::{Plan, plan};
 pub use problem::{Problem, ProblemKind};
 pub use resolve::{Desired, resolve};
 pub use state::{
-    Address, End, FdbEntry, Interface, Kind, Namespace, NextHop, Owner, PortVlan, Route, RouteKind,
-    State,
+    Address, Encap, End, Entry, FdbEntry, Interface, Kind, Metric, MetricValue, Namespace,
+    Neighbor, NextHop, NexthopKind, NexthopObject, Owner, PortVlan, Route, RouteKind, Rule,
+    RuleAction, Seg6Mode, State,
 };
 pub use step::{Change, LinkSetting, NewLink, Step, VethEnd};
 pub use topology::{Topology, TopologyBuilder};

@@ -15,18 +15,20 @@
 mod bridging;
 mod build;
 mod conflict;
+mod entries;
 mod order;
 mod routes;
 mod settings;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::apply::LOOPBACK;
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::nft::Table;
 use crate::origin::Origin;
 use crate::resolve::Desired;
-use crate::state::{Address, End, Interface, Kind, Namespace, Owner, State};
+use crate::state::{Address, End, Entry, Interface, Kind, Namespace, Owner, State};
 use crate::step::{Change, LinkSetting, NewLink, Step};
 
 pub use conflict::Conflict;
@@ -42,7 +44,37 @@ pub struct Plan {
     /// What belongs to somebody else and stands in the way.
     pub conflicts: Vec<Conflict>,
     /// What is there without being declared, and stays.
-    pub undeclared: Vec<End>,
+    pub undeclared: Vec<Undeclared>,
+}
+
+/// Something in the lab's namespaces that others made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undeclared {
+    /// An interface.
+    Interface(End),
+    /// A rule, neighbour or nexthop object; looked for only in namespaces with some of their own.
+    Entry(NsName, Entry),
+}
+
+impl Undeclared {
+    /// Returns the namespace that it is in.
+    #[must_use]
+    pub fn ns(&self) -> &NsName {
+        match self {
+            Self::Interface(end) => &end.ns,
+            Self::Entry(ns, _) => ns,
+        }
+    }
+}
+
+impl fmt::Display for Undeclared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interface(end) => end.fmt(f),
+            Self::Entry(ns, entry) => write!(f, "{entry} in {ns}"),
+        }
+    }
 }
 
 impl Plan {
@@ -180,6 +212,9 @@ impl<'a> Planner<'a> {
                 self.push(ns, Change::DelTable(id), wanted.origin);
             }
             let Some(found) = self.work.namespaces.get(ns) else { continue };
+            let foreign = found.foreign.difference(&wanted.entries);
+            let foreign = foreign.map(|entry| Undeclared::Entry(ns.clone(), entry.clone()));
+            self.plan.undeclared.extend(foreign);
             let extra: Vec<(IfName, bool)> = found
                 .interfaces
                 .iter()
@@ -193,7 +228,10 @@ impl<'a> Planner<'a> {
                         self.push(ns, Change::DelLink { name }, wanted.origin);
                     }
                     true => {}
-                    false => self.plan.undeclared.push(End { ns: ns.clone(), name }),
+                    false => {
+                        let end = End { ns: ns.clone(), name };
+                        self.plan.undeclared.push(Undeclared::Interface(end));
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 mod filter;
 mod hint;
 mod nearest;
+mod routing;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ use crate::state::{MTU_IPV6_MIN_BYTES, TABLE_MAIN, default_metric};
 
 pub use filter::FilterProblem;
 pub use nearest::nearest;
+pub use routing::RoutingProblem;
 
 /// Something that keeps a topology from being valid, with the places that matter.
 #[derive(Debug, Clone)]
@@ -422,12 +424,12 @@ pub enum ProblemKind {
     },
 
     /// A route does not say where to.
-    #[error("the route to {dst} on `{node}` has neither `via` nor `dev`")]
+    #[error("{of} on `{node}` has neither `via` nor `dev`")]
     RouteIncomplete {
         /// The node.
         node: NodeName,
-        /// The destination.
-        dst: String,
+        /// What: "the route to 10.0.0.0/8".
+        of: String,
     },
     /// A route's gateway is a node that shares no link or segment.
     #[error("`{node}` and `{via}` share no link or segment{}", on_dev(dev))]
@@ -551,6 +553,9 @@ pub enum ProblemKind {
         /// The other.
         second: NodeName,
     },
+    /// Something about rules, neighbours or nexthop objects.
+    #[error(transparent)]
+    Routing(#[from] RoutingProblem),
 }
 
 /// An interface of a node or segment, as people write it: `node:interface`.

@@ -26,7 +26,7 @@ use crate::expect::Expectation;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
 use crate::problem::{Problem, sorted};
-use crate::state::{End, State};
+use crate::state::{End, Entry, State};
 use crate::topology::wiring::PlaceKind;
 use crate::topology::{Routing, Topology, check};
 use network::Network;
@@ -93,13 +93,16 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     conflicts::find(&network, &mut problems);
     let mut routes = routes::all(&network, &mut problems);
     let tables = filter::tables(&network, &mut problems);
+    let places = 0..network.wiring.places.len();
+    let entries: Vec<BTreeSet<Entry>> =
+        places.map(|place| routes::entries(&network, place, &mut problems)).collect();
     if !problems.is_empty() {
         return Err(sorted(problems));
     }
     if topology.routing() == Routing::Auto {
         routing::add(&network, &mut routes);
     }
-    let desired = desired(&network, routes, tables);
+    let desired = desired(&network, routes, tables, entries);
     let problems = expect::problems(&desired);
     if problems.is_empty() { Ok(desired) } else { Err(sorted(problems)) }
 }
@@ -108,6 +111,7 @@ fn desired(
     network: &Network<'_>,
     routes: Vec<routes::Table>,
     tables: Vec<Option<crate::nft::Table>>,
+    entries: Vec<BTreeSet<Entry>>,
 ) -> Desired {
     let mut desired = Desired {
         lab: network.topology.name().clone(),
@@ -119,7 +123,8 @@ fn desired(
         expect: network.topology.expect().to_vec(),
     };
     let lab_has_ipv6 = namespaces::has_ipv6(network);
-    for (place, (routes, table)) in routes.into_iter().zip(tables).enumerate() {
+    let parts = routes.into_iter().zip(tables).zip(entries);
+    for (place, ((routes, table), entries)) in parts.enumerate() {
         let ns = network.namespaces[place].clone();
         let name = network.wiring.places[place].name.clone();
         match network.wiring.places[place].kind {
@@ -129,6 +134,7 @@ fn desired(
         let mut namespace = namespaces::namespace(network, place, lab_has_ipv6);
         namespace.routes = routes.into_routes();
         namespace.tables = table.into_iter().map(|table| (table.id.clone(), table)).collect();
+        namespace.entries = entries;
         desired.state.namespaces.insert(ns, namespace);
     }
     desired

@@ -4,6 +4,7 @@
 //! field is an `Option`, `None` means "not declared": it is not compared and never changed.
 
 mod bridging;
+mod entry;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,11 @@ use crate::nft::{Table, TableId};
 use crate::origin::Origin;
 
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
-pub use route::{NextHop, Route, RouteKey, RouteKind, default_metric};
+pub use entry::{Entry, Neighbor, NexthopKind, NexthopObject, PortRange, Rule, RuleAction};
+pub use route::{
+    Encap, Metric, MetricValue, NextHop, Route, RouteKey, RouteKind, SCOPES, Seg6Mode, TABLE_LOCAL,
+    TABLES, default_metric,
+};
 
 /// The main routing table (`RT_TABLE_MAIN`, linux/rtnetlink.h).
 pub const TABLE_MAIN: u32 = 254;
@@ -66,6 +71,13 @@ pub struct Namespace {
     pub interfaces: BTreeMap<IfName, Interface>,
     /// Its routes, without those the kernel derives from addresses.
     pub routes: BTreeSet<Route>,
+    /// Its policy rules, neighbours and nexthop objects: those that are declared or were made by
+    /// vnet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub entries: BTreeSet<Entry>,
+    /// The entries that others made, as far as they were asked for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign: BTreeSet<Entry>,
     /// Sysctls by their dotted name (`net.ipv4.tcp_ecn`), as far as they are declared.
     pub sysctls: BTreeMap<String, String>,
     /// Its tables of nf_tables: those that carry a lab's mark, and of others, only those whose name
@@ -75,6 +87,33 @@ pub struct Namespace {
     /// What asked for it.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+impl Namespace {
+    /// Returns the ways that a route leads: its own, or those of its nexthop object.
+    #[must_use]
+    pub fn legs(&self, route: &Route) -> Vec<NextHop> {
+        let Some(nhid) = route.nhid else { return route.nexthops.clone() };
+        let leg = |id: u32, weight: u16| match &self.nexthop(id)?.kind {
+            NexthopKind::Leg(leg) => Some(NextHop { weight, ..leg.clone() }),
+            _ => None,
+        };
+        match self.nexthop(nhid).map(|object| &object.kind) {
+            Some(NexthopKind::Group(members)) => {
+                members.iter().filter_map(|&(id, weight)| leg(id, weight)).collect()
+            }
+            _ => leg(nhid, 1).into_iter().collect(),
+        }
+    }
+
+    /// Finds a nexthop object by its id.
+    #[must_use]
+    pub fn nexthop(&self, id: u32) -> Option<&NexthopObject> {
+        self.entries.iter().chain(&self.foreign).find_map(|entry| match entry {
+            Entry::Nexthop(object) if object.id == id => Some(object),
+            _ => None,
+        })
+    }
 }
 
 /// Whose a pinned namespace is.

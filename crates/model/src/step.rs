@@ -7,7 +7,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{Table, TableId};
 use crate::origin::Origin;
-use crate::state::{Address, End, FdbEntry, PortVlan, Route};
+use crate::state::{Address, End, Entry, FdbEntry, PortVlan, Route};
 
 /// One change in one namespace.
 ///
@@ -110,6 +110,10 @@ pub enum Change {
     ReplaceTable(Box<Table>),
     /// Removes a table with all that is in it.
     DelTable(TableId),
+    /// Adds a rule, neighbour or nexthop object, or puts it in the place of the one with its key.
+    SetEntry(Entry),
+    /// Removes a rule, neighbour or nexthop object.
+    DelEntry(Entry),
     /// Writes a sysctl.
     SetSysctl {
         /// Its dotted name, such as `net.ipv4.tcp_ecn`.
@@ -220,14 +224,16 @@ impl Step {
             | Change::AddFdb { .. }
             | Change::AddAddress { .. }
             | Change::AddRoute(_)
-            | Change::AddTable(_) => '+',
+            | Change::AddTable(_)
+            | Change::SetEntry(_) => '+',
             Change::DelNamespace
             | Change::DelLink { .. }
             | Change::DelPortVlan { .. }
             | Change::DelFdb { .. }
             | Change::DelAddress { .. }
             | Change::DelRoute(_)
-            | Change::DelTable(_) => '-',
+            | Change::DelTable(_)
+            | Change::DelEntry(_) => '-',
             Change::SetPortVlan { .. } => '+',
             Change::SetLink { .. }
             | Change::ReplaceRoute(_)
@@ -269,6 +275,7 @@ impl fmt::Display for Step {
                 write!(f, "nftables {} in {ns} ({rules} rule{s})", table.id)
             }
             Change::DelTable(id) => write!(f, "nftables {id} in {ns}"),
+            Change::SetEntry(entry) | Change::DelEntry(entry) => write!(f, "{entry} in {ns}"),
             Change::SetSysctl { key, value } => write!(f, "sysctl {key} = {value} in {ns}"),
         }
     }

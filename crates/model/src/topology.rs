@@ -22,10 +22,11 @@ use crate::kind::{Device, Options};
 use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
+use crate::state::Neighbor;
 
 pub use builder::TopologyBuilder;
 pub use firewall::{Firewall, FirewallRule, NatKind, NatRule, Peer};
-pub use route::{StaticRoute, Via};
+pub use route::{Leg, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule, Via};
 
 /// A network as it is meant, checked to be consistent in itself.
 #[derive(Debug, Clone)]
@@ -159,6 +160,12 @@ pub struct Node {
     pub interfaces: Vec<NodeInterface>,
     /// Its static routes.
     pub routes: Vec<StaticRoute>,
+    /// Its nexthop objects.
+    pub nexthops: Vec<StaticNexthop>,
+    /// Its policy rules, in written order.
+    pub rules: Vec<StaticRule>,
+    /// Its permanent neighbours, and those that it answers for.
+    pub neighbors: Vec<Neighbor>,
     /// Its sysctls by dotted name, under `net.`.
     pub sysctls: BTreeMap<String, Sysctl>,
     /// What it lets in, out and through; nothing: all.
@@ -179,6 +186,9 @@ impl Node {
             ipv6: true,
             interfaces: Vec::new(),
             routes: Vec::new(),
+            nexthops: Vec::new(),
+            rules: Vec::new(),
+            neighbors: Vec::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),

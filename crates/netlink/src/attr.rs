@@ -39,7 +39,7 @@ pub use writer::{TooLong, Writer};
 pub const HEADER_BYTES: usize = 4;
 
 /// Set in the type of an attribute whose value is attributes (`NLA_F_NESTED`).
-const NESTED: u16 = 1 << 15;
+pub const NESTED: u16 = 1 << 15;
 
 /// The bits of the type that are not flags (`NLA_TYPE_MASK`).
 pub(crate) const TYPE_MASK: u16 = 0x3fff;

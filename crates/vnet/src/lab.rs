@@ -58,8 +58,8 @@ pub struct Up {
     pub steps: Vec<Step>,
     /// What exists now.
     pub state: State,
-    /// Interfaces that are in the lab's namespaces without being declared.
-    pub undeclared: Vec<vnet_model::End>,
+    /// What is in the lab's namespaces without being declared.
+    pub undeclared: Vec<vnet_model::plan::Undeclared>,
     /// How long it took.
     pub elapsed: Duration,
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use vnet_model::apply::LOOPBACK;
 use vnet_model::ipnet::IpNet;
-use vnet_model::state::{MTU_IPV6_MIN_BYTES, TABLE_MAIN};
+use vnet_model::state::{MTU_IPV6_MIN_BYTES, NexthopKind, TABLE_LOCAL, TABLE_MAIN};
 use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind};
 
 /// The table that is asked last (`RT_TABLE_DEFAULT`, linux/rtnetlink.h).
@@ -75,6 +75,14 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
     if let Some(dev) = broadcast(ns, dst) {
         return Decision::Broadcast { dev };
     }
+    let is_local = |route: &&Route| {
+        matches!(route.kind, RouteKind::Local | RouteKind::Anycast)
+            && route.table == TABLE_LOCAL
+            && route.dst.contains(&dst)
+    };
+    if ns.routes.iter().any(|route| is_local(&route)) {
+        return Decision::Local;
+    }
     let local = local_subnet(ns, dst);
     let derived;
     let kernel = match kernel {
@@ -91,7 +99,7 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
             .chain(ns.routes.iter().map(|route| (route, false)))
             .filter(|(route, _)| route.table == table && route.dst.contains(&dst))
             .map(|(route, connected)| (route, connected, alive(ns, route)))
-            .filter(|(route, _, legs)| route.kind != RouteKind::Unicast || !legs.is_empty())
+            .filter(|(route, _, legs)| !legs.is_empty() || leads_nowhere(ns, route))
             .collect();
         // Stable: of equals the kernel takes the first.
         found.sort_by_key(|(route, ..)| (u8::MAX - route.dst.prefix_len(), route.metric));
@@ -102,7 +110,7 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
         }
         let Some((route, connected, legs)) = first else { continue };
         match route.kind {
-            RouteKind::Unicast => {
+            RouteKind::Unicast if !legs.is_empty() => {
                 return Decision::Via { route: route.clone(), connected, legs };
             }
             RouteKind::Throw => {}
@@ -112,6 +120,12 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
     Decision::None
 }
 
+/// Tells whether a route drops packets by intent.
+fn leads_nowhere(ns: &Namespace, route: &Route) -> bool {
+    let object = route.nhid.and_then(|nhid| ns.nexthop(nhid));
+    !route.kind.leads() || object.is_some_and(|it| it.kind == NexthopKind::Blackhole)
+}
+
 /// The legs of a route over interfaces that are up (RTNH_F_DEAD marks the others).
 fn alive(ns: &Namespace, route: &Route) -> Vec<NextHop> {
     let ipv6 = route.dst.addr().is_ipv6();
@@ -119,7 +133,7 @@ fn alive(ns: &Namespace, route: &Route) -> Vec<NextHop> {
         let interface = ns.interfaces.get(&hop.dev);
         interface.is_some_and(|interface| interface.up && (!ipv6 || has_ipv6(interface)))
     };
-    route.nexthops.iter().filter(lives).cloned().collect()
+    ns.legs(route).into_iter().filter(|hop| lives(&hop)).collect()
 }
 
 fn broadcast(ns: &Namespace, dst: IpAddr) -> Option<IfName> {

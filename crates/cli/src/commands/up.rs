@@ -108,8 +108,8 @@ fn say(context: &Context<'_>, desired: &Desired, up: &Up) {
     }
 }
 
-/// Names the interfaces that nobody declared.
-pub(super) fn note_undeclared(context: &Context<'_>, undeclared: &[vnet::model::End]) {
+/// Names what nobody declared.
+pub(super) fn note_undeclared(context: &Context<'_>, undeclared: &[vnet::model::plan::Undeclared]) {
     if !undeclared.is_empty() {
         let ends: Vec<String> = undeclared.iter().map(ToString::to_string).collect();
         let ends = printer::plain(&ends.join(", "));

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use vnet_model::topology::{Firewall, NatRule, Node, NodeInterface, StaticRoute, Sysctl};
-use vnet_model::{NodeName, Origin};
+use vnet_model::topology::{
+    Firewall, NatRule, Node, NodeInterface, StaticNexthop, StaticRoute, StaticRule, Sysctl,
+};
+use vnet_model::{Neighbor, NodeName, Origin};
 
 use super::merge::{Add, Merge, pick};
 use super::{At, Entry, OBJECTS_MAX, Reader};
@@ -18,6 +20,9 @@ struct Draft {
     ipv6: Option<bool>,
     interfaces: Vec<NodeInterface>,
     routes: Vec<StaticRoute>,
+    nexthops: Vec<StaticNexthop>,
+    rules: Vec<StaticRule>,
+    neighbors: Vec<Neighbor>,
     sysctls: BTreeMap<String, Sysctl>,
     firewall: Option<Firewall>,
     nat: Vec<NatRule>,
@@ -47,6 +52,9 @@ impl Reader<'_> {
             ipv6: None,
             interfaces: Vec::new(),
             routes: Vec::new(),
+            nexthops: Vec::new(),
+            rules: Vec::new(),
+            neighbors: Vec::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),
@@ -64,6 +72,15 @@ impl Reader<'_> {
         }
         if let Some(value) = fields.get("routes") {
             draft.routes = self.routes(value, at);
+        }
+        if let Some(value) = fields.get("nexthops") {
+            draft.nexthops = self.nexthops(value, at);
+        }
+        if let Some(value) = fields.get("rules") {
+            draft.rules = self.rules(value, at);
+        }
+        if let Some(value) = fields.get("neighbors") {
+            draft.neighbors = self.neighbors(value, at);
         }
         if let Some(value) = fields.get("sysctls") {
             draft.sysctls = self.sysctls(value, at);
@@ -125,6 +142,9 @@ impl Add for Draft {
         self.routes.extend(other.routes);
         pick(&mut self.firewall, other.firewall, wins);
         self.nat.extend(other.nat);
+        self.nexthops.extend(other.nexthops);
+        self.rules.extend(other.rules);
+        self.neighbors.extend(other.neighbors);
         for (name, sysctl) in other.sysctls {
             if wins || !self.sysctls.contains_key(&name) {
                 self.sysctls.insert(name, sysctl);
@@ -143,6 +163,9 @@ impl Draft {
         node.ipv6 = self.ipv6.unwrap_or(true);
         node.interfaces = self.interfaces;
         node.routes = self.routes;
+        node.nexthops = self.nexthops;
+        node.rules = self.rules;
+        node.neighbors = self.neighbors;
         node.sysctls = self.sysctls;
         node.firewall = self.firewall;
         node.nat = self.nat;

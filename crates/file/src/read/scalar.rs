@@ -85,21 +85,26 @@ impl Reader<'_> {
     /// Reads a hardware address.
     pub(super) fn mac(&mut self, value: &Value, at: At<'_>) -> Option<Mac> {
         let text = self.text(value, "mac", at)?;
-        let dashed = text.text.replace('-', ":");
-        let error = match (Mac::from_str(&text.text), Mac::from_str(&dashed)) {
+        self.mac_of(&text.text, text.span)
+    }
+
+    /// Reads a hardware address from a word.
+    pub(super) fn mac_of(&mut self, word: &str, span: Span) -> Option<Mac> {
+        let dashed = word.replace('-', ":");
+        let error = match (Mac::from_str(word), Mac::from_str(&dashed)) {
             (Ok(mac), _) if mac.is_usable() => return Some(mac),
             (Ok(mac), _) => {
                 let message = format!("`{mac}` can't be the hardware address of one interface");
-                Diagnostic::error(message, Some(text.span))
+                Diagnostic::error(message, Some(span))
                     .hint("use a unicast one: the first byte even, such as 02:00:00:00:00:01")
             }
             (Err(_), Ok(mac)) => {
-                let message = format!("`{}` is not a hardware address", shown(&text.text));
-                Diagnostic::error(message, Some(text.span)).hint(format!("write `{mac}`"))
+                let message = format!("`{}` is not a hardware address", shown(word));
+                Diagnostic::error(message, Some(span)).hint(format!("write `{mac}`"))
             }
             (Err(_), Err(_)) => {
-                let message = format!("`{}` is not a hardware address", shown(&text.text));
-                Diagnostic::error(message, Some(text.span))
+                let message = format!("`{}` is not a hardware address", shown(word));
+                Diagnostic::error(message, Some(span))
                     .hint("it has six pairs of hexadecimal digits, such as 02:00:00:00:00:01")
             }
         };

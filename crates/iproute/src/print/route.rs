@@ -1,6 +1,6 @@
 //! Routes as commands.
 
-use vnet_model::state::TABLE_MAIN;
+use vnet_model::state::SCOPES;
 use vnet_model::{NextHop, NsName, Route, RouteKind};
 
 use super::ip_for;
@@ -8,11 +8,6 @@ use crate::command::Command;
 
 pub(super) fn set_route(ns: &NsName, verb: &str, route: &Route) -> Command {
     let command = describe(route_key(ns, verb, route), route, Some("static"));
-    let ipv4 = route.dst.addr().is_ipv4();
-    // iproute2 says so of itself where there is one leg, not where there are several.
-    if ipv4 && route.nexthops.len() > 1 && route.nexthops.iter().all(|hop| hop.via.is_none()) {
-        return legs(command.text("scope link"), route);
-    }
     legs(command, route)
 }
 
@@ -41,11 +36,27 @@ fn describe(command: Command, route: &Route, protocol: Option<&str>) -> Command 
         [hop] => leg(command, route, hop),
         _ => command,
     };
-    command
+    let command = command
         .option("proto", protocol)
         .option("metric", Some(route.metric).filter(|metric| *metric != 0))
-        .option("table", Some(route.table).filter(|table| *table != TABLE_MAIN))
+        .option("table", Some(route.table).filter(|table| *table != route.kind.default_table()))
         .option("src", route.src)
+        .option("scope", scope(route))
+        .option("nhid", route.nhid);
+    route.metrics.iter().fold(command, |command, (metric, it)| {
+        let command = command.word(metric);
+        let command = if it.lock { command.word("lock") } else { command };
+        command.word(it.value)
+    })
+}
+
+/// The scope that must be said: one that is not the usual, and link where there are several legs, of
+/// which iproute2 says it itself only where there is one.
+fn scope(route: &Route) -> Option<String> {
+    let several = route.nexthops.len() > 1 && route.default_scope() != 0;
+    let scope = route.scope.or(several.then(|| route.default_scope()))?;
+    let named = SCOPES.iter().find(|(_, number)| *number == scope);
+    Some(named.map_or(scope.to_string(), |(name, _)| (*name).to_owned()))
 }
 
 fn legs(command: Command, route: &Route) -> Command {
@@ -58,10 +69,17 @@ fn legs(command: Command, route: &Route) -> Command {
 }
 
 fn leg(command: Command, route: &Route, hop: &NextHop) -> Command {
+    leg_words(command, hop, route.dst.addr().is_ipv4())
+}
+
+/// Where a leg leads; the family of a gateway is said where it may be another than that of the route.
+pub(super) fn leg_words(command: Command, hop: &NextHop, in_ipv4: bool) -> Command {
+    let command = match &hop.encap {
+        Some(encap) => command.word("encap").text(&encap.to_string()),
+        None => command,
+    };
     let command = match hop.via {
-        Some(via) if via.is_ipv6() && route.dst.addr().is_ipv4() => {
-            command.text("via inet6").word(via)
-        }
+        Some(via) if via.is_ipv6() && in_ipv4 => command.text("via inet6").word(via),
         via => command.option("via", via),
     };
     let command = command.word("dev").word(&hop.dev);

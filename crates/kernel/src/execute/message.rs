@@ -2,6 +2,7 @@
 
 mod bridging;
 mod device;
+mod entry;
 mod route;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use vnet_netlink::{Batch, Flags};
 
 pub use bridging::{add_fdb, del_fdb, del_port_vlan, set_port_vlan};
 pub use device::{add_device, set_options};
+pub use entry::{del_entry, set_entry};
 pub use route::{add_route, del_route, replace_route};
 
 /// The interface index of `lo` in every namespace (`LOOPBACK_IFINDEX`, net/net_namespace.h).

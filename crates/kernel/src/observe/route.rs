@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use netlink_packet_core::Nla;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
-    RouteProtocol, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop,
+    RouteNextHopFlags, RouteProtocol, RouteType, RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::ipnet::IpNet;
-use vnet_model::{IfName, NextHop, Origin, Route, RouteKind};
+use vnet_model::{Encap, IfName, Metric, MetricValue, NextHop, Route, RouteKind};
 use vnet_netlink::{Error, Socket};
+
+use crate::encap;
 
 /// Reads the routes of the socket's namespace that somebody configured: those of protocol boot and
 /// static. What the kernel derives, router advertisements bring or a routing daemon learns is not
@@ -56,9 +59,9 @@ fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Option<Route>
     };
     let mut dst = any;
     let mut table = u32::from(header.table);
-    let mut metric = 0;
-    let mut src = None;
+    let (mut metric, mut src, mut nhid) = (0, None, None);
     let mut legs = Vec::new();
+    let mut metrics = BTreeMap::new();
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(found) => dst = addr(found)?,
@@ -66,18 +69,45 @@ fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Option<Route>
             RouteAttribute::Priority(found) => metric = *found,
             RouteAttribute::PrefSource(found) => src = addr(found),
             RouteAttribute::MultiPath(found) => legs.clone_from(found),
+            RouteAttribute::NhId(found) => nhid = Some(*found),
+            RouteAttribute::Metrics(found) => metrics = way(found),
             _ => {}
         }
     }
     let kind = kind(header.kind)?;
-    let mut nexthops: Vec<NextHop> = match kind {
-        RouteKind::Unicast if legs.is_empty() => vec![single(message, names)?],
-        RouteKind::Unicast => legs.iter().filter_map(|found| leg(found, names)).collect(),
-        _ => Vec::new(),
+    // A route by a nexthop object tells its legs as well.
+    let mut nexthops: Vec<NextHop> = match kind.leads() && nhid.is_none() {
+        true if legs.is_empty() => vec![single(message, names)?],
+        true => legs.iter().filter_map(|found| leg(found, names)).collect(),
+        false => Vec::new(),
     };
     nexthops.sort();
     let dst = IpNet::new(dst, header.destination_prefix_length).ok()?;
-    Some(Route { table, dst, metric, kind, nexthops, src, origin: Origin::NONE })
+    let mut route =
+        Route { table, metric, kind, nhid, src, metrics, ..Route::unicast(dst, nexthops) };
+    let scope = u8::from(header.scope);
+    route.scope = (dst.addr().is_ipv4() && scope != route.default_scope()).then_some(scope);
+    Some(route)
+}
+
+/// Reads RTA_METRICS, as far as the model knows them.
+fn way(found: &[RouteMetric]) -> BTreeMap<Metric, MetricValue> {
+    let number = |metric: &RouteMetric| {
+        let mut value = [0; 4];
+        (metric.value_len() == 4).then(|| metric.emit_value(&mut value))?;
+        Some(u32::from_ne_bytes(value))
+    };
+    let lock = found.iter().find_map(|metric| match metric {
+        RouteMetric::Lock(lock) => Some(*lock),
+        _ => None,
+    });
+    let known = found.iter().filter_map(|found| {
+        let kind = found.kind();
+        let (_, metric, _) = Metric::ALL.iter().find(|(_, _, number)| *number == kind)?;
+        let lock = lock.unwrap_or(0) & (1 << kind) != 0;
+        Some((*metric, MetricValue { value: number(found)?, lock }))
+    });
+    known.collect()
 }
 
 fn kind(kind: RouteType) -> Option<RouteKind> {
@@ -87,6 +117,10 @@ fn kind(kind: RouteType) -> Option<RouteKind> {
         RouteType::Unreachable => Some(RouteKind::Unreachable),
         RouteType::Prohibit => Some(RouteKind::Prohibit),
         RouteType::Throw => Some(RouteKind::Throw),
+        RouteType::Local => Some(RouteKind::Local),
+        RouteType::Broadcast => Some(RouteKind::Broadcast),
+        RouteType::Anycast => Some(RouteKind::Anycast),
+        RouteType::Multicast => Some(RouteKind::Multicast),
         _ => None,
     }
 }
@@ -98,7 +132,8 @@ fn single(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Option<NextH
     })?;
     let onlink = message.header.flags.contains(RouteFlags::Onlink);
     let dev = names.get(&index)?.clone();
-    Some(NextHop { dev, via: gateway(&message.attributes), weight: 1, onlink })
+    let attributes = &message.attributes;
+    Some(NextHop { dev, via: gateway(attributes), weight: 1, onlink, encap: tunnel(attributes) })
 }
 
 fn leg(found: &RouteNextHop, names: &BTreeMap<u32, IfName>) -> Option<NextHop> {
@@ -107,7 +142,25 @@ fn leg(found: &RouteNextHop, names: &BTreeMap<u32, IfName>) -> Option<NextHop> {
         via: gateway(&found.attributes),
         weight: u16::from(found.hops) + 1,
         onlink: found.flags.contains(RouteNextHopFlags::Onlink),
+        encap: tunnel(&found.attributes),
     })
+}
+
+fn tunnel(attributes: &[RouteAttribute]) -> Option<Encap> {
+    let mut kind = None;
+    let mut value = None;
+    for attribute in attributes {
+        match attribute {
+            RouteAttribute::EncapType(found) => kind = Some(u16::from(*found)),
+            RouteAttribute::Encap(_) => {
+                let mut bytes = vec![0; attribute.value_len()];
+                attribute.emit_value(&mut bytes);
+                value = Some(bytes);
+            }
+            _ => {}
+        }
+    }
+    encap::read(kind?, &value?)
 }
 
 fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {

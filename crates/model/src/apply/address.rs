@@ -27,6 +27,7 @@ impl Namespace {
             }
             if !interface.addresses.iter().any(|other| other.net.addr().is_ipv4()) {
                 self.lose_routes(dev, |route| route.dst.addr().is_ipv4());
+                self.lose_entries(dev, |entry| !entry.is_ipv6());
             }
         }
         removed.iter().for_each(|address| self.forget_source(address));

@@ -3,7 +3,7 @@
 use super::Refused;
 use crate::kind::{self, ChangeBy, Device, KindSpec, OptionSpec, Options};
 use crate::names::IfName;
-use crate::state::{Address, Interface, Kind, MTU_IPV6_MIN_BYTES, Namespace};
+use crate::state::{Address, Entry, Interface, Kind, MTU_IPV6_MIN_BYTES, Namespace};
 use crate::step::LinkSetting;
 
 impl Namespace {
@@ -13,7 +13,11 @@ impl Namespace {
             LinkSetting::Up(true) => self.go_up(name)?,
             LinkSetting::Up(false) => self.go_down(name)?,
             LinkSetting::Mtu(mtu) => self.set_mtu(name, *mtu)?,
-            LinkSetting::Mac(mac) => interface.mac = Some(*mac),
+            LinkSetting::Mac(mac) => {
+                interface.mac = Some(*mac);
+                // `neigh_changeaddr`, net/core/neighbour.c.
+                self.lose_entries(name, |e| matches!(e, Entry::Neighbor(it) if !it.is_proxy()));
+            }
             LinkSetting::Alias(alias) => interface.alias.clone_from(alias),
             LinkSetting::Master(master) => self.set_master(name, master.as_ref())?,
             LinkSetting::AddAltname(name) => {
@@ -165,6 +169,7 @@ impl Namespace {
             self.lose_ipv6_addresses(name)?;
             // As if the interface were gone: other legs save nothing.
             self.routes.retain(|route| route.dst.addr().is_ipv4() || !route.uses(name));
+            self.lose_entries(name, Entry::is_ipv6);
         } else if before.is_some_and(|mtu| !fits(mtu)) {
             interface.ipv6 = Some(default_ipv6);
         }
@@ -179,6 +184,7 @@ impl Namespace {
             false => {
                 self.lose_ipv6_addresses(name)?;
                 self.lose_routes(name, |route| route.dst.addr().is_ipv6());
+                self.lose_entries(name, Entry::is_ipv6);
             }
         }
         Ok(())
@@ -195,6 +201,7 @@ impl Namespace {
                 self.go_down(&vlan)?;
             }
         }
+        self.lose_entries(name, |_| true);
         Ok(())
     }
 

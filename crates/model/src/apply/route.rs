@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Refused;
 use crate::names::IfName;
-use crate::state::{Address, Interface, Namespace, NextHop, Route, RouteKind, TABLE_MAIN};
+use crate::state::{Address, Interface, Namespace, NextHop, Route, TABLE_MAIN};
 
 impl Namespace {
     /// Removes the routes over an interface that have no living leg over another: such a leg keeps
@@ -49,7 +49,13 @@ impl Namespace {
     }
 
     pub(super) fn check_route(&self, route: &Route) -> Result<(), Refused> {
-        if (route.kind == RouteKind::Unicast) == route.nexthops.is_empty() {
+        if let Some(id) = route.nhid
+            && self.nexthop(id).is_none()
+        {
+            return Err(Refused::Missing(format!("nexthop id {id}")));
+        }
+        let leads = !route.nexthops.is_empty() || route.nhid.is_some();
+        if route.kind.leads() != leads {
             return Err(Refused::Invalid(format!("route {route} has the wrong next hops")));
         }
         for hop in &route.nexthops {
@@ -57,7 +63,7 @@ impl Namespace {
         }
         let has = |addr| self.interfaces.values().any(|i| i.has_addr(addr));
         // The source of an IPv4 route that leads nowhere is not looked at (`fib_create_info`).
-        let checked = route.kind == RouteKind::Unicast || route.dst.addr().is_ipv6();
+        let checked = route.kind.leads() || route.dst.addr().is_ipv6();
         match route.src {
             Some(src) if checked && !has(src) => {
                 Err(Refused::Invalid(format!("{src} is not an address")))
@@ -66,7 +72,7 @@ impl Namespace {
         }
     }
 
-    fn check_hop(&self, hop: &NextHop) -> Result<(), Refused> {
+    pub(super) fn check_hop(&self, hop: &NextHop) -> Result<(), Refused> {
         let missing = || Refused::Missing(format!("interface {}", hop.dev));
         let interface = self.interfaces.get(&hop.dev).ok_or_else(missing)?;
         if !interface.up {

@@ -28,15 +28,21 @@ impl<'a> Planner<'a> {
                 self.links(ns, wanted, &mut missing, &mut complete);
             }
             for (ns, wanted) in complete {
-                self.settings(ns, wanted);
-                self.routes(ns, wanted);
+                self.settle(ns, wanted);
             }
         }
         // Where something could not be made, the rest still can be as wanted.
         for (ns, wanted) in order.iter().filter(|(ns, _)| missing.contains_key(ns)) {
-            self.settings(ns, wanted);
-            self.routes(ns, wanted);
+            self.settle(ns, wanted);
         }
+        self.nexthops();
+    }
+
+    /// Sets what differs in a namespace whose interfaces are all there.
+    fn settle(&mut self, ns: &NsName, wanted: &Namespace) {
+        self.settings(ns, wanted);
+        self.routes(ns, wanted);
+        self.entries(ns, wanted);
     }
 
     /// Counts, for each namespace, the interfaces that are still to be made.

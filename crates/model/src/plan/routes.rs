@@ -10,11 +10,30 @@ use crate::state::{
 use crate::step::Change;
 
 impl Planner<'_> {
+    /// Adds the routes that are missing and removes those that are not wanted, but for those by a
+    /// nexthop object: these want the other ends of their links to be up.
     pub(super) fn routes(&mut self, ns: &NsName, wanted: &Namespace) {
+        self.add_routes(ns, wanted, |route| route.nhid.is_none());
+        let found = self.work.namespaces.get(ns).map(|ns| ns.routes.clone()).unwrap_or_default();
+        for route in found.into_iter().filter(|route| !wanted.routes.contains(route)) {
+            let key = route.key();
+            if !wanted.routes.iter().any(|route| route.nhid.is_some() && route.key() == key) {
+                self.push(ns, Change::DelRoute(route), wanted.origin);
+            }
+        }
+    }
+
+    pub(super) fn add_routes(
+        &mut self,
+        ns: &NsName,
+        wanted: &Namespace,
+        which: fn(&Route) -> bool,
+    ) {
         let found = self.work.namespaces.get(ns).map(|ns| &ns.routes);
         let mut missing: Vec<&Route> = wanted
             .routes
             .iter()
+            .filter(|route| which(route))
             .filter(|route| !found.is_some_and(|found| found.contains(*route)))
             .collect();
         for route in &missing {
@@ -38,10 +57,6 @@ impl Planner<'_> {
                 false => Change::AddRoute(route.clone()),
             };
             self.push(ns, change, route.origin);
-        }
-        let found = self.work.namespaces.get(ns).map(|ns| ns.routes.clone()).unwrap_or_default();
-        for route in found.into_iter().filter(|route| !wanted.routes.contains(route)) {
-            self.push(ns, Change::DelRoute(route), wanted.origin);
         }
     }
 

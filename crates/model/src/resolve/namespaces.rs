@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::network::Network;
 use crate::kind::Device;
-use crate::names::Mark;
+use crate::names::{IfName, Mark};
 use crate::origin::Origin;
 use crate::state::{Address, End, Interface, Kind, Namespace, Owner};
 use crate::topology::Node;
@@ -35,6 +35,8 @@ pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool)
         owner: Owner::Lab(Mark { lab: network.topology.name().clone(), node: name.clone() }),
         interfaces: interfaces.collect(),
         routes: BTreeSet::new(),
+        entries: BTreeSet::new(),
+        foreign: BTreeSet::new(),
         sysctls: sysctls(network, place, lab_has_ipv6),
         tables: BTreeMap::new(),
         origin,
@@ -56,6 +58,12 @@ fn sysctls(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> BTreeMap<
                 set(IPV6_OFF_DEFAULT);
             } else if network.forwards[place] && lab_has_ipv6 {
                 set(IPV6_FORWARD);
+            }
+            // The kernel answers for IPv6 neighbours only where it is told to (`ndisc_recv_ns`,
+            // net/ipv6/ndisc.c).
+            let proxies = node.neighbors.iter().filter(|it| it.is_proxy() && it.addr.is_ipv6());
+            for proxy in proxies {
+                set(&format!("net.ipv6.conf.{}.proxy_ndp", sysctl_name(&proxy.dev)));
             }
             let written = node.sysctls.iter();
             sysctls.extend(written.map(|(key, sysctl)| (key.clone(), sysctl.value.clone())));
@@ -142,7 +150,7 @@ fn loopback_has_ipv6(node: &Node) -> bool {
 /// inherit what the host does (`devinet_init_net`, net/ipv4/devinet.c); unless the file sets the
 /// sysctl that says so.
 fn forward_ipv4(node: &Node, wired: &Wired<'_>, forwards: bool) -> Option<bool> {
-    let own = format!("net.ipv4.conf.{}.forwarding", wired.name);
+    let own = format!("net.ipv4.conf.{}.forwarding", sysctl_name(&wired.name));
     let keys = [
         "net.ipv4.ip_forward",
         "net.ipv4.conf.all.forwarding",
@@ -166,6 +174,11 @@ fn ipv6(network: &Network<'_>, id: usize) -> Option<bool> {
         }
         Some(_) => None,
     }
+}
+
+/// An interface's name in a sysctl's: `/` stands for its dots (`sysctl(8)`).
+fn sysctl_name(name: &IfName) -> String {
+    name.as_str().replace('.', "/")
 }
 
 /// Tells whether the lab has IPv6 addresses, beside `::1`.

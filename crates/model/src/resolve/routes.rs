@@ -1,13 +1,17 @@
 //! Static routes, and default routes to gateways.
 
+mod entries;
 mod fixed;
 mod gateways;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::network::{Family, Network};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{Route, RouteKey, TABLE_MAIN};
+
+pub(super) use entries::of_node as entries;
 
 /// The routes of one place by what the kernel tells them apart by.
 #[derive(Debug, Default)]

@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
-use super::{AddressSpec, Addressing, InterfaceOptions, Topology, Via, devices, loops};
+use super::{
+    AddressSpec, Addressing, InterfaceOptions, Leg, StaticNexthopKind, Topology, Via, devices,
+    loops,
+};
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind, nearest};
@@ -150,9 +153,16 @@ fn names(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) 
         }
     }
     for node in &topology.nodes {
+        for nexthop in &node.nexthops {
+            if let StaticNexthopKind::Leg(Leg { via: Some(Via::Node(via)), .. }) = &nexthop.kind {
+                check(via, Some("a gateway"), nexthop.origin.or(node.origin));
+            }
+        }
         for route in &node.routes {
-            if let Some(Via::Node(via)) = &route.via {
-                check(via, Some("a gateway"), route.origin.or(node.origin));
+            for leg in &route.legs {
+                if let Some(Via::Node(via)) = &leg.via {
+                    check(via, Some("a gateway"), route.origin.or(node.origin));
+                }
             }
         }
     }

@@ -62,32 +62,24 @@ pub(crate) fn route(text: &str) -> StaticRoute {
         None => RouteKind::Unicast,
     };
     let dst = words.next().filter(|word| *word != "default").map(|dst| dst.parse().unwrap());
-    let mut route = StaticRoute {
-        kind,
-        dst,
-        via: None,
-        dev: None,
-        src: None,
-        metric: None,
-        table: None,
-        onlink: false,
-        origin: Origin::NONE,
-    };
+    let mut route = StaticRoute::new(kind, dst, Vec::new());
+    let mut leg = Leg::default();
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap();
         match word {
             "via" => {
                 let text = value();
                 let node = || Via::Node(NodeName::new(text).unwrap());
-                route.via = Some(text.parse().map_or_else(|_| node(), Via::Addr));
+                leg.via = Some(text.parse().map_or_else(|_| node(), Via::Addr));
             }
-            "dev" => route.dev = Some(IfName::new(value()).unwrap()),
+            "dev" => leg.dev = Some(IfName::new(value()).unwrap()),
             "src" => route.src = Some(value().parse().unwrap()),
             "metric" => route.metric = Some(value().parse().unwrap()),
             "table" => route.table = Some(value().parse().unwrap()),
-            "onlink" => route.onlink = true,
+            "onlink" => leg.onlink = true,
             word => panic!("{word}"),
         }
     }
+    route.legs.extend((leg != Leg::default()).then_some(leg));
     route
 }

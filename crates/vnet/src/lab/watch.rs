@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use vnet_kernel::HubOptions;
-use vnet_model::plan::Conflict;
-use vnet_model::{End, NsName, Step};
+use vnet_model::plan::{Conflict, Undeclared};
+use vnet_model::{NsName, Step};
 
 use super::Lab;
 use crate::error::Error;
@@ -41,7 +41,7 @@ pub enum Difference {
     /// Something foreign is where the lab wants something of its own, and stays.
     Conflict(Conflict),
     /// An interface that is not declared, and stays.
-    Undeclared(End),
+    Undeclared(Undeclared),
 }
 
 impl Difference {
@@ -51,7 +51,7 @@ impl Difference {
         match self {
             Self::Step(step) => &step.ns,
             Self::Conflict(conflict) => conflict.ns(),
-            Self::Undeclared(end) => &end.ns,
+            Self::Undeclared(it) => it.ns(),
         }
     }
 }
@@ -61,7 +61,7 @@ impl fmt::Display for Difference {
         match self {
             Self::Step(step) => write!(f, "{} {step}", step.sign()),
             Self::Conflict(conflict) => conflict.fmt(f),
-            Self::Undeclared(end) => write!(f, "{end} is not declared"),
+            Self::Undeclared(it) => write!(f, "{it} is not declared"),
         }
     }
 }

@@ -2,16 +2,18 @@
 
 use std::net::IpAddr;
 
+use netlink_packet_core::{DefaultNla, NLA_F_NESTED};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteNextHop,
     RouteNextHopFlags, RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 use vnet_model::state::METRIC_IPV6_DEFAULT;
-use vnet_model::{IfName, NextHop, Route, RouteKind};
+use vnet_model::{Encap, IfName, NextHop, Route, RouteKind};
 use vnet_netlink::{Batch, Flags};
 
 use super::family;
+use crate::encap;
 use crate::error::Error;
 
 const _: () = assert!(METRIC_IPV6_DEFAULT != 0, "an IPv6 route always names its metric");
@@ -72,12 +74,16 @@ fn route_message(
         // The table is an attribute: the header has room for 255 only.
         table: 0,
         protocol: RouteProtocol::Static,
-        scope: scope(route),
+        scope: RouteScope::from(route.scope.unwrap_or_else(|| route.default_scope())),
         kind: match route.kind {
             RouteKind::Blackhole => RouteType::BlackHole,
             RouteKind::Unreachable => RouteType::Unreachable,
             RouteKind::Prohibit => RouteType::Prohibit,
             RouteKind::Throw => RouteType::Throw,
+            RouteKind::Local => RouteType::Local,
+            RouteKind::Broadcast => RouteType::Broadcast,
+            RouteKind::Anycast => RouteType::Anycast,
+            RouteKind::Multicast => RouteType::Multicast,
             _ => RouteType::Unicast,
         },
         ..RouteHeader::default()
@@ -91,10 +97,13 @@ fn route_message(
         attributes.push(RouteAttribute::Priority(route.metric));
     }
     attributes.extend(route.src.map(|src| RouteAttribute::PrefSource(src.into())));
+    attributes.extend(route.nhid.map(RouteAttribute::NhId));
+    attributes.extend(metrics(route));
     match route.nexthops.as_slice() {
         [] => {}
         [hop] => {
             attributes.extend(hop.via.map(|via| gateway(route, via)));
+            attributes.extend(hop.encap.iter().flat_map(tunnel));
             attributes.push(RouteAttribute::Oif(index(&hop.dev)?));
             if hop.onlink {
                 message.header.flags = RouteFlags::Onlink;
@@ -120,7 +129,29 @@ fn leg(
         leg.flags = RouteNextHopFlags::Onlink;
     }
     leg.attributes = hop.via.map(|via| gateway(route, via)).into_iter().collect();
+    leg.attributes.extend(hop.encap.iter().flat_map(tunnel));
     Ok(leg)
+}
+
+/// RTA_METRICS, with RTAX_LOCK for those that are locked.
+fn metrics(route: &Route) -> Option<RouteAttribute> {
+    let locked = route.metrics.iter().filter(|(_, value)| value.lock);
+    let lock = locked.fold(0u32, |lock, (metric, _)| lock | 1 << metric.number());
+    let number = |kind: u16, value: u32| {
+        RouteMetric::Other(DefaultNla::new(kind, value.to_ne_bytes().to_vec()))
+    };
+    let values = route.metrics.iter().map(|(metric, it)| number(metric.number(), it.value));
+    let mut all: Vec<RouteMetric> = values.collect();
+    all.extend((lock != 0).then_some(RouteMetric::Lock(lock)));
+    (!all.is_empty()).then_some(RouteAttribute::Metrics(all))
+}
+
+/// RTA_ENCAP_TYPE and RTA_ENCAP.
+fn tunnel(encap: &Encap) -> [RouteAttribute; 2] {
+    const RTA_ENCAP: u16 = 22;
+    let (kind, value) = encap::write(encap);
+    let value = DefaultNla::new(RTA_ENCAP | NLA_F_NESTED, value);
+    [RouteAttribute::EncapType(kind.into()), RouteAttribute::Other(value)]
 }
 
 /// The gateway; one of the other family goes as RTA_VIA.
@@ -128,15 +159,5 @@ fn gateway(route: &Route, via: IpAddr) -> RouteAttribute {
     match via {
         IpAddr::V6(via) if route.dst.addr().is_ipv4() => RouteAttribute::Via(RouteVia::Inet6(via)),
         via => RouteAttribute::Gateway(RouteAddress::from(via)),
-    }
-}
-
-/// The scope of a route: a destination on the link has scope link, so that it can hold the gateway
-/// of another (`fib_check_nh_v4_gw`, net/ipv4/fib_semantics.c). IPv6 has none.
-fn scope(route: &Route) -> RouteScope {
-    let on_link = !route.nexthops.is_empty() && route.nexthops.iter().all(|hop| hop.via.is_none());
-    match on_link && route.dst.addr().is_ipv4() {
-        true => RouteScope::Link,
-        false => RouteScope::Universe,
     }
 }

@@ -1,0 +1,260 @@
+//! Rules, neighbours and nexthop objects, as the kernel tells them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::RouteProtocol;
+use netlink_packet_route::rule::{RuleAction as Action, RuleAttribute, RuleFlags, RuleMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use vnet_model::ipnet::IpNet;
+use vnet_model::{
+    Entry, IfName, Mac, Neighbor, NextHop, NexthopKind, NexthopObject, Origin, Rule, RuleAction,
+};
+use vnet_netlink::attr::Malformed;
+use vnet_netlink::{Error, Message, RawMessage, Socket};
+
+use crate::encap;
+use crate::nexthop::{
+    HEADER_BYTES, NHA_BLACKHOLE, NHA_ENCAP, NHA_ENCAP_TYPE, NHA_FDB, NHA_GATEWAY, NHA_GROUP,
+    NHA_ID, NHA_OIF, RTM_GETNEXTHOP, RTNH_F_ONLINK,
+};
+
+/// The entries of a namespace.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// Those of protocol static, as vnet makes them.
+    pub(super) ours: BTreeSet<Entry>,
+    /// What others made.
+    pub(super) foreign: BTreeSet<Entry>,
+}
+
+/// Which entries are asked for: each kind costs a dump, so only where there may be some of ours.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    pub(super) rules: bool,
+    pub(super) neighbors: bool,
+    pub(super) nexthops: bool,
+}
+
+impl Wanted {
+    /// Everything that one of these entries is of.
+    pub(super) fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut wanted = Self::default();
+        for entry in entries {
+            match entry {
+                Entry::Rule(_) => wanted.rules = true,
+                Entry::Neighbor(_) => wanted.neighbors = true,
+                Entry::Nexthop(_) => wanted.nexthops = true,
+                _ => {}
+            }
+        }
+        wanted
+    }
+
+    pub(super) const ALL: Self = Self { rules: true, neighbors: true, nexthops: true };
+}
+
+/// Reads the entries of the socket's namespace.
+pub(super) fn read(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+    wanted: Wanted,
+) -> Result<Entries, Error> {
+    let mut all: Vec<(Entry, bool)> = Vec::new();
+    if wanted.rules {
+        let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
+        all.extend(super::dump(socket, &request, |message| match message {
+            RouteNetlinkMessage::NewRule(message) => rule(&message),
+            _ => None,
+        })?);
+    }
+    if wanted.neighbors {
+        for flags in [NeighbourFlags::empty(), NeighbourFlags::Proxy] {
+            let mut message = NeighbourMessage::default();
+            message.header.flags = flags;
+            let request = RouteNetlinkMessage::GetNeighbour(message);
+            all.extend(super::dump(socket, &request, |message| match message {
+                RouteNetlinkMessage::NewNeighbour(message) => neighbor(&message, names),
+                _ => None,
+            })?);
+        }
+    }
+    if wanted.nexthops {
+        let request = RawMessage::new(RTM_GETNEXTHOP, |w| {
+            w.header(&[0; HEADER_BYTES]);
+        })?;
+        all.extend(socket.dump(&request, |message| Ok(nexthop(&message, names)?))?);
+    }
+    let mut entries = Entries::default();
+    for (entry, ours) in all {
+        if ours {
+            entries.ours.insert(entry)
+        } else {
+            entries.foreign.insert(entry)
+        };
+    }
+    Ok(entries)
+}
+
+/// Reads a rule, and whether it is ours; none of the kernel's own, of which every namespace has
+/// three, and one more with a VRF.
+fn rule(message: &RuleMessage) -> Option<(Entry, bool)> {
+    let header = &message.header;
+    let ipv6 = match header.family {
+        AddressFamily::Inet => false,
+        AddressFamily::Inet6 => true,
+        // Multicast routing has rules of its own.
+        _ => return None,
+    };
+    let mut rule = Rule::new(ipv6, 0, RuleAction::Table(header.table.into()));
+    rule.not = header.flags.contains(RuleFlags::Invert);
+    let any: IpAddr =
+        if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let mut from = any;
+    let mut to = any;
+    let (mut mark, mut mask, mut target) = (0, None, 0);
+    let mut protocol = RouteProtocol::Unspec;
+    // What no file can say makes it somebody else's.
+    let mut known = header.tos == 0;
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::Priority(found) => rule.priority = *found,
+            RuleAttribute::Protocol(found) => protocol = *found,
+            RuleAttribute::Source(found) => from = *found,
+            RuleAttribute::Destination(found) => to = *found,
+            RuleAttribute::Iifname(found) => rule.iif = IfName::new(found).ok(),
+            RuleAttribute::Oifname(found) => rule.oif = IfName::new(found).ok(),
+            RuleAttribute::FwMark(found) => mark = *found,
+            RuleAttribute::FwMask(found) => mask = Some(*found),
+            RuleAttribute::IpProtocol(found) => rule.ipproto = Some(u8::from(*found)),
+            RuleAttribute::SourcePortRange(found) => rule.sport = Some((found.start, found.end)),
+            RuleAttribute::DestinationPortRange(found) => {
+                rule.dport = Some((found.start, found.end));
+            }
+            // All bits set where there is no limit.
+            RuleAttribute::SuppressPrefixLen(found) => {
+                rule.suppress_prefixlength = u8::try_from(*found).ok();
+            }
+            RuleAttribute::Table(found) => rule.action = RuleAction::Table(*found),
+            RuleAttribute::Goto(found) => target = *found,
+            RuleAttribute::Realm(_) | RuleAttribute::TunId(_) | RuleAttribute::UidRange(_) => {
+                known = false;
+            }
+            RuleAttribute::L3MDev(on) => known &= !on,
+            _ => {}
+        }
+    }
+    if protocol == RouteProtocol::Kernel {
+        return None;
+    }
+    rule.from = IpNet::new(from, header.src_len).ok().filter(|net| net.prefix_len() > 0);
+    rule.to = IpNet::new(to, header.dst_len).ok().filter(|net| net.prefix_len() > 0);
+    rule.fwmark = mask.map(|mask| (mark, mask));
+    match header.action {
+        Action::ToTable => {}
+        Action::Goto => rule.action = RuleAction::Goto(target),
+        Action::Blackhole => rule.action = RuleAction::Blackhole,
+        Action::Unreachable => rule.action = RuleAction::Unreachable,
+        Action::Prohibit => rule.action = RuleAction::Prohibit,
+        _ => known = false,
+    }
+    Some(match known {
+        true => (Entry::Rule(rule), protocol == RouteProtocol::Static),
+        false => (Entry::Unknown(format!("rule with priority {}", rule.priority)), false),
+    })
+}
+
+/// Reads a neighbour that somebody wrote, or one that is answered for.
+fn neighbor(message: &NeighbourMessage, names: &BTreeMap<u32, IfName>) -> Option<(Entry, bool)> {
+    let proxy = message.header.flags.contains(NeighbourFlags::Proxy);
+    if !proxy && message.header.state != NeighbourState::Permanent {
+        return None;
+    }
+    let (mut addr, mut lladdr, mut protocol) = (None, None, RouteProtocol::Unspec);
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(found)) => {
+                addr = Some(IpAddr::from(*found));
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(found)) => {
+                addr = Some(IpAddr::from(*found));
+            }
+            NeighbourAttribute::LinkLayerAddress(found) => {
+                lladdr = <[u8; 6]>::try_from(found.as_slice()).ok().map(Mac);
+            }
+            NeighbourAttribute::Protocol(found) => protocol = *found,
+            _ => {}
+        }
+    }
+    let (dev, addr) = (names.get(&message.header.ifindex)?.clone(), addr?);
+    let ours = protocol == RouteProtocol::Static;
+    if proxy == lladdr.is_some() {
+        let text = format!("neighbor {addr} dev {dev}");
+        return Some((Entry::Unknown(text), false));
+    }
+    Some((Entry::Neighbor(Neighbor { dev, addr, lladdr, origin: Origin::NONE }), ours))
+}
+
+fn nexthop(
+    message: &Message<'_>,
+    names: &BTreeMap<u32, IfName>,
+) -> Result<Option<(Entry, bool)>, Malformed> {
+    const AF_INET6: u8 = 10;
+    const RTPROT_STATIC: u8 = 4;
+    let attributes = message.attributes(HEADER_BYTES)?;
+    let [family, _, protocol, _, flags @ ..] = message.payload else { return Ok(None) };
+    let flags = flags.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+    let ipv6 = *family == AF_INET6;
+    let (mut id, mut dev, mut via, mut group) = (0, None, None, None);
+    let (mut blackhole, mut known) = (false, true);
+    let (mut tunnel, mut tunnel_kind) = (None, 0);
+    for attribute in attributes {
+        let attribute = attribute?;
+        match attribute.kind {
+            NHA_ID => id = attribute.u32()?,
+            NHA_OIF => dev = names.get(&attribute.u32()?).cloned(),
+            NHA_GATEWAY if ipv6 => via = Some(IpAddr::from(attribute.array::<16>()?)),
+            NHA_GATEWAY => via = Some(IpAddr::from(attribute.array::<4>()?)),
+            NHA_BLACKHOLE => blackhole = true,
+            NHA_GROUP => group = Some(members(attribute.value)),
+            NHA_ENCAP_TYPE => tunnel_kind = attribute.u16()?,
+            NHA_ENCAP => tunnel = Some(attribute.value),
+            NHA_FDB => known = false,
+            _ => {}
+        }
+    }
+    let encap = tunnel.map(|bytes| encap::read(tunnel_kind, bytes));
+    known &= encap != Some(None);
+    let kind = match (group, dev) {
+        (Some(members), _) => NexthopKind::Group(members),
+        (None, _) if blackhole => NexthopKind::Blackhole,
+        (None, Some(dev)) => {
+            let onlink = flags & RTNH_F_ONLINK != 0;
+            NexthopKind::Leg(NextHop { dev, via, weight: 1, onlink, encap: encap.flatten() })
+        }
+        (None, None) => return Ok(None),
+    };
+    // A group is of no family.
+    let object = NexthopObject { id, ipv6, kind, origin: Origin::NONE };
+    let ours = *protocol == RTPROT_STATIC;
+    Ok(Some(match known {
+        true => (Entry::Nexthop(object), ours),
+        false => (Entry::Unknown(format!("nexthop id {id}")), false),
+    }))
+}
+
+/// Reads an array of `struct nexthop_grp`.
+fn members(bytes: &[u8]) -> Vec<(u32, u16)> {
+    let members = bytes.chunks_exact(8);
+    let mut members: Vec<(u32, u16)> = members
+        .map(|m| {
+            let id = u32::from_ne_bytes([m[0], m[1], m[2], m[3]]);
+            (id, u16::from_le_bytes([m[4], m[5]]).saturating_add(1))
+        })
+        .collect();
+    members.sort_unstable();
+    members
+}
