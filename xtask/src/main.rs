@@ -3,6 +3,7 @@
 
 mod bench;
 mod crash;
+mod fuzz;
 mod vm;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,8 @@ enum Task {
     Bench(bench::Options),
     /// Makes everything go wrong at every instant, and prints the table of what came of it; takes 20 minutes
     Faults,
+    /// Runs the fuzz targets, two at a time, and fails on any finding
+    Fuzz(fuzz::Options),
     /// Does random things to random labs, kills included, and checks what came of it
     Stress(crash::Stress),
     /// Runs the tests that need a full kernel on Debian's, in QEMU: those whose names begin with `vm_`
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Bench(options) => bench::run(&options),
         Task::Faults => crash::faults(),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Stress(options) => crash::stress(&options),
         Task::Vm(options) => vm::run(&options),
     }

@@ -189,3 +189,28 @@ fn it_does_not_run_setuid() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// A batch of anything ends with what is wrong with its first line.
+#[test]
+fn a_batch_of_garbage_ends_at_once() {
+    vnet_testns::root(|| {
+        let mut state = 1u64;
+        let garbage: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as u8
+        })
+        .take(1 << 20)
+        .collect();
+        let one_line =
+            garbage.iter().map(|byte| if *byte == b'\n' { b'x' } else { *byte }).collect();
+        for garbage in [garbage, one_line] {
+            write("garbage", garbage);
+            let begin = Instant::now();
+            let run = vnet(&["ip", "-batch", "garbage"]);
+            assert_eq!(run.code, 1);
+            assert_eq!(run.stderr.matches("Command failed garbage:1").count(), 1, "{}", run.stderr);
+            assert!(run.stderr.len() < 4 << 20, "{} bytes are said", run.stderr.len());
+            assert!(begin.elapsed() < Duration::from_secs(20));
+        }
+    });
+}

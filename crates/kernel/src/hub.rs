@@ -330,3 +330,10 @@ fn failed(error: &NetlinkError) -> Error {
         errno: error.errno().unwrap_or(Errno::IO),
     }
 }
+
+/// Reads a message as an event.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(message: vnet_netlink::Message<'_>) {
+    let event = Event { message, nsid: Some(1) };
+    let _ = (matters(&event), nsid(&event));
+}

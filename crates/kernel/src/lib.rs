@@ -23,6 +23,8 @@ pub mod echo;
 mod encap;
 pub mod error;
 pub mod execute;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gone;
 pub mod holder;
 pub mod hub;

@@ -415,3 +415,17 @@ fn dump<T>(
 ) -> Result<Vec<T>, NetlinkError> {
     socket.dump(request, |message: Message<'_>| Ok(take(message.decode()?)))
 }
+
+/// Reads a message as the answer to each question.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(message: Message<'_>) {
+    drop(link::link(message, &|_| Vec::new()));
+    match message.decode() {
+        Ok(RouteNetlinkMessage::NewAddress(message)) => drop(address::address(&message)),
+        Ok(RouteNetlinkMessage::NewRoute(message)) => {
+            let names = IfName::new("eth0").map(|name| (2, name)).into_iter().collect();
+            drop(route::route(&message, &names));
+        }
+        _ => {}
+    }
+}

@@ -58,6 +58,8 @@ mod errno;
 mod error;
 mod event;
 mod flags;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod message;
 mod options;
 mod outcome;

@@ -14,7 +14,7 @@ use super::host::{self, Sentinels, Usage};
 use super::ring::Ring;
 
 /// Where the contenders' files are: on the benchmark's own tmpfs.
-const FOLDER: &str = "/run/bench";
+pub(super) const FOLDER: &str = "/run/bench";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,7 +120,7 @@ impl<'a> Turn<'a> {
         })
     }
 
-    fn up(&self, who: Contender, watch: bool) -> anyhow::Result<Option<Usage>> {
+    pub(super) fn up(&self, who: Contender, watch: bool) -> anyhow::Result<Option<Usage>> {
         match who {
             Contender::Floor => floor::up(self.ring).map(|()| None),
             Contender::Vnet => self.vnet("up", watch).map(Some),
@@ -129,13 +129,18 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn down(&self, who: Contender, watch: bool) -> anyhow::Result<Option<Usage>> {
+    pub(super) fn down(&self, who: Contender, watch: bool) -> anyhow::Result<Option<Usage>> {
         match who {
             Contender::Floor => floor::down(self.ring).map(|()| None),
             Contender::Vnet => self.vnet("down", watch).map(Some),
             Contender::Batch => run("ip", &["-batch", "down.batch"]),
             Contender::Script => run("sh", &["script-down.sh"]),
         }
+    }
+
+    /// Runs vnet with other arguments.
+    pub(super) fn run_vnet(&self, arguments: &[&str]) -> anyhow::Result<Usage> {
+        host::run(&mut command(self.vnet, arguments), false)
     }
 
     fn vnet(&self, verb: &str, watch: bool) -> anyhow::Result<Usage> {
@@ -165,7 +170,7 @@ fn command(program: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn timed<T>(action: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
+pub(super) fn timed<T>(action: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
     let start = Instant::now();
     let result = action()?;
     Ok((start.elapsed().as_secs_f64(), result))

@@ -201,7 +201,7 @@ fn two_digits(value: f64) -> String {
 }
 
 /// Describes the machine in a line.
-fn machine() -> anyhow::Result<String> {
+pub(super) fn machine() -> anyhow::Result<String> {
     let cores = std::thread::available_parallelism()?;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("no /proc")?;
     let processors = fs::read_to_string("/proc/cpuinfo")?;

@@ -15,7 +15,7 @@ pub(super) fn dump(socket: &mut Socket) -> Result<Vec<(u32, Address)>, Error> {
     })
 }
 
-fn address(message: &AddressMessage) -> Option<(u32, Address)> {
+pub(super) fn address(message: &AddressMessage) -> Option<(u32, Address)> {
     let mut addr = None;
     let mut local = None;
     let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());

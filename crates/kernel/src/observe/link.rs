@@ -124,7 +124,7 @@ fn request() -> LinkMessage {
 
 /// Reads one interface. Attribute by attribute: no codec knows the options of all kinds, and one that
 /// fails at a kind would hide all others.
-fn link(message: Message<'_>, declared: &Declared<'_>) -> Result<Option<Link>, Error> {
+pub(super) fn link(message: Message<'_>, declared: &Declared<'_>) -> Result<Option<Link>, Error> {
     let Some(header) = message.payload.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
     let [_, _, type_low, type_high, a, b, c, d, f0, f1, f2, f3, ..] = *header;
     let loopback = u16::from_ne_bytes([type_low, type_high]) == ARPHRD_LOOPBACK;

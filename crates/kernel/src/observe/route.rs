@@ -47,7 +47,7 @@ fn is_configured(message: &RouteMessage) -> bool {
     matches!(message.header.protocol, RouteProtocol::Boot | RouteProtocol::Static)
 }
 
-fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Option<Route> {
+pub(super) fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Option<Route> {
     let header = &message.header;
     if header.flags.contains(RouteFlags::Cloned) {
         return None;
