@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use vnet::model::apply::LOOPBACK;
+use vnet::model::nft;
 use vnet::model::{End, Interface, Kind, Namespace, NsName, State, Step};
 use vnet::target::by_number;
 use vnet::{Desired, NodeName};
@@ -35,6 +36,60 @@ pub(crate) struct Node {
     interfaces: Vec<Port>,
     pub(crate) routes: Vec<String>,
     sysctls: BTreeMap<String, String>,
+    pub(crate) tables: Vec<Table>,
+}
+
+/// A table of nf_tables that the lab made.
+#[derive(Debug, Serialize)]
+pub(crate) struct Table {
+    /// Family and name.
+    pub(crate) name: String,
+    pub(crate) chains: Vec<Chain>,
+}
+
+/// A chain of rules.
+#[derive(Debug, Serialize)]
+pub(crate) struct Chain {
+    pub(crate) name: String,
+    /// Where packets come to it: type, hook, priority and policy in nft's words.
+    pub(crate) base: Option<String>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// A rule.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rule {
+    /// As nft lists it, with what its counters have counted.
+    pub(crate) text: String,
+    /// How many packets it has counted, if it counts.
+    packets: Option<u64>,
+    /// How many bytes.
+    bytes: Option<u64>,
+}
+
+impl Table {
+    fn of(table: &nft::Table) -> Self {
+        let chain = |chain: &nft::Chain| Chain {
+            name: chain.name.clone(),
+            base: chain.base.as_ref().map(nft::text::base),
+            rules: chain.rules.iter().map(|rule| Rule::of(rule, table.id.family)).collect(),
+        };
+        Self { name: table.id.to_string(), chains: table.chains.iter().map(chain).collect() }
+    }
+}
+
+impl Rule {
+    fn of(rule: &nft::Rule, family: nft::Family) -> Self {
+        let counts = rule.exprs.iter().find_map(|expr| match expr {
+            nft::Expr::Counter(counts) => Some(counts),
+            _ => None,
+        });
+        Self {
+            text: nft::text::rule_counted(rule, family),
+            packets: counts.map(|counts| counts.packets),
+            bytes: counts.map(|counts| counts.bytes),
+        }
+    }
 }
 
 /// An interface.
@@ -182,6 +237,12 @@ impl Node {
             interfaces: found.into_iter().flat_map(|ns| &ns.interfaces).map(port).collect(),
             routes: found.into_iter().flat_map(|ns| &ns.routes).map(ToString::to_string).collect(),
             sysctls: found.map(|ns| ns.sysctls.clone()).unwrap_or_default(),
+            tables: found
+                .into_iter()
+                .flat_map(|ns| ns.tables.values())
+                .filter(|table| table.mark.is_some())
+                .map(Table::of)
+                .collect(),
         }
     }
 

@@ -29,6 +29,30 @@ struct Node {
     interfaces: Vec<Interface>,
     routes: Vec<String>,
     sysctls: std::collections::BTreeMap<String, String>,
+    tables: Vec<Table>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    name: String,
+    chains: Vec<Chain>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chain {
+    name: String,
+    base: Option<String>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    text: String,
+    packets: Option<u64>,
+    bytes: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -47,6 +47,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Show) -> Outcome {
     text.push_str(&shown.table());
     if args.node.is_some() {
         text.push_str(&routes(&shown));
+        text.push_str(&rules(&shown));
     }
     context.printer.data(&text);
     super::up::note_undeclared(context, &seen.plan.undeclared);
@@ -65,6 +66,24 @@ fn routes(shown: &view::Lab) -> String {
     match text.is_empty() {
         true => text,
         false => format!("\nROUTES\n{text}"),
+    }
+}
+
+/// Lists the rules of firewalls and translations, chain by chain, with what they have counted.
+fn rules(shown: &view::Lab) -> String {
+    let mut text = String::new();
+    for node in &shown.nodes {
+        for chain in node.tables.iter().flat_map(|table| &table.chains) {
+            let base = chain.base.as_ref().map(|base| format!(" ({base})")).unwrap_or_default();
+            text.push_str(&format!("{}: {}{base}\n", node.name, plain(&chain.name)));
+            for rule in &chain.rules {
+                text.push_str(&format!("    {}\n", plain(&rule.text)));
+            }
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("\nRULES\n{text}"),
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{
-    Base, Chain, CmpOp, Ct, CtState, Data, Expr, Family, Hook, Limit, Log, Meta, Nat, PayloadBase,
-    Reg, Reject, Rule, Set, Table, Verdict,
+    Base, CmpOp, Counts, Ct, CtState, Data, Expr, Family, Limit, Log, Meta, Nat, PayloadBase, Reg,
+    Reject, Rule, Set, Table, Verdict,
 };
 use value::{Show, range, shown};
 
@@ -51,34 +51,32 @@ fn base_line(base: &Base) -> String {
     format!("type {kind} hook {hook} priority {priority}; policy {policy};")
 }
 
-/// Names a chain for people: its name, with its hook where that says more.
-#[must_use]
-pub fn chain(chain: &Chain) -> String {
-    match &chain.base {
-        Some(base) if base.hook.name() != chain.name && !matches!(base.hook, Hook::Other(_)) => {
-            format!("{} (hook {})", chain.name, base.hook.name())
-        }
-        _ => chain.name.clone(),
-    }
-}
-
 /// Writes a rule of a table of this family.
 #[must_use]
 pub fn rule(rule: &Rule, family: Family) -> String {
-    let mut writer = Writer { nfproto: family_number(family), ..Writer::default() };
-    let mut rest = rule.exprs.as_slice();
-    while let Some((first, after)) = rest.split_first() {
-        rest = writer.take(first, after);
-    }
-    let words: Vec<String> = writer.words.into_iter().map(|word| word.text).collect();
-    words.join(" ")
+    Writer { nfproto: family_number(family), ..Writer::default() }.rule(rule)
+}
+
+/// Writes a rule with what its counters have counted, as `nft list` does.
+#[must_use]
+pub fn rule_counted(rule: &Rule, family: Family) -> String {
+    Writer { nfproto: family_number(family), counted: true, ..Writer::default() }.rule(rule)
+}
+
+/// Writes where packets come to a chain, and what becomes of those that no rule decides:
+/// `filter, hook forward, priority 0, policy drop`.
+#[must_use]
+pub fn base(base: &Base) -> String {
+    let Base { kind, hook, priority, accepts } = base;
+    let policy = if *accepts { "accept" } else { "drop" };
+    let (kind, hook) = (kind.name(), hook.name());
+    format!("{kind}, hook {hook}, priority {priority}, policy {policy}")
 }
 
 /// The one family that the packets of a table have (`NFPROTO_*`), if there is one.
 fn family_number(family: Family) -> Option<u8> {
     matches!(family, Family::Ip | Family::Ip6).then(|| family.number())
 }
-
 /// What a register holds.
 #[derive(Debug, Clone)]
 enum Held {
@@ -110,9 +108,20 @@ struct Writer {
     held: BTreeMap<Reg, Held>,
     nfproto: Option<u8>,
     l4proto: Option<u8>,
+    /// Whether counters are written with what they have counted.
+    counted: bool,
 }
 
 impl Writer {
+    fn rule(mut self, rule: &Rule) -> String {
+        let mut rest = rule.exprs.as_slice();
+        while let Some((first, after)) = rest.split_first() {
+            rest = self.take(first, after);
+        }
+        let words: Vec<String> = self.words.into_iter().map(|word| word.text).collect();
+        words.join(" ")
+    }
+
     fn say(&mut self, text: impl Into<String>) {
         self.words.push(Word { text: text.into(), implied: None });
     }
@@ -144,6 +153,9 @@ impl Writer {
             Expr::Range { reg, invert, from, to } => self.in_range(*reg, *invert, from, to),
             Expr::Lookup { reg, set, invert } => self.lookup(*reg, set, *invert),
             Expr::Verdict(verdict) => self.say(verdict_word(verdict)),
+            Expr::Counter(Counts { packets, bytes }) if self.counted => {
+                self.say(format!("counter packets {packets} bytes {bytes}"));
+            }
             Expr::Counter(_) => self.say("counter"),
             Expr::Limit(limit) => self.say(limit_words(limit)),
             Expr::Log(log) => self.say(log_words(log)),
