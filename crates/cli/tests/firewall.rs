@@ -49,3 +49,47 @@ fn an_ordinary_user_has_them_too() {
         );
     });
 }
+
+const TEXT: &str = "\
+name: demo
+nodes:
+  gw:
+    nftables: |
+      table inet mine {
+        chain input {
+          type filter hook input priority 0;
+          ip saddr { 10.0.0.1, 10.0.0.2 } counter dropp
+        }
+      }
+";
+
+#[test]
+fn an_error_in_a_text_is_shown_at_its_line() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", TEXT);
+        write("right.yaml", TEXT.replace("dropp", "drop"));
+        pinned!(
+            "vnet up
+             ip netns
+             mount -t tmpfs none /usr/sbin; vnet up right.yaml; code=$?; umount /usr/sbin; exit $code
+             vnet up -q right.yaml; vnet show gw; vnet plan right.yaml
+             vnet plan vnet.yaml
+             vnet config -f right.yaml
+             vnet down -q right.yaml"
+        );
+    });
+}
+
+#[test]
+fn an_ordinary_user_has_a_text_too() {
+    vnet_testns::user(|| {
+        write("vnet.yaml", TEXT);
+        write("right.yaml", TEXT.replace("dropp", "drop"));
+        pinned!(
+            "vnet up
+             vnet ls
+             vnet up -q right.yaml; vnet show gw
+             vnet down -q right.yaml"
+        );
+    });
+}

@@ -60,6 +60,34 @@ impl Source {
         &self.text
     }
 
+    /// Finds the lines of a text that was read at a span, each without the space around it; none
+    /// where they don't stand there letter for letter, as in quotes.
+    pub(crate) fn lines_of(&self, span: Span, text: &str) -> Vec<Span> {
+        /// A block's text begins on its own line or on the next.
+        const TRIES: usize = 3;
+        let from = self.text.floor_char_boundary(span.start.min(self.text.len()));
+        let mut at = self.text[..from].rfind('\n').map_or(0, |newline| newline + 1);
+        // A block's empty first lines are before its span.
+        for _ in text.lines().take_while(|line| line.trim().is_empty()) {
+            let before = self.text[..at.saturating_sub(1)].rfind('\n');
+            at = before.map_or(0, |newline| newline + 1);
+        }
+        let mut lines = Vec::new();
+        let count = text.lines().count().max(1);
+        for line in self.text[at..].split('\n').take(count + TRIES) {
+            let indent = line.len() - line.trim_start().len();
+            let start = at + indent;
+            lines.push(Span::new(start, start.max(at + line.trim_end().len())));
+            at += line.len() + 1;
+        }
+        let stands = |spans: &[Span]| {
+            let mut wanted = text.lines().zip(spans);
+            wanted.all(|(line, span)| line.trim() == self.slice(*span).trim())
+        };
+        let mut tries = lines.windows(count).take(TRIES);
+        tries.find(|spans| stands(spans)).map(<[Span]>::to_vec).unwrap_or_default()
+    }
+
     /// Returns what stands at a span; nothing where the span is not of this text.
     pub(crate) fn slice(&self, span: Span) -> &str {
         self.text.get(span.range()).unwrap_or("")

@@ -134,7 +134,10 @@ impl Vars {
                         key.text = new;
                         changed = true;
                     }
-                    self.value(value, keep);
+                    // `$` means something of its own there: a definition.
+                    if key.text != "nftables" {
+                        self.value(value, keep);
+                    }
                 }
                 if changed {
                     self.check_keys(entries);

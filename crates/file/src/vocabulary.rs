@@ -214,6 +214,12 @@ pub(crate) static NODE: Object = Object {
             "Translations of addresses, each a map with `masquerade`, `snat`, `dnat` or `binat`.",
             Shape::Objects(&NAT),
         ),
+        key(
+            "nftables",
+            "Text for the program `nft`, for what `firewall` and `nat` can't say. Its tables are \
+             made beside that of `firewall` and `nat`.",
+            Shape::Text,
+        ),
         later("publish", "Ports reachable from outside the lab."),
         later("services", "Programs that run in it while the lab is up."),
     ],

@@ -115,6 +115,9 @@ impl Writer<'_> {
         if let Some(firewall) = &node.firewall {
             self.firewall(firewall);
         }
+        if let Some(raw) = &node.nftables {
+            self.block(4, "nftables", &raw.text);
+        }
         self.heading_at(4, "nat", node.nat.is_empty());
         for rule in &node.nat {
             self.translation(&rule.kind);
@@ -141,6 +144,23 @@ impl Writer<'_> {
             for text in list {
                 let _ = writeln!(self.out, "      - {}", scalar(&text));
             }
+        }
+    }
+
+    /// Writes a text of several lines as it is, where YAML keeps it so; variables have no meaning
+    /// in it.
+    fn block(&mut self, indent: usize, key: &str, text: &str) {
+        let is_kept = text.ends_with('\n')
+            && !text.ends_with("\n\n")
+            && !text.starts_with([' ', '\n', '\t'])
+            && text.chars().all(|c| matches!(c, '\n' | '\t') || !c.is_control());
+        if !is_kept {
+            return self.line(indent, key, &quoted_if_needed(text));
+        }
+        self.line(indent, key, "|");
+        for line in text.lines() {
+            let space = if line.is_empty() { 0 } else { indent + 2 };
+            let _ = writeln!(self.out, "{:space$}{line}", "");
         }
     }
 

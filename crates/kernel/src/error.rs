@@ -62,6 +62,15 @@ pub enum Error {
         /// What went wrong.
         source: vnet_netlink::Error,
     },
+    /// The program `nft` is not there.
+    #[error("there is no program `nft`")]
+    NoNft,
+    /// The program `nft` refused a text.
+    #[error("nft: {message}")]
+    Nft {
+        /// Its words.
+        message: String,
+    },
     /// A pin is not a network namespace.
     #[error("{path} is not a network namespace")]
     NotANamespace {

@@ -75,6 +75,7 @@ impl Executor<'_> {
             Change::AddNamespace { .. } => self.create(steps),
             Change::DelNamespace => self.remove(steps),
             change if sysctl_of(change).is_some() => self.sysctl(first),
+            Change::RunNft(raw) => self.run_nft(first, raw),
             change if tables::is_table(change) => self.table(steps),
             _ => self.batch(steps),
         }
@@ -299,6 +300,7 @@ fn is_gone_anyway(change: &Change, errno: Errno) -> bool {
 fn is_message(change: &Change) -> bool {
     !matches!(change, Change::AddNamespace { .. } | Change::DelNamespace)
         && !tables::is_table(change)
+        && !matches!(change, Change::RunNft(_))
         && sysctl_of(change).is_none()
 }
 

@@ -2,12 +2,14 @@
 //! ([`write`]). What the messages mean is described in [`vnet_model::nft`].
 
 mod numbers;
+pub(crate) mod program;
 pub mod read;
 mod read_expr;
 mod read_set;
 pub mod write;
 mod write_expr;
 
+pub use program::Unusable;
 pub use read::{Which, tables};
 pub use write::{Part, add, delete, replace};
 

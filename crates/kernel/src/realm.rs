@@ -15,12 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vnet_model::nft::Table;
 use vnet_model::{Mark, NsName};
 use vnet_netlink::Socket;
 
 use crate::error::Error;
 use crate::gone;
 use crate::hub::{self, Hub, HubOptions};
+use crate::nft::Unusable;
 use crate::pins::{self, Pins};
 use crate::probe::{self, MissingKind};
 use crate::process::Identity;
@@ -278,6 +280,29 @@ impl Realm {
     ) -> Result<Vec<Result<Socket, Error>>, Error> {
         let opened = self.sockets(thread, names, SocketKind::Netfilter)?.into_iter();
         Ok(opened.map(|socket| socket::from_fd(socket?)).collect())
+    }
+
+    /// Tries out texts of nft, each in a network namespace of its own that goes at once, and returns
+    /// the tables that come of them. CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// When no namespace can be made; what is wrong with a text is part of the answer.
+    pub fn try_nft(&self, texts: &[String]) -> Result<Vec<Result<Vec<Table>, Unusable>>, Error> {
+        match &self.place {
+            Place::Own(own) => own.try_nft(texts),
+            Place::Kept(kept) => kept.try_nft(texts),
+        }
+    }
+
+    /// Has the program `nft` read a text in a namespace. CAP_NET_ADMIN there.
+    ///
+    /// # Errors
+    /// When it can't be entered; that the program says no is part of the answer.
+    pub fn run_nft(&self, name: &NsName, text: &str) -> Result<Result<(), Unusable>, Error> {
+        match &self.place {
+            Place::Own(own) => own.run_nft(name, text),
+            Place::Kept(kept) => kept.run_nft(name, text),
+        }
     }
 
     /// Opens a socket in each of these namespaces, on the thread with the given number.

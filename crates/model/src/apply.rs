@@ -108,6 +108,12 @@ impl Step {
                 tables.insert(table.id.clone(), (**table).clone());
                 Ok(())
             }
+            Change::RunNft(raw) => {
+                let tables = &mut state.namespace_mut(&self.ns)?.tables;
+                let made = raw.tables.iter().flatten();
+                tables.extend(made.map(|table| (table.id.clone(), table.clone())));
+                Ok(())
+            }
             Change::DelTable(id) => match state.namespace_mut(&self.ns)?.tables.remove(id) {
                 Some(_) => Ok(()),
                 None => Err(Refused::Missing(self.to_string())),
@@ -224,6 +230,7 @@ impl Namespace {
             foreign: Default::default(),
             sysctls: Default::default(),
             tables: Default::default(),
+            nft_text: None,
             origin: Default::default(),
         }
     }

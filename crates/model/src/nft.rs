@@ -12,6 +12,7 @@
 pub mod build;
 pub mod data;
 pub mod expr;
+pub mod raw;
 pub mod text;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ pub use expr::{
     CT_STATUS_DNAT, CmpOp, Ct, CtState, Expr, Limit, Log, Meta, Nat, PayloadBase, Reg, Reject, Set,
     Verdict,
 };
+pub use raw::RawText;
 
 /// The family of a table (`NFPROTO_*`, linux/netfilter.h): which packets it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

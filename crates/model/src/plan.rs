@@ -25,7 +25,7 @@ use std::fmt;
 
 use crate::apply::LOOPBACK;
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
-use crate::nft::Table;
+use crate::nft::{Table, TableId};
 use crate::origin::Origin;
 use crate::resolve::Desired;
 use crate::state::{Address, End, Entry, Interface, Kind, Namespace, Owner, State};
@@ -207,7 +207,8 @@ impl<'a> Planner<'a> {
             let Some(found) = self.work.namespaces.get(ns) else { continue };
             let ours = |table: &&Table| table.mark.as_ref().is_some_and(|m| m.lab == *self.lab);
             let extra = found.tables.values().filter(ours).map(|table| table.id.clone());
-            let extra: Vec<_> = extra.filter(|id| !wanted.tables.contains_key(id)).collect();
+            let declared = |id: &TableId| wanted.declared_tables().any(|table| table.id == *id);
+            let extra: Vec<_> = extra.filter(|id| !declared(id)).collect();
             for id in extra {
                 self.push(ns, Change::DelTable(id), wanted.origin);
             }

@@ -31,6 +31,8 @@ use crate::topology::wiring::PlaceKind;
 use crate::topology::{Routing, Topology, check};
 use network::Network;
 
+pub use filter::TABLE_ID;
+
 /// A topology with nothing left open: what `up` builds and `plan` compares the kernel with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {

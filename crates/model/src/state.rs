@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::kind::{Device, Options};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
-use crate::nft::{Table, TableId};
+use crate::nft::{RawText, Table, TableId};
 use crate::origin::Origin;
 
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
@@ -84,6 +84,9 @@ pub struct Namespace {
     /// is one that is declared, without what is in them.
     #[serde(default)]
     pub tables: BTreeMap<TableId, Table>,
+    /// A text for the program `nft` that is declared: the tables that it makes are declared by it.
+    #[serde(default)]
+    pub nft_text: Option<RawText>,
     /// What asked for it.
     #[serde(skip)]
     pub origin: Origin,
@@ -177,6 +180,14 @@ pub struct Interface {
     /// What asked for it.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+impl Namespace {
+    /// Lists the tables that are declared, whoever makes them.
+    pub fn declared_tables(&self) -> impl Iterator<Item = &Table> {
+        let of_text = self.nft_text.iter().flat_map(|raw| raw.tables.iter().flatten());
+        self.tables.values().chain(of_text)
+    }
 }
 
 impl Interface {

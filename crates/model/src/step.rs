@@ -5,7 +5,7 @@ use std::fmt;
 use crate::kind::{Device, KindSpec, OptionSpec, Options};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
-use crate::nft::{Table, TableId};
+use crate::nft::{RawText, Table, TableId};
 use crate::origin::Origin;
 use crate::state::{Address, End, Entry, FdbEntry, PortVlan, Route};
 
@@ -108,6 +108,8 @@ pub enum Change {
     AddTable(Box<Table>),
     /// Makes a table what it shall be in one transaction, whatever it was; its counters begin anew.
     ReplaceTable(Box<Table>),
+    /// Has the program `nft` make the tables of a text anew, in one transaction.
+    RunNft(Box<RawText>),
     /// Removes a table with all that is in it.
     DelTable(TableId),
     /// Adds a rule, neighbour or nexthop object, or puts it in the place of the one with its key.
@@ -238,6 +240,7 @@ impl Step {
             Change::SetLink { .. }
             | Change::ReplaceRoute(_)
             | Change::ReplaceTable(_)
+            | Change::RunNft(_)
             | Change::SetSysctl { .. } => '~',
         }
     }
@@ -273,6 +276,11 @@ impl fmt::Display for Step {
                 let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
                 let s = if rules == 1 { "" } else { "s" };
                 write!(f, "nftables {} in {ns} ({rules} rule{s})", table.id)
+            }
+            Change::RunNft(raw) => {
+                let lines = raw.text.lines().count();
+                let s = if lines == 1 { "" } else { "s" };
+                write!(f, "nftables text in {ns} ({lines} line{s})")
             }
             Change::DelTable(id) => write!(f, "nftables {id} in {ns}"),
             Change::SetEntry(entry) | Change::DelEntry(entry) => write!(f, "{entry} in {ns}"),

@@ -21,6 +21,7 @@ use crate::expect::Expectation;
 use crate::kind::{Device, Options};
 use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
+use crate::nft::RawText;
 use crate::origin::Origin;
 use crate::state::Neighbor;
 
@@ -172,6 +173,8 @@ pub struct Node {
     pub firewall: Option<Firewall>,
     /// What it translates, in written order.
     pub nat: Vec<NatRule>,
+    /// A text for the program `nft`, for what the words can't say.
+    pub nftables: Option<RawText>,
     /// What asked for it.
     pub origin: Origin,
 }
@@ -192,6 +195,7 @@ impl Node {
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),
+            nftables: None,
             origin: Origin::NONE,
         }
     }

@@ -63,6 +63,28 @@ pub enum Error {
         /// Of what.
         shortages: Vec<Shortage>,
     },
+    /// A program is needed that is not there. Nothing was touched.
+    #[error("{what} needs the program `{program}`, which is not there")]
+    MissingProgram {
+        /// The program.
+        program: &'static str,
+        /// The package that has it.
+        package: &'static str,
+        /// What needs it.
+        what: &'static str,
+        /// What asked for that.
+        origin: Origin,
+    },
+    /// The program `nft` can't use a text of the file. Nothing was touched.
+    #[error("nftables text for {ns}: {message}")]
+    NftText {
+        /// The namespace that it is for.
+        ns: NsName,
+        /// What the program says.
+        message: String,
+        /// The line.
+        origin: Origin,
+    },
     /// This user may not do it, and there is no keeper to do it for them.
     #[error("this needs root, or at least CAP_NET_ADMIN and CAP_SYS_ADMIN")]
     Unprivileged,
@@ -160,6 +182,7 @@ impl Error {
             Self::Conflicts { conflicts } => {
                 conflicts.first().map(Conflict::origin).unwrap_or_default()
             }
+            Self::MissingProgram { origin, .. } | Self::NftText { origin, .. } => *origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
             _ => Origin::NONE,
         }

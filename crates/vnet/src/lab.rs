@@ -22,6 +22,7 @@ use crate::Settings;
 use crate::error::Error;
 use crate::keeper::Place;
 use crate::limits::Shortage;
+use crate::nft_text;
 use crate::record::Record;
 use crate::state_dir::{Lock, StateDir};
 
@@ -233,9 +234,13 @@ impl Lab {
     /// # Errors
     /// When the kernel can't be read.
     pub fn plan(&self, desired: &Desired) -> Result<Seen, Error> {
-        let (observed, _) = self.look(desired)?;
-        let plan = plan(desired, &observed.state);
-        Ok(Seen { desired: desired.clone(), observed: observed.state, plan })
+        let desired = match self.place()? {
+            Some(place) => nft_text::try_out(&place.realm, desired)?,
+            None => Cow::Borrowed(desired),
+        };
+        let (observed, _) = self.look(&desired)?;
+        let plan = plan(&desired, &observed.state);
+        Ok(Seen { desired: desired.into_owned(), observed: observed.state, plan })
     }
 
     /// Looks at the lab as it was last told to be.

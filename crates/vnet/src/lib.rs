@@ -52,6 +52,7 @@ pub mod lab;
 pub mod limits;
 pub mod list;
 pub mod moved;
+mod nft_text;
 pub mod ping;
 pub mod record;
 mod state_dir;

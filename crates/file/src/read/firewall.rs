@@ -1,6 +1,6 @@
 //! `firewall:`, in plain words.
 
-use vnet_model::nft::{CtState, Limit};
+use vnet_model::nft::{CtState, Limit, RawText};
 use vnet_model::topology::firewall::{Firewall, FirewallRule, Peer, Verdict, Way};
 use vnet_model::{IfName, NodeName};
 
@@ -82,6 +82,30 @@ impl Reader<'_> {
             }
         }
         Some(firewall)
+    }
+
+    /// Reads a node's `nftables:`. Only nft understands it; what would take the tables of others is
+    /// refused here.
+    pub(super) fn nftables(&mut self, value: &Value, key: Span) -> Option<RawText> {
+        let Data::Text(text) = &value.data else {
+            self.mismatch(value, "nftables", "a text");
+            return None;
+        };
+        let spans = self.source.lines_of(value.span, text);
+        let mut raw = RawText::new(text.clone());
+        raw.origin = self.origin(key);
+        raw.lines = spans.iter().map(|span| self.origin(*span)).collect();
+        for (at, line) in text.lines().enumerate() {
+            let code = line.split('#').next().unwrap_or_default();
+            let words: Vec<&str> = code.split_whitespace().collect();
+            if words.windows(2).any(|pair| pair == ["flush", "ruleset"]) {
+                let span = spans.get(at).copied().unwrap_or(key);
+                let message = "`flush ruleset` takes the tables of others too";
+                let hint = "leave it out: the tables of this text are replaced as a whole";
+                self.error(Diagnostic::error(message, Some(span)).hint(hint));
+            }
+        }
+        Some(raw)
     }
 
     /// Reads a rule. Without a verdict, its first word says it.

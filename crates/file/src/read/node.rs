@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use vnet_model::nft::RawText;
 use vnet_model::topology::{
     Firewall, NatRule, Node, NodeInterface, StaticNexthop, StaticRoute, StaticRule, Sysctl,
 };
@@ -26,6 +27,7 @@ struct Draft {
     sysctls: BTreeMap<String, Sysctl>,
     firewall: Option<Firewall>,
     nat: Vec<NatRule>,
+    nftables: Option<RawText>,
     origin: Origin,
 }
 
@@ -58,6 +60,7 @@ impl Reader<'_> {
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),
+            nftables: None,
             origin: self.origin(entry.name.span),
         };
         let at = entry.at();
@@ -90,6 +93,9 @@ impl Reader<'_> {
         }
         if let Some(value) = fields.get("nat") {
             draft.nat = self.nat(value, at);
+        }
+        if let Some((key, value)) = fields.find("nftables") {
+            draft.nftables = self.nftables(value, key.span);
         }
         draft
     }
@@ -145,6 +151,7 @@ impl Add for Draft {
         self.nexthops.extend(other.nexthops);
         self.rules.extend(other.rules);
         self.neighbors.extend(other.neighbors);
+        pick(&mut self.nftables, other.nftables, wins);
         for (name, sysctl) in other.sysctls {
             if wins || !self.sysctls.contains_key(&name) {
                 self.sysctls.insert(name, sysctl);
@@ -169,6 +176,7 @@ impl Draft {
         node.sysctls = self.sysctls;
         node.firewall = self.firewall;
         node.nat = self.nat;
+        node.nftables = self.nftables;
         node.origin = self.origin;
         node
     }

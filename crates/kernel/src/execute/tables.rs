@@ -1,12 +1,12 @@
 //! Steps on tables of nf_tables: one transaction each.
 
-use vnet_model::nft::{Table, text};
+use vnet_model::nft::{RawText, Table, text};
 use vnet_model::{Change, Step};
 use vnet_netlink::{Batch, Refusal, Status};
 
 use super::{Executor, failed};
 use crate::error::Error;
-use crate::nft::{self, Part};
+use crate::nft::{self, Part, Unusable};
 
 /// Tells whether a change is a transaction of nf_tables.
 pub(super) fn is_table(change: &Change) -> bool {
@@ -31,6 +31,18 @@ impl Executor<'_> {
             }
         }
         Ok(1)
+    }
+}
+
+impl Executor<'_> {
+    /// Has the program `nft` read a text.
+    pub(super) fn run_nft(&mut self, step: &Step, raw: &RawText) -> Result<usize, Error> {
+        let ran = self.realm.run_nft(&step.ns, &raw.script());
+        match ran.map_err(|source| failed(step, source))? {
+            Ok(()) => Ok(1),
+            Err(Unusable::NoProgram) => Err(failed(step, Error::NoNft)),
+            Err(Unusable::Refused { message, .. }) => Err(failed(step, Error::Nft { message })),
+        }
     }
 }
 

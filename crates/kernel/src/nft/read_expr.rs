@@ -5,7 +5,7 @@ use vnet_model::nft::{
     Verdict,
 };
 use vnet_netlink::Error;
-use vnet_netlink::attr::{Attribute, Attributes};
+use vnet_netlink::attr::{Attribute, Attributes, Writer};
 
 use super::numbers::{data, expr, verdict};
 use super::read::{text, u32_be};
@@ -40,7 +40,29 @@ pub(super) fn expr(
         "redir" => redirect(fields)?,
         _ => None,
     };
-    Ok(known.unwrap_or(Expr::Unknown { name, data: data.into() }))
+    let unknown = || Expr::Unknown { data: without_state(&name, data), name: name.clone() };
+    Ok(known.unwrap_or_else(unknown))
+}
+
+/// Leaves out of an unknown expression what changes as packets pass (`NFTA_QUOTA_CONSUMED`, all of
+/// `last`): the rule stays the same.
+fn without_state(name: &str, data: &[u8]) -> Data {
+    const QUOTA_BYTES: u16 = 1;
+    const QUOTA_FLAGS: u16 = 2;
+    let mut kept = Vec::new();
+    match name {
+        "last" => {}
+        "quota" => {
+            let mut writer = Writer::new(&mut kept);
+            for field in Attributes::new(data).flatten() {
+                if matches!(field.kind, QUOTA_BYTES | QUOTA_FLAGS) {
+                    writer.bytes(field.kind, field.value);
+                }
+            }
+        }
+        _ => kept.extend_from_slice(data),
+    }
+    kept.into()
 }
 
 /// The attributes of an expression.

@@ -28,8 +28,8 @@ pub(super) fn read(
             Err(error) => return Err(error),
         };
         let declared = scope.declared.namespaces.get(name);
-        let declared = declared.into_iter().flat_map(|ns| ns.tables.keys());
-        let declared: Vec<TableId> = declared.cloned().collect();
+        let declared = declared.into_iter().flat_map(|ns| ns.declared_tables());
+        let declared: Vec<TableId> = declared.map(|table| table.id.clone()).collect();
         let failed = |source| Error::Netlink { doing: "read tables", ns: name.clone(), source };
         let tables = nft::tables(&mut socket, Which::Marked(&declared)).map_err(failed)?;
         if let Some(found) = found.iter_mut().find(|found| found.name == *name) {
@@ -44,7 +44,8 @@ pub(super) fn read(
 /// is known of what was. (To ask all would take a tenth of the time of reading a plain lab.)
 fn may_have(found: &Found, scope: Scope<'_>) -> bool {
     let has = |state: &vnet_model::State| {
-        state.namespaces.get(&found.name).is_some_and(|ns| !ns.tables.is_empty())
+        let there = state.namespaces.get(&found.name);
+        there.is_some_and(|ns| !ns.tables.is_empty() || ns.nft_text.is_some())
     };
     let is_read = !found.namespace.interfaces.is_empty();
     is_read

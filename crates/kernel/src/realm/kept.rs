@@ -7,12 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use vnet_model::NsName;
+use vnet_model::nft::Table;
 use vnet_netlink::Socket;
 
 use super::wire::{Answer, Found, NAMESPACES_MAX, Request, receive, send};
 use super::{Created, Entry, NewNamespace, Opened, SysctlRequest};
 use crate::error::Error;
 use crate::hub::{HubOptions, Parts};
+use crate::nft::Unusable;
 use crate::probe::MissingKind;
 use crate::process::Identity;
 use crate::socket::{self, SocketKind};
@@ -129,6 +131,23 @@ impl Kept {
         let kinds = kinds.iter().map(ToString::to_string).collect();
         match self.ask(&Request::MissingKinds(kinds))?.0 {
             Answer::MissingKinds(missing) => Ok(missing),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) fn try_nft(
+        &self,
+        texts: &[String],
+    ) -> Result<Vec<Result<Vec<Table>, Unusable>>, Error> {
+        match self.ask(&Request::TryNft(texts.to_vec()))?.0 {
+            Answer::TriedNft(tried) => Ok(tried),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) fn run_nft(&self, name: &NsName, text: &str) -> Result<Result<(), Unusable>, Error> {
+        match self.ask(&Request::RunNft(name.clone(), text.to_owned()))?.0 {
+            Answer::RanNft(ran) => Ok(ran),
             other => Err(unexpected(&other)),
         }
     }

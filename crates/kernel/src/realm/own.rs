@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use vnet_model::NsName;
+use vnet_model::nft::Table;
 use vnet_netlink::{Batch, Protocol, Socket};
 
 use super::{Created, Entry, NewNamespace, Opened, SysctlAccess, SysctlRequest};
 use crate::error::Error;
 use crate::execute::message;
+use crate::nft::{Unusable, program};
 use crate::pins::{PinKind, Pins};
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
@@ -69,6 +71,20 @@ impl Own {
             };
             names.iter().map(|name| open_here(walker, &pins, name)).collect()
         })
+    }
+
+    pub(super) fn try_nft(
+        &self,
+        texts: &[String],
+    ) -> Result<Vec<Result<Vec<Table>, Unusable>>, Error> {
+        let texts = texts.to_vec();
+        self.thread(0)
+            .run(move |walker| texts.iter().map(|text| program::try_out(walker, text)).collect())
+    }
+
+    pub(super) fn run_nft(&self, name: &NsName, text: &str) -> Result<Result<(), Unusable>, Error> {
+        let (name, text) = (name.clone(), text.to_owned());
+        self.thread(0).run(move |walker| program::run_in(walker, &name, &text))
     }
 
     pub(super) fn sysctls(

@@ -60,6 +60,8 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
             let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
             Answer::MissingKinds(realm.missing_kinds(&kinds)?)
         }
+        Request::TryNft(texts) => Answer::TriedNft(realm.try_nft(&texts)?),
+        Request::RunNft(name, text) => Answer::RanNft(realm.run_nft(&name, &text)?),
         Request::Sockets(names, kind) => hand_each(realm.sockets(0, &names, kind)?, handed),
         Request::Hub(options) => {
             let Parts { commands, route, netfilter, pins } = realm.hub(options)?.into_parts();

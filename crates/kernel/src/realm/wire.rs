@@ -13,11 +13,13 @@ use rustix::net::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use vnet_model::nft::Table;
 use vnet_model::{Mark, NsName};
 
 use super::{NewNamespace, SysctlRequest};
 use crate::error::Error;
 use crate::hub::HubOptions;
+use crate::nft::Unusable;
 use crate::probe::MissingKind;
 use crate::process::Identity;
 use crate::socket::SocketKind;
@@ -40,6 +42,8 @@ pub(super) enum Request {
     Identities(Vec<NsName>),
     MissingKinds(Vec<String>),
     Sockets(Vec<NsName>, SocketKind),
+    TryNft(Vec<String>),
+    RunNft(NsName, String),
     WaitUntilGone { seconds: u64 },
     Hub(HubOptions),
 }
@@ -59,6 +63,8 @@ pub(super) enum Answer {
     MissingKinds(Vec<MissingKind>),
     /// Why there is none, for each namespace without a descriptor.
     Sockets(Vec<Option<Failure>>),
+    TriedNft(Vec<Result<Vec<Table>, Unusable>>),
+    RanNft(Result<(), Unusable>),
     Gone,
     /// Whether there is a socket for netfilter, and a descriptor for pins.
     Hub {

@@ -95,7 +95,8 @@ impl Planner<'_> {
                 });
                 continue;
             }
-            for (id, table) in &wanted.tables {
+            for table in wanted.declared_tables() {
+                let id = &table.id;
                 let there = found.tables.get(id);
                 if there.is_some_and(|there| there.mark != table.mark) {
                     self.plan.conflicts.push(Conflict::Table {

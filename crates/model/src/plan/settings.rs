@@ -4,6 +4,7 @@ use super::order::{By, ordered};
 use super::{Planner, demoted, interface_of_sysctl, is_primary, wants_ipv6};
 use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options};
 use crate::names::{IfName, NsName};
+use crate::nft::Table;
 use crate::state::{Address, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace};
 use crate::step::{Change, LinkSetting};
 
@@ -33,6 +34,13 @@ impl Planner<'_> {
                 None => Change::AddTable(Box::new(table.clone())),
             };
             self.push(ns, change, table.origin.or(wanted.origin));
+        }
+        let Some(raw) = &wanted.nft_text else { return };
+        let found = self.work.namespaces.get(ns).map(|ns| &ns.tables);
+        let is_there = |table: &Table| found.is_some_and(|all| all.get(&table.id) == Some(table));
+        if !raw.tables.as_ref().is_some_and(|tables| tables.iter().all(is_there)) {
+            let change = Change::RunNft(Box::new(raw.clone()));
+            self.push(ns, change, raw.origin.or(wanted.origin));
         }
     }
 

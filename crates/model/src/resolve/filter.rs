@@ -21,7 +21,10 @@ use crate::problem::Problem;
 use crate::topology::Node;
 
 /// The name of a lab's table.
-pub(crate) const TABLE: &str = "vnet";
+const TABLE: &str = "vnet";
+
+/// A lab's table, as family and name.
+pub const TABLE_ID: &str = "inet vnet";
 
 /// Makes the table of each place that has a firewall or translates.
 pub(super) fn tables(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Option<Table>> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use vnet_kernel::limits::Limits;
 use vnet_kernel::probe::MissingKind;
 use vnet_kernel::{Observed, Realm, execute_while};
+use vnet_model::nft::Table;
 use vnet_model::plan::{Plan, plan, plan_between};
 use vnet_model::{Change, Desired, NewLink, Owner, State, Step};
 
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::exec;
 use crate::keeper::Place;
 use crate::limits;
+use crate::nft_text;
 use crate::record::Record;
 use crate::state_dir::Lock;
 
@@ -83,6 +85,8 @@ impl Lab {
             self.place = Some(Place::start(&self.settings, &self.name, lock)?).into();
         }
         progress(Phase::Observing);
+        let tried = nft_text::try_out(self.realm()?, desired)?;
+        let desired = tried.as_ref();
         let (start, recorded) = self.look(desired)?;
         let first = plan(desired, &start.state);
         if !first.conflicts.is_empty() {
@@ -160,7 +164,10 @@ impl Lab {
         let pending = match earlier {
             // What was not confirmed goes back too.
             Some(earlier) => guard.pending(earlier.record.clone(), earlier.before.clone()),
-            None => guard.pending(recorded.cloned(), without_stale(start)),
+            None => {
+                let known = recorded.map(|record| &record.desired.state);
+                guard.pending(recorded.cloned(), to_go_back_to(start, known))
+            }
         }?;
         self.dir.write_pending(&pending)?;
         Ok(Some(pending))
@@ -290,7 +297,7 @@ impl Lab {
         // It may be for want of a worker that there is something to undo.
         self.find_place_again()?;
         self.say("all is to be undone")?;
-        let before = without_stale(start);
+        let before = to_go_back_to(start, intent.previous.as_ref());
         let back = |now: &State| plan_between(&self.name, &before, now);
         self.go(intent, &back, None, None, &|_| {})?;
         self.say("all is undone")
@@ -298,10 +305,20 @@ impl Lab {
 }
 
 /// Returns what was there, but for what is left of a creation that was cut short: that can't be made
-/// again, and nobody misses it.
-fn without_stale(start: &Observed) -> State {
+/// again, and nobody misses it. Tables that a text made are made again by that text, since not all
+/// that is in them is known here.
+fn to_go_back_to(start: &Observed, known: Option<&State>) -> State {
     let mut before = start.state.clone();
     before.namespaces.retain(|_, ns| !matches!(ns.owner, Owner::Stale(_)));
+    for (name, ns) in &mut before.namespaces {
+        let known = known.and_then(|known| known.namespaces.get(name));
+        let Some(raw) = known.and_then(|ns| ns.nft_text.as_ref()) else { continue };
+        let is_there = |table: &Table| ns.tables.get(&table.id) == Some(table);
+        if raw.tables.iter().flatten().all(is_there) {
+            ns.tables.retain(|id, _| !raw.tables.iter().flatten().any(|table| table.id == *id));
+            ns.nft_text = Some(raw.clone());
+        }
+    }
     before
 }
 

@@ -5,4 +5,5 @@
 mod common;
 mod drift;
 mod packets;
+mod text;
 mod words;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::IfName;
 use crate::nft::build::{Builder, ICMP, ICMPV6, NFPROTO_IPV6, Side, TCP, UDP};
-use crate::nft::{Limit, Table, TableId};
+use crate::nft::{Chain, Hook, Limit, Table, TableId};
 use crate::origin::Origin;
 
 fn nets(list: &[&str]) -> Vec<ipnet::IpNet> {

@@ -1,0 +1,123 @@
+//! `nftables:` text, which only the program `nft` understands.
+//!
+//! A text is tried out in a network namespace that nobody else is in and that goes at once: what nft
+//! makes of it there is what is wanted. So the file's mistakes are found before the first step, and
+//! what exists can be compared with what the text says.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+use vnet_model::NsName;
+use vnet_model::nft::Table;
+use vnet_netlink::{Protocol, Socket};
+
+use super::{Which, tables};
+use crate::error::Error;
+use crate::pins::Pins;
+use crate::thread::Walker;
+
+/// Where the program is, where `PATH` does not say so: ordinary users have no `/usr/sbin` there.
+const PLACES: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
+
+/// Why a text can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unusable {
+    /// The program is not there.
+    NoProgram,
+    /// It says no: its words, and where in the text, counted from 1.
+    Refused {
+        /// The first error in its words.
+        message: String,
+        /// The line.
+        line: Option<usize>,
+    },
+}
+
+/// Tries a text out in a new namespace, and returns the tables that come of it. The thread comes
+/// home after its job, and with that the namespace goes.
+pub(crate) fn try_out(walker: &Walker, text: &str) -> Result<Result<Vec<Table>, Unusable>, Error> {
+    walker.enter_new().map_err(Error::system("make", "a namespace to try nftables text in"))?;
+    if let Err(unusable) = run(text)? {
+        return Ok(Err(unusable));
+    }
+    let failed = |source: vnet_netlink::Error| {
+        let errno = source.errno().unwrap_or(rustix::io::Errno::IO);
+        Error::System { doing: "read", object: "tables".into(), errno }
+    };
+    let mut socket = Socket::open(Protocol::Netfilter).map_err(failed)?;
+    Ok(Ok(tables(&mut socket, Which::All).map_err(failed)?))
+}
+
+/// Has nft read a text in a namespace.
+pub(crate) fn run_in(
+    walker: &Walker,
+    name: &NsName,
+    text: &str,
+) -> Result<Result<(), Unusable>, Error> {
+    let gone = || Error::Gone { ns: name.clone() };
+    let ns = Pins::open()?.ok_or_else(gone)?.open_namespace(name)?;
+    walker.enter(&ns).map_err(Error::system("enter", format!("namespace {name}")))?;
+    run(text)
+}
+
+fn run(text: &str) -> Result<Result<(), Unusable>, Error> {
+    let failed = |error: &std::io::Error| {
+        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
+        Error::System { doing: "run", object: "nft".into(), errno }
+    };
+    for place in PLACES {
+        let mut command = Command::new(place);
+        command.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
+        command.stderr(Stdio::piped()).env("LC_ALL", "C");
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&error)),
+        };
+        if let Some(mut stdin) = child.stdin.take() {
+            // Where it has ended before it read all, its own words say why.
+            let _ = stdin.write_all(text.as_bytes());
+        }
+        let output = child.wait_with_output().map_err(|error| failed(&error))?;
+        if output.status.success() {
+            return Ok(Ok(()));
+        }
+        return Ok(Err(refusal(&String::from_utf8_lossy(&output.stderr))));
+    }
+    Ok(Err(Unusable::NoProgram))
+}
+
+/// Finds the first error in what nft says: `/dev/stdin:3:5-9: Error: syntax error, …`.
+fn refusal(said: &str) -> Unusable {
+    let parsed = said.lines().find_map(|line| {
+        let (place, message) = line.split_once(": Error: ")?;
+        let mut numbers = place.rsplit(':');
+        let line = numbers.nth(1)?.parse().ok()?;
+        Some((line, message.to_owned()))
+    });
+    match parsed {
+        Some((line, message)) => Unusable::Refused { message, line: Some(line) },
+        None => {
+            let first = said.lines().next().unwrap_or("it says nothing");
+            let message = first.trim_start_matches("Error: ").to_owned();
+            Unusable::Refused { message, line: None }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_an_error_is_found() {
+        let said = "/dev/stdin:6:45-46: Error: transport protocol mapping is only valid after \
+                    transport protocol match\n    ip6 daddr\n";
+        let message = "transport protocol mapping is only valid after transport protocol match";
+        let expected = Unusable::Refused { message: message.into(), line: Some(6) };
+        assert_eq!(refusal(said), expected);
+        let expected = Unusable::Refused { message: "no".into(), line: None };
+        assert_eq!(refusal("Error: no\n"), expected);
+    }
+}

@@ -1,0 +1,86 @@
+//! `nftables:` of a file: each text is tried out before anything is touched, so that its mistakes
+//! show, and so that what exists can be compared with what it says.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use vnet_kernel::Realm;
+use vnet_kernel::nft::Unusable;
+use vnet_model::nft::{RawText, Table};
+use vnet_model::{Desired, NsName};
+
+use crate::error::Error;
+
+/// Finds out which tables the texts make.
+///
+/// # Errors
+/// [`Error::MissingProgram`], and [`Error::NftText`] with the line.
+pub(crate) fn try_out<'d>(realm: &Realm, desired: &'d Desired) -> Result<Cow<'d, Desired>, Error> {
+    let untried = |raw: &&RawText| raw.tables.is_none();
+    let texts: BTreeMap<&str, (&NsName, &RawText)> = desired
+        .state
+        .namespaces
+        .iter()
+        .filter_map(|(ns, namespace)| Some((ns, namespace.nft_text.as_ref().filter(untried)?)))
+        .map(|(ns, raw)| (raw.text.as_str(), (ns, raw)))
+        .collect();
+    if texts.is_empty() {
+        return Ok(Cow::Borrowed(desired));
+    }
+    let list: Vec<String> = texts.keys().map(|text| (*text).to_owned()).collect();
+    let mut made: BTreeMap<String, Vec<Table>> = BTreeMap::new();
+    for ((text, (ns, raw)), tried) in texts.into_iter().zip(realm.try_nft(&list)?) {
+        let tables = tried.map_err(|unusable| refused(ns, raw, unusable))?;
+        check_names(ns, raw, &tables)?;
+        made.insert(text.to_owned(), tables);
+    }
+    let mut tried = desired.clone();
+    for namespace in tried.state.namespaces.values_mut() {
+        let mark = namespace.owner.mark().cloned();
+        let Some(raw) = namespace.nft_text.as_mut().filter(|raw| raw.tables.is_none()) else {
+            continue;
+        };
+        let tables = made.get(&raw.text).cloned().unwrap_or_default().into_iter();
+        let origin = raw.origin;
+        raw.tables = Some(tables.map(|it| Table { mark: mark.clone(), origin, ..it }).collect());
+    }
+    Ok(Cow::Owned(tried))
+}
+
+fn refused(ns: &NsName, raw: &RawText, unusable: Unusable) -> Error {
+    match unusable {
+        Unusable::NoProgram => Error::MissingProgram {
+            program: "nft",
+            package: "nftables",
+            what: "`nftables:`",
+            origin: raw.origin,
+        },
+        Unusable::Refused { message, line } => Error::NftText {
+            ns: ns.clone(),
+            message,
+            origin: line.map_or(raw.origin, |line| raw.line(line)),
+        },
+    }
+}
+
+/// Checks that a text is about its own tables alone: what it says of another would hold for one of
+/// somebody else's.
+fn check_names(ns: &NsName, raw: &RawText, tables: &[Table]) -> Result<(), Error> {
+    let own = |name: &String| tables.iter().any(|table| table.id.to_string() == *name);
+    let vnets = vnet_model::resolve::TABLE_ID;
+    let stranger = raw.named_tables().into_iter().find(|name| name == vnets || !own(name));
+    let Some(name) = stranger else { return Ok(()) };
+    let message = match name == vnets {
+        true => format!("the table `{name}` is that of `firewall` and `nat`"),
+        false => {
+            format!("the table `{name}` is named, but not made, so it would be somebody else's")
+        }
+    };
+    let line = raw.text.lines().position(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let name: Vec<&str> = name.split(' ').collect();
+        words.windows(2).any(|pair| pair == name.as_slice()) || words.contains(&name[1])
+    });
+    let origin = line.map_or(raw.origin, |at| raw.line(at + 1));
+    Err(Error::NftText { ns: ns.clone(), message, origin })
+}

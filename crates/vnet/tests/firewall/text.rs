@@ -1,0 +1,146 @@
+//! `nftables:` text, through the program `nft`.
+
+use vnet::{Down, Error};
+use vnet_testns::sh;
+
+use crate::common::{desired, open, planned, signed};
+use crate::packets::{Net, Outcome};
+
+fn lab(text: &str) -> String {
+    let text: String = text.lines().map(|line| format!("      {line}\n")).collect();
+    format!(
+        "
+name: demo
+nodes:
+  gw:
+    forward: true
+    firewall: {{ forward: drop, allow: [ tcp/80 ] }}
+    nftables: |
+{text}
+  a: {{ routes: default via gw }}
+  b: {{ routes: default via gw }}
+links:
+  - {{ endpoints: [ gw, a ], prefix: 10.0.1.0/24 }}
+  - {{ endpoints: [ gw, b ], prefix: 10.0.2.0/24 }}
+"
+    )
+}
+
+/// What no word says: a map, a named set, a quota.
+const TEXT: &str = "define banned = { 10.0.1.66 }
+table inet mine {
+  set ports { type inet_service; elements = { 7777 } }
+  map fate { type ipv4_addr : verdict; elements = { 10.0.1.2 : drop } }
+  chain input {
+    type filter hook input priority 10; policy accept;
+    tcp dport @ports ip saddr vmap @fate
+    ip saddr $banned drop
+    quota over 100 mbytes counter drop
+  }
+}
+table ip other { }";
+
+const NOTHING: [String; 0] = [];
+
+fn nft(command: &str) -> String {
+    sh(&format!("ip netns exec demo-gw nft {command}"))
+}
+
+#[test]
+fn a_text_is_made_marked_compared_and_replaced() {
+    vnet_testns::root(|| {
+        let wanted = desired(&lab(TEXT));
+        let mut up = open(&wanted);
+        up.up(&wanted, |_| {}).unwrap();
+        let net = Net::new(&wanted);
+        net.serve("gw", &[7777, 80]);
+        net.check("b", "tcp/10.0.2.1:7777", &Outcome::From("10.0.2.2".parse().unwrap()), "a map");
+        net.check("a", "tcp/10.0.1.1:7777", &Outcome::Lost, "a map");
+        net.check("a", "tcp/10.0.1.1:80", &Outcome::From("10.0.1.2".parse().unwrap()), "a map");
+        assert_eq!(planned(&up, &wanted), NOTHING);
+        let whole = nft("list ruleset");
+        assert_eq!(whole.matches("comment \"vnet:demo/gw\"").count(), 3, "{whole}");
+
+        for damage in [
+            "delete table inet mine",
+            "delete table ip other",
+            "add rule inet mine input accept",
+            "delete element inet mine ports { 7777 }",
+        ] {
+            nft(damage);
+            let lines = TEXT.lines().count();
+            let step = format!("~ nftables text in demo-gw ({lines} lines)");
+            assert_eq!(planned(&up, &wanted), [step], "{damage}");
+            up.up(&wanted, |_| {}).unwrap();
+            assert_eq!(planned(&up, &wanted), NOTHING);
+        }
+        // A change that fails gives back what was, a map too.
+        let counted = nft("-s list ruleset");
+        let broken =
+            lab("table inet mine { }").replace("b: {", "b: { sysctls: { net.ipv4.no: 1 },");
+        let error = up.up(&desired(&broken), |_| {}).unwrap_err();
+        assert!(matches!(error, Error::Undone { .. }), "{error:?}");
+        assert_eq!(nft("-s list ruleset"), counted);
+
+        // Less text: the other table goes; none: all of it.
+        up.up(&desired(&lab("table inet mine { }")), |_| {}).unwrap();
+        assert!(!nft("list ruleset").contains("other"));
+        let none = lab("").replace("    nftables: |\n", "");
+        up.up(&desired(&none), |_| {}).unwrap();
+        assert_eq!(nft("list tables"), "table inet vnet\n");
+        up.down(&Down::default()).unwrap();
+    });
+}
+
+#[test]
+fn what_is_wrong_with_a_text_is_found_before_anything_is_touched() {
+    vnet_testns::root(|| {
+        for (text, line, message) in [
+            ("table inet mine {\n  chain c {\n    tcp dprt 80 accept\n  }\n}", 3, "syntax error"),
+            (
+                "table inet mine {\n  chain c {\n    iif nowhere accept\n  }\n}",
+                3,
+                "Interface does not exist",
+            ),
+            ("add rule inet theirs c accept", 1, "No such file or directory"),
+            ("\nadd table inet theirs\ndelete table inet theirs", 2, "somebody else's"),
+            ("table inet vnet { }", 1, "is that of `firewall` and `nat`"),
+        ] {
+            let file = lab(text);
+            let source = vnet::file::Source::new("vnet.yaml", file.clone());
+            let parsed = vnet::file::parse(&source, &[]).unwrap();
+            let wanted = parsed.resolve().unwrap();
+            let error = open(&wanted).up(&wanted, |_| {}).unwrap_err();
+            assert!(matches!(error, Error::NftText { .. }), "{error:?}");
+            assert!(error.to_string().contains(message), "{error}");
+            let span = parsed.span(error.origin()).unwrap();
+            let place = file[..span.start].lines().count();
+            let first = file.lines().position(|line| line.contains("nftables: |")).unwrap() + 1;
+            assert_eq!(place - first, line, "{text}: {error}");
+            assert_eq!(sh("ip netns list"), "");
+            assert!(!std::path::Path::new("/run/vnet/demo").exists());
+        }
+    });
+}
+
+#[test]
+fn a_text_is_printed_as_a_script_and_tables_of_others_stay() {
+    vnet_testns::root(|| {
+        let none = lab("").replace("    nftables: |\n", "");
+        let mut up = open(&desired(&none));
+        up.up(&desired(&none), |_| {}).unwrap();
+        nft("add table inet theirs");
+        let wanted = desired(&lab(TEXT));
+        let plan = up.plan(&wanted).unwrap().plan;
+        sh(&vnet_iproute::script(&plan.steps));
+        assert_eq!(signed(&up.plan(&wanted).unwrap().plan.steps), NOTHING);
+        up.up(&wanted, |_| {}).unwrap();
+        up.up(&desired(&none), |_| {}).unwrap();
+        assert_eq!(nft("list tables"), "table inet vnet\ntable inet theirs\n");
+        // Where somebody else has a table of the name, it is named and stays.
+        nft("add table ip other");
+        let error = up.up(&wanted, |_| {}).unwrap_err();
+        assert!(matches!(error, Error::Conflicts { .. }), "{error:?}");
+        up.down(&Down::default()).unwrap();
+    });
+}
