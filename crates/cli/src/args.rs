@@ -130,7 +130,7 @@ pub(crate) enum Command {
     /// Explains why A can't reach B, and what would mend it
     ///
     /// Follows a packet hop by hop, forth and back, through what exists, and asks the kernel by an
-    /// echo request too. Exits with 1 when B is not reached, with 3 when it can't be told.
+    /// echo request or a connection too. Exits with 1 when B is not reached, with 3 when it can't be told.
     Why(Why),
     /// Looks for what is probably not meant in the file
     ///
@@ -314,7 +314,7 @@ pub(crate) struct Why {
         value_hint = ValueHint::FilePath
     )]
     pub(crate) on_paper: Option<Option<PathBuf>>,
-    /// Sends no echo request
+    /// Sends no packet
     #[arg(long)]
     pub(crate) no_probe: bool,
 }

@@ -1,11 +1,13 @@
 //! Why A can't reach B: what is asked, looked at, and tried.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use vnet_kernel::connect::{self, Attempt};
 use vnet_kernel::echo::{self, Options, Outcome, Probe};
-use vnet_kernel::observe::survey::survey;
+use vnet_kernel::observe::survey::{listeners, survey};
 use vnet_model::problem::nearest;
 use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, Packet, State};
 use vnet_why::{Question, World};
@@ -14,6 +16,9 @@ pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain, 
 
 use crate::error::Error;
 use crate::lab::Lab;
+
+/// How long a connection may take: the kernel sends a SYN again after a second.
+const CONNECT_WITHIN: Duration = Duration::from_millis(1500);
 
 /// What is asked about two ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,18 +44,46 @@ pub struct Told {
     pub question: Question,
     /// What the model says.
     pub answer: Answer,
-    /// What an echo request met; `None` where none was sent.
-    pub probed: Option<Outcome>,
+    /// What a packet met; `None` where none was sent.
+    pub probed: Option<Probed>,
+}
+
+/// What a packet met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// An echo request.
+    Echo(Outcome),
+    /// A connection, or a datagram.
+    Port(connect::Outcome),
+}
+
+impl Probed {
+    /// Tells whether an answer came; `None` where that can't be told.
+    #[must_use]
+    pub fn replied(&self) -> Option<bool> {
+        match self {
+            Self::Echo(outcome) => Some(matches!(outcome, Outcome::Reply { .. })),
+            Self::Port(connect::Outcome::Reached { .. }) => Some(true),
+            Self::Port(connect::Outcome::Untold | connect::Outcome::Failed { .. }) => None,
+            Self::Port(_) => Some(false),
+        }
+    }
+}
+
+impl fmt::Display for Probed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Echo(outcome) => outcome.fmt(f),
+            Self::Port(outcome) => outcome.fmt(f),
+        }
+    }
 }
 
 impl Told {
     /// Tells whether model and probe contradict each other.
     #[must_use]
     pub fn disagree(&self) -> bool {
-        let replied = match &self.probed {
-            None => return false,
-            Some(outcome) => matches!(outcome, Outcome::Reply { .. }),
-        };
+        let Some(replied) = self.probed.and_then(|probed| probed.replied()) else { return false };
         match self.answer.verdict {
             Verdict::Reachable => !replied,
             // Somebody else with the same address may well answer.
@@ -71,7 +104,10 @@ impl Lab {
         let (observed, _) = self.look(&desired)?;
         let state = observed.state;
         let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
-        let facts = survey(self.realm()?, &names)?;
+        let mut facts = survey(self.realm()?, &names)?;
+        if ask.packet != Packet::Icmp {
+            listeners(self.realm()?, &names, &mut facts)?;
+        }
         let question = question(&desired, &state, from, to, ask)?;
         let answer = answer(&desired, &state, Some(&facts), &question);
         let probed = match ask.probe {
@@ -85,8 +121,15 @@ impl Lab {
         &self,
         question: &Question,
         timeout: Option<Duration>,
-    ) -> Result<Option<Outcome>, Error> {
-        let Question { from, src, dst, size_bytes, .. } = question;
+    ) -> Result<Option<Probed>, Error> {
+        let Question { from, src, dst, size_bytes, packet, .. } = question;
+        if *packet != Packet::Icmp {
+            let (from, src, dst, packet) = (from.clone(), *src, *dst, *packet);
+            let attempt = Attempt { from, src, dst, packet, at: None };
+            let timeout = timeout.unwrap_or(CONNECT_WITHIN);
+            let outcomes = connect::connect(self.realm()?, &[attempt], timeout)?;
+            return Ok(outcomes.first().copied().map(Probed::Port));
+        }
         let header = if dst.is_ipv4() { 28 } else { 48 };
         let mut options = Options { watched: vec![from.clone()], ..Options::default() };
         options.timeout = timeout.unwrap_or(options.timeout);
@@ -98,7 +141,8 @@ impl Lab {
             options.payload_bytes = (*size as usize).saturating_sub(header);
         }
         let probe = Probe { src: *src, ..Probe::new(from.clone(), *dst) };
-        Ok(echo::echo(self.realm()?, &[probe], &options, |_, _| {})?.pop())
+        let outcomes = echo::echo(self.realm()?, &[probe], &options, |_, _| {})?;
+        Ok(outcomes.first().copied().map(Probed::Echo))
     }
 }
 

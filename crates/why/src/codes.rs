@@ -155,6 +155,35 @@ pub const CODES: &[Code] = &[
         "A node that was meant to translate addresses does not, or does it otherwise: packets go out \
          with a source that nobody finds back to.",
     ),
+    code(
+        "arp-silent",
+        "Who has the address does not answer for it by ARP on this interface: `arp_ignore` or \
+         `arp_filter` keep it from that.",
+    ),
+    code(
+        "wrong-neighbour",
+        "Somebody wrote a neighbour entry with a hardware address that is not the neighbour's: nobody \
+         is asked any more, and frames go to nobody, or to another.",
+    ),
+    code(
+        "port-blocked",
+        "A port of a bridge does not forward: the spanning tree protocol has it blocked.",
+    ),
+    code("port-isolated", "Two ports of a bridge are isolated, and pass nothing on to each other."),
+    code(
+        "dad-failed",
+        "An IPv6 address can't be used, because another on the link has it too (RFC 4862, section 5.4).",
+    ),
+    code(
+        "address-tentative",
+        "An IPv6 address can't be used yet: for a second or two it is found out whether another has it.",
+    ),
+    code("nobody-listens", "The packet arrives, but no program listens on its port."),
+    code(
+        "listens-elsewhere",
+        "A program listens on the port, but at another address: at 127.0.0.1, say, it is reached from \
+         its own node only.",
+    ),
     // Lints.
     code(
         "network-address",

@@ -4,6 +4,7 @@
 //! fault (`meant`). Where all are as meant, or nobody knows what was, the stop itself is looked at
 //! (here, and `link` for what nobody on a link answers for).
 
+mod answers;
 mod filter;
 mod link;
 mod meant;
@@ -15,7 +16,7 @@ use vnet_model::apply::LOOPBACK;
 use vnet_model::{Change, IfName, LinkSetting, NsName, Origin, Route, RouteKind, Step};
 
 use crate::fib::{self, Decision};
-use crate::scene::{Scene, rp_filter_key};
+use crate::scene::{Scene, conf_key};
 use crate::travel::Trip;
 use crate::walk::{Stop, Walked};
 use crate::{Cause, Mend, Question, suggest};
@@ -125,6 +126,11 @@ impl Case<'_, '_> {
                 let steps = self.without_address(&end.ns, src);
                 Some(self.cause("duplicate-address", object, evidence, steps))
             }
+            Some(Stop::ArpSilent { end, key }) => Some(self.arp_silent(end, key)),
+            Some(Stop::WrongNeighbour { dev, hop, mac }) => {
+                Some(self.wrong_neighbour(ns, dev, *hop, *mac))
+            }
+            Some(Stop::NobodyListens) => Some(self.nobody_listens(ns)),
             Some(Stop::Filtered(dev)) => Some(self.filtered(ns, dev)),
             Some(Stop::Loop(circle)) => Some(self.circle(circle)),
             Some(Stop::Ignored(key)) => {
@@ -337,14 +343,15 @@ impl Case<'_, '_> {
         let port = self.scene.port(ns, dev);
         let src = self.walked.src.map(|src| src.to_string()).unwrap_or_default();
         let evidence = format!("{port} checks sources, and the way back to {src} is not by it");
-        let own = rp_filter_key(dev);
-        let keys = ["net.ipv4.conf.all.rp_filter", own.as_str()];
-        let on = keys.iter().filter(|key| self.scene.sysctl_number(ns, key) != 0);
-        let off = on.map(|key| {
-            let (key, value) = ((*key).to_owned(), "0".to_owned());
-            Step::new(ns.clone(), Change::SetSysctl { key, value })
-        });
-        self.cause("rp-filter", port, evidence, off.collect())
+        self.cause("rp-filter", port, evidence, self.conf_off(ns, dev, "rp_filter"))
+    }
+
+    /// Sets a setting of IPv4 to 0, on an interface and on all.
+    pub(crate) fn conf_off(&self, ns: &NsName, dev: &IfName, key: &str) -> Vec<Step> {
+        let keys = [format!("net.ipv4.conf.all.{key}"), conf_key(dev, key)];
+        let on = keys.into_iter().filter(|key| self.scene.sysctl_number(ns, key) != 0);
+        let off = |key| Step::new(ns.clone(), Change::SetSysctl { key, value: "0".to_owned() });
+        on.map(off).collect()
     }
 
     /// Finds the first in the circle that would have to send it elsewhere.

@@ -46,7 +46,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use vnet_model::nft::TableId;
-use vnet_model::{Desired, Facts, IfName, NsName, Origin, Packet, State, Step};
+use vnet_model::{Desired, End, Facts, IfName, NsName, Origin, Packet, State, Step};
 
 pub use codes::{CODES, Code, explain};
 pub use travel::why;
@@ -205,16 +205,14 @@ pub struct Cause {
 pub enum Mend {
     /// A change to the system.
     Step(Step),
-    /// A rule before all others of a chain that drops it.
-    LetThrough {
-        /// The namespace.
-        ns: NsName,
-        /// The table.
-        table: TableId,
-        /// The chain, as packets come to it.
-        chain: String,
-        /// The commands: one for each direction that comes there.
+    /// Commands that are no steps.
+    Command {
+        /// What they change, in a line.
+        text: String,
+        /// The commands.
         commands: Vec<String>,
+        /// What that means on paper.
+        effect: Effect,
     },
     /// A line of the file that says otherwise than it should.
     Line {
@@ -225,6 +223,19 @@ pub enum Mend {
     },
 }
 
+/// What commands mean on paper.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// A chain lets the packet through, in both directions.
+    LetThrough(NsName, TableId, String),
+    /// A neighbour entry that somebody wrote is gone.
+    Forgotten(End, IpAddr),
+    /// The port of a bridge passes all on.
+    Passes(End),
+    /// An IPv6 address can be used.
+    Usable(NsName, IpAddr),
+}
+
 impl Mend {
     /// Returns the `ip` and `sysctl` commands that do it; none for a line of the file.
     #[must_use]
@@ -233,7 +244,7 @@ impl Mend {
             Self::Step(step) => {
                 vnet_iproute::commands(step).iter().map(ToString::to_string).collect()
             }
-            Self::LetThrough { commands, .. } => commands.clone(),
+            Self::Command { commands, .. } => commands.clone(),
             Self::Line { .. } => Vec::new(),
         }
     }
@@ -251,9 +262,7 @@ impl From<Mend> for MendBody {
         let commands = mend.commands();
         let change = match mend {
             Mend::Step(step) => format!("{} {step}", step.sign()),
-            Mend::LetThrough { ns, table, chain, .. } => {
-                format!("~ chain {chain} of table {table} in {ns}")
-            }
+            Mend::Command { text, .. } => text,
             Mend::Line { text, .. } => text,
         };
         Self { change, commands }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vnet_model::apply::Refused;
+use vnet_model::facts::Port;
 use vnet_model::nft::{Table, TableId};
 use vnet_model::{
-    Desired, End, Facts, IfName, Interface, Namespace, NamespaceFacts, NsName, State, Step,
+    Desired, End, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName, State, Step,
 };
 
 use crate::fib::{self, Decision};
-use crate::{Mend, World};
+use crate::{Effect, Mend, World};
 
 const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
 
@@ -25,8 +26,8 @@ pub(crate) struct Scene<'a> {
     mended: BTreeSet<NsName>,
     /// Sysctls that were mended.
     sysctls: BTreeMap<(NsName, String), String>,
-    /// Chains that let the packet through, after a mend.
-    let_through: BTreeSet<(NsName, TableId, String)>,
+    /// What was mended otherwise than by steps.
+    effects: BTreeSet<Effect>,
     labels: BTreeMap<NsName, String>,
 }
 
@@ -43,7 +44,7 @@ impl<'a> Scene<'a> {
             meant: world.intent.map(|intent| intent.state.clone()),
             mended: BTreeSet::new(),
             sysctls: BTreeMap::new(),
-            let_through: BTreeSet::new(),
+            effects: BTreeSet::new(),
             labels: labels.collect(),
         };
         for step in world.assumed {
@@ -71,8 +72,8 @@ impl<'a> Scene<'a> {
     pub(crate) fn mend(&mut self, mend: &Mend) -> bool {
         match mend {
             Mend::Step(step) => self.apply(step).is_ok(),
-            Mend::LetThrough { ns, table, chain, .. } => {
-                self.let_through.insert((ns.clone(), table.clone(), chain.clone()));
+            Mend::Command { effect, .. } => {
+                self.effects.insert(effect.clone());
                 true
             }
             Mend::Line { .. } => true,
@@ -89,7 +90,37 @@ impl<'a> Scene<'a> {
     }
 
     pub(crate) fn is_let_through(&self, ns: &NsName, table: &TableId, chain: &str) -> bool {
-        self.let_through.iter().any(|(at, id, name)| at == ns && id == table && name == chain)
+        self.effects.contains(&Effect::LetThrough(ns.clone(), table.clone(), chain.to_owned()))
+    }
+
+    /// The hardware address that somebody wrote down for a neighbour.
+    pub(crate) fn written(&self, from: &End, addr: IpAddr) -> Option<Mac> {
+        let all = &self.facts(&from.ns)?.neighbours;
+        let entry = all.iter().find(|entry| entry.dev == from.name && entry.addr == addr)?;
+        let forgotten = self.effects.contains(&Effect::Forgotten(from.clone(), addr));
+        entry.mac.filter(|_| !forgotten)
+    }
+
+    /// What is the matter with the port of a bridge.
+    pub(crate) fn port_facts(&self, end: &End) -> Port {
+        let all = Port { forwards: true, isolated: false };
+        let found = self.facts(&end.ns).and_then(|facts| facts.ports.get(&end.name)).copied();
+        found.filter(|_| !self.effects.contains(&Effect::Passes(end.clone()))).unwrap_or(all)
+    }
+
+    /// Tells whether an IPv6 address can't be used, and whether that is because another has it.
+    pub(crate) fn unusable(&self, ns: &NsName, addr: IpAddr) -> Option<bool> {
+        let all = &self.facts(ns)?.unusable;
+        let (_, _, failed) = all.iter().find(|(_, other, _)| *other == addr)?;
+        let usable = self.effects.contains(&Effect::Usable(ns.clone(), addr));
+        (!usable).then_some(*failed)
+    }
+
+    /// Reads a setting of IPv4 on an interface: the greater of its own and that of all
+    /// (`IN_DEV_MAXCONF`, linux/inetdevice.h).
+    pub(crate) fn conf(&self, ns: &NsName, dev: &IfName, key: &str) -> u32 {
+        let all = self.sysctl_number(ns, &format!("net.ipv4.conf.all.{key}"));
+        all.max(self.sysctl_number(ns, &conf_key(dev, key)))
     }
 
     pub(crate) fn ns(&self, ns: &NsName) -> Option<&Namespace> {
@@ -185,14 +216,6 @@ impl<'a> Scene<'a> {
         own.unwrap_or_else(|| on("net.ipv4.ip_forward") || on("net.ipv4.conf.all.forwarding"))
     }
 
-    /// How strictly the source of what comes in by an interface is checked: 0, 1 or 2 (`rp_filter`,
-    /// Documentation/networking/ip-sysctl.rst: the greater of the interface's and `all`).
-    pub(crate) fn rp_filter(&self, ns: &NsName, dev: &IfName) -> u32 {
-        let own = rp_filter_key(dev);
-        let all = self.sysctl_number(ns, "net.ipv4.conf.all.rp_filter");
-        all.max(self.sysctl_number(ns, &own))
-    }
-
     /// Tells whether an interface is a VRF.
     pub(crate) fn is_vrf(&self, ns: &NsName, dev: &IfName) -> bool {
         let device = self.interface(ns, dev).and_then(|interface| interface.kind.device());
@@ -207,7 +230,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The sysctl that checks sources on an interface; dots of its name are written `/` (`sysctl(8)`).
-pub(crate) fn rp_filter_key(dev: &IfName) -> String {
-    format!("net.ipv4.conf.{}.rp_filter", dev.as_str().replace('.', "/"))
+/// A setting of IPv4 on an interface; dots of its name are written `/` (`sysctl(8)`).
+pub(crate) fn conf_key(dev: &IfName, key: &str) -> String {
+    format!("net.ipv4.conf.{}.{key}", dev.as_str().replace('.', "/"))
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
-use vnet_model::{End, IfName, Kind, NextHop, NsName, Packet, Route};
+use vnet_model::{End, IfName, Kind, Mac, NextHop, NsName, Packet, Route};
 
 use crate::fib::{self, Decision};
 use crate::filter::{Dropped, Flow, Header};
@@ -60,6 +60,12 @@ pub(crate) enum Stop {
     ByPort(IfName),
     /// Nobody on the link answers for the next hop.
     Unresolved { dev: IfName, hop: IpAddr },
+    /// Who has the address does not answer for it, because of this setting.
+    ArpSilent { end: End, key: &'static str },
+    /// Somebody wrote down a hardware address that nobody on the link has.
+    WrongNeighbour { dev: IfName, hop: IpAddr, mac: Mac },
+    /// Nobody listens on the port.
+    NobodyListens,
     /// It is too long for this interface.
     TooBig { dev: IfName, mtu: u32 },
     /// It came in here and is not passed on.
@@ -91,6 +97,11 @@ impl Stop {
                 format!("{dev} is a port of a bridge: answers don't come in by it")
             }
             Self::Unresolved { dev, hop } => format!("nobody on {dev} answers for {hop}"),
+            Self::ArpSilent { key, .. } => format!("not answered for by ARP: {key} is set"),
+            Self::WrongNeighbour { hop, mac, .. } => {
+                format!("somebody wrote down that {hop} is at {mac}, which nobody there has")
+            }
+            Self::NobodyListens => "nobody listens on this port and address".to_owned(),
             Self::TooBig { dev, mtu } => format!("too long for {dev}, whose MTU is {mtu} bytes"),
             Self::NotForwarded(dev) => format!("what comes in by {dev} is not forwarded"),
             Self::Martian(_) => "dropped: it seems to come from an own address".to_owned(),
@@ -246,14 +257,6 @@ impl Walk<'_, '_> {
         if !unread.is_empty() {
             self.walked.unknown.push(format!("{label} filters packets: {}", unread.join(", ")));
         }
-        if !facts.neighbours.is_empty() {
-            let neighbours = facts.neighbours.join(", ");
-            let text = format!("{label} has neighbour entries that somebody wrote: {neighbours}");
-            self.walked.unknown.push(text);
-        }
-        if self.scene.sysctl_number(ns, "net.ipv4.conf.all.arp_ignore") != 0 {
-            self.walked.unknown.push(format!("{label} has arp_ignore set"));
-        }
         if !facts.rules.is_empty() {
             let rules = facts.rules.join("; ");
             self.walked.unknown.push(format!("{label} has policy rules: {rules}"));
@@ -312,6 +315,9 @@ impl Walk<'_, '_> {
                 self.note(ns);
                 self.hop(ns, None, By::Local, format!("{dst} is its own address: delivered"));
             }
+        }
+        if !self.packet.is_answer && self.nobody_listens(ns) {
+            return Err(Stop::NobodyListens);
         }
         let key = match dst.is_ipv4() {
             true => "net.ipv4.icmp_echo_ignore_all",
@@ -408,11 +414,21 @@ impl Walk<'_, '_> {
         let domain = wire::domain(self.scene, &from, size_bytes, false);
         let asker = self.asker(ns, dev, hop);
         let mut found: Vec<Station> = domain.stations;
-        found.retain(|station| station.end.ns != *ns && answers(self.scene, &station.end, hop));
+        found.retain(|station| station.end.ns != *ns);
+        if let Some(mac) = self.scene.written(&from, hop) {
+            // Nobody is asked.
+            let has = |station: &Station| {
+                self.scene.end(&station.end).is_some_and(|interface| interface.mac == Some(mac))
+            };
+            let there = found.into_iter().find(has);
+            return there.ok_or_else(|| Stop::WrongNeighbour { dev: dev.clone(), hop, mac });
+        }
+        found.retain(|station| answers(self.scene, &station.end, hop));
         let mut refused = None;
         found.retain(|station| match asker {
             Some(asker) if hop.is_ipv4() => {
-                let checked = accepts(self.scene, &station.end.ns, &station.end.name, asker);
+                let checked = accepts(self.scene, &station.end.ns, &station.end.name, asker)
+                    .and_then(|()| speaks(self.scene, &station.end, hop, asker));
                 let stop = checked.err().map(|stop| (station.end.ns.clone(), stop));
                 refused = refused.take().or_else(|| stop.clone());
                 stop.is_none()
@@ -448,15 +464,50 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Tells whether a station answers for an address.
+/// Tells whether a station answers for an address: it has it, or answers in the place of whom it
+/// would pass the packet on to (`arp_fwd_proxy`, net/ipv4/arp.c).
 pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
     match addr.is_ipv4() {
-        true => scene.lookup(&station.ns, addr) == Decision::Local,
+        true => match scene.lookup(&station.ns, addr) {
+            Decision::Local => true,
+            Decision::Via { legs, .. } => {
+                scene.conf(&station.ns, &station.name, "proxy_arp") != 0
+                    && scene.forwards(&station.ns, &station.name, false)
+                    && !legs.iter().any(|leg| leg.dev == station.name)
+            }
+            _ => false,
+        },
         false => scene.end(station).is_some_and(|interface| {
             let own = |net: IpNet| net.addr() == addr;
-            fib::has_ipv6(interface) && interface.addresses.iter().any(|a| own(a.net))
+            fib::has_ipv6(interface)
+                && interface.addresses.iter().any(|a| own(a.net))
+                && scene.unusable(&station.ns, addr).is_none()
         }),
     }
+}
+
+/// Checks whether a station may answer for an address of its own on this interface
+/// (`arp_ignore` and `arp_filter`, net/ipv4/arp.c).
+fn speaks(scene: &Scene<'_>, station: &End, addr: IpAddr, asker: IpAddr) -> Result<(), Stop> {
+    let End { ns, name } = station;
+    let silent = |key| Err(Stop::ArpSilent { end: station.clone(), key });
+    let on_it = scene.end(station).and_then(|interface| {
+        let mut nets = interface.addresses.iter().map(|address| address.net);
+        nets.find(|net| net.addr() == addr)
+    });
+    match (scene.conf(ns, name, "arp_ignore"), on_it) {
+        (0, _) => {}
+        (1, Some(_)) => {}
+        (2, Some(net)) if net.contains(&asker) => {}
+        (3..=7, _) => {}
+        _ => return silent("arp_ignore"),
+    }
+    let filters = scene.conf(ns, name, "arp_filter") != 0;
+    let back = match scene.lookup(ns, asker) {
+        Decision::Via { legs, .. } => legs.iter().any(|leg| leg.dev == *name),
+        _ => false,
+    };
+    if filters && !back { silent("arp_filter") } else { Ok(()) }
 }
 
 /// Checks whether a namespace takes packets from `src` that come in by `dev`.
@@ -464,7 +515,7 @@ fn accepts(scene: &Scene<'_>, ns: &NsName, dev: &IfName, src: IpAddr) -> Result<
     if scene.owns(ns, src) {
         return Err(Stop::Martian(End { ns: ns.clone(), name: dev.clone() }));
     }
-    let filtered = match scene.rp_filter(ns, dev) {
+    let filtered = match scene.conf(ns, dev, "rp_filter") {
         0 => false,
         mode => match scene.lookup(ns, src) {
             Decision::Via { legs, .. } => mode == 1 && !legs.iter().any(|leg| leg.dev == *dev),

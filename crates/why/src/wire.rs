@@ -25,6 +25,10 @@ pub(crate) enum Block {
     NoPeer(End),
     /// A port of a bridge is down.
     PortDown(End),
+    /// A port of a bridge does not forward.
+    Blocked(End),
+    /// A port of a bridge passes nothing on to others of its kind, such as the one it came in by.
+    Isolated(End),
     /// The bridge is down.
     BridgeDown(End),
     /// An interface that was meant to be a port of this bridge is none.
@@ -176,6 +180,10 @@ impl Search<'_, '_> {
         let Some(at) = self.pass(at, (!up).then(|| Block::BridgeDown(here.clone()))) else {
             return;
         };
+        let blocked = !self.scene.port_facts(&port).forwards;
+        let Some(at) = self.pass(at, blocked.then(|| Block::Blocked(port.clone()))) else {
+            return;
+        };
         self.found.stations.push(Station { end: here, ..at.clone() });
         self.flood(&at, bridge, Some(&port.name));
     }
@@ -208,7 +216,17 @@ impl Search<'_, '_> {
             let mtu = self.scene.end(&next.end).and_then(|port| port.mtu);
             let narrow = mtu.filter(|mtu| self.size_bytes > mtu + SPARE_BYTES);
             let narrow = narrow.map(|mtu| Block::Mtu(next.end.clone(), mtu));
+            let facts = self.scene.port_facts(&next.end);
+            let isolated = facts.isolated
+                && came_in.is_some_and(|from| {
+                    let from = End { ns: ns.clone(), name: from.clone() };
+                    self.scene.port_facts(&from).isolated
+                });
+            let isolated = isolated.then(|| Block::Isolated(next.end.clone()));
+            let blocked = (!facts.forwards).then(|| Block::Blocked(next.end.clone()));
             let next = self.pass(next, stray).and_then(|next| self.pass(next, narrow));
+            let next = next.and_then(|next| self.pass(next, blocked));
+            let next = next.and_then(|next| self.pass(next, isolated));
             self.queue.extend(next);
         }
     }

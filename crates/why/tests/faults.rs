@@ -146,6 +146,16 @@ const FAULTS: &[Fault] = &[
     sized("chain", ["a", "b"], 1400, "ip -n a link set dev r1 mtu 1300", &[("mtu-too-small", "a:r1")]),
     sized("chain", ["a", "b"], 1400, "ip -n r1 link set dev a mtu 1300", &[("mtu-mismatch", "r1:a")]),
     sized("lan", ["pc1", "pc2"], 1400, "ip -n lan link set dev pc2 mtu 1300", &[("mtu-mismatch", "lan:pc2")]),
+    // Who does not answer although it is there.
+    fault("chain", ["a", "b"], "ip -n r2 neigh replace 10.0.3.2 dev b lladdr 02:00:00:00:00:01 nud permanent", &[("wrong-neighbour", "10.0.3.2 on r2:b")]),
+    fault("chain", ["a", V6B], "ip -n r2 neigh replace 2001:db8:3::2 dev b lladdr 02:00:00:00:00:01 nud permanent", &[("wrong-neighbour", "2001:db8:3::2 on r2:b")]),
+    fault("lan", ["pc1", "pc2"], "ip -n pc2 neigh replace 10.0.0.2 dev lan lladdr 02:00:00:00:00:01 nud permanent", &[("wrong-neighbour", "10.0.0.2 on pc2:lan")]),
+    fault("chain", ["a", "b"], "ip netns exec b sh -c 'echo 8 >/proc/sys/net/ipv4/conf/r2/arp_ignore'", &[("arp-silent", "b:r2")]),
+    fault("lan", ["pc1", "10.8.8.8"], "ip -n pc2 addr add 10.8.8.8/32 dev lo; ip -n pc1 route add 10.8.8.8 dev lan; ip netns exec pc2 sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore'", &[("arp-silent", "pc2:lan")]),
+    fault("lan", ["pc1", "pc2"], "ip -n lan link set dev lan type bridge stp_state 1; ip -n lan link set dev pc2 down; ip -n lan link set dev pc2 up; sleep 0.5", &[("port-blocked", "lan:pc2")]),
+    fault("lan", ["pc1", "pc2"], "ip -n lan link set dev lan type bridge stp_state 1; ip -n lan link set dev pc1 down; ip -n lan link set dev pc1 up; sleep 0.5", &[("port-blocked", "lan:pc1")]),
+    fault("lan", ["pc1", "pc2"], "for p in pc1 pc2; do ip -n lan link set dev $p type bridge_slave isolated on; done", &[("port-isolated", "lan:pc2")]),
+    fault("lan", ["pc1", "2001:db8::3"], "ip -n pc2 addr del 2001:db8::3/64 dev lan; ip -n pc3 addr add 2001:db8::3/64 dev lan nodad; ip -n pc2 addr add 2001:db8::3/64 dev lan; sleep 3", &[("duplicate-address", "2001:db8::3 on pc3"), ("dad-failed", "2001:db8::3 on pc2")]),
     // Packet filters.
     fault("chain", ["a", "b"], nft!("b", "inet f", "type filter hook input priority 0;", "icmp type echo-request drop"), &[("filter-drop", "icmp type 8 drop")]),
     fault("chain", ["a", "b"], nft!("a", "ip f", "type filter hook output priority 0;", "ip daddr 10.0.3.0/24 drop"), &[("filter-drop", "on a")]),

@@ -253,7 +253,11 @@ fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (us
         let agrees = agrees(replied) || (0..3).any(|_| agrees(again()));
         if !agrees {
             let question = Question::new(from.clone(), *dst);
-            let told = vnet::why::Told { question, answer, probed: Some(outcome) };
+            let told = vnet::why::Told {
+                question,
+                answer,
+                probed: Some(vnet::why::Probed::Echo(outcome)),
+            };
             wrong.push(format!("{from} to {dst} after {damage:?}: {}", shown(&told)));
         }
     }

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vnet::kernel::echo::Outcome as Probed;
 use vnet::why::{Answer, Ask, By, Cause, Hop, Mend, Told, Verdict, on_paper};
 
 use super::{DIFFERS, Outcome};
@@ -25,7 +24,7 @@ struct Body<'t> {
     sentence: String,
     #[serde(flatten)]
     answer: &'t Answer,
-    /// What an echo request met; nothing where none was sent.
+    /// What a packet met; nothing where none was sent.
     probe: Option<String>,
     /// Whether the probe contradicts the model.
     disagree: bool,
@@ -68,29 +67,18 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
         ),
         false => context.printer.data(&text(args, &told)),
     }
-    if packet != Packet::Icmp && told.answer.verdict == Verdict::Reachable {
-        context.printer.note(format!("whether anything listens on {packet} was not looked at"));
-    }
-    Ok(ExitCode::from(code(&told, packet)))
+    Ok(ExitCode::from(code(&told)))
 }
 
-/// Gives the exit code. Where model and kernel disagree about an echo request, the kernel is right.
-fn code(told: &Told, packet: Packet) -> u8 {
-    let replied = told.probed.map(|outcome| matches!(outcome, Probed::Reply { .. }));
-    let echo = packet == Packet::Icmp;
+/// Gives the exit code. Where model and kernel disagree, the kernel is right.
+fn code(told: &Told) -> u8 {
+    let replied = told.probed.and_then(|probed| probed.replied());
     match (told.answer.verdict, replied) {
-        (Verdict::Reachable, Some(false)) if !echo => CANNOT_TELL,
         (Verdict::Reachable, Some(false)) => DIFFERS,
         (Verdict::Reachable, _) => 0,
-        (Verdict::Unreachable, _) if told.disagree() => {
-            if echo {
-                0
-            } else {
-                CANNOT_TELL
-            }
-        }
+        (Verdict::Unreachable, _) if told.disagree() => 0,
         (Verdict::Unreachable | Verdict::Partly, _) => DIFFERS,
-        (Verdict::Unknown, Some(true)) if echo => 0,
+        (Verdict::Unknown, Some(true)) => 0,
         (Verdict::Unknown, _) => CANNOT_TELL,
     }
 }
@@ -114,8 +102,12 @@ fn text(args: &args::Why, told: &Told) -> String {
         text.push_str(&shown(cause));
     }
     if let Some(outcome) = &told.probed {
+        let what = match told.question.packet {
+            Packet::Icmp => "echo request".to_owned(),
+            packet => packet.to_string(),
+        };
         let contradicts = if told.disagree() { ", unlike what was worked out above" } else { "" };
-        let _ = writeln!(text, "\necho request: {outcome}{contradicts}");
+        let _ = writeln!(text, "\n{what}: {outcome}{contradicts}");
     }
     text
 }
@@ -148,13 +140,8 @@ fn shown(cause: &Cause) -> String {
             Mend::Step(step) => {
                 let _ = writeln!(text, "  {} {}", step.sign(), plain(&step.to_string()));
             }
-            Mend::LetThrough { table, chain, .. } => {
-                let _ = writeln!(
-                    text,
-                    "  ~ chain {} of table {}",
-                    plain(chain),
-                    plain(&table.to_string())
-                );
+            Mend::Command { text: what, .. } => {
+                let _ = writeln!(text, "  {}", plain(what));
             }
             Mend::Line { text: line, .. } => {
                 let _ = writeln!(text, "  in the file: {}", plain(line));

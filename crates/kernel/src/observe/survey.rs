@@ -1,14 +1,22 @@
 //! Reads what decides about packets and is in no file: routes that nobody configured, policy rules,
 //! filters, neighbours that somebody wrote, some sysctls.
 
-use std::collections::BTreeMap;
+mod sockets;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_route::link::{
+    BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage,
+};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use vnet_model::{Facts, IfName, NamespaceFacts, NsName};
+use vnet_model::facts::{Neighbour, Port};
+use vnet_model::{Facts, IfName, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
 use super::{CHUNK, IPV6_FORWARDING, link, route};
@@ -21,12 +29,13 @@ use crate::realm::{Entry, Realm, SysctlAccess};
 const BORN_RULES: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 
 /// Sysctls of a namespace as a whole that decide about packets.
-const KEYS: [&str; 4] = [
-    "net.ipv4.conf.all.rp_filter",
-    "net.ipv4.conf.all.arp_ignore",
-    "net.ipv4.icmp_echo_ignore_all",
-    "net.ipv6.icmp.echo_ignore_all",
-];
+const KEYS: [&str; 3] =
+    ["net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all", "net.ipv6.icmp.echo_ignore_all"];
+
+/// Sysctls of IPv4 on one interface, or on all.
+const CONF_KEYS: [&str; 4] = ["rp_filter", "arp_ignore", "arp_filter", "proxy_arp"];
+
+pub use sockets::listeners;
 
 /// Reads facts about namespaces. CAP_SYS_ADMIN and CAP_NET_ADMIN.
 ///
@@ -42,9 +51,10 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             let Entry::Namespace(mut opened) = entry else { continue };
             let failed = |source| Error::Netlink { doing: "survey", ns: name.clone(), source };
             let (found, names) = read(&mut opened.socket).map_err(failed)?;
-            let own = names
-                .values()
-                .map(|dev| format!("net.ipv4.conf.{}.rp_filter", dev.as_str().replace('.', "/")));
+            let devs = names.values().map(|dev| dev.as_str().replace('.', "/"));
+            let own = devs
+                .chain(["all".to_owned()])
+                .flat_map(|dev| CONF_KEYS.map(|key| format!("net.ipv4.conf.{dev}.{key}")));
             let keys = KEYS.iter().map(|key| (*key).to_owned()).chain(own);
             let mut accesses: Vec<SysctlAccess> = keys.map(SysctlAccess::Read).collect();
             accesses.push(SysctlAccess::Filters);
@@ -92,6 +102,9 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
         routes: route::derived(socket, &names)?,
         rules: rules(socket)?,
         neighbours: neighbours(socket, &names)?,
+        unusable: unusable(socket, &names)?,
+        ports: ports(socket, &names)?,
+        listeners: None,
         filters: Vec::new(),
         tables: Vec::new(),
         indexes: names.iter().map(|(index, name)| (name.clone(), *index)).collect(),
@@ -137,7 +150,7 @@ fn rule(message: &RuleMessage) -> Option<String> {
 fn neighbours(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
-) -> Result<Vec<String>, NetlinkError> {
+) -> Result<Vec<Neighbour>, NetlinkError> {
     let request = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
     super::dump(socket, &request, |message| match message {
         RouteNetlinkMessage::NewNeighbour(message) => neighbour(&message, names),
@@ -145,15 +158,86 @@ fn neighbours(
     })
 }
 
-fn neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, IfName>) -> Option<String> {
+fn neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, IfName>) -> Option<Neighbour> {
     if message.header.state != NeighbourState::Permanent {
         return None;
     }
-    let addr = message.attributes.iter().find_map(|attribute| match attribute {
-        NeighbourAttribute::Destination(NeighbourAddress::Inet(addr)) => Some(addr.to_string()),
-        NeighbourAttribute::Destination(NeighbourAddress::Inet6(addr)) => Some(addr.to_string()),
-        _ => None,
+    let mut mac = None;
+    let mut addr: Option<IpAddr> = None;
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(found)) => {
+                addr = Some((*found).into());
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(found)) => {
+                addr = Some((*found).into());
+            }
+            NeighbourAttribute::LinkLayerAddress(bytes) => {
+                mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(Mac);
+            }
+            _ => {}
+        }
+    }
+    let dev = names.get(&message.header.ifindex)?.clone();
+    Some(Neighbour { dev, addr: addr?, mac })
+}
+
+/// Finds the IPv6 addresses that another has too, or of which that is not known yet.
+fn unusable(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+) -> Result<Vec<(IfName, IpAddr, bool)>, NetlinkError> {
+    let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    super::dump(socket, &request, |message| {
+        let RouteNetlinkMessage::NewAddress(message) = message else { return None };
+        let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
+        let mut addr = None;
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Address(found) => addr = Some(*found),
+                AddressAttribute::Flags(found) => flags = *found,
+                _ => {}
+            }
+        }
+        // An optimistic address is used while it is tentative (RFC 4429).
+        let failed = flags.contains(AddressFlags::Dadfailed);
+        let waits =
+            flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic);
+        let dev = names.get(&message.header.index)?.clone();
+        (failed || waits).then_some((dev, addr?, failed))
+    })
+}
+
+/// Finds the ports of bridges that are blocked or isolated.
+fn ports(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+) -> Result<BTreeMap<IfName, Port>, NetlinkError> {
+    let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    let found = super::dump(socket, &request, |message| {
+        let RouteNetlinkMessage::NewLink(message) = message else { return None };
+        let name = names.get(&message.header.index)?.clone();
+        let infos = message.attributes.iter().filter_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => Some(infos),
+            _ => None,
+        });
+        let mut data = infos.flatten().filter_map(|info| match info {
+            LinkInfo::PortData(InfoPortData::BridgePort(data)) => Some(data),
+            _ => None,
+        });
+        let mut port = Port { forwards: true, isolated: false };
+        for option in data.next()? {
+            match option {
+                // A port that is down is disabled; when it comes up it learns for a while.
+                InfoBridgePort::State(state) => {
+                    port.forwards =
+                        matches!(state, BridgePortState::Forwarding | BridgePortState::Disabled);
+                }
+                InfoBridgePort::Isolated(isolated) => port.isolated = *isolated,
+                _ => {}
+            }
+        }
+        (!port.forwards || port.isolated).then_some((name, port))
     })?;
-    let dev = names.get(&message.header.ifindex)?;
-    Some(format!("{addr} dev {dev}"))
+    Ok(found.into_iter().collect())
 }

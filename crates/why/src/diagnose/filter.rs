@@ -8,7 +8,7 @@ use vnet_model::{Change, NsName, Step};
 use super::Case;
 use crate::filter::Dropped;
 use crate::walk::Walked;
-use crate::{Cause, Mend};
+use crate::{Cause, Effect, Mend};
 
 impl Case<'_, '_> {
     /// Its destination was translated to an address that nobody has.
@@ -122,8 +122,9 @@ impl Case<'_, '_> {
                 format!("ip netns exec {ns} nft insert rule {table} {base} {src}{dst}accept")
             };
             let commands = ways.iter().map(command).collect();
-            let (ns, table, chain) = (ns.clone(), table.clone(), base.clone());
-            cause.mend.push(Mend::LetThrough { ns, table, chain, commands });
+            let text = format!("~ chain {base} of table {table} on {label}");
+            let effect = Effect::LetThrough(ns.clone(), table.clone(), base.clone());
+            cause.mend.push(Mend::Command { text, commands, effect });
         }
         if let Some(meant) = self.scene.meant(ns).and_then(|meant| meant.tables.get(table)) {
             self.add_line(&mut cause, meant.origin, format!("`firewall:` of {label} says so"));

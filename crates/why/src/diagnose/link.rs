@@ -24,6 +24,10 @@ impl Case<'_, '_> {
             stations.iter().filter(|station| self.would_answer(station, hop)).collect();
         theirs.sort_by_key(|station| station.blocks.len());
         if let Some(station) = theirs.first() {
+            let unusable = self.scene.unusable(&station.end.ns, hop);
+            if let (true, Some(failed)) = (station.blocks.is_empty(), unusable) {
+                return Some(self.unusable(&station.end.ns, hop, failed));
+            }
             return match station.blocks.first() {
                 Some(block) => Some(self.blocked(&from, block)),
                 None => self.lost_address(&station.end.ns, hop),
@@ -58,6 +62,8 @@ impl Case<'_, '_> {
                 let evidence = format!("{}, the other end of the cable, is down", port(end));
                 self.cause("peer-down", port(end), evidence, self.restore(&end.ns, &end.name))
             }
+            Block::Blocked(end) => self.blocked_port(end, false),
+            Block::Isolated(end) => self.blocked_port(end, true),
             Block::PortDown(end) => {
                 let evidence = format!("{}, a port of a bridge, is down", port(end));
                 self.cause("port-down", port(end), evidence, self.restore(&end.ns, &end.name))

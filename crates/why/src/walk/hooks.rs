@@ -1,7 +1,8 @@
 //! The filters that a walk passes.
 
+use vnet_model::facts::Transport;
 use vnet_model::nft::Hook;
-use vnet_model::{IfName, NextHop, NsName};
+use vnet_model::{IfName, NextHop, NsName, Packet};
 
 use super::{Stop, Walk};
 use crate::By;
@@ -65,6 +66,20 @@ impl Walk<'_, '_> {
         self.hook(ns, Hook::Postrouting, None, Some(&leg.dev))?;
         self.note(ns);
         Ok(true)
+    }
+
+    /// Tells whether it is known that nobody listens where it goes.
+    pub(super) fn nobody_listens(&self, ns: &NsName) -> bool {
+        let (transport, port) = match (self.packet.packet, self.header.dport) {
+            (Packet::Tcp(_), Some(port)) => (Transport::Tcp, port),
+            (Packet::Udp(_), Some(port)) => (Transport::Udp, port),
+            _ => return false,
+        };
+        let all = self.scene.facts(ns).and_then(|facts| facts.listeners.as_ref());
+        all.is_some_and(|all| {
+            let mut all = all.iter().filter(|one| one.transport == transport && one.port == port);
+            !all.any(|one| one.takes(self.header.dst))
+        })
     }
 
     /// Notes down what a namespace knows of the connection from now on.

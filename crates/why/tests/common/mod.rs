@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
-use vnet::kernel::echo::Outcome;
 use vnet::why::{Ask, Mend, Told, Verdict};
 use vnet::{Desired, Down, Lab, Settings};
 use vnet_testns::sh;
@@ -40,7 +39,7 @@ pub(crate) fn mend(told: &Told) {
 }
 
 pub(crate) fn replied(told: &Told) -> bool {
-    matches!(told.probed, Some(Outcome::Reply { .. }))
+    told.probed.and_then(|probed| probed.replied()) == Some(true)
 }
 
 /// Says what was found, for a test that fails.

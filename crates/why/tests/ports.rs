@@ -1,0 +1,56 @@
+//! Who listens on a port, and at which address.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+mod common;
+
+use common::{desired, down, probing, replied, shown, up};
+use vnet::model::Packet;
+use vnet::why::{Ask, Verdict};
+use vnet_testns::sh;
+
+/// Listens with Perl, which every Debian has, until the lab goes down.
+fn listen(ns: &str, how: &str) {
+    sh(&format!(
+        "ip netns exec {ns} perl -MIO::Socket::INET -e '
+           my $s = IO::Socket::INET->new({how}) or die $!; open F, q(>), q(listens); sleep 60' \
+           >/dev/null 2>&1 & echo $! >>$HOME/listeners
+         while [ ! -e listens ]; do sleep 0.01; done; rm listens"
+    ));
+}
+
+#[test]
+fn a_port_is_asked_where_it_is() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        let ask = |packet: Packet| {
+            let told = lab.why("a", "b", &Ask { packet, ..probing() }).unwrap();
+            assert!(!told.disagree(), "{}", shown(&told));
+            told
+        };
+        let told = ask(Packet::Tcp(80));
+        let cause = &told.answer.causes[0];
+        assert_eq!((cause.code, cause.object.as_str()), ("nobody-listens", "tcp/80 on b"));
+        listen("r2", "Listen=>1, LocalPort=>80");
+        assert_eq!(
+            ask(Packet::Tcp(80)).answer.causes[0].evidence,
+            "nobody listens on tcp/80 in b; somebody does in r2"
+        );
+        listen("b", "Listen=>1, LocalAddr=>q(127.0.0.1), LocalPort=>80");
+        let cause = ask(Packet::Tcp(80)).answer.causes.remove(0);
+        assert_eq!((cause.code, cause.object.as_str()), ("listens-elsewhere", "tcp/80 on b"));
+        assert_eq!(cause.evidence, "b listens on tcp/80, but only at 127.0.0.1, not at 10.0.3.2");
+        listen("b", "Listen=>1, LocalPort=>81");
+        let told = ask(Packet::Tcp(81));
+        assert!(told.answer.verdict == Verdict::Reachable && replied(&told), "{}", shown(&told));
+        listen("b", "Proto=>q(udp), LocalAddr=>q(10.0.3.2), LocalPort=>53");
+        assert_eq!(ask(Packet::Udp(53)).answer.verdict, Verdict::Reachable);
+        assert_eq!(ask(Packet::Udp(54)).answer.causes[0].code, "nobody-listens");
+        // A filter on the port comes first.
+        sh("ip netns exec r1 nft 'table inet f { chain c { type filter hook forward priority 0; \
+            tcp dport 81 drop; }; }'");
+        assert_eq!(ask(Packet::Tcp(81)).answer.causes[0].code, "filter-drop");
+        sh("kill $(cat $HOME/listeners); sleep 0.5");
+        down(lab);
+    });
+}
