@@ -74,7 +74,12 @@ pub(super) fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Op
             _ => {}
         }
     }
-    let kind = kind(header.kind)?;
+    // A route by a nexthop object that drops is shown as one that drops itself (`fib_dump_info`,
+    // net/ipv4/fib_semantics.c; `rt6_fill_node`, net/ipv6/route.c).
+    let kind = match kind(header.kind)? {
+        RouteKind::Blackhole if nhid.is_some() => RouteKind::Unicast,
+        kind => kind,
+    };
     // A route by a nexthop object tells its legs as well.
     let mut nexthops: Vec<NextHop> = match kind.leads() && nhid.is_none() {
         true if legs.is_empty() => vec![single(message, names)?],
