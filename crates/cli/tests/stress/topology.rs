@@ -7,10 +7,12 @@ use crate::random::Random;
 /// Writes the file that follows from a seed.
 pub(crate) fn file(seed: u64) -> String {
     let mut random = Random(seed);
+    // Numbers of its own: what came later to the language leaves the rest of a seed's file as it was.
+    let mut later = Random(seed ^ 0x1a7e);
     let nodes = 2 + random.below(5);
     let mut text = format!("name: x\nrouting: {}\nnodes:\n", random.pick(&["auto", "none"]));
     for node in 1..=nodes {
-        writeln!(text, "  r{node}: {{ {} }}", options(&mut random, node)).unwrap();
+        writeln!(text, "  r{node}: {{ {} }}", options(&mut random, &mut later, node)).unwrap();
     }
     let hosts = random.below(4);
     if hosts > 0 {
@@ -46,10 +48,12 @@ pub(crate) fn file(seed: u64) -> String {
     text
 }
 
-fn options(random: &mut Random, node: u64) -> String {
+fn options(random: &mut Random, later: &mut Random, node: u64) -> String {
     let mut options = vec![format!("forward: {}", random.once_in(2))];
+    let mut lo = String::new();
+    let mut routes = Vec::new();
     if random.once_in(2) {
-        options.push(format!("interfaces: {{ lo: 10.255.0.{node}/32 }}"));
+        lo = format!("lo: 10.255.0.{node}/32");
     }
     if random.once_in(3) {
         options.push(format!("sysctls: {{ net.ipv4.tcp_ecn: {} }}", random.below(3)));
@@ -57,9 +61,54 @@ fn options(random: &mut Random, node: u64) -> String {
     if random.once_in(3) {
         let kind = random.pick(&["blackhole", "unreachable", "prohibit", "throw"]);
         let table = random.pick(&["", " table 100", " metric 50"]);
-        options.push(format!("routes: [ {kind} 10.77.{node}.0/24{table} ]"));
+        routes.push(format!("{kind} 10.77.{node}.0/24{table}"));
     }
+    let (more, interfaces) = later_options(later, node, &mut routes);
+    options.extend(more);
+    let interfaces: Vec<String> =
+        [lo, interfaces].into_iter().filter(|text| !text.is_empty()).collect();
+    options.push(format!("interfaces: {{ {} }}", interfaces.join(", ")));
+    options.push(format!("routes: [ {} ]", routes.join(", ")));
     options.join(", ")
+}
+
+/// Writes what came to the language after the first seeds: options, and interfaces.
+fn later_options(
+    random: &mut Random,
+    node: u64,
+    routes: &mut Vec<String>,
+) -> (Vec<String>, String) {
+    let mut options = Vec::new();
+    if random.once_in(3) {
+        let policy = random.pick(&["accept", "drop"]);
+        let rule = random.pick(&["in tcp/22", "forward from any", "in udp/53 limit 10/second"]);
+        options.push(format!("firewall: {{ in: accept, forward: {policy}, allow: [ {rule} ] }}"));
+    }
+    if node == 1 && random.once_in(2) {
+        let to = random.pick(&["10.9.0.1", "10.9.0.2 tcp/22"]);
+        options.push(format!(
+            "nat: [ {{ masquerade: to2 }}, {{ dnat: tcp/2222, iif: to2, to: {to} }} ]"
+        ));
+    }
+    if random.once_in(3) {
+        let priority = 100 + random.below(3);
+        options.push(format!("rules: [ from 10.66.{node}.0/24 table 100 priority {priority} ]"));
+    }
+    if random.once_in(3) {
+        let id = 5 + random.below(2);
+        options.push(format!("nexthops: [ id {id} blackhole ]"));
+        routes.push(format!("10.92.{node}.0/24 nhid {id}"));
+    }
+    let mut interfaces = Vec::new();
+    if random.once_in(4) {
+        let id = 100 + random.below(2);
+        interfaces
+            .push(format!("vx0: {{ kind: vxlan, id: {id}, remote: 10.0.2.9, dstport: 4789 }}"));
+    }
+    if random.once_in(5) {
+        interfaces.push("ifb0: { kind: ifb }".to_owned());
+    }
+    (options, interfaces.join(", "))
 }
 
 fn end(random: &mut Random, link: u64, side: u64) -> String {

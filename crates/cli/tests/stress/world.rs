@@ -193,6 +193,7 @@ impl World {
             ip(words);
             done.push(words.clone());
         }
+        done.extend(later_damage(lab, seed));
         let mended = self.up(lab, file).and_then(|()| self.check());
         mended.map_err(|what| format!("{what}\n  after {done:?}"))
     }
@@ -277,4 +278,32 @@ fn pins(lab: u64) -> Vec<String> {
 fn ip(words: &str) -> String {
     let output = Command::new("ip").args(words.split(' ')).stderr(Stdio::null()).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Does damage to what came to the language after the first seeds, with numbers of its own: so the
+/// rest of a seed is as it was.
+fn later_damage(lab: u64, seed: u64) -> Option<String> {
+    let mut random = Random(seed ^ 0x1a7e);
+    let pins: Vec<String> = pins(lab);
+    if pins.is_empty() || random.once_in(2) {
+        return None;
+    }
+    let ns = random.pick(&pins).clone();
+    let what = [
+        format!("-n {ns} rule flush"),
+        format!("-n {ns} rule add from 10.1.0.0/16 table 5 priority 101"),
+        format!("-n {ns} rule del priority 100"),
+        format!("-n {ns} nexthop flush"),
+        format!("-n {ns} nexthop add id 6 blackhole"),
+        format!("-n {ns} neigh add 10.0.2.99 lladdr 02:00:00:00:00:99 dev lo nud permanent"),
+        format!("-n {ns} link del vx0"),
+        format!("-n {ns} link set vx0 up"),
+        format!("-n {ns} link add vx0 type bridge"),
+        // Where nft is installed.
+        format!("netns exec {ns} nft flush ruleset"),
+        format!("netns exec {ns} nft add table inet mine"),
+    ];
+    let words = random.pick(&what).clone();
+    ip(&words);
+    Some(words)
 }
