@@ -380,11 +380,21 @@ pub(crate) static LINK: Object = Object {
         key("pool", "The prefix that each link gets a /31 or /127 of.", Shape::OneOrMany),
         key("gateway", "The end that is the other's default route.", Shape::Text),
         key("mtu", "The largest packet that its ends send, in bytes.", MTU),
-        key("cost", "What it costs `routing: auto` to cross it; 1 where not given.", COST),
+        key(
+            "cost",
+            "What it costs `routing: auto` to cross it; 1 where not given, 1000 for a tunnel.",
+            COST,
+        ),
+        key(
+            "kind",
+            "The tunnel that it is instead of a cable; its addresses outside follow from its nodes.",
+            Shape::Kind,
+        ),
+        key("over", "The interface of its nodes that a tunnel goes over.", Shape::Text),
         later("impair", "What it does to packets in both directions: delay, loss, rate."),
         later("trunk", "The VLANs that it carries between two segments."),
     ],
-    kinds: false,
+    kinds: true,
 };
 
 /// An entry of `segments:`.

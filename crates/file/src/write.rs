@@ -246,6 +246,15 @@ impl Writer<'_> {
         if let Some(cost) = link.cost {
             self.line(4, "cost", &cost.to_string());
         }
+        if let Some(tunnel) = &link.tunnel {
+            self.line(4, "kind", tunnel.device.spec.name);
+            for (option, value) in tunnel.device.options.of(tunnel.device.spec.options) {
+                self.line(4, option.key, &scalar(&option.form.written(value)));
+            }
+            if let Some(over) = &tunnel.over {
+                self.line(4, "over", &scalar(over.as_str()));
+            }
+        }
         self.line(4, "endpoints", "");
         for (end, (_, interface)) in link.ends.iter().zip(&derived.ends) {
             let (key, options) = self.end(end, Some(interface));

@@ -228,6 +228,7 @@ impl Parts {
             gateway: None,
             mtu: part.mtu,
             cost: part.cost,
+            tunnel: None,
             origin: Origin::NONE,
         };
         let prefixes =

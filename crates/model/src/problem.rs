@@ -273,6 +273,22 @@ pub enum ProblemKind {
         /// The interface.
         at: At,
     },
+    /// A link is of a kind that has no two ends.
+    #[error("a link can't be {} {kind}", article(kind))]
+    NotALink {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// Two nodes have no addresses that a tunnel could go between.
+    #[error("`{a}` and `{b}` have no addresses that {} {kind} could go between", article(kind))]
+    NoUnderlay {
+        /// One end.
+        a: NodeName,
+        /// The other.
+        b: NodeName,
+        /// The kind of the tunnel.
+        kind: &'static str,
+    },
     /// An interface names something as its VRF that is none.
     #[error("`{at}` is not a VRF")]
     NotAVrf {

@@ -16,6 +16,7 @@ mod network;
 mod prefix;
 mod routes;
 mod routing;
+mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,6 +93,7 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     let mut network = Network::of(topology, namespaces);
     let mut problems = Vec::new();
     addresses::assign(&mut network, &mut problems);
+    tunnels::assign(&mut network, &mut problems);
     conflicts::find(&network, &mut problems);
     let mut routes = routes::all(&network, &mut problems);
     let tables = filter::tables(&network, &mut problems);

@@ -289,10 +289,21 @@ pub struct Link {
     pub gateway: Option<NodeName>,
     /// The MTU of both ends, in bytes, where an end does not say otherwise.
     pub mtu: Option<u32>,
-    /// What it costs `routing: auto` to cross it; 1 where not given.
+    /// What it costs `routing: auto` to cross it; 1 where not given, 1000 for a tunnel.
     pub cost: Option<u32>,
+    /// What it is instead of a cable.
+    pub tunnel: Option<Tunnel>,
     /// What asked for it.
     pub origin: Origin,
+}
+
+/// A tunnel between two nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Its kind, with the options that both ends have; where from and where to follows.
+    pub device: Device,
+    /// The interface of both nodes that it goes over.
+    pub over: Option<IfName>,
 }
 
 impl TryFrom<(&str, &str)> for Link {
@@ -315,6 +326,7 @@ impl Link {
             gateway: None,
             mtu: None,
             cost: None,
+            tunnel: None,
             origin: Origin::NONE,
         })
     }

@@ -4,8 +4,9 @@
 
 mod common;
 
-use common::{desired, open, planned, signed};
-use vnet::Down;
+use common::{desired, open, ping_all, planned, signed};
+use vnet::kernel::echo::{self, Outcome, Probe};
+use vnet::{Desired, Down, Lab};
 use vnet_testns::sh;
 
 /// A kind with options, and one change.
@@ -29,7 +30,7 @@ struct Case {
 ///  a:m0 ───── b:m0
 ///  a:m1 ───── b:m1
 /// ```
-fn lab(interface: &str) -> vnet::Desired {
+fn lab(interface: &str) -> Desired {
     desired(&format!(
         "
 name: k
@@ -292,4 +293,106 @@ mod vm_kinds {
             shows_then: &[("ttl", "10")],
         };
     }
+}
+
+/// Brings up a lab of a file and hands it over, then takes it down.
+fn in_lab(needs: &[&str], file: &str, body: impl FnOnce(&mut Lab, &Desired)) {
+    vnet_testns::root(|| {
+        vnet_testns::requires(needs);
+        let desired = desired(file);
+        let mut lab = open(&desired);
+        lab.up(&desired, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &desired), Vec::<String>::new());
+        body(&mut lab, &desired);
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+/// Pings an address from a node.
+fn ping(lab: &Lab, desired: &Desired, from: &str, dst: &str) -> Outcome {
+    let probe = Probe::new(desired.nodes[from].clone(), dst.parse().unwrap());
+    let options = echo::Options::default();
+    echo::echo(lab.realm().unwrap(), &[probe], &options, |_, _| {}).unwrap().remove(0)
+}
+
+mod vm_links {
+    use super::*;
+
+    /// Each kind of tunnel that is a link carries packets, and is made again when it is deleted.
+    #[test]
+    fn tunnels_carry_packets() {
+        let needs = ["gre", "ipip", "sit", "ip6tnl", "vxlan", "geneve", "gretap"];
+        let file = include_str!("../../file/tests/valid/tunnels.yaml");
+        in_lab(&needs, file, |lab, desired| {
+            assert_eq!(ping_all(lab, desired), Vec::<String>::new());
+            for dev in ["gre1", "tun1", "sit1", "six1", "vx1", "gnv1"] {
+                sh(&format!("ip -n tunnels-r1 link del dev {dev}"));
+            }
+            lab.up(desired, |_| {}).unwrap();
+            assert_eq!(ping_all(lab, desired), Vec::<String>::new());
+        });
+    }
+
+    #[test]
+    fn a_vxlan_goes_over_a_routed_network() {
+        let file = "
+name: over
+routing: auto
+nodes: { a: , r: { forward: true }, b: }
+links:
+  - { endpoints: [ a, r ], prefix: 10.0.1.0/24 }
+  - { endpoints: [ r, b ], prefix: 10.0.2.0/24 }
+  - { kind: vxlan, id: 7, dstport: 4789, endpoints: [ a:vx0, b:vx0 ], prefix: 10.9.0.0/24 }
+";
+        in_lab(&["vxlan"], file, |lab, desired| {
+            let outcome = ping(lab, desired, "a", "10.9.0.2");
+            assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
+            let id = "ip -n over-a -d -j link show dev vx0";
+            let json: serde_json::Value = serde_json::from_str(&sh(id)).unwrap();
+            assert_eq!(json[0]["linkinfo"]["info_data"]["remote"], "10.0.2.2");
+            assert_eq!(json[0]["linkinfo"]["info_data"]["local"], "10.0.1.1");
+        });
+    }
+
+    /// Two customers with the same addresses behind one router.
+    #[test]
+    fn vrfs_keep_equal_addresses_apart() {
+        let file = include_str!("../../file/tests/valid/vrf.yaml");
+        in_lab(&["vrf"], file, |lab, desired| {
+            for customer in ["ce1", "ce2"] {
+                let outcome = ping(lab, desired, customer, "10.0.0.1");
+                assert!(matches!(outcome, Outcome::Reply { .. }), "{customer}: {outcome}");
+            }
+            // Taken out by hand, the interface comes back into its VRF.
+            sh("ip -n vrf-pe link set dev b nomaster");
+            assert!(planned(lab, desired).contains(&"~ vrf-pe:b master blue".to_owned()));
+            lab.up(desired, |_| {}).unwrap();
+            let outcome = ping(lab, desired, "ce2", "10.0.0.1");
+            assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
+        });
+    }
+}
+
+/// Says which module is missing before anything is made. (A kernel that has them all can't tell.)
+#[test]
+fn a_kernel_without_the_kind_is_told_before_anything_is_made() {
+    vnet_testns::root(|| {
+        let desired = desired(
+            "{ name: none, nodes: { a: { interfaces: { x: { kind: gre, local: 10.0.0.1, \
+             remote: 10.0.0.2 } } } } }",
+        );
+        let mut lab = open(&desired);
+        match lab.up(&desired, |_| {}) {
+            Err(error @ vnet::Error::MissingKind { .. }) => {
+                let text = error.to_string();
+                assert!(text.contains("ip_gre") && text.contains("CONFIG_NET_IPGRE"), "{text}");
+                assert_eq!(sh("ip netns list"), "");
+            }
+            Ok(_) => {
+                sh("ip -n none-a link show dev x");
+                lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    });
 }

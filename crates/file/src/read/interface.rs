@@ -131,9 +131,12 @@ impl Reader<'_> {
     }
 
     /// Reports options of kinds where there is no kind.
-    fn refuse_options(&mut self, fields: &Fields<'_>) {
+    pub(super) fn refuse_options(&mut self, fields: &Fields<'_>) {
         for (key, _) in fields.entries {
             let name = key.text.as_str();
+            if !fields.object.knows(name) {
+                continue;
+            }
             let of: Vec<&KindSpec> = match name {
                 "ports" => kind::ALL.iter().copied().filter(|kind| kind.has_ports).collect(),
                 "link" => {

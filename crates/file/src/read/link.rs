@@ -1,6 +1,6 @@
 //! `links:`.
 
-use vnet_model::topology::{Addressing, Endpoint, Link, Pool};
+use vnet_model::topology::{Addressing, Endpoint, Link, Pool, Tunnel};
 
 use super::interface::MTU_BYTES;
 use super::{At, Beside, Entry, Fields, OBJECTS_MAX, Reader};
@@ -235,7 +235,32 @@ impl Reader<'_> {
             fields.get("cost").and_then(|value| self.number(value, "cost", at, (1, u32::MAX)));
         let named = fields.find("name").filter(|_| name.is_some());
         let origin = self.origin(named.map_or(span, |(_, value)| value.span));
-        Link { name, ends, addressing, gateway, mtu, cost, origin }
+        let tunnel = self.tunnel(fields, at);
+        Link { name, ends, addressing, gateway, mtu, cost, tunnel, origin }
+    }
+
+    /// Reads what a link is instead of a cable.
+    fn tunnel(&mut self, fields: &Fields<'_>, at: At<'_>) -> Option<Tunnel> {
+        let Some((_, value)) = fields.find("kind") else {
+            self.refuse_options(fields);
+            if let Some((key, _)) = fields.find("over") {
+                let error = Diagnostic::error("only a tunnel has `over`", Some(key.span));
+                self.error(error.hint("add its `kind`"));
+            }
+            return None;
+        };
+        let spec = self.kind(value, at)?;
+        for name in ["local", "remote", "dev"] {
+            if let Some((key, _)) = fields.entries.iter().find(|(key, _)| key.text == name) {
+                let message = format!("`{name}` follows from the nodes of the link");
+                let hint = "`over` names the interface whose addresses it goes between";
+                self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
+            }
+        }
+        let device = self.device(spec, fields, at);
+        let over = fields.get("over").and_then(|value| self.text(value, "over", at));
+        let over = over.and_then(|text| self.if_name(&text.text, text.span));
+        Some(Tunnel { device, over })
     }
 
     fn link_name(&mut self, value: &Value, at: At<'_>) -> Option<String> {

@@ -133,6 +133,12 @@ impl KindSpec {
         *self == super::BOND
     }
 
+    /// Tells whether it is one end of a tunnel, so that a link can be of this kind.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        self.option("remote").is_some()
+    }
+
     /// Tells whether it is the VRF: its ports stay stations, with routes of their own.
     #[must_use]
     pub fn is_vrf(&self) -> bool {

@@ -18,6 +18,10 @@ pub(super) struct Domains {
     pub(super) costs: Vec<u32>,
 }
 
+/// What it costs to cross a tunnel: more than any way that its own packets may take, which else would
+/// be sent into it again.
+const TUNNEL_COST: u32 = 1000;
+
 impl Domains {
     pub(super) fn of(topology: &Topology, wiring: &Wiring<'_>) -> Self {
         let mut sets = Sets::new(wiring.interfaces.len());
@@ -48,7 +52,10 @@ impl Domains {
         }
 
         let mut costs = vec![1; stations.len()];
-        let links = wiring.links.iter().zip(topology.links()).map(|(ends, link)| (ends, link.cost));
+        let links =
+            wiring.links.iter().zip(topology.links()).map(|(ends, link)| {
+                (ends, link.cost.or(link.tunnel.as_ref().map(|_| TUNNEL_COST)))
+            });
         let segments = wiring.members.iter().zip(topology.segments());
         let segments = segments.filter_map(|(members, seg)| Some((members.first()?, seg.cost)));
         for (ends, cost) in links.chain(segments) {

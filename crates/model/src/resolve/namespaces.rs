@@ -100,6 +100,9 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
 }
 
 fn kind(network: &Network<'_>, id: usize) -> Kind {
+    if let Some(device) = &network.tunnels[id] {
+        return Kind::Device(device.clone());
+    }
     match network.wiring.interfaces[id].made {
         Made::Loopback => Kind::Loopback,
         Made::SegmentBridge(index) => {

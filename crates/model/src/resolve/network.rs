@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::domains::Domains;
+use crate::kind::Device;
 use crate::mac::Mac;
 use crate::names::NsName;
 use crate::origin::Origin;
@@ -29,6 +30,8 @@ pub(super) struct Network<'t> {
     pub(super) macs: Vec<Option<Mac>>,
     /// The other end of each interface that has one.
     pub(super) peers: Vec<Option<usize>>,
+    /// What each interface is that is the end of a tunnel.
+    pub(super) tunnels: Vec<Option<Device>>,
     /// The addresses of each interface.
     pub(super) addresses: Vec<Vec<Assigned>>,
 }
@@ -93,6 +96,7 @@ impl<'t> Network<'t> {
             forwards: forwards(topology, &wiring),
             mtus: Vec::new(),
             macs: Vec::new(),
+            tunnels: vec![None; wiring.interfaces.len()],
             addresses: vec![Vec::new(); wiring.interfaces.len()],
             wiring,
             domains,
@@ -170,6 +174,10 @@ impl<'t> Network<'t> {
             Made::Port(index) => {
                 let member = self.peers[id].and_then(|peer| self.wiring.interfaces[peer].mtu());
                 member.or(segment(index))
+            }
+            // The kernel knows best what is left of a packet in another.
+            Made::LinkEnd(index) if wired.device.is_some() => {
+                return wired.mtu().or(self.topology.links()[index].mtu);
             }
             Made::LinkEnd(index) => {
                 let link = &self.topology.links()[index];

@@ -1,19 +1,49 @@
 //! The rules of interfaces that a node makes itself, and of ports.
 
-use super::wiring::{Wired, Wiring};
-use crate::kind::{Device, Lower, Value};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::wiring::{Made, PlaceKind, Wired, Wiring};
+use crate::kind::{Device, Form, Lower, Value};
 use crate::problem::{Problem, ProblemKind};
 
 /// Finds what is wrong with the interfaces of a kind, and with the options of ports.
 pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
     for (id, wired) in wiring.interfaces.iter().enumerate() {
         let mut kinds = Vec::new();
-        if let Some(device) = wired.device {
-            kinds.extend(of_device(wiring, id, device));
+        match (wired.device, wired.made) {
+            (Some(device), Made::LinkEnd(link)) => {
+                kinds.extend(of_tunnel(wiring, (id, link), device));
+            }
+            (Some(device), _) => kinds.extend(of_device(wiring, id, device)),
+            (None, _) => {}
         }
         kinds.extend(of_port(wiring, wired));
         problems.extend(kinds.into_iter().map(|kind| Problem::new(kind, wired.origin)));
     }
+}
+
+/// An end of a tunnel: where from and where to is not known yet, but always found.
+fn of_tunnel(wiring: &Wiring<'_>, (id, link): (usize, usize), device: &Device) -> Vec<ProblemKind> {
+    let wired = &wiring.interfaces[id];
+    let place = &wiring.places[wired.place];
+    let kind = device.spec.name;
+    if let PlaceKind::Segment(_) = place.kind {
+        let name = place.name.clone();
+        return vec![ProblemKind::NotANode { name, role: "the end of a tunnel" }];
+    }
+    // What is wrong with the tunnel is said once.
+    if wiring.links[link][0] != id {
+        return Vec::new();
+    }
+    let somewhere = match device.spec.option("remote").map(|option| option.form) {
+        Some(Form::Ipv6) => IpAddr::from(Ipv6Addr::LOCALHOST),
+        _ => IpAddr::from(Ipv4Addr::LOCALHOST),
+    };
+    let full = device.clone().with("local", Value::Ip(somewhere));
+    of_device(wiring, id, &full.with("remote", Value::Ip(somewhere)))
+        .into_iter()
+        .chain((!device.spec.is_tunnel()).then(|| ProblemKind::NotALink { kind }))
+        .collect()
 }
 
 fn of_device(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind> {

@@ -59,7 +59,7 @@ pub(crate) struct Wired<'t> {
     pub(crate) made: Made,
     /// The bridge that it is a port of.
     pub(crate) master: Option<usize>,
-    /// What it is, where a node's `interfaces:` makes it.
+    /// What it is, where a node's `interfaces:` makes it, or a link that is a tunnel.
     pub(crate) device: Option<&'t Device>,
     /// What is said about it, in all places where something is.
     pub(crate) options: Vec<&'t InterfaceOptions>,
@@ -172,6 +172,14 @@ impl<'t> Wiring<'t> {
         self.places[place].by_name.get(name).copied()
     }
 
+    /// Tells whether it is the end of a link that is a tunnel.
+    pub(crate) fn is_tunnel(&self, interface: usize, topology: &Topology) -> bool {
+        match self.interfaces[interface].made {
+            Made::LinkEnd(link) => topology.links()[link].tunnel.is_some(),
+            _ => false,
+        }
+    }
+
     /// Tells whether it is a port of a bridge or bond: a wire, which says nothing for itself.
     pub(crate) fn is_wire(&self, interface: usize) -> bool {
         let master = self.interfaces[interface].master;
@@ -261,6 +269,7 @@ impl<'t> Wiring<'t> {
             ends[end] = self.add(places[end], name, Made::LinkEnd(index), origin);
             let wired = &mut self.interfaces[ends[end]];
             wired.options.push(&endpoint.options);
+            wired.device = link.tunnel.as_ref().map(|tunnel| &tunnel.device);
             if let PlaceKind::Segment(segment) = self.places[places[end]].kind {
                 let bridge = derived_name(&segment.name, 1).name;
                 self.interfaces[ends[end]].master = self.interface(places[end], &bridge);
