@@ -5,9 +5,9 @@ mod entry;
 mod route;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::kind::{OptionSpec, Options};
+use vnet_model::kind::{OptionSpec, Options, Wireguard};
 use vnet_model::nft;
-use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step};
+use vnet_model::{Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step};
 
 use crate::command::Command;
 use entry::{del_entry, set_entry};
@@ -24,6 +24,7 @@ pub fn commands(step: &Step) -> Vec<Command> {
         Change::DelNamespace => Command::new(["ip", "netns", "del"]).word(ns),
         Change::AddLink { name, link } => add_link(ns, name, link),
         Change::DelLink { name } => ip(ns).text("link del dev").word(name),
+        Change::SetWireguard { name, config } => return set_wireguard(ns, name, config),
         Change::SetLink { name, set } => set_link(ns, name, set),
         Change::SetPortVlan { dev, vid, vlan } => bridging::set_port_vlan(ns, dev, *vid, *vlan),
         Change::DelPortVlan { dev, vid } => bridging::del_port_vlan(ns, dev, *vid),
@@ -147,6 +148,28 @@ fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
 fn options(command: Command, table: &'static [OptionSpec], options: &Options) -> Command {
     let words = options.of(table).flat_map(|(option, value)| option.words(value));
     words.fold(command, Command::word)
+}
+
+/// Tells a WireGuard device what to do by `wg(8)`. A key is made where there is none, and no key is
+/// in the words: those of the peers come from their devices.
+fn set_wireguard(ns: &NsName, name: &IfName, config: &Wireguard) -> Vec<Command> {
+    /// Gives the device `$1` in the namespace `$0` a key, if it has none.
+    const KEY: &str = r#"[ "$(ip netns exec "$0" wg show "$1" private-key)" != "(none)" ] || wg genkey | ip netns exec "$0" wg set "$1" private-key /dev/stdin"#;
+    /// Adds the device `$3` in `$2` as a peer to the device `$1` in `$0`, with the words that follow.
+    const PEER: &str = r#"ns=$0 dev=$1 key=$(ip netns exec "$2" wg show "$3" public-key); shift 3; ip netns exec "$ns" wg set "$dev" peer "$key" "$@""#;
+    let sh = |script: &str| Command::new(["sh", "-c"]).word(script).word(ns).word(name);
+    let key = |end: &End| Command::new(["sh", "-c"]).word(KEY).word(&end.ns).word(&end.name);
+    let mut commands: Vec<Command> = config.peers.keys().map(key).collect();
+    commands.insert(0, sh(KEY));
+    let exec = Command::new(["ip", "netns", "exec"]).word(ns).text("wg set").word(name);
+    commands.push(exec.word("listen-port").word(config.listen_port));
+    for (end, peer) in &config.peers {
+        let allowed: Vec<String> = peer.allowed_ips.iter().map(ToString::to_string).collect();
+        let words = sh(PEER).word(&end.ns).word(&end.name).option("endpoint", peer.endpoint);
+        let words = words.word("allowed-ips").word(allowed.join(","));
+        commands.push(words.word("persistent-keepalive").word(peer.keepalive));
+    }
+    commands
 }
 
 fn property(ns: &NsName, verb: &str, name: &IfName, altname: &str) -> Command {

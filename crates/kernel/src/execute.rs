@@ -3,6 +3,7 @@
 pub mod message;
 mod sockets;
 mod tables;
+mod wireguard;
 
 use rustix::io::Errno;
 use vnet_model::{Change, IfName, LinkSetting, NewLink, NsName, Step};
@@ -77,6 +78,7 @@ impl Executor<'_> {
             change if sysctl_of(change).is_some() => self.sysctl(first),
             Change::RunNft(raw) => self.run_nft(first, raw),
             change if tables::is_table(change) => self.table(steps),
+            Change::SetWireguard { .. } => self.wireguard(first),
             _ => self.batch(steps),
         }
     }
@@ -301,6 +303,7 @@ fn is_message(change: &Change) -> bool {
     !matches!(change, Change::AddNamespace { .. } | Change::DelNamespace)
         && !tables::is_table(change)
         && !matches!(change, Change::RunNft(_))
+        && !matches!(change, Change::SetWireguard { .. })
         && sysctl_of(change).is_none()
 }
 

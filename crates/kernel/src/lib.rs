@@ -43,6 +43,7 @@ pub mod sysctl;
 pub mod thread;
 pub mod unmarked;
 pub mod watch;
+pub mod wireguard;
 
 pub use error::Error;
 pub use execute::{execute, execute_while};

@@ -9,6 +9,7 @@ mod link;
 mod route;
 pub mod survey;
 mod tables;
+mod wireguard;
 
 use std::collections::BTreeMap;
 
@@ -134,6 +135,7 @@ pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result
         Ok::<_, Error>(all)
     })?;
     connect_peers(&mut found);
+    wireguard::connect(&mut found);
     let mut observed = Observed::default();
     for found in found {
         observed.indexes.insert(found.name.clone(), found.indexes);
@@ -174,6 +176,8 @@ struct Found {
     peers: Vec<(IfName, Place)>,
     /// The marks of the namespaces that its nsids stand for.
     neighbours: BTreeMap<i32, Option<Mark>>,
+    /// What WireGuard devices do, peers by their keys.
+    wireguards: BTreeMap<IfName, crate::wireguard::Found>,
 }
 
 fn observe_chunk(
@@ -205,6 +209,7 @@ fn observe_chunk(
     }
     read_sysctls(realm, thread, &mut found, scope)?;
     tables::read(realm, thread, &mut found, scope)?;
+    wireguard::read(realm, thread, &mut found)?;
     Ok(found)
 }
 
@@ -216,6 +221,7 @@ impl Found {
             indexes: Indexes::default(),
             peers: Vec::new(),
             neighbours: BTreeMap::new(),
+            wireguards: BTreeMap::new(),
         }
     }
 }

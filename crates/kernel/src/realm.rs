@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vnet_model::nft::Table;
-use vnet_model::{Mark, NsName};
+use vnet_model::{End, Mark, NsName};
 use vnet_netlink::Socket;
 
 use crate::error::Error;
@@ -28,6 +28,7 @@ use crate::probe::{self, MissingKind};
 use crate::process::Identity;
 use crate::socket::{self, SocketKind};
 use crate::watch::{self, At, Watch};
+use crate::wireguard::{self, Keys, PrivateKey};
 use kept::Kept;
 use own::Own;
 
@@ -97,6 +98,7 @@ pub type SysctlRequest = (NsName, Vec<SysctlAccess>);
 pub struct Realm {
     place: Place,
     watch: Option<Arc<dyn Watch>>,
+    keys: Option<Arc<dyn Keys>>,
 }
 
 #[derive(Debug)]
@@ -112,7 +114,7 @@ impl Realm {
     /// # Errors
     /// When no thread can be made.
     pub fn own() -> Result<Self, Error> {
-        Ok(Self { place: Place::Own(Own::start()?), watch: None })
+        Ok(Self { place: Place::Own(Own::start()?), watch: None, keys: None })
     }
 
     /// Takes the namespaces of a keeper, by way of a worker process in them that runs [`serve()`] on
@@ -120,13 +122,31 @@ impl Realm {
     /// must be of the user who started the keeper.
     #[must_use]
     pub fn kept(worker: std::os::unix::net::UnixStream) -> Self {
-        Self { place: Place::Kept(Kept::new(worker)), watch: None }
+        Self { place: Place::Kept(Kept::new(worker)), watch: None, keys: None }
     }
 
     /// Lets somebody look on. What a keeper's worker does for this realm is not seen.
     #[must_use]
     pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
         Self { watch: Some(watch), ..self }
+    }
+
+    /// Says who keeps the private keys of WireGuard devices; without anybody each device gets a new one
+    /// whenever it is made.
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
+        Self { keys: Some(keys), ..self }
+    }
+
+    /// Returns the private key of a WireGuard device.
+    pub(crate) fn private_key(&self, end: &End) -> Result<PrivateKey, Error> {
+        let failed = |errno| Error::system("make a key for", end.to_string())(errno);
+        match &self.keys {
+            None => wireguard::random_key().map_err(failed),
+            Some(keys) => keys.private_key(end).map_err(|error| {
+                failed(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))
+            }),
+        }
     }
 
     pub(crate) fn watch(&self) -> Option<&dyn Watch> {

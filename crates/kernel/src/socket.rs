@@ -30,6 +30,8 @@ pub enum SocketKind {
     Diag,
     /// Netlink about packet filters. What is asked by it takes CAP_NET_ADMIN.
     Netfilter,
+    /// Generic netlink. What is asked and changed by it takes CAP_NET_ADMIN.
+    Generic,
     /// All packets of all interfaces, without their link header (`packet(7)`). CAP_NET_RAW.
     Packet,
 }
@@ -42,6 +44,7 @@ impl SocketKind {
             Self::Udp(_) => "a UDP socket",
             Self::Diag => "a sock_diag socket",
             Self::Netfilter => "a netfilter socket",
+            Self::Generic => "a generic netlink socket",
             Self::Packet => "a packet socket",
         }
     }
@@ -58,6 +61,7 @@ impl SocketKind {
             Self::Udp(family) => (inet(family), SocketType::DGRAM, None),
             Self::Diag => return netlink(netlink::Protocol::SockDiag),
             Self::Netfilter => return netlink(netlink::Protocol::Netfilter),
+            Self::Generic => return netlink(netlink::Protocol::Generic),
             Self::Packet => {
                 // In network byte order (`packet(7)`).
                 let all = std::num::NonZeroU32::new(u32::from(ETH_P_ALL.to_be()));

@@ -60,6 +60,9 @@ impl Step {
             Change::DelNamespace => state.remove_namespace(&self.ns),
             Change::AddLink { name, link } => state.add_link(&self.ns, name, link),
             Change::DelLink { name } => state.remove_link(&self.ns, name),
+            Change::SetWireguard { name, config } => {
+                state.namespace_mut(&self.ns)?.set_wireguard(name, config)
+            }
             Change::SetPortVlan { dev, vid, vlan } => {
                 state.namespace_mut(&self.ns)?.interface_mut(dev)?.set_port_vlan(*vid, *vlan)
             }

@@ -23,6 +23,7 @@ mod value;
 mod vlan;
 mod vrf;
 mod vxlan;
+pub mod wireguard;
 
 pub use device::Device;
 pub use options::Options;
@@ -35,6 +36,7 @@ pub use bridge::BRIDGE;
 pub use vlan::VLAN;
 pub use vrf::VRF;
 pub use vxlan::VXLAN;
+pub use wireguard::{WIREGUARD, Wireguard};
 
 /// All kinds that the file can ask for with `kind:`.
 pub static ALL: &[&KindSpec] = &[
@@ -55,6 +57,7 @@ pub static ALL: &[&KindSpec] = &[
     &tunnel::SIT,
     &tunnel::IP6TNL,
     &geneve::GENEVE,
+    &wireguard::WIREGUARD,
     &ifb::IFB,
 ];
 

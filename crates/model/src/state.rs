@@ -13,7 +13,7 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::kind::{Device, Options};
+use crate::kind::{Device, Options, Wireguard};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
@@ -165,6 +165,9 @@ pub struct Interface {
     /// where some are declared.
     #[serde(default)]
     pub fdb: Option<BTreeSet<FdbEntry>>,
+    /// What it does as a WireGuard device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wireguard: Option<Wireguard>,
     /// Its options as a port, as far as they are declared.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub port: Options,
@@ -205,6 +208,7 @@ impl Interface {
             master: None,
             vlans: None,
             fdb: None,
+            wireguard: None,
             port: Options::new(),
             addresses: Vec::new(),
             forward_ipv4: None,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kind::{Device, KindSpec, OptionSpec, Options};
+use crate::kind::{Device, KindSpec, OptionSpec, Options, Wireguard};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
@@ -83,6 +83,13 @@ pub enum Change {
         dev: IfName,
         /// The entry.
         entry: FdbEntry,
+    },
+    /// Tells a WireGuard device what to do: its key where it has none, its port and all its peers.
+    SetWireguard {
+        /// Its name.
+        name: IfName,
+        /// What it shall do.
+        config: Wireguard,
     },
     /// Adds an address to an interface (IPv6: without duplicate address detection).
     AddAddress {
@@ -237,7 +244,8 @@ impl Step {
             | Change::DelTable(_)
             | Change::DelEntry(_) => '-',
             Change::SetPortVlan { .. } => '+',
-            Change::SetLink { .. }
+            Change::SetWireguard { .. }
+            | Change::SetLink { .. }
             | Change::ReplaceRoute(_)
             | Change::ReplaceTable(_)
             | Change::RunNft(_)
@@ -261,6 +269,7 @@ impl fmt::Display for Step {
             },
             Change::DelLink { name } => write!(f, "interface {ns}:{name}"),
             Change::SetLink { name, set } => write!(f, "{ns}:{name} {set}"),
+            Change::SetWireguard { name, config } => write!(f, "{ns}:{name} {config}"),
             Change::SetPortVlan { dev, vid, vlan } => write!(f, "vlan {vid}{vlan} on {ns}:{dev}"),
             Change::DelPortVlan { dev, vid } => write!(f, "vlan {vid} on {ns}:{dev}"),
             Change::AddFdb { dev, entry } | Change::DelFdb { dev, entry } => {

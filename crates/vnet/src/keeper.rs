@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use vnet_kernel::holder::{self, Holder};
 use vnet_kernel::{Realm, probe, process};
@@ -15,7 +16,8 @@ use vnet_model::LabName;
 
 use crate::Settings;
 use crate::error::Error;
-use crate::state_dir::Lock;
+use crate::keys::LabKeys;
+use crate::state_dir::{Lock, StateDir};
 
 /// The argument that makes the keeper's program a holder.
 pub const HOLD: &str = "__hold";
@@ -69,7 +71,7 @@ impl Place {
     /// Finds the place of a lab; `None` where a keeper would have to be started.
     pub(crate) fn find(settings: &Settings, lab: &LabName) -> Result<Option<Self>, Error> {
         if probe::is_privileged() {
-            return Ok(Some(Self::new(Realm::own()?, None, settings)));
+            return Ok(Some(Self::new(Realm::own()?, None, settings, lab)));
         }
         Holder::find(lab)?.map(|holder| Self::kept(settings, holder, lab)).transpose()
     }
@@ -91,7 +93,9 @@ impl Place {
         Self::kept(settings, holder, lab)
     }
 
-    fn new(realm: Realm, keeping: Option<Keeping>, settings: &Settings) -> Self {
+    fn new(realm: Realm, keeping: Option<Keeping>, settings: &Settings, lab: &LabName) -> Self {
+        let keys = LabKeys::new(StateDir::new(&settings.state_dir, lab));
+        let realm = realm.with_keys(Arc::new(keys));
         let realm = match &settings.watch {
             Some(watch) => realm.watched(watch.clone()),
             None => realm,
@@ -104,7 +108,7 @@ impl Place {
         if keeper.join {
             holder.join()?;
             let keeping = Some(Keeping { holder, worker: None });
-            return Ok(Self::new(Realm::own()?, keeping, settings));
+            return Ok(Self::new(Realm::own()?, keeping, settings, lab));
         }
         let failed = |error: std::io::Error| {
             vnet_kernel::Error::Keeper(format!("can't have a worker started: {error}"))
@@ -120,7 +124,7 @@ impl Place {
             .spawn()
             .map_err(failed)?;
         let keeping = Some(Keeping { holder, worker: Some(worker) });
-        Ok(Self::new(Realm::kept(ours), keeping, settings))
+        Ok(Self::new(Realm::kept(ours), keeping, settings, lab))
     }
 
     /// Tells whether what keeps it is still there: the holder, and the worker where there is one,

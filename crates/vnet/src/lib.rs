@@ -48,6 +48,7 @@ pub mod exec;
 pub mod expect;
 pub mod ip;
 pub mod keeper;
+mod keys;
 pub mod lab;
 pub mod limits;
 pub mod list;

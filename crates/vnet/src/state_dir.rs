@@ -256,7 +256,8 @@ impl StateDir {
     /// Replaces a file whole: whoever reads sees the old or the new one.
     pub(crate) fn replace(&self, name: &str, text: &[u8], sync: bool) -> Result<(), Error> {
         let path = self.file(name);
-        let mode = if matches!(name, RECORD | PENDING) { PRIVATE } else { PUBLIC };
+        let mode =
+            if matches!(name, RECORD | PENDING | crate::keys::FILE) { PRIVATE } else { PUBLIC };
         let new = self.file(&format!("{name}.new"));
         let write = || {
             match std::fs::remove_file(&new) {

@@ -1,4 +1,5 @@
-use vnet_model::kind::{BRIDGE, Options};
+use vnet_model::kind::wireguard::Peer;
+use vnet_model::kind::{BRIDGE, Options, Wireguard};
 use vnet_model::{
     Address, Change, Device, End, FdbEntry, IfName, LabName, LinkSetting, Mac, Mark, NewLink,
     NextHop, NodeName, NsName, PortVlan, Route, RouteKind, Step, VethEnd,
@@ -209,4 +210,25 @@ fn routes() {
 fn a_script_runs_under_sh() {
     let step = Step::new(NsName::new("it's").unwrap(), Change::DelNamespace);
     assert_eq!(script(&[step]), "#!/bin/sh\nset -e\nip netns del 'it'\\''s'\n");
+}
+
+/// No key is in the words, neither private nor public.
+#[test]
+fn wireguard() {
+    let end = |ns: &str| End { ns: NsName::new(ns).unwrap(), name: dev("wg0") };
+    let peer = Peer {
+        endpoint: Some("10.0.0.2:51820".parse().unwrap()),
+        allowed_ips: [net("0.0.0.0/0"), net("::/0")].into(),
+        keepalive: 25,
+    };
+    let peers = [(end("demo-r2"), peer)].into();
+    let config = Wireguard { listen_port: 51821, peers, strangers: 0 };
+    let text = shown(Change::SetWireguard { name: dev("wg0"), config });
+    let lines: Vec<&str> = text.lines().collect();
+    let [own, theirs, port, peer] = lines.as_slice() else { panic!("{text}") };
+    assert!(own.ends_with("demo-r1 wg0") && theirs.ends_with("demo-r2 wg0"), "{text}");
+    assert_eq!(*port, "ip netns exec demo-r1 wg set wg0 listen-port 51821");
+    let words = "demo-r1 wg0 demo-r2 wg0 endpoint 10.0.0.2:51820 allowed-ips 0.0.0.0/0,::/0 \
+                 persistent-keepalive 25";
+    assert!(peer.ends_with(words), "{peer}");
 }

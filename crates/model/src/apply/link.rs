@@ -1,7 +1,7 @@
 //! Settings of interfaces.
 
 use super::Refused;
-use crate::kind::{self, ChangeBy, Device, KindSpec, OptionSpec, Options};
+use crate::kind::{self, ChangeBy, Device, KindSpec, OptionSpec, Options, Wireguard};
 use crate::names::IfName;
 use crate::state::{Address, Entry, Interface, Kind, MTU_IPV6_MIN_BYTES, Namespace};
 use crate::step::LinkSetting;
@@ -32,6 +32,19 @@ impl Namespace {
                 self.set_options(name, (spec, *port), set)?;
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn set_wireguard(
+        &mut self,
+        name: &IfName,
+        config: &Wireguard,
+    ) -> Result<(), Refused> {
+        let interface = self.interface_mut(name)?;
+        if !interface.kind.device().is_some_and(|device| device.spec.is_wireguard()) {
+            return Err(Refused::Invalid(format!("{name} is not a WireGuard device")));
+        }
+        interface.wireguard = Some(Wireguard { strangers: 0, ..config.clone() });
         Ok(())
     }
 

@@ -136,7 +136,13 @@ impl KindSpec {
     /// Tells whether it is one end of a tunnel, so that a link can be of this kind.
     #[must_use]
     pub fn is_tunnel(&self) -> bool {
-        self.option("remote").is_some()
+        self.option("remote").is_some() || self.is_wireguard()
+    }
+
+    /// Tells whether it is told by generic netlink what it shall do.
+    #[must_use]
+    pub fn is_wireguard(&self) -> bool {
+        *self == super::WIREGUARD
     }
 
     /// Tells whether it is the VRF: its ports stay stations, with routes of their own.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::order::{By, ordered};
 use super::{Planner, lookup};
+use crate::kind::Wireguard;
 use crate::names::{IfName, NsName};
 use crate::state::{Interface, Kind, Namespace, State};
 use crate::step::{Change, NewLink, VethEnd};
@@ -31,6 +32,7 @@ impl<'a> Planner<'a> {
                 self.settle(ns, wanted);
             }
         }
+        self.wireguards();
         // Where something could not be made, the rest still can be as wanted.
         for (ns, wanted) in order.iter().filter(|(ns, _)| missing.contains_key(ns)) {
             self.settle(ns, wanted);
@@ -43,6 +45,27 @@ impl<'a> Planner<'a> {
         self.settings(ns, wanted);
         self.routes(ns, wanted);
         self.entries(ns, wanted);
+    }
+
+    /// Tells all WireGuard devices what to do, now that their peers are there: each must have its key
+    /// before others can know it.
+    fn wireguards(&mut self) {
+        for (ns, wanted) in &self.target.namespaces {
+            for (name, interface) in &wanted.interfaces {
+                let Some(config) = &interface.wireguard else { continue };
+                let Some(found) = self.interface(ns, name) else { continue };
+                let same = |found: &Wireguard| {
+                    found.listen_port == config.listen_port
+                        && found.peers == config.peers
+                        && found.strangers <= config.strangers
+                };
+                if !found.wireguard.as_ref().is_some_and(same) {
+                    let (name, config) = (name.clone(), config.clone());
+                    let change = Change::SetWireguard { name, config };
+                    self.push(ns, change, interface.origin);
+                }
+            }
+        }
     }
 
     /// Counts, for each namespace, the interfaces that are still to be made.

@@ -90,6 +90,7 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
     for options in &wired.options {
         interface.port.extend(&options.port);
     }
+    interface.wireguard = network.wireguards[id].clone();
     interface.addresses = addresses(network, id);
     interface.origin = wired.origin;
     if let (false, Some(node)) = (wired.is_loopback(), network.node(wired.place)) {

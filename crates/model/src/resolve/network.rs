@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::domains::Domains;
-use crate::kind::Device;
+use crate::kind::{Device, Wireguard};
 use crate::mac::Mac;
 use crate::names::NsName;
 use crate::origin::Origin;
@@ -32,6 +32,8 @@ pub(super) struct Network<'t> {
     pub(super) peers: Vec<Option<usize>>,
     /// What each interface is that is the end of a tunnel.
     pub(super) tunnels: Vec<Option<Device>>,
+    /// What each interface does that is a WireGuard device.
+    pub(super) wireguards: Vec<Option<Wireguard>>,
     /// The addresses of each interface.
     pub(super) addresses: Vec<Vec<Assigned>>,
 }
@@ -97,6 +99,7 @@ impl<'t> Network<'t> {
             mtus: Vec::new(),
             macs: Vec::new(),
             tunnels: vec![None; wiring.interfaces.len()],
+            wireguards: vec![None; wiring.interfaces.len()],
             addresses: vec![Vec::new(); wiring.interfaces.len()],
             wiring,
             domains,

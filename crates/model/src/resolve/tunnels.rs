@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::network::{Family, Network, is_link_local};
-use crate::kind::{Device, Form, KindSpec, Value};
+use crate::kind::wireguard::{LISTEN_PORT, Peer};
+use crate::kind::{Device, Form, KindSpec, Value, WIREGUARD, Wireguard};
 use crate::names::IfName;
 use crate::problem::{Problem, ProblemKind};
 
@@ -13,6 +14,9 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
         let Some(tunnel) = &link.tunnel else { continue };
         let ends = network.wiring.links[index];
         match underlay(network, ends, tunnel.device.spec, tunnel.over.as_ref()) {
+            Some([a, b]) if tunnel.device.spec.is_wireguard() => {
+                wireguard(network, &tunnel.device, ends, [a, b]);
+            }
             Some([a, b]) => {
                 network.tunnels[ends[0]] = Some(end(&tunnel.device, a, b));
                 network.tunnels[ends[1]] = Some(end(&tunnel.device, b, a));
@@ -24,6 +28,36 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
             }
         }
     }
+}
+
+/// Makes two devices each other's only peer, to which everything may go that is routed there.
+fn wireguard(network: &mut Network<'_>, device: &Device, ends: [usize; 2], addrs: [IpAddr; 2]) {
+    let number = |word| match device.options.get(word) {
+        Some(Value::Number(number)) => u16::try_from(*number).ok(),
+        _ => None,
+    };
+    let ports = ends.map(|end| number("listen-port").unwrap_or(listen_port(network, end)));
+    for (here, there) in [(0, 1), (1, 0)] {
+        let peer = Peer {
+            endpoint: Some((addrs[there], ports[there]).into()),
+            allowed_ips: Family::BOTH.map(Family::default_dst).into(),
+            keepalive: number("persistent-keepalive").unwrap_or(0),
+        };
+        let peers = [(super::namespaces::end(network, ends[there]), peer)].into();
+        let config = Wireguard { listen_port: ports[here], peers, strangers: 0 };
+        network.tunnels[ends[here]] = Some(Device::new(&WIREGUARD));
+        network.wireguards[ends[here]] = Some(config);
+    }
+}
+
+/// The port of a device: the first of a node has the usual one, the next the next.
+fn listen_port(network: &Network<'_>, end: usize) -> u16 {
+    let wiring = &network.wiring;
+    let is_one =
+        |id: &&usize| wiring.interfaces[**id].device.is_some_and(|d| d.spec.is_wireguard());
+    let all = wiring.places[wiring.interfaces[end].place].interfaces.iter().filter(is_one);
+    let before = all.take_while(|id| **id != end).count();
+    LISTEN_PORT.saturating_add(u16::try_from(before).unwrap_or(u16::MAX))
 }
 
 fn end(device: &Device, local: IpAddr, remote: IpAddr) -> Device {

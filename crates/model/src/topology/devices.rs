@@ -14,6 +14,11 @@ pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
             (Some(device), Made::LinkEnd(link)) => {
                 kinds.extend(of_tunnel(wiring, (id, link), device));
             }
+            (Some(device), _) if device.spec.is_wireguard() => {
+                let reason = "comes with a link of this kind".to_owned();
+                let kind = device.spec.name;
+                kinds.push(ProblemKind::BadDevice { at: wiring.at(id), kind, reason });
+            }
             (Some(device), _) => kinds.extend(of_device(wiring, id, device)),
             (None, _) => {}
         }
