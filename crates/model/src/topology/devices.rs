@@ -47,7 +47,7 @@ fn of_tunnel(wiring: &Wiring<'_>, (id, link): (usize, usize), device: &Device) -
     let full = device.clone().with("local", Value::Ip(somewhere));
     of_device(wiring, id, &full.with("remote", Value::Ip(somewhere)))
         .into_iter()
-        .chain((!device.spec.is_tunnel()).then(|| ProblemKind::NotALink { kind }))
+        .chain((!device.spec.is_tunnel()).then_some(ProblemKind::NotALink { kind }))
         .collect()
 }
 
