@@ -78,6 +78,7 @@ impl<'a> Turn<'a> {
         }
         let files = [
             ("vnet.yaml", ring.topology()),
+            ("filtered.yaml", ring.filtered_topology()),
             ("script-up.sh", ring.script()),
             ("script-down.sh", script_down),
             ("all.batch", ring.batch()),
@@ -118,6 +119,17 @@ impl<'a> Turn<'a> {
             peak_bytes: usages.iter().flatten().map(|usage| usage.peak_bytes).max(),
             threads: usages.iter().flatten().filter_map(|usage| usage.threads).max(),
         })
+    }
+
+    /// Builds the ring of a file with vnet, checks it, removes it, and returns how long building took.
+    pub(super) fn up_and_down(&self, file: &str) -> anyhow::Result<f64> {
+        let run = |verb| host::run(&mut command(self.vnet, &[verb, file]), false);
+        let (seconds, _) = timed(|| run("up"))?;
+        host::verify(self.ring.0).context("it built something else")?;
+        let sentinels = Sentinels::new()?;
+        run("down")?;
+        sentinels.wait()?;
+        Ok(seconds)
     }
 
     pub(super) fn up(&self, who: Contender, watch: bool) -> anyhow::Result<Option<Usage>> {

@@ -9,6 +9,7 @@
 mod contender;
 mod floor;
 mod host;
+mod nft;
 mod report;
 mod ring;
 mod scale;
@@ -58,6 +59,8 @@ pub(crate) struct Options {
 enum What {
     /// Measures how time and memory grow up to 10,000 nodes, as a table and a plot; takes half an hour in quiet
     Scale(scale::Options),
+    /// Measures what firewalls and NAT cost: a table in many namespaces, and the ring with and without
+    Nft(nft::Options),
 }
 
 impl Options {
@@ -80,8 +83,10 @@ impl Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    if let Some(What::Scale(options)) = &options.what {
-        return scale::run(options);
+    match &options.what {
+        Some(What::Scale(options)) => return scale::run(options),
+        Some(What::Nft(options)) => return nft::run(options),
+        None => {}
     }
     // What needs the machine comes first: afterwards `/run` is another one, and there is no network.
     let vnet = match (&options.vnet, options.only.contains(&Contender::Vnet)) {

@@ -64,14 +64,14 @@ impl Row {
 
 /// Several measurements of one thing, in seconds.
 #[derive(Debug, Clone, Copy)]
-struct Times {
-    median: f64,
-    min: f64,
-    max: f64,
+pub(super) struct Times {
+    pub(super) median: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
 }
 
 impl Times {
-    fn of(mut seconds: Vec<f64>) -> Option<Self> {
+    pub(super) fn of(mut seconds: Vec<f64>) -> Option<Self> {
         seconds.sort_by(f64::total_cmp);
         let (&min, &max) = (seconds.first()?, seconds.last()?);
         let middle = seconds.len() / 2;

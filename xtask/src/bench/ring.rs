@@ -59,6 +59,19 @@ impl Ring {
         )
     }
 
+    /// The same with a table of five rules in each node: four of a firewall, and a masquerade.
+    pub(super) fn filtered_topology(self) -> String {
+        let (nodes, before_last) = (self.0, self.0 - 1);
+        let rules = "firewall: { forward: drop, \
+                     allow: [ forward from 10.0.0.0/8, forward tcp/22, forward udp/53 ] }";
+        let filtered = format!(
+            "nodes:\n  \
+             n1..{before_last}: {{ {rules}, nat: {{ masquerade: n2..{nodes} }} }}\n  \
+             n{nodes}: {{ {rules}, nat: {{ masquerade: n1 }} }}\n"
+        );
+        self.topology().replace(&format!("nodes: [ n1..{nodes} ]\n"), &filtered)
+    }
+
     /// As a shell script: one `ip` a line, interfaces born where they live.
     pub(super) fn script(self) -> String {
         let mut script = String::from("set -e\n");
@@ -135,6 +148,13 @@ mod tests {
         );
         assert_eq!(count(ends.iter().map(|end| end.address.to_string()).collect()), 600);
         assert_eq!(count(ends.iter().map(|end| format!("{:?}", end.mac)).collect()), 600);
+    }
+
+    #[test]
+    fn each_node_of_a_filtered_ring_masquerades_at_its_next() {
+        let topology = Ring(3).filtered_topology();
+        assert!(topology.contains("  n1..2: { firewall: { forward: drop"), "{topology}");
+        assert!(topology.contains("nat: { masquerade: n2..3 } }\n"), "{topology}");
     }
 
     #[test]
