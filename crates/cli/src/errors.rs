@@ -129,6 +129,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
     match error {
         Error::Conflicts { .. } => ("conflict", 4),
         Error::MissingKind { .. } => ("missing-kernel-feature", 3),
+        Error::MissingFilter { .. } => ("missing-kernel-feature", 3),
         Error::MissingProgram { .. } => ("missing-program", 3),
         Error::NftText { .. } => ("bad-file", 2),
         Error::TooLittle { .. } => ("too-little", 3),
@@ -171,7 +172,9 @@ fn code_of_io(kind: ErrorKind) -> u8 {
 fn hints(error: &Error) -> Vec<String> {
     let hint = match error {
         Error::Conflicts { conflicts } => return conflicts.iter().map(hint_of_conflict).collect(),
-        Error::MissingKind { module, .. } => format!("load it with `sudo modprobe {module}`"),
+        Error::MissingKind { module, .. } | Error::MissingFilter { module, .. } => {
+            format!("load it with `sudo modprobe {module}`")
+        }
         Error::MissingProgram { package, .. } => format!("install the package `{package}`"),
         Error::TooLittle { shortages } => return shortages.iter().map(Shortage::hint).collect(),
         Error::Unprivileged => "run it as root, or give it both capabilities".to_owned(),

@@ -1,6 +1,7 @@
 //! nf_tables by netlink: what a namespace has ([`read`]), and how it gets what it shall have
 //! ([`write`]). What the messages mean is described in [`vnet_model::nft`].
 
+pub(crate) mod missing;
 mod numbers;
 pub(crate) mod program;
 pub mod read;

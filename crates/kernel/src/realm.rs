@@ -302,6 +302,18 @@ impl Realm {
         Ok(opened.map(|socket| socket::from_fd(socket?)).collect())
     }
 
+    /// Finds the first part of nf_tables that the kernel lacks for one of these tables, by making them
+    /// in a network namespace that goes at once; loads the modules of what it has. CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// When no namespace can be made.
+    pub fn missing_for_tables(&self, tables: &[Table]) -> Result<Option<MissingKind>, Error> {
+        match &self.place {
+            Place::Own(own) => own.missing_for_tables(tables),
+            Place::Kept(kept) => kept.missing_for_tables(tables),
+        }
+    }
+
     /// Tries out texts of nft, each in a network namespace of its own that goes at once, and returns
     /// the tables that come of them. CAP_SYS_ADMIN.
     ///

@@ -282,3 +282,45 @@ fn a_survey_tells_the_tables_of_others() {
         sh("ip netns del ns");
     });
 }
+
+#[test]
+fn what_the_kernel_lacks_is_named() {
+    vnet_testns::root(|| {
+        let realm = vnet_kernel::Realm::own().unwrap();
+        assert_eq!(realm.missing_for_tables(&[everything()]).unwrap(), None);
+        // No kernel has this one.
+        let mut table = everything();
+        let expr = vnet_model::nft::Expr::Unknown { name: "nosuch".into(), data: [].into() };
+        table.chains[1].rules[2].exprs.insert(0, expr);
+        let missing = realm.missing_for_tables(&[table]).unwrap().unwrap();
+        let named = [missing.kind, missing.module, missing.config];
+        assert_eq!(named, ["nosuch", "nft_nosuch", "CONFIG_NFT_NOSUCH"]);
+        // Nor this type of chain.
+        let mut table = everything();
+        table.chains[1].base.as_mut().unwrap().kind = ChainKind::Other("nosuch".into());
+        let missing = realm.missing_for_tables(&[table]).unwrap().unwrap();
+        assert_eq!(missing.kind, "chain nosuch");
+        assert_eq!(read(), [], "it was made elsewhere");
+    });
+}
+
+#[test]
+fn a_refused_rule_is_named_with_its_place_in_the_file() {
+    vnet_testns::root(|| {
+        use vnet_model::{Change, NsName, Step};
+        sh("ip netns add ns");
+        let realm = vnet_kernel::Realm::own().unwrap();
+        let mut table = everything();
+        // Too long for the kernel.
+        table.chains[0].rules[3] = Builder::new().log(&"x".repeat(200)).rule(Origin::new(7));
+        let step = Step::new(NsName::new("ns").unwrap(), Change::AddTable(Box::new(table)));
+        let error = vnet_kernel::execute(&realm, &vnet_kernel::Observed::default(), &[step]);
+        let error = error.unwrap_err();
+        assert_eq!(error.step().unwrap().origin.index(), Some(7));
+        let text = error.to_string();
+        let expected =
+            "cannot add nftables inet vnet in ns (28 rules): chain forward, rule `log prefix \"xx";
+        assert!(text.starts_with(expected), "{text}");
+        sh("ip netns del ns");
+    });
+}

@@ -63,6 +63,18 @@ pub enum Error {
         /// Of what.
         shortages: Vec<Shortage>,
     },
+    /// The kernel lacks a part of nf_tables. Nothing was touched.
+    #[error("this kernel's nf_tables has no `{part}`: it needs the module `{module}` ({config})")]
+    MissingFilter {
+        /// The part: an expression, a type of chain, or all of it.
+        part: String,
+        /// The module that has it.
+        module: String,
+        /// The option it is built with.
+        config: String,
+        /// What asked for a table that needs it.
+        origin: Origin,
+    },
     /// A program is needed that is not there. Nothing was touched.
     #[error("{what} needs the program `{program}`, which is not there")]
     MissingProgram {
@@ -182,7 +194,9 @@ impl Error {
             Self::Conflicts { conflicts } => {
                 conflicts.first().map(Conflict::origin).unwrap_or_default()
             }
-            Self::MissingProgram { origin, .. } | Self::NftText { origin, .. } => *origin,
+            Self::MissingFilter { origin, .. }
+            | Self::MissingProgram { origin, .. }
+            | Self::NftText { origin, .. } => *origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
             _ => Origin::NONE,
         }

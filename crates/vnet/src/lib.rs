@@ -46,6 +46,7 @@ pub mod confirm;
 pub mod error;
 pub mod exec;
 pub mod expect;
+mod filter;
 pub mod ip;
 pub mod keeper;
 mod keys;

@@ -67,7 +67,8 @@ pub(super) fn expr(writer: &mut Writer<'_>, wanted: &Expr, sets: &mut impl Itera
     });
 }
 
-fn name(expr: &Expr) -> &str {
+/// The kernel's name of an expression.
+pub(super) fn name(expr: &Expr) -> &str {
     match expr {
         Expr::Payload { .. } => "payload",
         Expr::Meta { .. } => "meta",

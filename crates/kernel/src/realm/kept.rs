@@ -135,6 +135,16 @@ impl Kept {
         }
     }
 
+    pub(super) fn missing_for_tables(
+        &self,
+        tables: &[Table],
+    ) -> Result<Option<MissingKind>, Error> {
+        match self.ask(&Request::MissingForTables(tables.to_vec()))?.0 {
+            Answer::MissingForTables(missing) => Ok(missing),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(super) fn try_nft(
         &self,
         texts: &[String],

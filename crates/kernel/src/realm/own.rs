@@ -9,8 +9,9 @@ use vnet_netlink::{Batch, Protocol, Socket};
 use super::{Created, Entry, NewNamespace, Opened, SysctlAccess, SysctlRequest};
 use crate::error::Error;
 use crate::execute::message;
-use crate::nft::{Unusable, program};
+use crate::nft::{Unusable, missing, program};
 use crate::pins::{PinKind, Pins};
+use crate::probe::MissingKind;
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
 use crate::watch::{self, At, Watch};
@@ -71,6 +72,14 @@ impl Own {
             };
             names.iter().map(|name| open_here(walker, &pins, name)).collect()
         })
+    }
+
+    pub(super) fn missing_for_tables(
+        &self,
+        tables: &[Table],
+    ) -> Result<Option<MissingKind>, Error> {
+        let tables = tables.to_vec();
+        self.thread(0).run(move |walker| missing::find(walker, &tables))
     }
 
     pub(super) fn try_nft(

@@ -60,6 +60,9 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
             let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
             Answer::MissingKinds(realm.missing_kinds(&kinds)?)
         }
+        Request::MissingForTables(tables) => {
+            Answer::MissingForTables(realm.missing_for_tables(&tables)?)
+        }
         Request::TryNft(texts) => Answer::TriedNft(realm.try_nft(&texts)?),
         Request::RunNft(name, text) => Answer::RanNft(realm.run_nft(&name, &text)?),
         Request::Sockets(names, kind) => hand_each(realm.sockets(0, &names, kind)?, handed),

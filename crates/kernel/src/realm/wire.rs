@@ -42,6 +42,7 @@ pub(super) enum Request {
     Identities(Vec<NsName>),
     MissingKinds(Vec<String>),
     Sockets(Vec<NsName>, SocketKind),
+    MissingForTables(Vec<Table>),
     TryNft(Vec<String>),
     RunNft(NsName, String),
     WaitUntilGone { seconds: u64 },
@@ -63,6 +64,7 @@ pub(super) enum Answer {
     MissingKinds(Vec<MissingKind>),
     /// Why there is none, for each namespace without a descriptor.
     Sockets(Vec<Option<Failure>>),
+    MissingForTables(Option<MissingKind>),
     TriedNft(Vec<Result<Vec<Table>, Unusable>>),
     RanNft(Result<(), Unusable>),
     Gone,

@@ -14,6 +14,7 @@ use crate::cancel::Cancel;
 use crate::confirm::{Guard, Pending};
 use crate::error::Error;
 use crate::exec;
+use crate::filter;
 use crate::keeper::Place;
 use crate::limits;
 use crate::nft_text;
@@ -102,6 +103,7 @@ impl Lab {
             return Ok(up(Reached { observed: start, plan: first, steps: Vec::new() }));
         }
         check_kinds(self.realm()?, &first.steps)?;
+        filter::check(self.realm()?, &first.steps)?;
         self.check_limits(&first.steps, desired, limits, progress)?;
         let previous = recorded.as_ref().map(Record::known);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
