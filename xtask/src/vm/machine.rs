@@ -21,7 +21,7 @@ use super::workspace;
 const KVM_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long one test binary may take, in seconds.
-const JOB_LIMIT: u32 = 300;
+const JOB_LIMIT: u32 = 900;
 
 #[derive(Debug)]
 pub(super) struct Limits {

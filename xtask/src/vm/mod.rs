@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Print the tests instead of running them
     #[arg(long, conflicts_with = "shell")]
     list: bool,
-    /// Run a shell line in there instead of tests; `vnet` is on its path
+    /// Run a shell line in there instead of tests; `vnet` is on its path, and -p brings a package's test binaries along
     #[arg(long, value_name = "CMD", conflicts_with = "filters")]
     shell: Option<String>,
     /// Build and run the tests of these packages only
@@ -45,7 +45,7 @@ pub(crate) struct Options {
     #[arg(long)]
     fallback_tunnels: bool,
     /// Seconds that each kernel may take for everything
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
     limit: u64,
     /// Ask apt for newer kernels than those at hand
     #[arg(long)]

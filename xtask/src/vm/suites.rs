@@ -29,19 +29,28 @@ pub(super) struct Suites {
 }
 
 /// Builds the tests of `packages`, or of the whole workspace, and finds those that belong here and pass the filters.
+///
+/// For a shell line, `vnet` is built, and tests only of packages that are named.
 pub(super) fn build(
     packages: &[String],
     filters: &[String],
-    programs_only: bool,
+    with_vnet: bool,
 ) -> anyhow::Result<Suites> {
     let mut command = cargo();
+    let programs_only = with_vnet && packages.is_empty();
     command.args(if programs_only { &["build"][..] } else { &["test", "--no-run"] });
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     for package in packages {
         command.args(["--package", package]);
     }
     let mut built = Suites { suites: Vec::new(), programs: Vec::new() };
-    for line in output(&mut command).context("the tests do not build")?.lines() {
+    let mut messages = output(&mut command).context("the tests do not build")?;
+    if with_vnet && !packages.is_empty() {
+        let mut vnet = cargo();
+        vnet.args(["build", "--package", "vnet-cli", "--message-format=json-render-diagnostics"]);
+        messages += &output(vnet.stderr(Stdio::inherit())).context("vnet does not build")?;
+    }
+    for line in messages.lines() {
         let message: Value = serde_json::from_str(line)?;
         let Some(binary) = message["executable"].as_str().map(PathBuf::from) else { continue };
         if message["profile"]["test"] != true {
