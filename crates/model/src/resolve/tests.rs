@@ -1,6 +1,7 @@
 //! Each rule of [`resolve`], on the smallest topology that shows it.
 
 mod addresses;
+mod filter;
 mod names;
 mod properties;
 mod routes;
