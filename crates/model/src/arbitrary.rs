@@ -1,14 +1,14 @@
 //! Random topologies for property tests, here and in the crates above.
 //!
 //! They have parallel links, segments and links to them, bridges in nodes, all ways of addressing,
-//! gateways and routes. All are valid; most of them, but not all, [`resolve`].
+//! gateways and routes, interfaces that stand on others, bonds and VRFs. All are valid; most of them, but not all, [`resolve`].
 
 use std::net::IpAddr;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::kind::Device;
+use crate::kind::{self, Device, Value};
 use crate::names::{IfName, NodeName};
 use crate::origin::Origin;
 use crate::resolve::{Desired, resolve};
@@ -19,8 +19,27 @@ use crate::topology::{
 };
 
 /// Makes random topologies, of up to 7 nodes, 2 segments and 10 links.
+///
+/// Their interfaces are veths and bridges, which every kernel has: these can be built.
 pub fn topology() -> impl Strategy<Value = Topology> {
-    let nodes = vec(node(), 1..=7);
+    topology_of(Just((0, false)))
+}
+
+/// Makes random topologies whose nodes have interfaces of other kinds too, with what they resolve to.
+pub fn desired_of_all_kinds() -> impl Strategy<Value = (Topology, Desired)> {
+    let kinds = prop_oneof![Just(0u8), any::<u8>()];
+    topology_of((kinds, any::<bool>())).prop_filter_map("does not resolve", |topology| {
+        let desired = resolve(&topology).ok()?;
+        Some((topology, desired))
+    })
+}
+
+/// `kinds` says of each node which interfaces of other kinds it has, a bit each, and which of two values
+/// their options have.
+fn topology_of(
+    kinds: impl Strategy<Value = (u8, bool)> + Clone,
+) -> impl Strategy<Value = Topology> {
+    let nodes = vec(node(kinds), 1..=7);
     let segments = vec(segment(), 0..=2);
     let links = vec(link(), 0..=10);
     let parts = (nodes, segments, links, any::<bool>());
@@ -54,6 +73,10 @@ struct NodePart {
     /// Whether it has a bridge over its first two links, and whether that has an address.
     bridge: Option<bool>,
     has_blackhole: bool,
+    /// Which interfaces of other kinds it has, a bit each.
+    kinds: u8,
+    /// Which of two values their options have.
+    variant: bool,
     /// Whether it has a route to the other end of its first link.
     has_route: bool,
     has_long_name: bool,
@@ -76,18 +99,29 @@ struct LinkPart {
     named: bool,
 }
 
-fn node() -> impl Strategy<Value = NodePart> {
+fn node(kinds: impl Strategy<Value = (u8, bool)>) -> impl Strategy<Value = NodePart> {
     let yes = |probability| prop::bool::weighted(probability);
     let bridge = prop::option::weighted(0.15, any::<bool>());
-    let parts = (yes(0.6), yes(0.9), yes(0.5), bridge, yes(0.2), yes(0.2), yes(0.1));
+    let parts = (yes(0.6), yes(0.9), yes(0.5), bridge, yes(0.2), yes(0.2), yes(0.1), kinds);
     parts.prop_map(
-        |(forward, ipv6, has_lo_address, bridge, has_blackhole, has_route, has_long_name)| {
+        |(
+            forward,
+            ipv6,
+            has_lo_address,
+            bridge,
+            has_blackhole,
+            has_route,
+            has_long_name,
+            (kinds, variant),
+        )| {
             NodePart {
                 forward,
                 ipv6,
                 has_lo_address,
                 bridge,
                 has_blackhole,
+                kinds,
+                variant,
                 has_route,
                 has_long_name,
             }
@@ -160,6 +194,7 @@ impl Parts {
             let kind = NodeInterfaceKind::Device { device: Device::bridge(false), ports };
             node.interfaces.push(interface("br0", kind, addresses)?);
         }
+        self.add_devices(number, &mut node)?;
         if part.has_blackhole {
             node.routes.push(route(RouteKind::Blackhole, &format!("10.99.{number}.0/24"), None)?);
         }
@@ -170,6 +205,55 @@ impl Parts {
             node.routes.push(route);
         }
         Some(node)
+    }
+
+    /// Adds interfaces of other kinds: what stands on a link, or takes it, where no bridge does.
+    fn add_devices(&self, number: usize, node: &mut Node) -> Option<()> {
+        let NodePart { kinds, variant, bridge, .. } = self.nodes[number];
+        let has = |bit: u8| kinds & (1 << bit) != 0;
+        let link = self.first_links(number).next().filter(|_| bridge.is_none());
+        let mut add = |name: &str, device: Device, ports: Vec<IfName>, addresses: &[&str]| {
+            let kind = NodeInterfaceKind::Device { device, ports };
+            node.interfaces.push(interface(name, kind, addresses)?);
+            Some(())
+        };
+        let number_of = |of: [u64; 2]| Value::Number(of[usize::from(variant)]);
+        if has(0) {
+            let addr = format!("10.6.{number}.1/24");
+            add("d0", Device::new(kind::find("dummy")?), Vec::new(), &[&addr])?;
+        }
+        if has(1) {
+            let ports = if has(0) { vec![IfName::new("d0").ok()?] } else { Vec::new() };
+            let vrf = Device::new(&kind::VRF).with("table", number_of([10, 11]));
+            add("red", vrf, ports, &[])?;
+        }
+        if has(2) {
+            let mut vxlan = Device::new(&kind::VXLAN).with("id", number_of([7, 7]));
+            if variant {
+                vxlan = vxlan.with("ttl", Value::Number(9));
+            }
+            add("vx0", vxlan, Vec::new(), &[])?;
+        }
+        let Some(link) = link else { return Some(()) };
+        let eth = IfName::new(&format!("eth{link}")).ok()?;
+        let vlan = |id| Device::new(&kind::VLAN).with("id", id);
+        if has(3) {
+            let bond = Device::new(&kind::BOND).with("miimon", number_of([50, 100]));
+            let lower = IfName::new("bond0").ok()?;
+            add("bond0", bond.with("mode", number_of([1, 0])), vec![eth], &[])?;
+            add("a0", vlan(number_of([3, 4])).on(lower), Vec::new(), &[])?;
+            return Some(());
+        }
+        if has(4) {
+            let device = Device::new(kind::find("macvlan")?).with("mode", number_of([1, 4]));
+            add("mv0", device.on(eth.clone()), Vec::new(), &[])?;
+        }
+        if has(5) {
+            let addr = format!("10.7.{number}.1/24");
+            add("zv0", vlan(number_of([5, 6])).on(eth), Vec::new(), &[&addr])?;
+            add("av0", vlan(Value::Number(5)).on(IfName::new("zv0").ok()?), Vec::new(), &[])?;
+        }
+        Some(())
     }
 
     /// The links of a node whose interface there is named by their number, so that a bridge can

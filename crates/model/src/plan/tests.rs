@@ -23,12 +23,18 @@ fn signed(steps: &[Step]) -> Vec<String> {
     steps.iter().map(|step| format!("{} {step}", step.sign())).collect()
 }
 
-/// The state without what has no meaning for undoing: the order of addresses, and sysctls whose
-/// value from before is not known.
+/// The state without what has no meaning for undoing: the order of addresses, and sysctls and options
+/// whose value from before is not known.
 fn comparable(mut state: State, known: &State) -> State {
     for (name, ns) in &mut state.namespaces {
         ns.interfaces.values_mut().for_each(|interface| interface.addresses.sort());
         let known = known.namespaces.get(name);
+        for (name, interface) in &mut ns.interfaces {
+            let known = known.and_then(|known| known.interfaces.get(name)?.kind.device());
+            if let (Kind::Device(device), Some(known)) = (&mut interface.kind, known) {
+                device.options.keep_only(&known.options);
+            }
+        }
         ns.sysctls.retain(|key, _| known.is_some_and(|known| known.sysctls.contains_key(key)));
     }
     state
@@ -41,11 +47,13 @@ fn can_be_built(lab: &LabName, target: &State) -> bool {
 }
 
 fn two_labs() -> impl Strategy<Value = (Desired, Desired)> {
-    (arbitrary::desired(), arbitrary::desired()).prop_map(|((_, a), (b, _))| {
-        // Both are the same lab, at different times.
-        let b = crate::resolve(&b.renamed(a.lab.clone())).expect("a name does not matter");
-        (a, b)
-    })
+    (arbitrary::desired_of_all_kinds(), arbitrary::desired_of_all_kinds()).prop_map(
+        |((_, a), (b, _))| {
+            // Both are the same lab, at different times.
+            let b = crate::resolve(&b.renamed(a.lab.clone())).expect("a name does not matter");
+            (a, b)
+        },
+    )
 }
 
 proptest! {
@@ -59,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_as_desired_needs_no_plan((_, b) in arbitrary::desired()) {
+    fn what_is_as_desired_needs_no_plan((_, b) in arbitrary::desired_of_all_kinds()) {
         prop_assert_eq!(signed(&plan(&b, &b.state).steps), Vec::<String>::new());
     }
 
@@ -99,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn a_teardown_leaves_nothing((_, a) in arbitrary::desired()) {
+    fn a_teardown_leaves_nothing((_, a) in arbitrary::desired_of_all_kinds()) {
         let mut state = built(&a);
         let teardown = plan_between(&a.lab, &State::default(), &state);
         apply_all(&mut state, &teardown.steps);
@@ -107,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn what_belongs_to_others_stays((_, a) in arbitrary::desired()) {
+    fn what_belongs_to_others_stays((_, a) in arbitrary::desired_of_all_kinds()) {
         let mut state = built(&a);
         let other = Mark { lab: LabName::new("other-lab").unwrap(), node: NodeName::new("x").unwrap() };
         let theirs = NsName::new("theirs").unwrap();
@@ -146,4 +154,22 @@ fn an_address_makes_way_for_a_route_to_its_prefix() {
             "- interface x-a:c",
         ]
     );
+}
+
+/// The topologies above do have what they are to try out.
+#[test]
+fn random_topologies_have_interfaces_of_other_kinds() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = arbitrary::desired_of_all_kinds();
+    let mut kinds = std::collections::BTreeMap::new();
+    for _ in 0..300 {
+        let (_, desired) = strategy.new_tree(&mut runner).unwrap().current();
+        for interface in desired.state.namespaces.values().flat_map(|ns| ns.interfaces.values()) {
+            *kinds.entry(interface.kind.name().to_owned()).or_insert(0) += 1;
+        }
+    }
+    for kind in ["dummy", "vrf", "vxlan", "bond", "vlan", "macvlan"] {
+        assert!(kinds.get(kind).is_some_and(|count| *count >= 10), "{kind}: {kinds:?}");
+    }
 }
