@@ -232,7 +232,9 @@ pub(crate) static FIREWALL: Object = Object {
     doc: "What a node lets in, out and through. A rule is words: a protocol with ports \
           (`tcp/22,8000-8080`), `from` and `to` with prefixes, nodes, segments or interfaces, `iif`, \
           `oif`, `state`, `limit 10/second`, `log`, `counter`; `in`, `out` or `forward` before them \
-          says which packets it is about (else: those that are passed on, if the node forwards).",
+          says which packets it is about (else: those that are passed on, if the node forwards). The \
+          kernel writes the `log` of a namespace only where the host's sysctl \
+          `net.netfilter.nf_log_all_netns` is 1.",
     required: &[],
     keys: &[
         key("in", "What becomes of packets to the node that no rule decides.", VERDICT),

@@ -93,6 +93,16 @@ fn what_comes_in_and_goes_out_has_a_way_for_the_node_itself() {
 }
 
 #[test]
+fn a_node_that_does_not_forward_is_asked_about_what_comes_to_it() {
+    let firewall = Firewall { rules: vec![allow("pc")], ..Firewall::default() };
+    let mut gw = router(Some(firewall), Vec::new());
+    gw.forward = false;
+    let rules = rules(&resolved(three(gw)));
+    assert!(rules.contains(&"input: ip saddr 10.0.0.2 accept".to_owned()), "{rules:?}");
+    assert!(rules.iter().all(|rule| rule.starts_with("input: ")), "{rules:?}");
+}
+
+#[test]
 fn translations_stand_from_the_special_to_the_general() {
     let wan = || vec![IfName::new("wan").unwrap()];
     let nat = vec![
