@@ -133,6 +133,8 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::MissingProgram { .. } => ("missing-program", 3),
         Error::NftText { .. } => ("bad-file", 2),
         Error::TooLittle { .. } => ("too-little", 3),
+        Error::ExternalRootless { .. } => ("external-rootless", 3),
+        Error::HostForwarding { .. } => ("host-forwarding", 3),
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
         Error::NotUp { .. } => (NOT_UP, 4),
@@ -177,6 +179,10 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::MissingProgram { package, .. } => format!("install the package `{package}`"),
         Error::TooLittle { shortages } => return shortages.iter().map(Shortage::hint).collect(),
+        Error::ExternalRootless { .. } => "run vnet as root, or leave `external` out".to_owned(),
+        Error::HostForwarding { key, .. } => format!(
+            "it is a setting of the whole host, which vnet leaves alone: `sudo sysctl -w {key}=1`"
+        ),
         Error::Unprivileged => "run it as root, or give it both capabilities".to_owned(),
         Error::NoUserNamespaces { hint, .. } => match hint {
             Some(hint) => (*hint).to_owned(),
@@ -226,6 +232,11 @@ fn hint_of_conflict(conflict: &Conflict) -> String {
                  name the namespaces otherwise with `netns:` in the file or another lab with -l"
             ),
         },
+        Conflict::Interface { end, .. } if end.ns.is_host() => format!(
+            "vnet touches nothing that it did not make: remove it with `ip link del {}`, or give \
+             the lab or the segment another name",
+            end.name
+        ),
         Conflict::Interface { end, .. } => format!(
             "vnet touches nothing that it did not make: remove it with `ip -n {} link del {}`, or \
              give the interface another name in the file",

@@ -110,6 +110,15 @@ pub(crate) const MTU_MIN_BYTES: u32 = 68;
 /// The largest MTU of a veth interface, in bytes (`ETH_MAX_MTU`, linux/if_ether.h).
 pub(crate) const MTU_MAX_BYTES: u32 = 65535;
 
+/// The highest number of a VXLAN, 24 bits (RFC 7348, section 5).
+pub(crate) const VNI_MAX: u32 = 0xff_ffff;
+
+/// The lowest number of a VLAN: 1 is the one that ports are in which say nothing.
+pub(crate) const VLAN_MIN: u32 = 2;
+
+/// The highest number of a VLAN (IEEE 802.1Q-2018, table 9-2).
+pub(crate) const VLAN_MAX: u32 = 4094;
+
 /// The file as a whole.
 pub(crate) static FILE: Object = Object {
     name: "the file",
@@ -349,8 +358,23 @@ pub(crate) static INTERFACE: Object = Object {
              `ip link set … type bridge_slave`.",
             Shape::PortOptions,
         ),
-        later("vlan", "The VLAN that it is an access port of."),
-        later("trunk", "The VLANs that it carries tagged."),
+        key(
+            "vlan",
+            "The VLAN of its packets without a tag, on the segment that it is plugged into: the name \
+             of a segment with a `vlan`.",
+            Shape::Text,
+        ),
+        key(
+            "trunk",
+            "The VLANs that a member carries with their tags; each is an interface of the node, named \
+             after the VLAN.",
+            Shape::OneOrMany,
+        ),
+        key(
+            "isolated",
+            "Whether a member of a segment can't reach the other isolated ones there.",
+            Shape::Bool,
+        ),
         later("impair", "What it does to the packets it sends: delay, loss, rate."),
     ],
     kinds: true,
@@ -394,7 +418,11 @@ pub(crate) static LINK: Object = Object {
         ),
         key("over", "The interface of its nodes that a tunnel goes over.", Shape::Text),
         later("impair", "What it does to packets in both directions: delay, loss, rate."),
-        later("trunk", "The VLANs that it carries between two segments."),
+        key(
+            "trunk",
+            "The VLANs that it carries with their tags, by the names of segments with a `vlan`.",
+            Shape::OneOrMany,
+        ),
     ],
     kinds: true,
 };
@@ -424,12 +452,42 @@ pub(crate) static SEGMENT: Object = Object {
         key("mtu", "The largest packet that its interfaces send, in bytes.", MTU),
         key("stp", "Whether its bridge runs the spanning tree protocol.", Shape::Bool),
         key("cost", "What it costs `routing: auto` to cross it; 1 where not given.", COST),
-        later("kind", "What it is instead of a bridge: `vxlan`, `wireguard`."),
-        later("id", "Its VXLAN network identifier."),
-        later("over", "The interface that a VXLAN goes over."),
+        key(
+            "kind",
+            "What carries its packets: a `bridge` where not given, or a `vxlan`, a tunnel from each \
+             member to each other.",
+            Shape::Choice(&["bridge", "vxlan"]),
+        ),
+        key("id", "The number (VNI) of a VXLAN.", Shape::Number { min: 0, max: VNI_MAX }),
+        key(
+            "over",
+            "The interface of each member whose address the packets of a VXLAN go from and to: `lo`.",
+            Shape::Text,
+        ),
+        key(
+            "group",
+            "The multicast group of a VXLAN for packets to unknown addresses; without one they go to \
+             each member.",
+            Shape::Text,
+        ),
+        key(
+            "dstport",
+            "The UDP port of a VXLAN; 4789 where not given.",
+            Shape::Number { min: 1, max: 65535 },
+        ),
         later("hub", "The WireGuard member that the others connect to."),
-        later("vlan", "Its VLAN tag on trunks."),
-        later("external", "Whether it is a network outside the lab."),
+        key(
+            "vlan",
+            "The number of the VLAN that it is. Without members it is nothing more: the ports of \
+             other segments carry it.",
+            Shape::Number { min: VLAN_MIN, max: VLAN_MAX },
+        ),
+        key(
+            "external",
+            "Whether the lab's host is on it, with the first address of its prefix: it leads the \
+             members to the world, behind its own address. Takes root.",
+            Shape::Bool,
+        ),
         later("impair", "What it does to the packets between its members."),
     ],
     kinds: false,

@@ -16,7 +16,9 @@ use std::fmt::Write;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{self, Value};
-use vnet_model::topology::{Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment};
+use vnet_model::topology::{
+    Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment, SegmentKind,
+};
 use vnet_model::{Desired, Entry, IfName, Interface, Kind, Namespace, NodeName, Topology};
 
 use route::{route, static_route};
@@ -170,13 +172,19 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes what no link or segment makes: `lo`, where there is something to say about it, and
-    /// bridges.
+    /// Writes what stands at no end of a link and at no member of a segment: `lo`, where there is
+    /// something to say about it, the VLANs of trunks, and what the node makes itself.
     fn node_interfaces(&mut self, node: &Node) {
         let Some(namespace) = self.namespace(&node.name) else { return };
         let mut lines = Vec::new();
+        let is_made = |name: &IfName| {
+            let mut here = node.interfaces.iter().filter(|declared| declared.name == *name);
+            here.any(|declared| declared.kind != NodeInterfaceKind::Existing)
+        };
         for (name, interface) in &namespace.interfaces {
-            if interface.kind == Kind::Loopback {
+            // The VLANs of a trunk, which the member that has it says nothing about.
+            let is_vlan = interface.kind.device().is_some_and(|it| *it.spec == kind::VLAN);
+            if interface.kind == Kind::Loopback || (is_vlan && !is_made(name)) {
                 let options = options(interface, namespace);
                 if !options.is_empty() {
                     lines.push((scalar(name.as_str()), flow_map(&options)));
@@ -210,6 +218,15 @@ impl Writer<'_> {
 
     fn segment(&mut self, segment: &Segment) {
         self.line(2, &scalar(segment.name.as_str()), "");
+        if let SegmentKind::Vxlan(vxlan) = &segment.kind {
+            self.line(4, "kind", "vxlan");
+            self.line(4, "id", &vxlan.id.to_string());
+            self.line(4, "over", &scalar(vxlan.over.as_str()));
+            self.line(4, "dstport", &vxlan.port.to_string());
+            if let Some(group) = vxlan.group {
+                self.line(4, "group", &scalar(&group.to_string()));
+            }
+        }
         if !segment.prefixes.is_empty() {
             self.line(4, "prefix", &prefixes(&segment.prefixes));
         }
@@ -217,14 +234,17 @@ impl Writer<'_> {
             self.line(4, "reserve", &prefixes(&segment.reserved));
         }
         self.gateway(4, segment.gateway.as_ref());
-        let numbers = [("mtu", segment.mtu), ("cost", segment.cost)];
+        let vlan = segment.vlan.map(u32::from);
+        let numbers = [("vlan", vlan), ("mtu", segment.mtu), ("cost", segment.cost)];
         for (key, number) in numbers {
             if let Some(number) = number {
                 self.line(4, key, &number.to_string());
             }
         }
-        if segment.stp {
-            self.line(4, "stp", "true");
+        for (key, is_on) in [("stp", segment.stp), ("external", segment.external)] {
+            if is_on {
+                self.line(4, key, "true");
+            }
         }
         self.heading_at(4, "members", segment.members.is_empty());
         let names = self.member_interfaces(segment);
@@ -255,6 +275,9 @@ impl Writer<'_> {
                 self.line(4, "over", &scalar(over.as_str()));
             }
         }
+        if !link.trunk.is_empty() {
+            self.line(4, "trunk", &names(&link.trunk));
+        }
         self.line(4, "endpoints", "");
         for (end, (_, interface)) in link.ends.iter().zip(&derived.ends) {
             let (key, options) = self.end(end, Some(interface));
@@ -275,12 +298,21 @@ impl Writer<'_> {
         let Some(((interface, name), namespace)) = interface.zip(name).zip(namespace) else {
             return (scalar(end.node.as_str()), "{}".to_owned());
         };
+        let mut options = options(interface, namespace);
+        options.extend(end.vlan.as_ref().map(|vlan| ("vlan", scalar(vlan.as_str()))));
+        // At the end of a link it is the interface's own option.
+        if end.isolated && interface.port.get("isolated").is_none() {
+            options.push(("isolated", "true".to_owned()));
+        }
+        if !end.trunk.is_empty() {
+            options.push(("trunk", names(&end.trunk)));
+        }
         // A name that was shortened must be derived again, else the full one would be lost.
         let key = match interface.altnames.is_empty() {
             true => format!("{}:{name}", end.node),
             false => end.node.to_string(),
         };
-        (scalar(&key), flow_map(&options(interface, namespace)))
+        (scalar(&key), flow_map(&options))
     }
 
     /// Returns the interfaces that membership in a segment made, in the order of its members.
@@ -365,6 +397,10 @@ fn prefixes(list: &[IpNet]) -> String {
         [one] => scalar(&one.to_string()),
         list => flow_list(list.iter().map(|net| scalar(&net.to_string()))),
     }
+}
+
+fn names(names: &[NodeName]) -> String {
+    flow_list(names.iter().map(|name| scalar(name.as_str())))
 }
 
 fn flow_list(items: impl Iterator<Item = String>) -> String {

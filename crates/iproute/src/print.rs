@@ -7,7 +7,9 @@ mod route;
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{OptionSpec, Options, Wireguard};
 use vnet_model::nft;
-use vnet_model::{Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step};
+use vnet_model::{
+    Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step, VethEnd,
+};
 
 use crate::command::Command;
 use entry::{del_entry, set_entry};
@@ -74,7 +76,15 @@ fn unknown(step: &Step) -> Command {
 }
 
 fn ip(ns: &NsName) -> Command {
-    Command::new(["ip", "-n"]).word(ns)
+    program("ip", ns)
+}
+
+/// Begins a command of iproute2 in a namespace; a script runs in the host itself.
+fn program(name: &'static str, ns: &NsName) -> Command {
+    match ns.is_host() {
+        true => Command::new([name]),
+        false => Command::new([name, "-n"]).word(ns),
+    }
 }
 
 fn ip_for(ns: &NsName, net: &IpNet) -> Command {
@@ -91,6 +101,15 @@ fn add_namespace(ns: &NsName, mark: &Mark) -> [Command; 2] {
 }
 
 fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
+    if let NewLink::Veth { mac, mtu, peer } = link
+        && peer.end.ns.is_host()
+    {
+        // The host has no name that `ip` knows: made from there, it needs none.
+        let end = End { ns: ns.clone(), name: name.clone() };
+        let this = VethEnd { end, mac: *mac, mtu: *mtu };
+        let link = NewLink::Veth { mac: peer.mac, mtu: peer.mtu, peer: this };
+        return add_link(&peer.end.ns, &peer.end.name, &link);
+    }
     let add = ip(ns).text("link add name").word(name);
     match link {
         NewLink::Veth { mac, mtu, peer } => {
@@ -197,12 +216,16 @@ fn nft(ns: &NsName, text: String) -> Command {
 /// Sets a sysctl by `sysctl(8)`, or past it where it would misread the name: it ends the name at
 /// the first `=` and takes some characters for a pattern, but interfaces may be called so.
 fn sysctl(ns: &NsName, key: &str, value: &str) -> Command {
-    let exec = Command::new(["ip", "netns", "exec"]).word(ns);
+    let within: &[&str] = match ns.is_host() {
+        true => &[],
+        false => &["ip", "netns", "exec", ns.as_str()],
+    };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@".contains(&byte);
+    let command = |words: &[&str]| Command::new(within.iter().chain(words).copied());
     if key.bytes().all(plain) {
-        return exec.text("sysctl -qw").word(format!("{key}={value}"));
+        return command(&["sysctl", "-qw"]).word(format!("{key}={value}"));
     }
-    let exec = exec.word("sh").word("-c").word(r#"echo "$1" >"$0""#);
+    let exec = command(&["sh", "-c", r#"echo "$1" >"$0""#]);
     exec.word(format!("/proc/sys/{}", swap_separators(key))).word(value)
 }
 

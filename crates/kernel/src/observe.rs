@@ -5,6 +5,7 @@ mod bridging;
 mod device;
 mod entry;
 pub(crate) mod filters;
+mod host;
 mod link;
 mod route;
 pub mod survey;
@@ -104,7 +105,11 @@ impl Indexes {
 /// When the folder of pins or a namespace can't be read. A namespace that goes away meanwhile is
 /// no error: it is not there.
 pub fn observe(realm: &Realm, scope: Scope<'_>) -> Result<Observed, Error> {
-    observe_some(realm, scope, &realm.names()?)
+    let mut names = realm.names()?;
+    if host::is_asked_for(scope) {
+        names.push(NsName::host());
+    }
+    observe_some(realm, scope, &names)
 }
 
 /// Reads those of a lab's namespaces that have one of these names. Of a veth that leads to a
@@ -193,6 +198,10 @@ fn observe_chunk(
             Entry::Gone => continue,
             Entry::Foreign => Owner::Foreign,
             Entry::Stale(mark) => Owner::Stale(mark),
+            Entry::Namespace(mut opened) if name.is_host() => {
+                found.push(host::read(&mut opened, scope)?);
+                continue;
+            }
             Entry::Namespace(mut opened) => match mark_of(&mut opened, name)? {
                 Some(mark) if mark.lab == *scope.lab => {
                     found.push(read_namespace(&mut opened, name, mark, scope)?);
@@ -280,11 +289,7 @@ fn read_namespace(
     found.namespace.routes = route::dump(socket, &names).map_err(failed)?.into_iter().collect();
     let entries = entry::read(socket, &names, wanted_entries(name, scope)).map_err(failed)?;
     (found.namespace.entries, found.namespace.foreign) = (entries.ours, entries.foreign);
-    for nsid in found.peers.iter().filter_map(|(_, place)| place.nsid).collect::<Vec<_>>() {
-        if let std::collections::btree_map::Entry::Vacant(entry) = found.neighbours.entry(nsid) {
-            entry.insert(link::mark(socket, Some(nsid)).map_err(failed)?);
-        }
-    }
+    read_neighbours(&mut found, socket).map_err(failed)?;
     let declared = scope.declared.namespaces.get(name);
     if declared.is_some_and(|ns| ns.sysctls.contains_key(IPV6_FORWARDING)) {
         let on = link::ipv6_forwarding(socket).map_err(failed)?;
@@ -301,6 +306,16 @@ fn wanted_entries(name: &NsName, scope: Scope<'_>) -> entry::Wanted {
     let states = recorded.iter().copied().chain([scope.declared]);
     let namespaces = states.filter_map(|state| state.namespaces.get(name));
     entry::Wanted::of(namespaces.flat_map(|ns| ns.entries.iter().chain(&ns.foreign)))
+}
+
+/// Reads the marks of the namespaces at the other ends of veths.
+fn read_neighbours(found: &mut Found, socket: &mut Socket) -> Result<(), NetlinkError> {
+    for nsid in found.peers.iter().filter_map(|(_, place)| place.nsid).collect::<Vec<_>>() {
+        if let std::collections::btree_map::Entry::Vacant(entry) = found.neighbours.entry(nsid) {
+            entry.insert(link::mark(socket, Some(nsid))?);
+        }
+    }
+    Ok(())
 }
 
 fn take_link(
@@ -381,6 +396,7 @@ fn connect_peers(found: &mut [Found]) {
             _ => None,
         })
         .collect();
+    let host = found.iter().position(|found| found.name.is_host());
     let by_index: Vec<BTreeMap<u32, (IfName, Option<u32>)>> = found
         .iter()
         .map(|found| {
@@ -397,7 +413,7 @@ fn connect_peers(found: &mut [Found]) {
                 None => Some(at),
                 Some(nsid) => {
                     let mark = found[at].neighbours.get(&nsid).and_then(Option::as_ref);
-                    mark.and_then(|mark| by_mark.get(mark)).copied()
+                    mark.map_or(host, |mark| by_mark.get(mark).copied())
                 }
             };
             let own_index = found[at].indexes.get(&name);

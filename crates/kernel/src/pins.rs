@@ -253,12 +253,31 @@ pub(crate) fn in_each<T>(
 ) -> Result<Vec<Result<T, Error>>, Error> {
     let pins = Pins::open()?;
     let within = |name: &NsName| {
-        let gone = || Error::Gone { ns: name.clone() };
-        let ns = pins.as_ref().ok_or_else(gone)?.open_namespace(name)?;
+        let ns = open_namespace(pins.as_ref(), name)?;
         walker.enter(&ns).map_err(Error::system("enter", format!("namespace {name}")))?;
         job(name)
     };
     Ok(names.iter().map(within).collect())
+}
+
+/// Opens the namespace of this name, be it pinned or the host's.
+///
+/// # Errors
+/// As [`Pins::open_namespace`].
+pub(crate) fn open_namespace(pins: Option<&Pins>, name: &NsName) -> Result<OwnedFd, Error> {
+    match pins {
+        _ if name.is_host() => open_host(),
+        Some(pins) => pins.open_namespace(name),
+        None => Err(Error::Gone { ns: name.clone() }),
+    }
+}
+
+/// Opens the host's namespace: the one of this process's first thread, which enters no other but a
+/// keeper's.
+pub(crate) fn open_host() -> Result<OwnedFd, Error> {
+    const PATH: &str = "/proc/self/ns/net";
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(PATH, flags, Mode::empty()).map_err(Error::system("open", PATH))
 }
 
 /// Returns what tells pinned namespaces from others; those that are not there are left out.

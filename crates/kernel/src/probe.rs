@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
-use vnet_netlink::{Batch, Error as NetlinkError, Flags, Protocol, Socket};
+use vnet_netlink::{Batch, Error as NetlinkError, Flags, Protocol, RawMessage, Socket};
 
 use crate::error::Error;
 
@@ -33,6 +33,9 @@ const ATTEMPTS_MAX: usize = 4;
 /// How long is waited between.
 const BETWEEN_ATTEMPTS: std::time::Duration = std::time::Duration::from_millis(50);
 
+/// What stands among kinds for a bridge that keeps VLANs apart.
+pub const BRIDGE_VLAN: &str = "VLAN-aware bridge";
+
 /// Finds the kinds of interfaces that the kernel lacks, and loads the modules of those it has.
 /// CAP_NET_ADMIN. Nothing is made: each is asked for with a number of queues that no kernel gives,
 /// which is found out after the kind was looked up (`rtnl_create_link`, net/core/rtnetlink.c).
@@ -41,7 +44,8 @@ const BETWEEN_ATTEMPTS: std::time::Duration = std::time::Duration::from_millis(5
 /// When the kernel can't be asked.
 pub(crate) fn missing_kinds(kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
     let mut socket = Socket::open(Protocol::Route).map_err(failed)?;
-    let mut missing = kinds.to_vec();
+    let mut missing: Vec<&str> = kinds.to_vec();
+    missing.retain(|kind| *kind != BRIDGE_VLAN);
     for attempt in 0..ATTEMPTS_MAX {
         if attempt > 0 {
             std::thread::sleep(BETWEEN_ATTEMPTS);
@@ -58,7 +62,27 @@ pub(crate) fn missing_kinds(kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
             break;
         }
     }
+    if kinds.contains(&BRIDGE_VLAN) && !has_bridge_vlans(&mut socket)? {
+        missing.push(BRIDGE_VLAN);
+    }
     Ok(missing.into_iter().map(describe).collect())
+}
+
+/// Tells whether bridges can keep VLANs apart: then they answer when asked for all VLANs of all
+/// ports (`br_vlan_rtnl_init`, net/bridge/br_vlan.c). Their module must have been loaded.
+fn has_bridge_vlans(socket: &mut Socket) -> Result<bool, Error> {
+    const RTM_GETVLAN: u16 = 114;
+    /// `struct br_vlan_msg`: the family and nothing more.
+    const HEADER: [u8; 8] = [7, 0, 0, 0, 0, 0, 0, 0];
+    let request = RawMessage::new(RTM_GETVLAN, |writer| {
+        writer.header(&HEADER);
+    });
+    let Ok(request) = request else { return Ok(false) };
+    match socket.dump(&request, |_| Ok(None::<()>)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.errno() == Some(Errno::OPNOTSUPP) => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 fn ask_for(batch: &mut Batch, kind: &str) {
@@ -80,6 +104,10 @@ fn ask_for(batch: &mut Batch, kind: &str) {
 }
 
 fn describe(kind: &str) -> MissingKind {
+    if kind == BRIDGE_VLAN {
+        let (module, config) = ("bridge".to_owned(), "CONFIG_BRIDGE_VLAN_FILTERING".to_owned());
+        return MissingKind { kind: kind.to_owned(), module, config };
+    }
     let spec = vnet_model::kind::find(kind);
     MissingKind {
         kind: kind.to_owned(),

@@ -309,6 +309,7 @@ impl Parts {
             name: None,
             ends,
             addressing: Addressing::Given,
+            trunk: Vec::new(),
             gateway: None,
             mtu: part.mtu,
             cost: part.cost,

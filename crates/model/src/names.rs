@@ -22,6 +22,9 @@ pub struct NameError {
 /// The longest interface name, in bytes (`IFNAMSIZ - 1`, linux/if.h).
 pub const IF_NAME_MAX_BYTES: usize = 15;
 
+/// What stands for the lab's host among the names of namespaces: no file can be called so.
+const HOST: &str = "/host";
+
 /// Names that mean something else where a node could stand.
 const RESERVED_NODES: [&str; 4] = ["host", "all", "default", "lo"];
 
@@ -54,7 +57,8 @@ macro_rules! name {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                // The `/` of what is no file's name is not for people.
+                f.pad(self.0.strip_prefix('/').unwrap_or(&self.0))
             }
         }
 
@@ -123,6 +127,7 @@ name!(
 name!(
     /// The name of a pinned network namespace: a file name in `/run/netns`, at most 255 bytes.
     NsName, "namespace name", |text| match text {
+        HOST => Ok(()),
         "" => Err("is empty"),
         "." | ".." => Err("is not a name"),
         _ if text.len() > 255 => Err("is longer than a file name's 255 bytes"),
@@ -130,6 +135,20 @@ name!(
         _ => printable(text),
     }
 );
+
+impl NsName {
+    /// Returns what stands for the lab's host: the namespace that vnet runs in, or a keeper's.
+    #[must_use]
+    pub fn host() -> Self {
+        Self(HOST.into())
+    }
+
+    /// Tells whether it stands for the lab's host, which is pinned nowhere.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        &*self.0 == HOST
+    }
+}
 
 fn plain(text: &str, max_bytes: usize) -> Result<(), &'static str> {
     if text.is_empty() {
@@ -173,6 +192,19 @@ impl fmt::Display for Mark {
 }
 
 impl Mark {
+    /// Writes it as the further name of an interface in the host: `ip` takes no `/` there.
+    #[must_use]
+    pub fn altname(&self) -> String {
+        format!("vnet:{}:{}", self.lab, self.node)
+    }
+
+    /// Reads what [`Self::altname`] writes; `None` is: not one of ours.
+    #[must_use]
+    pub fn of_altname(text: &str) -> Option<Self> {
+        let (lab, node) = text.strip_prefix("vnet:")?.split_once(':')?;
+        Some(Self { lab: LabName::new(lab).ok()?, node: NodeName::new(node).ok()? })
+    }
+
     /// Reads a mark; `None` is: not one of ours.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -209,6 +241,8 @@ mod tests {
     fn a_mark_reads_back() {
         let mark = Mark::parse("vnet:demo/r1").unwrap();
         assert_eq!(mark.to_string(), "vnet:demo/r1");
+        assert_eq!(Mark::of_altname(&mark.altname()), Some(mark));
+        assert_eq!(Mark::of_altname("vnet:demo/r1"), None);
         assert_eq!(Mark::parse("vnet:demo"), None);
         assert_eq!(Mark::parse("docker:demo/r1"), None);
     }

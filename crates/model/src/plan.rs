@@ -236,6 +236,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+        self.host_leftovers();
         let ours = |owner: &Owner| owner.mark().is_some_and(|mark| mark.lab == *self.lab);
         let gone: Vec<NsName> = self
             .work
@@ -246,6 +247,27 @@ impl<'a> Planner<'a> {
             .collect();
         for ns in gone {
             self.push(&ns, Change::DelNamespace, Origin::NONE);
+        }
+    }
+
+    /// Removes what the lab no longer wants in its host, before the namespaces it leads to: that
+    /// would take it along, but some time later.
+    fn host_leftovers(&mut self) {
+        let host = NsName::host();
+        let Some(found) = self.work.namespaces.get(&host) else { return };
+        if self.target.namespaces.contains_key(&host) {
+            return;
+        }
+        let ours = found.interfaces.iter().filter(|(_, interface)| interface.ours);
+        let ours: Vec<IfName> = ours.map(|(name, _)| name.clone()).collect();
+        let is_ours = |table: &&Table| table.mark.as_ref().is_some_and(|m| m.lab == *self.lab);
+        let tables = found.tables.values().filter(is_ours).map(|table| table.id.clone());
+        let tables: Vec<_> = tables.collect();
+        for name in ours {
+            self.push(&host, Change::DelLink { name }, Origin::NONE);
+        }
+        for id in tables {
+            self.push(&host, Change::DelTable(id), Origin::NONE);
         }
     }
 

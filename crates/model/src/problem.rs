@@ -14,6 +14,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, NameError, NodeName, NsName};
 use crate::origin::Origin;
 use crate::state::{MTU_IPV6_MIN_BYTES, TABLE_MAIN, default_metric};
+use crate::topology::Segment;
 
 pub use filter::FilterProblem;
 pub use nearest::nearest;
@@ -28,6 +29,14 @@ pub struct Problem {
     pub origin: Origin,
     /// Further places, each with a label that says what it has to do with it.
     pub related: Vec<(Origin, &'static str)>,
+}
+
+impl ProblemKind {
+    /// Says that a segment can't do what only one with a bridge can; nothing for one that has.
+    pub(crate) fn no_bridge(segment: &Segment, role: &'static str) -> Option<Self> {
+        let what = segment.without_bridge()?;
+        Some(Self::NoBridge { segment: segment.name.clone(), what, role })
+    }
 }
 
 impl Problem {
@@ -193,6 +202,74 @@ pub enum ProblemKind {
         max: usize,
     },
 
+    /// A segment is named as a VLAN that is none.
+    #[error("`{name}` is not a VLAN")]
+    NotAVlan {
+        /// The segment.
+        name: NodeName,
+    },
+    /// A VLAN is carried twice by one cable.
+    #[error("the VLAN `{vlan}` is named twice")]
+    VlanTwice {
+        /// The VLAN.
+        vlan: NodeName,
+    },
+    /// The two ends of a link put it into two VLANs.
+    #[error("the link would be in two VLANs, `{first}` and `{second}`")]
+    TwoVlans {
+        /// The VLAN at its first end.
+        first: NodeName,
+        /// The VLAN at its second end.
+        second: NodeName,
+    },
+    /// An end of a link that is a node names a VLAN.
+    #[error("`{node}` is a node: the VLAN `{vlan}` of a link is said at the segment's end")]
+    VlanAtNode {
+        /// The node.
+        node: NodeName,
+        /// The VLAN.
+        vlan: NodeName,
+    },
+    /// An end of a link has a trunk of its own.
+    #[error("a `trunk` is the whole link's, not one end's")]
+    TrunkAtEnd,
+    /// A segment without a bridge is used as one.
+    #[error("`{segment}` is {what}: it has no bridge that could {role}")]
+    NoBridge {
+        /// The segment.
+        segment: NodeName,
+        /// What it is: "a VLAN without members", "a VXLAN".
+        what: &'static str,
+        /// What it was to do: "have links", "run STP".
+        role: &'static str,
+    },
+    /// The end of a link that is a node is to be isolated.
+    #[error("`{node}` is a node: what is isolated is the segment's end of a link")]
+    IsolatedNode {
+        /// The node.
+        node: NodeName,
+    },
+    /// A member of a tunnel has no address that it could go over.
+    #[error("`{at}` goes over `{over}`, which has no {family}address")]
+    NoOuterAddress {
+        /// The member's end of the tunnel.
+        at: At,
+        /// The interface that it goes over.
+        over: IfName,
+        /// "IPv4 ", "IPv6 ", or nothing where any would do.
+        family: &'static str,
+    },
+    /// Two VLANs on one bridge have the same number.
+    #[error("`{first}` and `{second}` are both VLAN {vlan}, on one bridge")]
+    SameVlan {
+        /// The number.
+        vlan: u16,
+        /// One VLAN.
+        first: NodeName,
+        /// The other.
+        second: NodeName,
+    },
+
     /// Two links have the same name.
     #[error("two links are named `{}`", name.escape_debug())]
     DuplicateLink {
@@ -306,6 +383,13 @@ pub enum ProblemKind {
     /// Bridges form a loop in which none runs the spanning tree protocol.
     #[error("bridges form a loop, and none of them runs STP: {}", bridges.join(" - "))]
     BridgeLoop {
+        /// The bridges in order, the first again at the end.
+        bridges: Vec<String>,
+    },
+
+    /// Bridges form a loop, and the spanning tree protocol of some can't be heard by all.
+    #[error("bridges form a loop, and STP does not get through their trunks: {}", bridges.join(" - "))]
+    DeafLoop {
         /// The bridges in order, the first again at the end.
         bridges: Vec<String>,
     },

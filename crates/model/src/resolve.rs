@@ -10,6 +10,7 @@ mod addresses;
 mod conflicts;
 mod domains;
 mod expect;
+mod external;
 mod filter;
 mod namespaces;
 mod network;
@@ -17,6 +18,7 @@ mod prefix;
 mod routes;
 mod routing;
 mod tunnels;
+mod vxlan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,6 +97,7 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     addresses::assign(&mut network, &mut problems);
     tunnels::assign(&mut network, &mut problems);
     conflicts::find(&network, &mut problems);
+    vxlan::check(&network, &mut problems);
     let mut routes = routes::all(&network, &mut problems);
     let tables = filter::tables(&network, &mut problems);
     let places = 0..network.wiring.places.len();
@@ -129,6 +132,11 @@ fn desired(
     let lab_has_ipv6 = namespaces::has_ipv6(network);
     let parts = routes.into_iter().zip(tables).zip(entries);
     for (place, ((routes, table), entries)) in parts.enumerate() {
+        if let PlaceKind::Segment(segment) = network.wiring.places[place].kind
+            && segment.without_bridge().is_some()
+        {
+            continue;
+        }
         let ns = network.namespaces[place].clone();
         let name = network.wiring.places[place].name.clone();
         match network.wiring.places[place].kind {
@@ -141,6 +149,7 @@ fn desired(
         namespace.entries = entries;
         desired.state.namespaces.insert(ns, namespace);
     }
+    external::add(network, &mut desired.state);
     desired
 }
 

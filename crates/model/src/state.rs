@@ -128,6 +128,8 @@ pub enum Owner {
     Stale(Mark),
     /// vnet did not make it.
     Foreign,
+    /// The lab's host: of what is in it only the lab's own is looked at and changed.
+    Host,
 }
 
 impl Owner {
@@ -136,7 +138,7 @@ impl Owner {
     pub fn mark(&self) -> Option<&Mark> {
         match self {
             Self::Lab(mark) | Self::Stale(mark) => Some(mark),
-            Self::Foreign => None,
+            Self::Foreign | Self::Host => None,
         }
     }
 }

@@ -134,7 +134,13 @@ impl NetnsPattern {
     /// When what comes out can't be a file name.
     pub fn name(&self, lab: &LabName, node: &NodeName) -> Result<NsName, crate::names::NameError> {
         // `$node` first: a lab's name has no `$`, so nothing is substituted twice.
-        NsName::new(&self.0.replace("$node", node.as_str()).replace("$lab", lab.as_str()))
+        let text = self.0.replace("$node", node.as_str()).replace("$lab", lab.as_str());
+        let is_path = |name: &NsName| name.is_host();
+        match NsName::new(&text).ok().filter(is_path) {
+            // What stands for the host can't be written.
+            Some(_) => NsName::new("a/b"),
+            None => NsName::new(&text),
+        }
     }
 }
 
@@ -285,6 +291,8 @@ pub struct Link {
     pub ends: [Endpoint; 2],
     /// Where its addresses come from, beside those its ends have of their own.
     pub addressing: Addressing,
+    /// The VLANs that it carries with their tags.
+    pub trunk: Vec<NodeName>,
     /// The end that is the other's default route.
     pub gateway: Option<NodeName>,
     /// The MTU of both ends, in bytes, where an end does not say otherwise.
@@ -323,6 +331,7 @@ impl Link {
             name: None,
             ends: [a.parse()?, b.parse()?],
             addressing: Addressing::Given,
+            trunk: Vec::new(),
             gateway: None,
             mtu: None,
             cost: None,
@@ -359,7 +368,8 @@ pub struct Pool {
     pub origin: Origin,
 }
 
-/// A segment: a bridge in a namespace of its own, and its members.
+/// A segment: a bridge in a namespace of its own, and its members; or a VLAN, which is on other
+/// segments.
 #[derive(Debug, Clone)]
 pub struct Segment {
     /// Its name, which no other segment or node has.
@@ -373,6 +383,14 @@ pub struct Segment {
     pub gateway: Option<NodeName>,
     /// Its members in written order.
     pub members: Vec<Endpoint>,
+    /// The VLAN that it is, 2 to 4094, and that members which say nothing else are in. Without
+    /// members it is nothing more than that: the ports of other segments carry it.
+    pub vlan: Option<u16>,
+    /// What carries packets between its members.
+    pub kind: SegmentKind,
+    /// Whether the lab's host is on it, with the first address of each prefix: it is the way out for
+    /// members without another default route, and hides them behind its own address.
+    pub external: bool,
     /// The MTU of all its interfaces, in bytes, where a member does not say otherwise.
     pub mtu: Option<u32>,
     /// Whether its bridge runs the spanning tree protocol.
@@ -393,12 +411,55 @@ impl Segment {
             reserved: Vec::new(),
             gateway: None,
             members: Vec::new(),
+            vlan: None,
+            kind: SegmentKind::Bridge,
+            external: false,
             mtu: None,
             stp: false,
             cost: None,
             origin: Origin::NONE,
         }
     }
+
+    /// Says why it has no bridge and no namespace of its own, if so.
+    #[must_use]
+    pub fn without_bridge(&self) -> Option<&'static str> {
+        match self.kind {
+            SegmentKind::Vxlan(_) => Some("a VXLAN"),
+            SegmentKind::Bridge if self.vlan.is_some() && self.members.is_empty() => {
+                Some("a VLAN without members")
+            }
+            SegmentKind::Bridge => None,
+        }
+    }
+}
+
+/// What carries packets between the members of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SegmentKind {
+    /// A bridge in a namespace of its own, with a cable to each member.
+    Bridge,
+    /// A tunnel from each member to each other, over the lab's own network (RFC 7348).
+    Vxlan(Vxlan),
+}
+
+/// What there is to say of a VXLAN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vxlan {
+    /// Its number (VNI), up to 16777215.
+    pub id: u32,
+    /// The interface of each member whose address its packets go from and to.
+    pub over: IfName,
+    /// The multicast group for packets to addresses that are not known; without one they go to each
+    /// member.
+    pub group: Option<IpAddr>,
+    /// The UDP port of its packets.
+    pub port: u16,
+}
+
+impl Vxlan {
+    /// The UDP port that VXLAN has (RFC 7348, section 5).
+    pub const PORT: u16 = 4789;
 }
 
 /// The end of a link, or a member of a segment: a node (or, at a link, a segment) and an interface.
@@ -408,6 +469,13 @@ pub struct Endpoint {
     pub node: NodeName,
     /// The interface; named after the far end where not given.
     pub interface: Option<IfName>,
+    /// The VLAN that its packets without a tag are in, on the segment that it is plugged into.
+    pub vlan: Option<NodeName>,
+    /// The VLANs that it carries with their tags. At a node each is an interface of its own, named
+    /// after the VLAN.
+    pub trunk: Vec<NodeName>,
+    /// Whether it can't reach the other isolated ones on the segment that it is plugged into.
+    pub isolated: bool,
     /// Its options.
     pub options: InterfaceOptions,
     /// What asked for it.
@@ -418,7 +486,15 @@ impl Endpoint {
     /// Makes an end on a node without options.
     #[must_use]
     pub fn new(node: NodeName, interface: Option<IfName>) -> Self {
-        Self { node, interface, options: InterfaceOptions::default(), origin: Origin::NONE }
+        Self {
+            node,
+            interface,
+            vlan: None,
+            trunk: Vec::new(),
+            isolated: false,
+            options: InterfaceOptions::default(),
+            origin: Origin::NONE,
+        }
     }
 }
 

@@ -97,6 +97,20 @@ pub enum Error {
         /// The line.
         origin: Origin,
     },
+    /// A segment is external, and an ordinary user's lab has no world around it. Nothing was touched.
+    #[error("an external segment needs root: the host of an ordinary user's lab leads nowhere")]
+    ExternalRootless {
+        /// What asked for it.
+        origin: Origin,
+    },
+    /// A segment is external, and the host passes no packets on. Nothing was touched.
+    #[error("the host does not forward: {key} is 0, so an external segment leads nowhere")]
+    HostForwarding {
+        /// The sysctl of the host.
+        key: &'static str,
+        /// What asked for it.
+        origin: Origin,
+    },
     /// This user may not do it, and there is no keeper to do it for them.
     #[error("this needs root, or at least CAP_NET_ADMIN and CAP_SYS_ADMIN")]
     Unprivileged,
@@ -198,6 +212,7 @@ impl Error {
             | Self::MissingProgram { origin, .. }
             | Self::NftText { origin, .. } => *origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
+            Self::ExternalRootless { origin } | Self::HostForwarding { origin, .. } => *origin,
             _ => Origin::NONE,
         }
     }

@@ -3,6 +3,7 @@
 mod confirm;
 mod cut;
 mod down;
+mod host;
 mod part;
 mod up;
 pub mod watch;

@@ -38,6 +38,7 @@ impl Reader<'_> {
     }
 
     fn interface_kind(&mut self, fields: &Fields<'_>, at: At<'_>) -> NodeInterfaceKind {
+        self.refuse_vlans(fields);
         let Some((_, value)) = fields.find("kind") else {
             self.refuse_options(fields);
             return NodeInterfaceKind::Existing;
@@ -65,6 +66,18 @@ impl Reader<'_> {
             device = device.with("stp_state", kind::Value::Bool(false));
         }
         NodeInterfaceKind::Device { device, ports }
+    }
+
+    /// Refuses what is said where a node is plugged in, not in the node.
+    fn refuse_vlans(&mut self, fields: &Fields<'_>) {
+        for name in ["vlan", "trunk", "isolated"] {
+            if let Some((key, _)) = fields.find(name) {
+                let message =
+                    format!("`{name}` is for a segment's `members` and a link's `endpoints`");
+                let hint = "here it is said what the node has, there where it is plugged in";
+                self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
+            }
+        }
     }
 
     /// Reads the options that an object has beside its own keys, by the table of the kind.
@@ -211,6 +224,13 @@ impl Reader<'_> {
         endpoint.options = self.interface_options(entry);
         endpoint.origin = endpoint.options.origin;
         if let Some(fields) = self.interface_fields(entry) {
+            let at = entry.at();
+            endpoint.vlan = fields.get("vlan").and_then(|value| self.node_of(value, "vlan", at));
+            let isolated = fields.get("isolated").and_then(|v| self.boolean(v, "isolated", at));
+            endpoint.isolated = isolated.unwrap_or(false);
+            if let Some(value) = fields.get("trunk") {
+                endpoint.trunk = self.vlans(value, at);
+            }
             for (key, _) in fields.entries {
                 let name = key.text.as_str();
                 let is_option = INTERFACE.key(name).is_none() && INTERFACE.knows(name);
@@ -317,6 +337,9 @@ fn or(names: &[&str]) -> String {
 
 impl Add for Endpoint {
     fn add(&mut self, other: Self, wins: bool) {
+        pick(&mut self.vlan, other.vlan, wins);
+        self.trunk.extend(other.trunk);
+        self.isolated |= other.isolated;
         self.options.add(other.options, wins);
     }
 }

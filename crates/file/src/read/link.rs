@@ -230,13 +230,14 @@ impl Reader<'_> {
         };
         let name = fields.get("name").and_then(|value| self.link_name(value, at));
         let gateway = fields.get("gateway").and_then(|value| self.node_of(value, "gateway", at));
+        let trunk = fields.get("trunk").map(|value| self.vlans(value, at)).unwrap_or_default();
         let mtu = fields.get("mtu").and_then(|value| self.number(value, "mtu", at, MTU_BYTES));
         let cost =
             fields.get("cost").and_then(|value| self.number(value, "cost", at, (1, u32::MAX)));
         let named = fields.find("name").filter(|_| name.is_some());
         let origin = self.origin(named.map_or(span, |(_, value)| value.span));
         let tunnel = self.tunnel(fields, at);
-        Link { name, ends, addressing, gateway, mtu, cost, tunnel, origin }
+        Link { name, ends, addressing, trunk, gateway, mtu, cost, tunnel, origin }
     }
 
     /// Reads what a link is instead of a cable.

@@ -1,13 +1,16 @@
 //! `segments:`.
 
+use std::net::IpAddr;
 use vnet_model::NodeName;
-use vnet_model::topology::{Endpoint, Segment};
+
+use vnet_model::topology::{Endpoint, Segment, SegmentKind, Vxlan};
 
 use super::interface::MTU_BYTES;
 use super::merge::{Add, Merge};
-use super::{At, Entry, Reader};
+use super::{At, Entry, Fields, Reader};
+use crate::report::Diagnostic;
 use crate::syntax::Value;
-use crate::vocabulary::SEGMENT;
+use crate::vocabulary::{SEGMENT, VLAN_MAX, VLAN_MIN, VNI_MAX};
 
 impl Reader<'_> {
     /// Reads `segments:`.
@@ -42,6 +45,12 @@ impl Reader<'_> {
         }
         segment.gateway =
             fields.get("gateway").and_then(|value| self.node_of(value, "gateway", at));
+        let vlans = (VLAN_MIN, VLAN_MAX);
+        let vlan = fields.get("vlan").and_then(|value| self.number(value, "vlan", at, vlans));
+        segment.vlan = vlan.and_then(|vlan| u16::try_from(vlan).ok());
+        segment.kind = self.segment_kind(&fields, entry);
+        let external = fields.get("external").and_then(|value| self.boolean(value, "external", at));
+        segment.external = external.unwrap_or(false);
         segment.mtu = fields.get("mtu").and_then(|value| self.number(value, "mtu", at, MTU_BYTES));
         let stp = fields.get("stp").and_then(|value| self.boolean(value, "stp", at));
         segment.stp = stp.unwrap_or(false);
@@ -60,6 +69,61 @@ impl Reader<'_> {
         members.into_items()
     }
 
+    /// Reads what carries the packets of a segment.
+    fn segment_kind(&mut self, fields: &Fields<'_>, entry: &Entry<'_>) -> SegmentKind {
+        const PORTS: (u32, u32) = (1, 65535);
+        let at = entry.at();
+        let words = [("bridge", false), ("vxlan", true)];
+        let kind = fields.get("kind").and_then(|value| self.word(value, "kind", at, &words));
+        if kind != Some(true) {
+            // What is wrong with `kind` is said already.
+            let is_bad = kind.is_none() && fields.find("kind").is_some();
+            for name in ["id", "over", "group", "dstport"] {
+                if let (false, Some((key, _))) = (is_bad, fields.find(name)) {
+                    let message = format!("a bridge has no `{name}`");
+                    let error = Diagnostic::error(message, Some(key.span));
+                    self.error(error.hint("a VXLAN has: add `kind: vxlan`"));
+                }
+            }
+            return SegmentKind::Bridge;
+        }
+        for name in ["id", "over"] {
+            if fields.find(name).is_none() {
+                let message = format!("the VXLAN has no `{name}`");
+                let hint = "as in `kind: vxlan, id: 100, over: lo`";
+                self.error(Diagnostic::error(message, Some(entry.name.span)).hint(hint));
+            }
+        }
+        let id = fields.get("id").and_then(|value| self.number(value, "id", at, (0, VNI_MAX)));
+        let over = fields.get("over").and_then(|value| self.text(value, "over", at));
+        let over = over.and_then(|text| self.if_name(&text.text, text.span));
+        let group = fields.get("group").and_then(|value| self.multicast_group(value, at));
+        let port = fields.get("dstport").and_then(|v| self.number(v, "dstport", at, PORTS));
+        let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(Vxlan::PORT);
+        match (id, over) {
+            (Some(id), Some(over)) => SegmentKind::Vxlan(Vxlan { id, over, group, port }),
+            _ => SegmentKind::Bridge,
+        }
+    }
+
+    fn multicast_group(&mut self, value: &Value, at: At<'_>) -> Option<IpAddr> {
+        let text = self.text(value, "group", at)?;
+        let group = self.ip(&text.text, text.span)?;
+        if !group.is_multicast() {
+            let message = format!("`{group}` is not a multicast group");
+            let error = Diagnostic::error(message, Some(text.span));
+            self.error(error.hint("IPv4 has 239.0.0.0/8 for private ones, IPv6 ff15::/16"));
+            return None;
+        }
+        Some(group)
+    }
+
+    /// Reads texts that name segments which are VLANs.
+    pub(super) fn vlans(&mut self, value: &Value, at: At<'_>) -> Vec<NodeName> {
+        let texts = self.texts(value, "trunk", at);
+        texts.iter().filter_map(|text| self.node_name(&text.text, text.span)).collect()
+    }
+
     /// Reads a text that names a node.
     pub(super) fn node_of(&mut self, value: &Value, what: &str, at: At<'_>) -> Option<NodeName> {
         let text = self.text(value, what, at)?;
@@ -75,8 +139,13 @@ impl Add for Segment {
         self.reserved.extend(other.reserved);
         self.members.extend(other.members);
         pick(&mut self.gateway, other.gateway, wins);
+        pick(&mut self.vlan, other.vlan, wins);
         pick(&mut self.mtu, other.mtu, wins);
         pick(&mut self.cost, other.cost, wins);
+        if other.kind != SegmentKind::Bridge && (wins || self.kind == SegmentKind::Bridge) {
+            self.kind = other.kind;
+        }
         self.stp |= other.stp;
+        self.external |= other.external;
     }
 }

@@ -5,7 +5,7 @@ use vnet_model::{FdbEntry, IfName, NsName, PortVlan};
 use crate::command::Command;
 
 fn bridge(ns: &NsName) -> Command {
-    Command::new(["bridge", "-n"]).word(ns)
+    super::program("bridge", ns)
 }
 
 pub(super) fn set_port_vlan(ns: &NsName, dev: &IfName, vid: u16, vlan: PortVlan) -> Command {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use vnet_model::kind::Value;
 use vnet_model::state::PortVlans;
 use vnet_model::{FdbEntry, IfName, Mac, Namespace, Origin, PortVlan};
 use vnet_netlink::{Error, Message, RawMessage, Socket};
@@ -93,6 +94,11 @@ pub(super) fn read_fdb(
     }
     for (index, entry) in entries {
         let interface = names.get(&index).and_then(|name| namespace.interfaces.get_mut(name));
+        // What a tunnel's `remote` says is an entry too.
+        let remote = interface.as_ref().and_then(|it| it.kind.device()?.options.get("remote"));
+        if remote.is_some_and(|remote| entry.dst.map(Value::Ip).as_ref() == Some(remote)) {
+            continue;
+        }
         if let Some(fdb) = interface.and_then(|interface| interface.fdb.as_mut()) {
             fdb.insert(entry);
         }

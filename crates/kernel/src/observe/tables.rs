@@ -47,7 +47,7 @@ fn may_have(found: &Found, scope: Scope<'_>) -> bool {
         let there = state.namespaces.get(&found.name);
         there.is_some_and(|ns| !ns.tables.is_empty() || ns.nft_text.is_some())
     };
-    let is_read = !found.namespace.interfaces.is_empty();
+    let is_read = found.name.is_host() || !found.namespace.interfaces.is_empty();
     is_read
         && (has(scope.declared)
             || scope.recorded.is_none_or(|recorded| recorded.iter().any(|state| has(state))))

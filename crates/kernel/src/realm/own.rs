@@ -1,5 +1,6 @@
 //! The realm of this process itself: threads that enter namespaces.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use vnet_model::NsName;
@@ -10,7 +11,7 @@ use super::{Created, Entry, NewNamespace, Opened, SysctlAccess, SysctlRequest};
 use crate::error::Error;
 use crate::execute::message;
 use crate::nft::{Unusable, missing, program};
-use crate::pins::{PinKind, Pins};
+use crate::pins::{self, PinKind, Pins};
 use crate::probe::MissingKind;
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
@@ -67,10 +68,13 @@ impl Own {
     pub(super) fn open(&self, thread: usize, names: &[NsName]) -> Result<Vec<Entry>, Error> {
         let names = names.to_vec();
         self.thread(thread).run(move |walker| {
-            let Some(pins) = Pins::open()? else {
-                return Ok(names.iter().map(|_| Entry::Gone).collect());
+            let pins = Pins::open()?;
+            let open = |name: &NsName| match &pins {
+                _ if name.is_host() => enter(walker, name, pins::open_host()?),
+                Some(pins) => open_here(walker, pins, name),
+                None => Ok(Entry::Gone),
             };
-            names.iter().map(|name| open_here(walker, &pins, name)).collect()
+            names.iter().map(open).collect()
         })
     }
 
@@ -102,10 +106,10 @@ impl Own {
         requests: Vec<SysctlRequest>,
     ) -> Result<Vec<Vec<Option<String>>>, Error> {
         self.thread(thread).run(move |walker| {
-            let Some(pins) = Pins::open()? else { return Ok(Vec::new()) };
+            let pins = Pins::open()?;
             let mut answers = Vec::with_capacity(requests.len());
             for (name, accesses) in &requests {
-                let ns = pins.open_namespace(name)?;
+                let ns = pins::open_namespace(pins.as_ref(), name)?;
                 walker.enter(&ns).map_err(Error::system("enter", format!("namespace {name}")))?;
                 answers.push(accesses.iter().map(access).collect::<Result<_, _>>()?);
             }
@@ -129,6 +133,11 @@ fn open_here(walker: &Walker, pins: &Pins, name: &NsName) -> Result<Entry, Error
         PinKind::Stale(mark) => return Ok(Entry::Stale(mark)),
         PinKind::Foreign => return Ok(Entry::Foreign),
     };
+    enter(walker, name, ns)
+}
+
+/// Opens a socket in a namespace.
+fn enter(walker: &Walker, name: &NsName, ns: OwnedFd) -> Result<Entry, Error> {
     match walker.enter(&ns) {
         Ok(()) => Ok(Entry::Namespace(Opened { socket: open_socket(name, Protocol::Route)?, ns })),
         // A namespace, but not a network namespace; or one of another user's.

@@ -76,6 +76,7 @@ impl fmt::Display for Conflict {
             Self::Table { ns, id, .. } => {
                 write!(f, "the nftables table `{id}` in {ns} exists and was not made by vnet")
             }
+            Self::Namespace { ns, owner: Owner::Host, .. } => write!(f, "{ns} is the lab's host"),
             Self::Interface { end, kind, .. } => {
                 write!(f, "{end} exists, is a {kind} and was not made by vnet")
             }
@@ -87,7 +88,8 @@ impl Planner<'_> {
     pub(super) fn find_conflicts(&mut self) {
         for (ns, wanted) in &self.target.namespaces {
             let Some(found) = self.observed.namespaces.get(ns) else { continue };
-            if found.owner.mark().is_none_or(|mark| mark.lab != *self.lab) {
+            let is_host = wanted.owner == Owner::Host && found.owner == Owner::Host;
+            if !is_host && found.owner.mark().is_none_or(|mark| mark.lab != *self.lab) {
                 self.plan.conflicts.push(Conflict::Namespace {
                     ns: ns.clone(),
                     owner: found.owner.clone(),
@@ -108,7 +110,8 @@ impl Planner<'_> {
             }
             for (name, interface) in &wanted.interfaces {
                 let Some(there) = found.interfaces.get(name) else { continue };
-                if !there.ours && !can_become(&there.kind, &interface.kind) {
+                // In the lab's own namespaces what is alike may have been made again by a person.
+                if !there.ours && (is_host || !can_become(&there.kind, &interface.kind)) {
                     self.plan.conflicts.push(Conflict::Interface {
                         end: End { ns: ns.clone(), name: name.clone() },
                         kind: there.kind.name().to_owned(),

@@ -15,6 +15,12 @@ impl ProblemKind {
                 format!("one with a similar name exists: `{name}`")
             }
             Self::NotANode { role: "a member", .. } => "join two segments with a link".into(),
+            Self::NotAVlan { .. } => "give it a number: `vlan: 10`".into(),
+            Self::TrunkAtEnd => "write it beside `endpoints`".into(),
+            Self::NoBridge { segment, what: "a VLAN without members", role: "have links" } => {
+                format!("link to the segment whose port is in it, and say `vlan: {segment}` there")
+            }
+            Self::SameVlan { .. } => "give one of them another number".into(),
             Self::NamespaceCollision { .. } => "let `netns:` hold `$node`".into(),
             Self::BadSysctl { .. } => "it begins with `net.`, as in `net.ipv4.tcp_ecn`".into(),
             Self::DuplicateInterface { node, derived: true, .. } => {
@@ -49,6 +55,7 @@ impl ProblemKind {
             Self::BridgeLoop { .. } => {
                 "one frame would circle for ever; take a link out, or set `stp: true`".into()
             }
+            Self::DeafLoop { .. } => "set `stp: true` on each of them, or take a link out".into(),
             Self::BareAddress { addr, .. } => {
                 let prefix_len = if addr.is_ipv4() { 24 } else { 64 };
                 format!("write it with a length, such as `{addr}/{prefix_len}`")

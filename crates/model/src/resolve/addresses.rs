@@ -1,6 +1,6 @@
 //! Addresses: what is pinned, and what prefixes and pools hand out around it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -35,11 +35,20 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
 /// A link or segment, as far as addresses go.
 struct Wire {
     prefixes: Vec<IpNet>,
+    /// The segment that the host is on, and has the first address of.
+    external: Option<usize>,
     /// What is not handed out.
     reserved: Vec<IpNet>,
     /// The interfaces of its ends or members, the gateway's first.
     ends: Vec<usize>,
     origin: Origin,
+}
+
+impl Wire {
+    /// Returns the domains of its ends: one, but that of a VLAN whose switches no trunk joins.
+    fn domains(&self, network: &Network<'_>) -> BTreeSet<usize> {
+        self.ends.iter().map(|&end| network.domains.of[end]).collect()
+    }
 }
 
 /// What each domain has.
@@ -54,8 +63,8 @@ impl Held {
     fn of(network: &Network<'_>, wires: &[Wire]) -> Self {
         let mut prefixes = vec![Vec::new(); network.domains.stations.len()];
         for wire in wires {
-            if let Some(&end) = wire.ends.first() {
-                prefixes[network.domains.of[end]].extend(&wire.prefixes);
+            for domain in wire.domains(network) {
+                prefixes[domain].extend(&wire.prefixes);
             }
         }
         Self { prefixes, used: HashSet::new() }
@@ -71,12 +80,13 @@ fn wires(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Wire> {
         ends.sort_by_key(|&end| Some(name(end)) != gateway.as_ref());
     };
     let mut wires = Vec::new();
-    for (segment, members) in topology.segments().iter().zip(&network.wiring.members) {
-        let mut ends: Vec<usize> = members.iter().map(|[end, _]| *end).collect();
+    for (index, segment) in topology.segments().iter().enumerate() {
+        let mut ends = network.wiring.ends_of(index);
         gateway_first(&mut ends, &segment.gateway);
         let prefixes = segment.prefixes.iter().map(IpNet::trunc).collect();
         let reserved = segment.reserved.clone();
-        wires.push(Wire { prefixes, reserved, ends, origin: segment.origin });
+        let external = segment.external.then_some(index);
+        wires.push(Wire { prefixes, external, reserved, ends, origin: segment.origin });
     }
     let pooled = pools(network, problems);
     for ((link, ends), pooled) in topology.links().iter().zip(&network.wiring.links).zip(pooled) {
@@ -87,7 +97,8 @@ fn wires(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Wire> {
             Addressing::Prefixes(prefixes) => prefixes.iter().map(IpNet::trunc).collect(),
             Addressing::Pool(_) => pooled,
         };
-        wires.push(Wire { prefixes, reserved: Vec::new(), ends, origin: link.origin });
+        let (external, reserved) = (None, Vec::new());
+        wires.push(Wire { prefixes, external, reserved, ends, origin: link.origin });
     }
     wires
 }
@@ -186,27 +197,40 @@ fn hand_out(
         wired.master.is_none() && family_on && !has_one
     };
     let takers: Vec<usize> = wire.ends.iter().copied().filter(|&id| takes(id)).collect();
-    let Some(&first) = takers.first() else { return };
-    let domain = network.domains.of[first];
+    let count = takers.len() + usize::from(wire.external.is_some());
+    if count == 0 {
+        return;
+    }
+    let domains = wire.domains(network);
+    let is_used = |addr: &IpAddr| domains.iter().any(|&domain| used.contains(&(domain, *addr)));
     let is_reserved = |addr: &IpAddr| wire.reserved.iter().any(|net| net.contains(addr));
     let free = hosts_outside(prefix, &wire.reserved);
-    let free = free.filter(|addr| !used.contains(&(domain, *addr)));
-    let addresses: Vec<IpAddr> = free.take(takers.len()).collect();
-    if addresses.len() < takers.len() {
+    let free = free.filter(|addr| !is_used(addr));
+    let addresses: Vec<IpAddr> = free.take(count).collect();
+    if addresses.len() < count {
         let in_room = |addr: &IpAddr| prefix.contains(addr) && !is_reserved(addr);
-        let taken = used.iter().filter(|(d, addr)| *d == domain && in_room(addr)).count();
+        let taken =
+            used.iter().filter(|(domain, addr)| domains.contains(domain) && in_room(addr)).count();
         // So few that they can be counted: all were tried.
         let room = match wire.reserved.is_empty() {
             true => room(&prefix),
             false => hosts_outside(prefix, &wire.reserved).count() as u128,
         };
-        let needed = taken + takers.len();
+        let needed = taken + count;
         let kind = ProblemKind::PrefixExhausted { prefix, room, needed };
         problems.push(Problem::new(kind, wire.origin));
         return;
     }
+    let mut addresses = addresses.into_iter();
+    if let Some(segment) = wire.external {
+        let net = addresses.next().and_then(|addr| IpNet::new(addr, prefix.prefix_len()).ok());
+        for domain in &domains {
+            used.extend(net.map(|net| (*domain, net.addr())));
+        }
+        network.host_addresses[segment].extend(net);
+    }
     for (id, addr) in takers.into_iter().zip(addresses) {
-        used.insert((domain, addr));
+        used.insert((network.domains.of[id], addr));
         if let Ok(net) = IpNet::new(addr, prefix.prefix_len()) {
             let assigned = Assigned { net, handed_out: true, origin: wire.origin };
             network.addresses[id].push(assigned);

@@ -1,10 +1,11 @@
-//! Which interfaces hear each other: a link, or segments and bridges that links join.
+//! Which interfaces hear each other: a link, or segments and bridges that links join, each VLAN by
+//! itself.
 
 use std::collections::HashMap;
 
 use crate::kind;
-use crate::topology::Topology;
-use crate::topology::wiring::{PlaceKind, Wiring};
+use crate::topology::wiring::{Lane, PlaceKind, Wiring};
+use crate::topology::{SegmentKind, Topology};
 
 /// The broadcast domains of a topology.
 #[derive(Debug)]
@@ -25,15 +26,22 @@ const TUNNEL_COST: u32 = 1000;
 impl Domains {
     pub(super) fn of(topology: &Topology, wiring: &Wiring<'_>) -> Self {
         let mut sets = Sets::new(wiring.interfaces.len());
-        for [a, b] in wiring.links.iter().chain(wiring.members.iter().flatten()) {
-            sets.join(*a, *b);
-        }
-        for (id, wired) in wiring.interfaces.iter().enumerate() {
-            if let Some(master) = wired.master.filter(|_| wiring.is_wire(id)) {
-                sets.join(id, master);
+        for ends in wiring.links.iter().chain(wiring.members.iter().flatten()) {
+            for [a, b] in wiring.lanes(*ends) {
+                let (a, b) = (sets.element(a), sets.element(b));
+                sets.join(a, b);
             }
         }
+        for id in 0..wiring.interfaces.len() {
+            let lane = sets.element(wiring.untagged(id));
+            sets.join(id, lane);
+        }
 
+        for (segment, ends) in topology.segments().iter().zip(&wiring.other_ends) {
+            if let (SegmentKind::Vxlan(_), [first, rest @ ..]) = (&segment.kind, ends.as_slice()) {
+                rest.iter().for_each(|end| sets.join(*first, *end));
+            }
+        }
         join_uppers(wiring, &mut sets);
 
         let mut numbers = HashMap::new();
@@ -52,14 +60,19 @@ impl Domains {
         }
 
         let mut costs = vec![1; stations.len()];
-        let links =
-            wiring.links.iter().zip(topology.links()).map(|(ends, link)| {
-                (ends, link.cost.or(link.tunnel.as_ref().map(|_| TUNNEL_COST)))
-            });
-        let segments = wiring.members.iter().zip(topology.segments());
-        let segments = segments.filter_map(|(members, seg)| Some((members.first()?, seg.cost)));
-        for (ends, cost) in links.chain(segments) {
-            let domain = of[ends[0]];
+        let links = wiring.links.iter().zip(topology.links());
+        let links = links.filter(|(ends, _)| wiring.interfaces[ends[0]].carried.has_untagged());
+        let links = links
+            .map(|(ends, link)| (ends[0], link.cost.or(link.tunnel.as_ref().map(|_| TUNNEL_COST))));
+        let segments = topology.segments().iter().enumerate().flat_map(|(index, segment)| {
+            let cost = match segment.kind {
+                SegmentKind::Bridge => segment.cost,
+                SegmentKind::Vxlan(_) => segment.cost.or(Some(TUNNEL_COST)),
+            };
+            wiring.ends_of(index).into_iter().map(move |end| (end, cost))
+        });
+        for (end, cost) in links.chain(segments) {
+            let domain = of[end];
             costs[domain] = costs[domain].max(cost.unwrap_or(1));
         }
         Self { of, stations, costs }
@@ -94,24 +107,39 @@ fn join_uppers(wiring: &Wiring<'_>, sets: &mut Sets) {
     }
 }
 
-/// Sets of interfaces, joined step by step (union-find with path halving).
-struct Sets(Vec<usize>);
+/// Sets of interfaces and VLANs of bridges, joined step by step (union-find with path halving).
+struct Sets {
+    /// Each element's way to the one that stands for its set. First come the interfaces.
+    up: Vec<usize>,
+    /// The elements that are a VLAN of a bridge.
+    vlans: HashMap<Lane, usize>,
+}
 
 impl Sets {
-    fn new(count: usize) -> Self {
-        Self((0..count).collect())
+    fn new(interfaces: usize) -> Self {
+        Self { up: (0..interfaces).collect(), vlans: HashMap::new() }
+    }
+
+    fn element(&mut self, lane: Lane) -> usize {
+        if let Lane::Interface(id) = lane {
+            return id;
+        }
+        *self.vlans.entry(lane).or_insert_with(|| {
+            self.up.push(self.up.len());
+            self.up.len() - 1
+        })
     }
 
     fn root(&mut self, mut id: usize) -> usize {
-        while self.0[id] != id {
-            self.0[id] = self.0[self.0[id]];
-            id = self.0[id];
+        while self.up[id] != id {
+            self.up[id] = self.up[self.up[id]];
+            id = self.up[id];
         }
         id
     }
 
     fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
-        self.0[a.max(b)] = a.min(b);
+        self.up[a.max(b)] = a.min(b);
     }
 }

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::network::Network;
-use crate::kind::Device;
+use super::vxlan;
+use crate::kind::{self, Device, Value};
 use crate::names::{IfName, Mark};
 use crate::origin::Origin;
-use crate::state::{Address, End, Interface, Kind, Namespace, Owner};
+use crate::state::{Address, End, Interface, Kind, Namespace, Owner, PortVlan};
 use crate::topology::Node;
 use crate::topology::wiring::{Made, PlaceKind, Wired};
 
@@ -80,7 +81,7 @@ fn sysctls(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> BTreeMap<
 
 fn interface(network: &Network<'_>, id: usize) -> Interface {
     let wired = &network.wiring.interfaces[id];
-    let mut interface = Interface::new(kind(network, id));
+    let mut interface = Interface::new(kind_of(network, id));
     interface.up = wired.up();
     interface.mtu = network.mtus[id];
     interface.mac = network.macs[id];
@@ -97,22 +98,50 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
         interface.forward_ipv4 = forward_ipv4(node, wired, network.forwards[wired.place]);
     }
     interface.ipv6 = ipv6(network, id);
+    as_port(network, id, &mut interface);
+    if let Made::Vxlan(segment) = wired.made {
+        interface.fdb = Some(vxlan::fdb(network, segment, id));
+    }
     interface
 }
 
-fn kind(network: &Network<'_>, id: usize) -> Kind {
+/// Says what a port of a segment may do.
+fn as_port(network: &Network<'_>, id: usize, interface: &mut Interface) {
+    let wired = &network.wiring.interfaces[id];
+    if let Some(option) = kind::BRIDGE.port_option("isolated").filter(|_| wired.isolated) {
+        interface.port.set(option, Value::Bool(true));
+    }
+    if wired.master.is_some_and(|bridge| network.wiring.filters(bridge)) {
+        let (untagged, tagged) = network.wiring.port_vlans(id);
+        let untagged = untagged.map(|vid| (vid, PortVlan::UNTAGGED));
+        let tagged = tagged.into_iter().map(|vid| (vid, PortVlan::TAGGED));
+        interface.vlans = Some(tagged.chain(untagged).collect());
+    }
+}
+
+fn kind_of(network: &Network<'_>, id: usize) -> Kind {
     if let Some(device) = &network.tunnels[id] {
         return Kind::Device(device.clone());
     }
     match network.wiring.interfaces[id].made {
         Made::Loopback => Kind::Loopback,
         Made::SegmentBridge(index) => {
-            Kind::Device(Device::bridge(network.topology.segments()[index].stp))
+            let bridge = Device::bridge(network.topology.segments()[index].stp);
+            Kind::Device(match network.wiring.filters(id) {
+                true => bridge.with("vlan_filtering", Value::Bool(true)),
+                false => bridge,
+            })
         }
         // That nothing is known of one is a problem of its own, and reported.
         Made::NodeDevice => Kind::Device(
             network.wiring.interfaces[id].device.cloned().unwrap_or(Device::bridge(false)),
         ),
+        Made::Vlan { segment, parent } => {
+            let vid = Value::Number(network.wiring.vid(segment).into());
+            let parent = network.wiring.interfaces[parent].name.clone();
+            Kind::Device(Device::new(&kind::VLAN).with("id", vid).on(parent))
+        }
+        Made::Vxlan(segment) => Kind::Device(vxlan::device(network, segment, id)),
         Made::LinkEnd(_) | Made::Member(_) | Made::Port(_) => {
             Kind::Veth { peer: network.peers[id].map(|peer| end(network, peer)) }
         }

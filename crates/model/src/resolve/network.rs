@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::domains::Domains;
+use super::vxlan;
 use crate::kind::{Device, Wireguard};
 use crate::mac::Mac;
 use crate::names::NsName;
@@ -36,6 +37,8 @@ pub(super) struct Network<'t> {
     pub(super) wireguards: Vec<Option<Wireguard>>,
     /// The addresses of each interface.
     pub(super) addresses: Vec<Vec<Assigned>>,
+    /// The addresses of the host on each segment that it is on.
+    pub(super) host_addresses: Vec<Vec<IpNet>>,
 }
 
 /// An address that an interface gets.
@@ -100,6 +103,7 @@ impl<'t> Network<'t> {
             macs: Vec::new(),
             tunnels: vec![None; wiring.interfaces.len()],
             wireguards: vec![None; wiring.interfaces.len()],
+            host_addresses: vec![Vec::new(); topology.segments().len()],
             addresses: vec![Vec::new(); wiring.interfaces.len()],
             wiring,
             domains,
@@ -170,13 +174,17 @@ impl<'t> Network<'t> {
     fn mtu(&self, id: usize) -> Option<u32> {
         let wired = &self.wiring.interfaces[id];
         let segment = |index: usize| self.topology.segments()[index].mtu;
+        // Where packets without a tag are in a VLAN.
+        let access = wired.carried.access.and_then(segment);
         let common = match wired.made {
             Made::Loopback | Made::NodeDevice => return wired.mtu(),
             Made::SegmentBridge(index) => return segment(index),
-            Made::Member(index) => segment(index),
+            Made::Vlan { segment: vlan, parent } => segment(vlan).or_else(|| self.mtu(parent)),
+            Made::Vxlan(index) => Some(segment(index).unwrap_or(vxlan::MTU_BYTES)),
+            Made::Member(index) => access.or(segment(index)),
             Made::Port(index) => {
                 let member = self.peers[id].and_then(|peer| self.wiring.interfaces[peer].mtu());
-                member.or(segment(index))
+                member.or(access).or(segment(index))
             }
             // The kernel knows best what is left of a packet in another.
             Made::LinkEnd(index) if wired.device.is_some() => {
@@ -185,7 +193,7 @@ impl<'t> Network<'t> {
             Made::LinkEnd(index) => {
                 let link = &self.topology.links()[index];
                 let mut ends = self.wiring.links[index].iter();
-                link.mtu.or_else(|| {
+                link.mtu.or(access).or_else(|| {
                     ends.find_map(|&end| match self.place_kind(end) {
                         PlaceKind::Segment(segment) => segment.mtu,
                         _ => None,

@@ -62,5 +62,6 @@ pub(super) fn all(network: &Network<'_>, problems: &mut Vec<Problem>) -> Vec<Tab
         }
     }
     gateways::add(network, &mut tables, problems);
+    gateways::add_external(network, &mut tables);
     tables
 }

@@ -7,6 +7,7 @@ mod properties;
 mod routes;
 mod routing;
 mod settings;
+mod vlans;
 
 use super::*;
 use crate::state::{Interface, Namespace};

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
 use super::{
-    AddressSpec, Addressing, InterfaceOptions, Leg, StaticNexthopKind, Topology, Via, devices,
-    loops,
+    AddressSpec, Addressing, InterfaceOptions, Leg, SegmentKind, StaticNexthopKind, Topology, Via,
+    devices, loops,
 };
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
@@ -19,6 +19,13 @@ const PLACES_MAX: usize = 100_000;
 
 /// The most ports of a bridge (`BR_MAX_PORTS` less the port 0, net/bridge/br_private.h).
 const PORTS_MAX: usize = 1023;
+
+/// What the number of a VLAN may be: 0 and 4095 mean something else (IEEE 802.1Q-2018, table 9-2), and
+/// 1 is where a bridge puts ports that say nothing.
+const VLANS: (u32, u32) = (2, 4094);
+
+/// The largest number of a VXLAN, 24 bits (RFC 7348, section 5).
+const VNI_MAX: u32 = 0xff_ffff;
 
 /// What an MTU may be, in bytes: `ETH_MIN_MTU` (RFC 791, section 3.2) to `ETH_MAX_MTU`.
 const MTU_BYTES: (u32, u32) = (68, 65535);
@@ -35,7 +42,9 @@ pub(super) fn problems(topology: &Topology) -> Vec<Problem> {
         problems.extend(more);
     }
     names(topology, &wiring, &mut problems);
-    gateways(topology, &mut problems);
+    gateways(topology, &wiring, &mut problems);
+    vlans(topology, &wiring, &mut problems);
+    externals(topology, &wiring, &mut problems);
     link_names(topology, &wiring, &mut problems);
     for wired in &wiring.interfaces {
         interface(&wiring, wired, &mut problems);
@@ -168,10 +177,11 @@ fn names(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) 
     }
 }
 
-fn gateways(topology: &Topology, problems: &mut Vec<Problem>) {
-    for segment in &topology.segments {
+fn gateways(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
+    for (index, segment) in topology.segments.iter().enumerate() {
         let Some(gateway) = &segment.gateway else { continue };
-        if !segment.members.iter().any(|member| member.node == *gateway) {
+        let place = |end: usize| &wiring.places[wiring.interfaces[end].place];
+        if !wiring.ends_of(index).into_iter().any(|end| place(end).name == *gateway) {
             let (gateway, of) = (gateway.clone(), segment.name.to_string());
             let kind = ProblemKind::GatewayNotThere { gateway, role: "a member", of };
             problems.push(Problem::new(kind, segment.origin));
@@ -185,6 +195,69 @@ fn gateways(topology: &Topology, problems: &mut Vec<Problem>) {
             let gateway = gateway.clone();
             let kind = ProblemKind::GatewayNotThere { gateway, role: "an end", of };
             problems.push(Problem::new(kind, link.origin));
+        }
+    }
+}
+
+/// Checks that the name of the host's port is left to the host.
+fn externals(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
+    for segment in topology.segments.iter().filter(|segment| segment.external) {
+        let Some(place) = wiring.place(&segment.name) else { continue };
+        let port = wiring.places[place].interfaces.iter().map(|&id| &wiring.interfaces[id]);
+        for port in port.filter(|port| port.name.as_str() == "host") {
+            let (node, interface) = (segment.name.clone(), port.name.clone());
+            let kind = ProblemKind::DuplicateInterface { node, interface, derived: false };
+            problems.push(Problem::new(kind, port.origin).with(segment.origin, "the host is here"));
+        }
+    }
+}
+
+/// Checks the numbers of VLANs, and that what is a VLAN alone is not used as a bridge.
+fn vlans(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
+    for segment in &topology.segments {
+        let is_vxlan = segment.kind != SegmentKind::Bridge;
+        let roles = [
+            (segment.stp, "run STP"),
+            (segment.external, "be external"),
+            (is_vxlan && segment.vlan.is_some(), "be a VLAN"),
+        ];
+        for (_, role) in roles.into_iter().filter(|(is_on, _)| *is_on) {
+            let kind = ProblemKind::no_bridge(segment, role);
+            problems.extend(kind.map(|kind| Problem::new(kind, segment.origin)));
+        }
+        if let SegmentKind::Vxlan(vxlan) = &segment.kind {
+            let kind = in_range("id", vxlan.id, (0, VNI_MAX));
+            problems.extend(kind.map(|kind| Problem::new(kind, segment.origin)));
+        }
+        let Some(vlan) = segment.vlan else { continue };
+        let kind = in_range("vlan", vlan.into(), VLANS);
+        problems.extend(kind.map(|kind| Problem::new(kind, segment.origin)));
+    }
+    for (link, ends) in topology.links.iter().zip(&wiring.links) {
+        for (end, id) in link.ends.iter().zip(ends) {
+            let place = wiring.interfaces[*id].place;
+            let PlaceKind::Segment(segment) = wiring.places[place].kind else { continue };
+            let kind = ProblemKind::no_bridge(segment, "have links");
+            problems.extend(kind.map(|kind| Problem::new(kind, end.origin.or(link.origin))));
+        }
+    }
+    // Two names for one number are fine, as long as no bridge has to tell them apart.
+    let mut named: HashMap<(usize, u16), (&NodeName, Origin)> = HashMap::new();
+    for wired in &wiring.interfaces {
+        let Some(bridge) = wired.master.filter(|&bridge| wiring.filters(bridge)) else { continue };
+        for &index in wired.carried.access.iter().chain(&wired.carried.trunk) {
+            let segment = &topology.segments[index];
+            let Some(vlan) = segment.vlan else { continue };
+            let own = wiring.places[wiring.interfaces[bridge].place].kind;
+            let PlaceKind::Segment(own) = own else { continue };
+            let first = named.entry((bridge, vlan)).or_insert((&segment.name, wired.origin));
+            let own = (own.vlan == Some(vlan)).then_some((&own.name, own.origin));
+            let (first, place) = own.unwrap_or(*first);
+            if *first != segment.name {
+                let (first, second) = (first.clone(), segment.name.clone());
+                let kind = ProblemKind::SameVlan { vlan, first, second };
+                problems.push(Problem::new(kind, wired.origin).with(place, "the other is here"));
+            }
         }
     }
 }

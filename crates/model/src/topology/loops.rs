@@ -4,38 +4,78 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use super::Topology;
-use super::wiring::{Made, Wiring};
+use super::wiring::{Lane, Made, Wiring};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind};
 
-/// Finds the loops in which no bridge runs the spanning tree protocol.
+/// Finds the loops that nothing breaks.
 ///
-/// One that does breaks the loop for all: the others pass its frames on (`br_handle_frame`,
-/// net/bridge/br_input.c), so it hears itself and blocks a port.
+/// One bridge that runs the spanning tree protocol breaks a loop for all: the others pass its frames
+/// on (`br_handle_frame`, net/bridge/br_input.c), so it hears itself and blocks a port. But those
+/// frames have no tag, so they don't get over the trunks of a bridge that does not speak it.
 pub(super) fn problems(topology: &Topology, wiring: &Wiring<'_>) -> Vec<Problem> {
     let cables = wiring.links.iter().zip(topology.links()).map(|(ends, link)| (*ends, link.origin));
     let members = wiring.members.iter().flatten();
     let cables = cables.chain(members.map(|ends| (*ends, wiring.interfaces[ends[0]].origin)));
 
-    let mut forest = Forest::default();
+    let runs_stp = |lane: &Lane| runs_stp(topology, wiring, lane.interface());
+    let is_deaf = |lane: &Lane| matches!(lane, Lane::Vlan { .. }) && !runs_stp(lane);
+    let mut without_stp = Forest::default();
+    let mut all = Forest::default();
     let mut problems = Vec::new();
-    for ([a, b], origin) in cables {
-        let bridge = |end: usize| {
-            let master = wiring.interfaces[end].master?;
-            wiring.interfaces[master].is_bridge().then_some(master)
-        };
-        let bridges = [a, b].map(bridge);
-        let [Some(a), Some(b)] = bridges else { continue };
-        match (a == b, wiring.interfaces[a].made) {
-            (true, Made::SegmentBridge(index)) => {
-                let segment = topology.segments()[index].name.clone();
-                problems.push(Problem::new(ProblemKind::SegmentToItself { segment }, origin));
-            }
-            _ if [a, b].iter().any(|&bridge| runs_stp(topology, wiring, bridge)) => {}
-            _ => problems.extend(forest.close(wiring, [a, b], origin)),
+    for (ends, origin) in cables {
+        if let Some(problem) = to_itself(topology, wiring, ends, origin) {
+            problems.push(problem);
+            continue;
         }
+        // Each VLAN for itself; one loop a cable is enough to know of.
+        let mut found = None;
+        for lanes in wiring.lanes(ends) {
+            if !lanes.iter().all(|lane| wiring.interfaces[lane.interface()].is_bridge()) {
+                continue;
+            }
+            let path = all.close(lanes, origin).filter(|path| path.iter().any(|(l, _)| is_deaf(l)));
+            let silent = !lanes.iter().any(runs_stp);
+            let bare = silent.then(|| without_stp.close(lanes, origin)).flatten();
+            found = found.or(bare.map(|path| (path, false))).or(path.map(|path| (path, true)));
+        }
+        problems.extend(found.map(|(path, is_deaf)| problem(wiring, path, is_deaf, origin)));
     }
     problems
+}
+
+/// Finds out whether a cable joins a segment with itself.
+fn to_itself(
+    topology: &Topology,
+    wiring: &Wiring<'_>,
+    ends: [usize; 2],
+    origin: Origin,
+) -> Option<Problem> {
+    let [a, b] = ends.map(|end| wiring.interfaces[end].master);
+    let made = wiring.interfaces[a.filter(|_| a == b)?].made;
+    let Made::SegmentBridge(index) = made else { return None };
+    let segment = topology.segments()[index].name.clone();
+    Some(Problem::new(ProblemKind::SegmentToItself { segment }, origin))
+}
+
+/// Says which loop a cable closes.
+fn problem(
+    wiring: &Wiring<'_>,
+    path: Vec<(Lane, Origin)>,
+    is_deaf: bool,
+    origin: Origin,
+) -> Problem {
+    let around = path.iter().chain(path.first());
+    let bridges = around.map(|(lane, _)| bridge_name(wiring, lane.interface())).collect();
+    let kind = match is_deaf {
+        true => ProblemKind::DeafLoop { bridges },
+        false => ProblemKind::BridgeLoop { bridges },
+    };
+    let mut problem = Problem::new(kind, origin);
+    for (_, origin) in path.into_iter().skip(1) {
+        problem = problem.with(origin, "this is part of the loop");
+    }
+    problem
 }
 
 fn runs_stp(topology: &Topology, wiring: &Wiring<'_>, bridge: usize) -> bool {
@@ -57,20 +97,16 @@ pub(super) fn bridge_name(wiring: &Wiring<'_>, bridge: usize) -> String {
 /// The cables between bridges so far, without those that closed a loop.
 #[derive(Debug, Default)]
 struct Forest {
-    /// For each bridge its neighbours, each with what asked for the cable.
-    neighbours: HashMap<usize, Vec<(usize, Origin)>>,
-    /// Each bridge's way to the one that stands for its tree (union-find).
-    trees: HashMap<usize, usize>,
+    /// For each bridge, or VLAN of one, its neighbours, each with what asked for the cable.
+    neighbours: HashMap<Lane, Vec<(Lane, Origin)>>,
+    /// The way of each to the one that stands for its tree (union-find).
+    trees: HashMap<Lane, Lane>,
 }
 
 impl Forest {
-    /// Adds a cable between two bridges, or says which loop it closes.
-    fn close(
-        &mut self,
-        wiring: &Wiring<'_>,
-        [a, b]: [usize; 2],
-        origin: Origin,
-    ) -> Option<Problem> {
+    /// Adds a cable between two bridges, or returns the way from one to the other that is there
+    /// already.
+    fn close(&mut self, [a, b]: [Lane; 2], origin: Origin) -> Option<Vec<(Lane, Origin)>> {
         let (tree_a, tree_b) = (self.tree(a), self.tree(b));
         if tree_a != tree_b {
             self.trees.insert(tree_a, tree_b);
@@ -78,18 +114,10 @@ impl Forest {
             self.neighbours.entry(b).or_default().push((a, origin));
             return None;
         }
-        let path = self.path(a, b);
-        let mut bridges: Vec<String> =
-            path.iter().map(|&(bridge, _)| bridge_name(wiring, bridge)).collect();
-        bridges.push(bridge_name(wiring, a));
-        let mut problem = Problem::new(ProblemKind::BridgeLoop { bridges }, origin);
-        for (_, origin) in path.into_iter().skip(1) {
-            problem = problem.with(origin, "this is part of the loop");
-        }
-        Some(problem)
+        Some(self.path(a, b))
     }
 
-    fn tree(&mut self, bridge: usize) -> usize {
+    fn tree(&mut self, bridge: Lane) -> Lane {
         let mut root = bridge;
         while let Some(&up) = self.trees.get(&root) {
             root = up;
@@ -102,7 +130,7 @@ impl Forest {
     }
 
     /// Finds the way from `a` to `b`, each bridge with the cable that leads there.
-    fn path(&self, a: usize, b: usize) -> Vec<(usize, Origin)> {
+    fn path(&self, a: Lane, b: Lane) -> Vec<(Lane, Origin)> {
         // Searched from the far end, so that following the steps back begins at `a`.
         let mut towards_b = HashMap::from([(b, (b, Origin::NONE))]);
         let mut queue = VecDeque::from([b]);

@@ -1,17 +1,26 @@
 //! Which interfaces a topology makes, what they are called, and which of them share a wire.
 //!
+//! What VLANs keep apart on such a wire is in [`lanes`].
+//!
 //! It takes topologies that are not checked yet too: what can't be is in [`Wiring::problems`].
 
-use std::collections::HashMap;
+mod lanes;
+mod names;
+
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Endpoint, InterfaceOptions, Link, Node, NodeInterface, NodeInterfaceKind, Segment, Topology,
 };
 use crate::kind::Device;
-use crate::mac::{Mac, stable_hash};
-use crate::names::{IF_NAME_MAX_BYTES, IfName, NodeName};
+use crate::mac::Mac;
+use crate::names::{IfName, NodeName};
 use crate::origin::Origin;
 use crate::problem::{At, Problem, ProblemKind, nearest};
+
+pub(crate) use lanes::{Carried, Lane};
+pub(crate) use names::derived_name;
+use names::{Cables, Named, count_cable, end_name};
 
 /// All interfaces of a topology.
 #[derive(Debug)]
@@ -25,6 +34,13 @@ pub(crate) struct Wiring<'t> {
     pub(crate) link_names: Vec<String>,
     /// For each segment and member: the member's interface and the segment's port.
     pub(crate) members: Vec<Vec<[usize; 2]>>,
+    /// For each segment: the interfaces of nodes that are on it without a cable to its bridge: those
+    /// that ports of other segments put into the VLAN that it is, and the ends of a tunnel.
+    pub(crate) other_ends: Vec<Vec<usize>>,
+    /// The bridges of segments that keep VLANs apart.
+    filtering: HashSet<usize>,
+    /// The place of the first segment.
+    first_segment: usize,
     /// Names given twice, and names that nothing has.
     pub(crate) problems: Vec<Problem>,
     by_name: HashMap<NodeName, usize>,
@@ -61,6 +77,10 @@ pub(crate) struct Wired<'t> {
     pub(crate) master: Option<usize>,
     /// What it is, where a node's `interfaces:` makes it, or a link that is a tunnel.
     pub(crate) device: Option<&'t Device>,
+    /// Whether it is an isolated port of a segment.
+    pub(crate) isolated: bool,
+    /// The VLANs on its cable, where something is said of them.
+    pub(crate) carried: Carried,
     /// What is said about it, in all places where something is.
     pub(crate) options: Vec<&'t InterfaceOptions>,
     pub(crate) origin: Origin,
@@ -80,6 +100,13 @@ pub(crate) enum Made {
     SegmentBridge(usize),
     /// An interface that a node's `interfaces:` makes.
     NodeDevice,
+    /// The member's end of a VXLAN.
+    Vxlan(usize),
+    /// A VLAN (by its segment) on a trunk, as an interface of its own.
+    Vlan {
+        segment: usize,
+        parent: usize,
+    },
 }
 
 impl Wired<'_> {
@@ -132,6 +159,9 @@ impl<'t> Wiring<'t> {
             links: Vec::new(),
             link_names: Vec::new(),
             members: Vec::new(),
+            filtering: HashSet::new(),
+            first_segment: topology.nodes().len(),
+            other_ends: vec![Vec::new(); topology.segments().len()],
             problems: Vec::new(),
             by_name: HashMap::new(),
         };
@@ -150,6 +180,7 @@ impl<'t> Wiring<'t> {
         for (index, link) in topology.links().iter().enumerate() {
             wiring.add_link(index, link, &mut cables);
         }
+        wiring.add_vlans(topology);
         for (place, node) in topology.nodes().iter().enumerate() {
             wiring.add_node_interfaces(place, node);
         }
@@ -232,6 +263,13 @@ impl<'t> Wiring<'t> {
     ) {
         // Its bridge is named like the segment: no port is, but for a name given or a parallel
         // (`sw-2`), and such a clash is a problem, so that adding a member renames nothing.
+        if segment.without_bridge().is_some() {
+            for member in &segment.members {
+                self.add_tunnel_end(index, segment, place, member, cables);
+            }
+            self.members.push(Vec::new());
+            return;
+        }
         let name = derived_name(&segment.name, 1);
         let bridge = self.add(place, name, Made::SegmentBridge(index), segment.origin);
         let mut members = Vec::with_capacity(segment.members.len());
@@ -244,9 +282,37 @@ impl<'t> Wiring<'t> {
             let name = derived_name(&member.node, number);
             let port = self.add(place, name, Made::Port(index), member.origin);
             self.interfaces[port].master = Some(bridge);
+            self.interfaces[port].isolated = member.isolated;
             members.push([end, port]);
         }
         self.members.push(members);
+    }
+
+    /// Adds the interface of a member of a segment that is a tunnel.
+    fn add_tunnel_end(
+        &mut self,
+        index: usize,
+        segment: &'t Segment,
+        place: usize,
+        member: &'t Endpoint,
+        cables: &mut Cables,
+    ) {
+        let node = self.place_or_unknown(&member.node, member.origin);
+        let number = count_cable(cables, node, place);
+        let name = end_name(member, &segment.name, number);
+        let end = self.add(node, name, Made::Vxlan(index), member.origin);
+        self.interfaces[end].options.push(&member.options);
+        self.other_ends[index].push(end);
+        let said = [
+            (member.vlan.is_some(), "put a member into a VLAN"),
+            (!member.trunk.is_empty(), "have a trunk"),
+            (member.isolated, "isolate a member"),
+        ];
+        for (_, role) in said.into_iter().filter(|(is_said, _)| *is_said) {
+            let kind = ProblemKind::no_bridge(segment, role);
+            let origin = member.origin.or(segment.origin);
+            self.problems.extend(kind.map(|kind| Problem::new(kind, origin)));
+        }
     }
 
     fn add_link(&mut self, index: usize, link: &'t Link, cables: &mut Cables) {
@@ -273,6 +339,7 @@ impl<'t> Wiring<'t> {
             if let PlaceKind::Segment(segment) = self.places[places[end]].kind {
                 let bridge = derived_name(&segment.name, 1).name;
                 self.interfaces[ends[end]].master = self.interface(places[end], &bridge);
+                self.interfaces[ends[end]].isolated = endpoint.isolated;
             }
         }
         self.links.push(ends);
@@ -398,6 +465,8 @@ impl<'t> Wiring<'t> {
             made,
             master: None,
             device: None,
+            isolated: false,
+            carried: Carried::default(),
             options,
             origin,
         });
@@ -416,96 +485,5 @@ impl<'t> Wiring<'t> {
             }
         }
         id
-    }
-}
-
-/// The name of an interface to be made.
-#[derive(Debug)]
-struct Named {
-    /// What the kernel takes.
-    name: IfName,
-    /// What had to be shortened to it.
-    full: Option<String>,
-    /// Whether the file does not name it.
-    derived: bool,
-}
-
-impl Named {
-    fn given(name: &IfName) -> Self {
-        Self { name: name.clone(), full: None, derived: false }
-    }
-}
-
-/// The number of cables between two places, by their indices in order.
-type Cables = HashMap<(usize, usize), usize>;
-
-fn count_cable(cables: &mut Cables, a: usize, b: usize) -> usize {
-    let count = cables.entry((a.min(b), a.max(b))).or_default();
-    *count += 1;
-    *count
-}
-
-/// Names an end: as given, else after the far end.
-fn end_name(end: &Endpoint, far: &NodeName, number: usize) -> Named {
-    match &end.interface {
-        Some(name) => Named::given(name),
-        None => derived_name(far, number),
-    }
-}
-
-/// Names an interface after its far end: `spine2`, and `spine2-3` for the third cable to it.
-///
-/// What is over 15 bytes becomes its first eight bytes, `-`, and six base32 characters of its
-/// hash: 30 bits, so that among 1,000 such names of one node two are alike once in 2,000 labs,
-/// and that is reported.
-fn derived_name(far: &NodeName, number: usize) -> Named {
-    let full = match number {
-        0 | 1 => far.to_string(),
-        _ => format!("{far}-{number}"),
-    };
-    match IfName::new(&full) {
-        Ok(name) => Named { name, full: None, derived: true },
-        Err(_) => Named { name: shortened(&full), full: Some(full), derived: true },
-    }
-}
-
-fn shortened(full: &str) -> IfName {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648, section 6
-    const HASHED_BYTES: usize = 6;
-    let hash = stable_hash(&[full]);
-    let mut name: String = full.chars().take(IF_NAME_MAX_BYTES - HASHED_BYTES - 1).collect();
-    name.push('-');
-    for index in 0..HASHED_BYTES {
-        name.push(char::from(ALPHABET[(hash >> (5 * index)) as usize & 31]));
-    }
-    IfName::new(&name).expect("a node's name is ASCII without white space")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(far: &str, number: usize) -> (String, Option<String>) {
-        let named = derived_name(&NodeName::new(far).unwrap(), number);
-        (named.name.to_string(), named.full)
-    }
-
-    #[test]
-    fn names_follow_the_far_end() {
-        assert_eq!(named("r2", 1), ("r2".into(), None));
-        assert_eq!(named("r2", 3), ("r2-3".into(), None));
-        assert_eq!(named("fifteen-bytes-x", 1), ("fifteen-bytes-x".into(), None));
-    }
-
-    #[test]
-    fn a_long_name_is_shortened_the_same_way_always() {
-        // Pinned: a change here would rename interfaces of labs that are up.
-        assert_eq!(
-            named("fifteen-bytes-x", 2),
-            ("fifteen--ubuxmg".into(), Some("fifteen-bytes-x-2".into()))
-        );
-        let (short, _) = named("datacenter1-spine1", 1);
-        assert_eq!(short.len(), 15);
-        assert_ne!(short, named("datacenter1-spine2", 1).0);
     }
 }

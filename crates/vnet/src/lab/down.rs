@@ -54,6 +54,8 @@ impl Lab {
             self.delete_links()?;
         }
         self.say("all is to be removed")?;
+        // What the host has goes with the namespaces, but only some time later.
+        self.clear_host()?;
         self.unpin(&names)?;
         self.say("all is unpinned")?;
         let gone = if how.wait { self.wait_until_gone() } else { Ok(()) };

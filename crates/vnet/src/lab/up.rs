@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use vnet_kernel::limits::Limits;
-use vnet_kernel::probe::MissingKind;
+use vnet_kernel::probe::{BRIDGE_VLAN, MissingKind};
 use vnet_kernel::{Observed, Realm, execute_while};
 use vnet_model::nft::Table;
 use vnet_model::plan::{Plan, plan, plan_between};
@@ -102,6 +102,7 @@ impl Lab {
             self.hold_over(guard, earlier)?;
             return Ok(up(Reached { observed: start, plan: first, steps: Vec::new() }));
         }
+        self.check_host(desired)?;
         check_kinds(self.realm()?, &first.steps)?;
         filter::check(self.realm()?, &first.steps)?;
         self.check_limits(&first.steps, desired, limits, progress)?;
@@ -336,6 +337,7 @@ fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
         .filter_map(|step| match &step.change {
             Change::AddLink { link: NewLink::Veth { .. }, .. } => Some("veth"),
             Change::AddLink { link: NewLink::Device { device, .. }, .. } => Some(device.spec.name),
+            Change::SetPortVlan { .. } => Some(BRIDGE_VLAN),
             _ => None,
         })
         .collect();

@@ -72,10 +72,33 @@ pub(super) fn add(network: &Network<'_>, tables: &mut [Table], problems: &mut Ve
     }
 }
 
+/// Gives those on a segment that the host is on a default route to the host, where they have no
+/// other.
+pub(super) fn add_external(network: &Network<'_>, tables: &mut [Table]) {
+    for (index, segment) in network.topology.segments().iter().enumerate() {
+        let ends = network.wiring.ends_of(index);
+        for from in ends.into_iter().filter_map(|id| station(network, id)) {
+            let wired = &network.wiring.interfaces[from];
+            for host in &network.host_addresses[index] {
+                let family = Family::of(host.addr());
+                let own = network.addresses_of(from, family);
+                let is_near = own.iter().any(|address| address.net.contains(&host.addr()));
+                if !is_near || tables[wired.place].has_default(family) {
+                    continue;
+                }
+                let hop = NextHop::via(host.addr(), wired.name.clone());
+                let route = Route::unicast(family.default_dst(), vec![hop]);
+                let route = Route { origin: segment.origin, ..route };
+                tables[wired.place].written.insert(route.key(), route);
+            }
+        }
+    }
+}
+
 fn wires<'n>(network: &'n Network<'_>) -> Vec<Wire<'n>> {
-    let segments = network.topology.segments().iter().zip(&network.wiring.members);
-    let segments = segments.filter_map(|(segment, members)| {
-        let ends = members.iter().map(|[end, _]| *end).collect();
+    let segments = network.topology.segments().iter().enumerate();
+    let segments = segments.filter_map(|(index, segment)| {
+        let ends = network.wiring.ends_of(index);
         let (name, origin) = (segment.name.as_str(), segment.origin);
         Some(Wire { name, gateway: segment.gateway.as_ref()?, ends, origin })
     });

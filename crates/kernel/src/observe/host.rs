@@ -1,0 +1,71 @@
+//! What of a lab is in its host: interfaces with the lab's mark, or known by the record.
+
+use std::collections::BTreeMap;
+
+use vnet_model::{IfName, Mark, Namespace, NsName, Owner, State};
+
+use super::link::{self, Link};
+use super::{Found, Indexes, Scope, address};
+use crate::error::Error;
+use crate::realm::Opened;
+
+/// Tells whether to look at the host: it may hold something of the lab.
+///
+/// Not where a record says that the lab never had anything there: a host may have thousands of
+/// interfaces of others.
+pub(super) fn is_asked_for(scope: Scope<'_>) -> bool {
+    let holds = |state: &State| state.namespaces.contains_key(&NsName::host());
+    let recorded = scope.recorded.is_none_or(|states| states.iter().any(|state| holds(state)));
+    recorded || holds(scope.declared)
+}
+
+/// Reads what is the lab's in the host, and what has a name that the lab wants there.
+pub(super) fn read(opened: &mut Opened, scope: Scope<'_>) -> Result<Found, Error> {
+    let host = NsName::host();
+    let failed = |source| Error::Netlink { doing: "read interfaces", ns: host.clone(), source };
+    let socket = &mut opened.socket;
+    let mut found = Found {
+        name: host.clone(),
+        namespace: Namespace { interfaces: BTreeMap::new(), ..Namespace::new(Owner::Host) },
+        indexes: Indexes::default(),
+        peers: Vec::new(),
+        neighbours: BTreeMap::new(),
+        wireguards: Default::default(),
+    };
+    let mut names = BTreeMap::new();
+    for link in link::dump(socket, &|_| Vec::new()).map_err(failed)? {
+        // All of them: a new one must have another index.
+        found.indexes.insert(link.name.clone(), link.index);
+        take(&mut found, &mut names, link, scope);
+    }
+    for (index, address) in address::dump(socket).map_err(failed)? {
+        let interface = names.get(&index).and_then(|name| found.namespace.interfaces.get_mut(name));
+        if let Some(interface) = interface {
+            interface.addresses.push(address);
+        }
+    }
+    super::read_neighbours(&mut found, socket).map_err(failed)?;
+    Ok(found)
+}
+
+fn take(found: &mut Found, names: &mut BTreeMap<u32, IfName>, link: Link, scope: Scope<'_>) {
+    let (index, name, place) = (link.index, link.name.clone(), link.place);
+    let mut interface = link.into_interface(names);
+    let of = |state: &State| {
+        let namespace = state.namespaces.get(&found.name)?;
+        namespace.interfaces.get(&name).map(|known| known.mac)
+    };
+    let is_marked =
+        |altname: &String| Mark::of_altname(altname).is_some_and(|m| m.lab == *scope.lab);
+    // A creation that was cut short before the mark is known by the record.
+    let is_known = |states: &[&State]| {
+        states.iter().any(|state| interface.mac.is_some() && of(state) == Some(interface.mac))
+    };
+    interface.ours =
+        interface.altnames.iter().any(is_marked) || scope.recorded.is_some_and(is_known);
+    if interface.ours || of(scope.declared).is_some() {
+        found.peers.extend(place.map(|place| (name.clone(), place)));
+        names.insert(index, name.clone());
+        found.namespace.interfaces.insert(name, interface);
+    }
+}
