@@ -140,6 +140,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::NotUp { .. } => (NOT_UP, 4),
         Error::NothingPending { .. } => ("nothing-pending", 4),
         Error::NoNode { .. } => ("no-node", 2),
+        Error::NoLink { .. } => ("no-link", 2),
         Error::NoAddress { .. } => ("no-address", 2),
         Error::Range(_) => ("usage", 2),
         Error::Locked { .. } => ("locked", 4),

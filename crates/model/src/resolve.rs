@@ -57,6 +57,16 @@ pub struct Desired {
     pub expect: Vec<Expectation>,
 }
 
+impl Desired {
+    /// Returns the interface of a node or segment; `None` where there is no such one.
+    #[must_use]
+    pub fn end_of(&self, node: &str, interface: &str) -> Option<End> {
+        let ns = self.nodes.get(node).or_else(|| self.segments.get(node))?;
+        let (name, _) = self.state.namespaces.get(ns)?.interfaces.get_key_value(interface)?;
+        Some(End { ns: ns.clone(), name: name.clone() })
+    }
+}
+
 /// A link with its name and the interfaces it made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredLink {

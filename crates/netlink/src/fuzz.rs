@@ -28,9 +28,9 @@ pub fn datagram(bytes: &[u8]) {
 fn walk(attributes: Attributes<'_>, depth: usize) {
     for attribute in attributes {
         let Ok(attribute) = attribute else { return };
-        drop(attribute.u32());
-        drop(attribute.text());
-        drop(attribute.array::<6>());
+        let _ = attribute.u32();
+        let _ = attribute.text();
+        let _ = attribute.array::<6>();
         if depth < DEPTH_MAX {
             walk(attribute.nested(), depth + 1);
         }

@@ -146,6 +146,14 @@ pub enum Error {
         /// The most similar name that exists.
         nearest: Option<NodeName>,
     },
+    /// The lab has no such link.
+    #[error("lab {lab} has no link {link}")]
+    NoLink {
+        /// The lab.
+        lab: LabName,
+        /// The name that was looked for.
+        link: String,
+    },
     /// An end of a question has no address that could be asked.
     #[error("{end} has no {} address", if *ipv6 { "IPv6" } else { "IPv4" })]
     NoAddress {

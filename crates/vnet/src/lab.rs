@@ -5,6 +5,7 @@ mod cut;
 mod down;
 mod host;
 mod part;
+mod single;
 mod up;
 pub mod watch;
 

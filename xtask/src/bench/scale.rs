@@ -100,6 +100,25 @@ pub(super) struct VnetTimes {
     /// `up` after a change of one link, the whole kernel looked at.
     pub(super) change: f64,
     pub(super) peak_bytes: u64,
+    /// Single changes by the library, which look at nothing else: in milliseconds.
+    pub(super) single: Option<Single>,
+}
+
+/// Single changes by the library, in milliseconds (`crates/vnet/examples/single.rs`).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Single {
+    pub(super) link_down_ms: f64,
+    pub(super) link_up_ms: f64,
+    pub(super) address_ms: f64,
+    pub(super) no_address_ms: f64,
+}
+
+impl Single {
+    /// Returns the slowest.
+    fn most_ms(&self) -> f64 {
+        let Self { link_down_ms, link_up_ms, address_ms, no_address_ms } = *self;
+        link_down_ms.max(link_up_ms).max(address_ms).max(no_address_ms)
+    }
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -108,7 +127,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let out = fs::canonicalize(&options.out)?;
     let vnet = match &options.vnet {
         Some(path) => fs::canonicalize(path).with_context(|| format!("no {}", path.display()))?,
-        None => super::build_vnet()?,
+        None => {
+            build_single()?;
+            super::build_vnet()?
+        }
     };
     let machine = super::report::machine()?;
     let path = out.join("turns.jsonl");
@@ -185,7 +207,7 @@ fn take(nodes: u32, round: u32, who: Who, vnet: &Path) -> anyhow::Result<Line> {
     let kernel_bytes = Some(before.saturating_sub(available_bytes()?));
     host::verify(nodes).context("it built something else")?;
     let times = match usage.filter(|_| who == Who::Vnet) {
-        Some(usage) => Some(more_of_vnet(&turn, ring, usage.peak_bytes)?),
+        Some(usage) => Some(more_of_vnet(&turn, ring, vnet, usage.peak_bytes)?),
         None => None,
     };
     let sentinels = Sentinels::new()?;
@@ -199,7 +221,12 @@ fn take(nodes: u32, round: u32, who: Who, vnet: &Path) -> anyhow::Result<Line> {
 }
 
 /// Measures what only vnet does, on a network that is up.
-fn more_of_vnet(turn: &Turn<'_>, ring: Ring, peak_bytes: u64) -> anyhow::Result<VnetTimes> {
+fn more_of_vnet(
+    turn: &Turn<'_>,
+    ring: Ring,
+    vnet: &Path,
+    peak_bytes: u64,
+) -> anyhow::Result<VnetTimes> {
     let changed = ring.topology().replace("10.255.0.0/31 }", "10.255.0.0/31, mtu: 1400 }");
     ensure!(changed != ring.topology(), "no link was changed");
     fs::write(format!("{FOLDER}/changed.yaml"), changed)?;
@@ -212,7 +239,33 @@ fn more_of_vnet(turn: &Turn<'_>, ring: Ring, peak_bytes: u64) -> anyhow::Result<
     let again = timed(&["up", "vnet.yaml"])?;
     let plan = timed(&["plan", "vnet.yaml"])?;
     let change = timed(&["up", "changed.yaml"])?;
-    Ok(VnetTimes { again, plan, change, peak_bytes })
+    // The example is built beside the program; one that is measured from elsewhere has none.
+    let example = vnet.with_file_name("examples").join("single");
+    let single = if example.is_file() { Some(single(&example)?) } else { None };
+    Ok(VnetTimes { again, plan, change, peak_bytes, single })
+}
+
+fn single(example: &Path) -> anyhow::Result<Single> {
+    let output = Command::new(example)
+        .args(["changed.yaml", "/run/vnet"])
+        .current_dir(FOLDER)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run the example `single`")?;
+    ensure!(output.status.success(), "the example `single` failed: {}", output.status);
+    serde_json::from_slice(&output.stdout).context("the example `single` printed something else")
+}
+
+/// Builds the example that makes single changes, beside the program.
+fn build_single() -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--package", "vnet", "--example", "single"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "the example `single` does not build");
+    Ok(())
 }
 
 /// Starts and stops a chain of `nodes` switches with one host each, in namespaces of its own.
@@ -299,6 +352,12 @@ mod tests {
                     plan: 0.09,
                     change: 0.11,
                     peak_bytes: 30_000_000,
+                    single: Some(Single {
+                        link_down_ms: 2.0,
+                        link_up_ms: 3.0,
+                        address_ms: 1.0,
+                        no_address_ms: 1.0,
+                    }),
                 });
                 lines.push(Line {
                     who,

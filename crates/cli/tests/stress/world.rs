@@ -124,7 +124,11 @@ impl World {
             Op::Crowd { lab, files } => {
                 let begun = files.map(|file| begin(lab, file));
                 for child in begun {
-                    success(&child.wait_with_output().unwrap())?;
+                    let output = child.wait_with_output().unwrap();
+                    if is_taken(&output) {
+                        return self.down(lab);
+                    }
+                    success(&output)?;
                 }
                 self.up.remove(&lab);
                 let last =
@@ -137,9 +141,7 @@ impl World {
 
     fn up(&mut self, lab: u64, file: u64) -> Finding {
         let output = begin(lab, Some(file)).wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        if said.contains("was not made by vnet") {
-            // Moved or renamed by hand: a person's business, who can always take the lab down.
+        if is_taken(&output) {
             return self.down(lab);
         }
         success(&output)?;
@@ -278,6 +280,12 @@ fn pins(lab: u64) -> Vec<String> {
 fn ip(words: &str) -> String {
     let output = Command::new("ip").args(words.split(' ')).stderr(Stdio::null()).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Tells whether something is in the way that was moved or renamed by hand, or whose record is lost: a
+/// person's business, who can always take the lab down.
+fn is_taken(output: &Output) -> bool {
+    String::from_utf8_lossy(&output.stderr).contains("was not made by vnet")
 }
 
 /// Does damage to what came to the language after the first seeds, with numbers of its own: so the

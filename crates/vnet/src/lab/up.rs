@@ -106,7 +106,9 @@ impl Lab {
         check_kinds(self.realm()?, &first.steps)?;
         filter::check(self.realm()?, &first.steps)?;
         self.check_limits(&first.steps, desired, limits, progress)?;
-        let previous = recorded.as_ref().map(Record::known);
+        // Where the record is lost, what was there says what must be looked at to undo this.
+        let previous = recorded.as_ref().map_or_else(|| own(&start.state), Record::known);
+        let previous = (!previous.namespaces.is_empty()).then_some(previous);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
         let pending = self.prepare_to_go_back(guard, earlier, recorded.as_ref(), &start)?;
         let done = self.change(&intent, &start, first, progress).and_then(|reached| {
@@ -305,6 +307,16 @@ impl Lab {
         self.go(intent, &back, None, None, &|_| {})?;
         self.say("all is undone")
     }
+}
+
+/// Returns what is surely the lab's own in a state: what others have made must not look like it.
+fn own(state: &State) -> State {
+    let mut own = state.clone();
+    own.namespaces.retain(|_, ns| matches!(ns.owner, Owner::Lab(_)) && !ns.interfaces.is_empty());
+    for ns in own.namespaces.values_mut() {
+        ns.interfaces.retain(|_, interface| interface.ours);
+    }
+    own
 }
 
 /// Returns what was there, but for what is left of a creation that was cut short: that can't be made

@@ -8,6 +8,7 @@ use super::{Line, Who, curve};
 const UP_TO_FLOOR: f64 = 1.25;
 const GONE_TO_FLOOR: f64 = 1.25;
 const CHANGE_OF_10000_SECONDS: f64 = 2.0;
+const SINGLE_OF_10000_MS: f64 = 20.0;
 const PEAK_OF_10000_MEGABYTES: f64 = 300.0;
 
 /// The sizes that the reach is about.
@@ -15,9 +16,9 @@ const REACH_NODES: [u32; 3] = [1000, 5000, 10_000];
 
 pub(super) fn table(machine: &str, lines: &[Line]) -> String {
     let mut text = format!(
-        "{machine}; medians\n\n| nodes | who | up, s | ms a node | × floor | again, s | plan, s | one link, s | down, s | \
+        "{machine}; medians\n\n| nodes | who | up, s | ms a node | × floor | again, s | plan, s | one link, s | single, ms | down, s | \
          gone, s | × floor | ours, MB | kernel, kB a node |\n| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | \
-         ---: | ---: | ---: | ---: | ---: |\n"
+         ---: | ---: | ---: | ---: | ---: | ---: |\n"
     );
     let mut sizes: Vec<(u32, Who)> = lines.iter().map(|line| (line.nodes, line.who)).collect();
     sizes.sort_unstable();
@@ -36,7 +37,7 @@ pub(super) fn table(machine: &str, lines: &[Line]) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(
             text,
-            "| {nodes} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {nodes} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             who.name(),
             seconds(at(who, &up)),
             cell(at(who, &up).map(|up| up * 1000.0 / f64::from(nodes)), 2),
@@ -44,6 +45,7 @@ pub(super) fn table(machine: &str, lines: &[Line]) -> String {
             seconds(at(who, &|line| Some(line.vnet?.again))),
             seconds(at(who, &|line| Some(line.vnet?.plan))),
             seconds(at(who, &|line| Some(line.vnet?.change))),
+            cell(at(who, &single), 1),
             seconds(at(who, &|line| line.down)),
             seconds(at(who, &gone)),
             cell(ratio(&gone), 2),
@@ -54,6 +56,11 @@ pub(super) fn table(machine: &str, lines: &[Line]) -> String {
     text.push('\n');
     text.push_str(&checks(lines));
     text
+}
+
+/// Returns the slowest of the single changes, in milliseconds.
+fn single(line: &Line) -> Option<f64> {
+    Some(line.vnet?.single?.most_ms())
 }
 
 fn checks(lines: &[Line]) -> String {
@@ -76,6 +83,7 @@ fn checks(lines: &[Line]) -> String {
         if nodes == 10_000 {
             let change = at(Who::Vnet, &|line| Some(line.vnet?.change));
             check(nodes, "up after a change of one link, s", change, CHANGE_OF_10000_SECONDS);
+            check(nodes, "a single change, ms", at(Who::Vnet, &single), SINGLE_OF_10000_MS);
             let peak = at(Who::Vnet, &|line| Some(line.vnet?.peak_bytes as f64 / 1e6));
             check(nodes, "peak memory, MB", peak, PEAK_OF_10000_MEGABYTES);
         }
@@ -95,9 +103,9 @@ mod tests {
     fn a_table() {
         let table = super::table("a machine", &turns());
         let expected = "\
-| 100 | vnet | 0.240 | 2.40 | 1.20 | 0.100 | 0.090 | 0.110 | 0.100 | 0.600 | 1.20 | 30 | 430 |
-| 100 | floor | 0.200 | 2.00 | 1.00 | – | – | – | 0.100 | 0.500 | 1.00 | – | 430 |
-| 100 | ip -batch | 0.800 | 8.00 | 4.00 | – | – | – | 0.100 | 2.000 | 4.00 | – | 430 |
+| 100 | vnet | 0.240 | 2.40 | 1.20 | 0.100 | 0.090 | 0.110 | 3.0 | 0.100 | 0.600 | 1.20 | 30 | 430 |
+| 100 | floor | 0.200 | 2.00 | 1.00 | – | – | – | – | 0.100 | 0.500 | 1.00 | – | 430 |
+| 100 | ip -batch | 0.800 | 8.00 | 4.00 | – | – | – | – | 0.100 | 2.000 | 4.00 | – | 430 |
 ";
         assert!(table.contains(expected), "{table}");
         assert!(table.ends_with(
