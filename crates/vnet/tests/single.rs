@@ -52,9 +52,10 @@ fn what_is_not_named_is_not_looked_at() {
         sh("mv /run/vnet/chain/lab.json /run/kept; mkfifo /run/vnet/chain/lab.json
             umount /run/netns/chain-r1; mv /run/netns/chain-r1 /run/netns/aside; echo something > /run/netns/chain-r1");
         let step = add_address(&desired, "r3", "r4", "10.9.0.1/24");
-        assert_eq!(lab.apply(&desired, std::slice::from_ref(&step)).unwrap(), [step.clone()]);
+        let steps = [step];
+        assert_eq!(lab.apply(&desired, &steps).unwrap(), steps);
         assert!(sh("ip -n chain-r3 addr show dev r4").contains("10.9.0.1/24"));
-        assert_eq!(lab.apply(&desired, &[step]).unwrap(), []);
+        assert_eq!(lab.apply(&desired, &steps).unwrap(), []);
         lab.set_link(&desired, "r3--r4", false).unwrap();
         // What went with the link comes back; what was added by hand goes: the file has it so.
         lab.set_link(&desired, "r3--r4", true).unwrap();
