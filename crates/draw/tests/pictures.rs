@@ -58,3 +58,12 @@ fn what_is_missing_or_down_is_seen() {
     );
     insta::assert_snapshot!(mermaid(&missing));
 }
+
+#[test]
+fn a_tunnel_is_another_line() {
+    let graph = graph(include_str!("../../file/tests/valid/wireguard.yaml"));
+    let kinds: Vec<_> = graph.edges.iter().filter_map(|edge| edge.kind.as_deref()).collect();
+    assert!(kinds.contains(&"wireguard"), "{kinds:?}");
+    assert!(svg(&graph, &arrange(&graph)).contains("class=\"line tunnel\""));
+    assert!(mermaid(&graph).contains(" -.-"));
+}
