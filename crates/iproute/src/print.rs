@@ -24,6 +24,14 @@ pub fn commands(step: &Step) -> Vec<Command> {
     let command = match &step.change {
         Change::AddNamespace { mark } => return add_namespace(ns, mark).into(),
         Change::DelNamespace => Command::new(["ip", "netns", "del"]).word(ns),
+        Change::AddLink { name, link: NewLink::Device { mac, mtu, device } }
+            if device.spec.is_tun() =>
+        {
+            let add = ip(ns).text("tuntap add dev").word(name).word("mode");
+            let set = ip(ns).text("link set dev").word(name);
+            let rest = (mac.is_some() || mtu.is_some()).then(|| birth(set, *mac, *mtu));
+            return [add.word(device.spec.name)].into_iter().chain(rest).collect();
+        }
         Change::AddLink { name, link } => add_link(ns, name, link),
         Change::DelLink { name } => ip(ns).text("link del dev").word(name),
         Change::SetWireguard { name, config } => return set_wireguard(ns, name, config),

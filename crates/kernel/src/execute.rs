@@ -3,6 +3,7 @@
 pub mod message;
 mod sockets;
 mod tables;
+mod tun;
 mod wireguard;
 
 use rustix::io::Errno;
@@ -79,6 +80,7 @@ impl Executor<'_> {
             Change::RunNft(raw) => self.run_nft(first, raw),
             change if tables::is_table(change) => self.table(steps),
             Change::SetWireguard { .. } => self.wireguard(first),
+            change if tun::is_tun(change) => self.tun(first),
             _ => self.batch(steps),
         }
     }
@@ -304,6 +306,7 @@ fn is_message(change: &Change) -> bool {
         && !tables::is_table(change)
         && !matches!(change, Change::RunNft(_))
         && !matches!(change, Change::SetWireguard { .. })
+        && !tun::is_tun(change)
         && sysctl_of(change).is_none()
 }
 

@@ -43,8 +43,16 @@ pub const BRIDGE_VLAN: &str = "VLAN-aware bridge";
 /// # Errors
 /// When the kernel can't be asked.
 pub(crate) fn missing_kinds(kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
+    let (devices, kinds): (Vec<&str>, Vec<&str>) =
+        kinds.iter().partition(|kind| vnet_model::kind::find(kind).is_some_and(|k| k.is_tun()));
+    if let (Some(kind), Err(errno)) = (devices.first(), tun_device()) {
+        let why = vnet_netlink::errno_words(errno);
+        let missing =
+            MissingKind { kind: format!("{kind} (/dev/net/tun: {why})"), ..describe(kind) };
+        return Ok(vec![missing]);
+    }
     let mut socket = Socket::open(Protocol::Route).map_err(failed)?;
-    let mut missing: Vec<&str> = kinds.to_vec();
+    let mut missing: Vec<&str> = kinds.clone();
     missing.retain(|kind| *kind != BRIDGE_VLAN);
     for attempt in 0..ATTEMPTS_MAX {
         if attempt > 0 {
@@ -83,6 +91,12 @@ fn has_bridge_vlans(socket: &mut Socket) -> Result<bool, Error> {
         Err(error) if error.errno() == Some(Errno::OPNOTSUPP) => Ok(false),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Tells whether `/dev/net/tun` can be opened: it may be closed where the kernel has the kind.
+fn tun_device() -> Result<(), Errno> {
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open("/dev/net/tun", flags, rustix::fs::Mode::empty()).map(drop)
 }
 
 fn ask_for(batch: &mut Batch, kind: &str) {

@@ -88,6 +88,13 @@ pub enum SysctlAccess {
     /// Lists the tables of nftables and iptables, joined by `, `: no sysctl, but asked as one,
     /// since it too takes a process inside the namespace.
     Filters,
+    /// Makes a TUN or TAP device that lasts, and answers its index: as little a sysctl.
+    MakeTun {
+        /// Its name.
+        name: vnet_model::IfName,
+        /// Whether it is a TAP device.
+        tap: bool,
+    },
 }
 
 /// What to do with the sysctls of one namespace.

@@ -18,6 +18,7 @@ mod ipvlan;
 mod macvlan;
 mod options;
 mod spec;
+mod tun;
 mod tunnel;
 mod value;
 mod vlan;
@@ -59,6 +60,8 @@ pub static ALL: &[&KindSpec] = &[
     &geneve::GENEVE,
     &wireguard::WIREGUARD,
     &ifb::IFB,
+    &tun::TUN,
+    &tun::TAP,
 ];
 
 /// Returns the kind of this name.

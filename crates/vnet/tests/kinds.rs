@@ -159,6 +159,22 @@ mod vm_kinds {
             step: "~ k-a:x mtu 1400",
             shows_then: &[],
         };
+        tun: Case {
+            needs: &["tun"],
+            first: "{ kind: tun, addresses: 10.8.0.1/24 }",
+            shows: &[("type", "\"tun\""), ("persist", "true")],
+            second: "{ kind: tun, addresses: 10.8.0.1/24, mtu: 1400 }",
+            step: "~ k-a:x mtu 1400",
+            shows_then: &[("type", "\"tun\"")],
+        };
+        tap: Case {
+            needs: &["tap"],
+            first: "{ kind: tap, mtu: 1400 }",
+            shows: &[("type", "\"tap\""), ("persist", "true")],
+            second: "{ kind: tap, mtu: 1300 }",
+            step: "~ k-a:x mtu 1300",
+            shows_then: &[("type", "\"tap\"")],
+        };
         dummy: Case {
             needs: &["dummy"],
             first: "{ kind: dummy, addresses: 10.99.0.1/32 }",

@@ -31,6 +31,9 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
+/// The mode of a TUN or TAP device (linux/if_link.h, linux/if_tun.h).
+const IFLA_TUN_TYPE: u16 = 3;
+const IFF_TAP: u8 = 2;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const IFLA_INET_CONF: u16 = 1;
@@ -172,7 +175,13 @@ impl Link {
     fn take_info(&mut self, info: Attributes<'_>, declared: &Declared<'_>) -> Result<(), Error> {
         if let Some(kind) = info.find(IFLA_INFO_KIND)? {
             let kind = kind.text()?;
-            self.interface.kind = match (kind, kind::find(kind)) {
+            let tun = |info: Attributes<'_>| -> Result<_, Malformed> {
+                let Some(data) = info.find(IFLA_INFO_DATA)? else { return Ok(None) };
+                let Some(mode) = data.nested().find(IFLA_TUN_TYPE)? else { return Ok(None) };
+                Ok(kind::find(if mode.u8()? == IFF_TAP { "tap" } else { "tun" }))
+            };
+            let spec = if kind == "tun" { tun(info)? } else { kind::find(kind) };
+            self.interface.kind = match (kind, spec) {
                 ("veth", _) => Kind::Veth { peer: None },
                 (_, Some(spec)) => Kind::Device(Device::new(spec)),
                 (other, None) => Kind::Other(other.to_owned()),

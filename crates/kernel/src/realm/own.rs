@@ -122,8 +122,26 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
     match access {
         SysctlAccess::Read(key) => sysctl::read(key),
         SysctlAccess::Write(key, value) => sysctl::write(key, value).map(|()| None),
+        SysctlAccess::MakeTun { name, tap } => make_tun(name.as_str(), *tap).map(Some),
         SysctlAccess::Filters => Ok(crate::observe::filters::list()),
     }
+}
+
+/// Makes a TUN or TAP device in the namespace that the thread is in, and returns its index.
+fn make_tun(name: &str, tap: bool) -> Result<String, Error> {
+    /// Modes of linux/if_tun.h: IP packets or frames, without a header of the driver's.
+    const IFF_TUN: u16 = 1;
+    const IFF_TAP: u16 = 2;
+    const IFF_NO_PI: u16 = 0x1000;
+    let flags = IFF_NO_PI | if tap { IFF_TAP } else { IFF_TUN };
+    let tun = crate::ioctl::Tun { name, flags, owner: None, group: None };
+    let object = || format!("{name} by way of /dev/net/tun");
+    tun.create().map_err(|failure| Error::system("make", object())(failure.errno))?;
+    let (inet, datagrams) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM);
+    rustix::net::socket(inet, datagrams, None)
+        .and_then(|socket| rustix::net::netdevice::name_to_index(&socket, name))
+        .map(|index| index.to_string())
+        .map_err(Error::system("find", object()))
 }
 
 fn open_here(walker: &Walker, pins: &Pins, name: &NsName) -> Result<Entry, Error> {

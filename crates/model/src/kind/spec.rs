@@ -139,6 +139,18 @@ impl KindSpec {
         self.option("remote").is_some() || self.is_wireguard()
     }
 
+    /// Tells whether it is made by way of `/dev/net/tun` instead of a message.
+    #[must_use]
+    pub fn is_tun(&self) -> bool {
+        self.is_tap() || *self == super::tun::TUN
+    }
+
+    /// Tells whether it is a TAP device: one with Ethernet frames.
+    #[must_use]
+    pub fn is_tap(&self) -> bool {
+        *self == super::tun::TAP
+    }
+
     /// Tells whether it is told by generic netlink what it shall do.
     #[must_use]
     pub fn is_wireguard(&self) -> bool {

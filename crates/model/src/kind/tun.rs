@@ -1,0 +1,28 @@
+//! tun and tap: interfaces whose packets a program reads and writes (drivers/net/tun.c).
+//!
+//! No message makes them: `/dev/net/tun` is opened in their namespace. They last without a program
+//! that has them open, as `ip tuntap add` makes them.
+
+use super::spec::{Hardware, KindSpec};
+
+/// An interface whose IP packets a program reads and writes.
+pub(super) static TUN: KindSpec = KindSpec {
+    hardware: Hardware::None,
+    ..KindSpec::new(
+        "tun",
+        "CONFIG_TUN",
+        "An interface whose IP packets a program reads and writes.",
+        &[],
+    )
+};
+
+/// An interface whose Ethernet frames a program reads and writes.
+pub(super) static TAP: KindSpec = KindSpec {
+    module: "tun",
+    ..KindSpec::new(
+        "tap",
+        "CONFIG_TUN",
+        "An interface whose Ethernet frames a program reads and writes.",
+        &[],
+    )
+};
