@@ -106,6 +106,16 @@ pub(crate) enum Command {
     Watch(Watch),
     /// Prints the file fully resolved: names, addresses and routes written out
     Config(FileArg),
+    /// Writes a file of what exists, whoever made it
+    ///
+    /// Reads the pinned namespaces, the cables between them, bridges, addresses and routes. What the
+    /// file can't say is named on stderr. `vnet adopt` makes what exists the lab's.
+    Snapshot(Snapshot),
+    /// Makes the lab's what exists, such as what a script made
+    ///
+    /// Marks the namespaces that the file names as the lab's, and changes nothing else. Without --yes it
+    /// shows what that means, and exits with 1.
+    Adopt(Adopt),
     /// Lists the labs that are up
     Ls,
     /// Shows what exists: nodes, interfaces, addresses
@@ -230,6 +240,24 @@ pub(crate) struct Plan {
     /// Prints the steps as a shell script of iproute2's commands
     #[arg(long = "as", value_name = "FORM", value_enum)]
     pub(crate) form: Option<Form>,
+}
+
+/// The arguments of `vnet snapshot`.
+#[derive(Debug, Args)]
+pub(crate) struct Snapshot {
+    /// Which namespaces: `*` stands for anything, `?` for one character
+    #[arg(long, value_name = "GLOB", default_value = "*")]
+    pub(crate) netns: String,
+}
+
+/// The arguments of `vnet adopt`.
+#[derive(Debug, Args)]
+pub(crate) struct Adopt {
+    #[command(flatten)]
+    pub(crate) file: FileArg,
+    /// Does it, where it is otherwise only shown
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 /// The arguments of `vnet watch`.

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod adopt;
 mod check;
 mod config;
 mod confirm;
@@ -14,6 +15,7 @@ mod plan;
 mod reference;
 mod shell;
 mod show;
+mod snapshot;
 mod test;
 mod up;
 mod watch;
@@ -45,6 +47,8 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Outcome {
         Command::Plan(args) => plan::run(&context, &args),
         Command::Watch(args) => watch::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Snapshot(args) => snapshot::run(&context, &args),
+        Command::Adopt(args) => adopt::run(&context, &args),
         Command::Ls => ls::run(&context),
         Command::Show(args) => show::run(&context, &args),
         Command::Exec(args) => exec::run(&context, &args),

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use vnet::file::{File, Report, Source};
 use vnet::model::Origin;
 use vnet::model::plan::Conflict;
+use vnet::snapshot::Obstacle;
 use vnet::{Error, LabName, Shortage};
 
 /// What `exec` and `up -- CMD` exit with when vnet itself failed.
@@ -137,6 +138,8 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::HostForwarding { .. } => ("host-forwarding", 3),
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
+        Error::Obstacles { .. } => ("obstacles", 4),
+        Error::Snapshot { .. } => ("snapshot", 4),
         Error::NotUp { .. } => (NOT_UP, 4),
         Error::NothingPending { .. } => ("nothing-pending", 4),
         Error::NoNode { .. } => ("no-node", 2),
@@ -189,6 +192,7 @@ fn hints(error: &Error) -> Vec<String> {
             Some(hint) => (*hint).to_owned(),
             None => "run vnet as root, or allow ordinary users to make user namespaces".to_owned(),
         },
+        Error::Obstacles { obstacles } => return obstacles.iter().map(Obstacle::hint).collect(),
         Error::NotUp { lab } => format!(
             "run `vnet up`; `vnet ls` lists the labs, and -l picks \
              another than {lab}"

@@ -6,13 +6,15 @@ use std::process::Command;
 
 use common::{normal, vnet};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 25] = [
     "up",
     "watch",
     "confirm",
     "down",
     "plan",
     "config",
+    "snapshot",
+    "adopt",
     "ls",
     "show",
     "exec",

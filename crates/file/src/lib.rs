@@ -41,7 +41,7 @@ pub use range::{RangeError, expand};
 pub use report::{Diagnostic, Label, Place, Report, Severity};
 pub use schema::schema;
 pub use source::{SOURCE_MAX_BYTES, Source, Span};
-pub use write::write;
+pub use write::{write, write_short};
 
 /// A file that was read and found to be right.
 #[derive(Debug, Clone)]

@@ -35,6 +35,9 @@ use crate::source::{Source, Span};
 use crate::syntax::{Data, Key, Value};
 use crate::vocabulary::{Object, Shape};
 
+/// The words for something that is on or off.
+const SWITCH: [(&str, bool); 4] = [("on", true), ("off", false), ("true", true), ("false", false)];
+
 /// How many nodes, segments or links a file may describe.
 pub(crate) const OBJECTS_MAX: usize = 100_000;
 

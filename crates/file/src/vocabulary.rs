@@ -343,6 +343,12 @@ pub(crate) static INTERFACE: Object = Object {
             Shape::Text,
         ),
         key("up", "Whether it is up; it is, where not given.", Shape::Bool),
+        key(
+            "ipv6",
+            "Whether IPv6 runs on it; where not given it does, but on bridges and their ports without \
+             an address.",
+            Shape::OnOff,
+        ),
         key("alias", "A free text for people.", Shape::Text),
         key("kind", "What it is, if no link or segment makes it.", Shape::Kind),
         key("link", "The interface of the node that it stands on.", Shape::Text),

@@ -17,7 +17,8 @@ use std::fmt::Write;
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{self, Value};
 use vnet_model::topology::{
-    Addressing, Endpoint, Link, Node, NodeInterfaceKind, Routing, Segment, SegmentKind,
+    Addressing, Endpoint, InterfaceOptions, Link, NetnsPattern, Node, NodeInterfaceKind, Routing,
+    Segment, SegmentKind,
 };
 use vnet_model::{Desired, Entry, IfName, Interface, Kind, Namespace, NodeName, Topology};
 
@@ -37,13 +38,26 @@ use route::{route, static_route};
 #[must_use]
 pub fn write(topology: &Topology, desired: &Desired) -> String {
     let routes_as_written = topology.routing() == Routing::Auto;
-    let mut writer = Writer { desired, routes_as_written, out: String::new() };
+    let is_short = false;
+    let mut writer = Writer { topology, desired, routes_as_written, is_short, out: String::new() };
+    writer.file(topology);
+    writer.out
+}
+
+/// Writes a topology as short as it means something: what it does not say, nothing is written of.
+#[must_use]
+pub fn write_short(topology: &Topology, desired: &Desired) -> String {
+    let (routes_as_written, is_short) = (true, true);
+    let mut writer = Writer { topology, desired, routes_as_written, is_short, out: String::new() };
     writer.file(topology);
     writer.out
 }
 
 struct Writer<'t> {
+    topology: &'t Topology,
     desired: &'t Desired,
+    /// Whether derived values are left out.
+    is_short: bool,
     /// Whether routes are written as they were, not as they came out.
     routes_as_written: bool,
     out: String,
@@ -52,7 +66,9 @@ struct Writer<'t> {
 impl Writer<'_> {
     fn file(&mut self, topology: &Topology) {
         self.line(0, "name", &scalar(topology.name().as_str()));
-        self.line(0, "netns", &pattern(topology.netns().as_str()));
+        if !self.is_short || *topology.netns() != NetnsPattern::default() {
+            self.line(0, "netns", &pattern(topology.netns().as_str()));
+        }
         if topology.routing() == Routing::Auto {
             self.line(0, "routing", "auto");
         }
@@ -185,7 +201,9 @@ impl Writer<'_> {
             // The VLANs of a trunk, which the member that has it says nothing about.
             let is_vlan = interface.kind.device().is_some_and(|it| *it.spec == kind::VLAN);
             if interface.kind == Kind::Loopback || (is_vlan && !is_made(name)) {
-                let options = options(interface, namespace);
+                let declared = node.interfaces.iter().find(|declared| declared.name == *name);
+                let options =
+                    self.options((interface, namespace), declared.map(|it| &it.options), node.ipv6);
                 if !options.is_empty() {
                     lines.push((scalar(name.as_str()), flow_map(&options)));
                 }
@@ -206,7 +224,11 @@ impl Writer<'_> {
                 }
             }
             if let Some(interface) = namespace.interfaces.get(&declared.name) {
-                all.extend(options(interface, namespace));
+                all.extend(self.options(
+                    (interface, namespace),
+                    Some(&declared.options),
+                    node.ipv6,
+                ));
             }
             lines.push((scalar(declared.name.as_str()), flow_map(&all)));
         }
@@ -256,29 +278,35 @@ impl Writer<'_> {
 
     fn link(&mut self, index: usize, link: &Link) {
         let Some(derived) = self.desired.links.get(index) else { return };
-        let _ = writeln!(self.out, "  - name: {}", scalar(&derived.name));
+        let name = if self.is_short { link.name.as_ref() } else { Some(&derived.name) };
+        let mut entry = Item { out: &mut self.out, is_first: true };
+        if let Some(name) = name {
+            entry.line("name", &scalar(name));
+        }
         if let Addressing::Prefixes(list) = &link.addressing
             && !list.is_empty()
         {
-            self.line(4, "prefix", &prefixes(list));
+            entry.line("prefix", &prefixes(list));
         }
-        self.gateway(4, link.gateway.as_ref());
+        if let Some(gateway) = &link.gateway {
+            entry.line("gateway", &scalar(gateway.as_str()));
+        }
         if let Some(cost) = link.cost {
-            self.line(4, "cost", &cost.to_string());
+            entry.line("cost", &cost.to_string());
         }
         if let Some(tunnel) = &link.tunnel {
-            self.line(4, "kind", tunnel.device.spec.name);
+            entry.line("kind", tunnel.device.spec.name);
             for (option, value) in tunnel.device.options.of(tunnel.device.spec.options) {
-                self.line(4, option.key, &scalar(&option.form.written(value)));
+                entry.line(option.key, &scalar(&option.form.written(value)));
             }
             if let Some(over) = &tunnel.over {
-                self.line(4, "over", &scalar(over.as_str()));
+                entry.line("over", &scalar(over.as_str()));
             }
         }
         if !link.trunk.is_empty() {
-            self.line(4, "trunk", &names(&link.trunk));
+            entry.line("trunk", &names(&link.trunk));
         }
-        self.line(4, "endpoints", "");
+        entry.line("endpoints", "");
         for (end, (_, interface)) in link.ends.iter().zip(&derived.ends) {
             let (key, options) = self.end(end, Some(interface));
             let _ = writeln!(self.out, "      - {key}: {options}");
@@ -298,7 +326,8 @@ impl Writer<'_> {
         let Some(((interface, name), namespace)) = interface.zip(name).zip(namespace) else {
             return (scalar(end.node.as_str()), "{}".to_owned());
         };
-        let mut options = options(interface, namespace);
+        let has_ipv6 = self.has_ipv6(&end.node);
+        let mut options = self.options((interface, namespace), Some(&end.options), has_ipv6);
         options.extend(end.vlan.as_ref().map(|vlan| ("vlan", scalar(vlan.as_str()))));
         // At the end of a link it is the interface's own option.
         if end.isolated && interface.port.get("isolated").is_none() {
@@ -313,6 +342,33 @@ impl Writer<'_> {
             false => end.node.to_string(),
         };
         (scalar(&key), flow_map(&options))
+    }
+
+    /// Tells whether IPv6 runs in a node: else nothing is said of it at each interface.
+    fn has_ipv6(&self, name: &NodeName) -> bool {
+        let mut nodes = self.topology.nodes().iter();
+        nodes.find(|node| node.name == *name).is_some_and(|node| node.ipv6)
+    }
+
+    /// Returns the options of an interface: where it is to be short, of those that can be derived
+    /// only the declared ones.
+    fn options(
+        &self,
+        (interface, namespace): (&Interface, &Namespace),
+        declared: Option<&InterfaceOptions>,
+        has_ipv6: bool,
+    ) -> Vec<(&'static str, String)> {
+        let mut all = options(interface, namespace);
+        if let Some(on) = ipv6_option(interface, namespace).filter(|_| has_ipv6) {
+            all.push(("ipv6", if on { "on" } else { "off" }.to_owned()));
+        }
+        let declares = |what: fn(&InterfaceOptions) -> bool| declared.is_some_and(what);
+        all.retain(|(key, _)| match *key {
+            "mac" => !self.is_short || declares(|options| options.mac.is_some()),
+            "mtu" => !self.is_short || declares(|options| options.mtu.is_some()),
+            _ => true,
+        });
+        all
     }
 
     /// Returns the interfaces that membership in a segment made, in the order of its members.
@@ -345,6 +401,29 @@ impl Writer<'_> {
             })
             .collect()
     }
+}
+
+/// An entry of a list, whose first key stands behind a dash.
+struct Item<'o> {
+    out: &'o mut String,
+    is_first: bool,
+}
+
+impl Item<'_> {
+    fn line(&mut self, key: &str, value: &str) {
+        let dash = if std::mem::take(&mut self.is_first) { "- " } else { "  " };
+        let space = if value.is_empty() { "" } else { " " };
+        let _ = writeln!(self.out, "  {dash}{key}:{space}{value}");
+    }
+}
+
+/// Returns whether IPv6 runs on an interface, where that is not as it would be anyway.
+fn ipv6_option(interface: &Interface, namespace: &Namespace) -> Option<bool> {
+    let master = interface.master.as_ref().and_then(|master| namespace.interfaces.get(master));
+    let is_wire =
+        interface.kind.is_bridge() || master.is_some_and(|master| master.kind.has_wires());
+    let expected = is_wire.then_some(!interface.addresses.is_empty());
+    interface.ipv6.filter(|on| expected != Some(*on))
 }
 
 /// Returns the options of an interface that say what is not so anyway.

@@ -159,6 +159,15 @@ pub struct Context<'a> {
     pub warnings: Vec<String>,
     /// Whether what is being read is to be made, not changed.
     pub creates: bool,
+    /// The interface that is being changed, by index; 0 where it is made.
+    pub index: u32,
+}
+
+impl<'a> Context<'a> {
+    /// Begins a command.
+    pub fn new(options: &'a Options, world: &'a mut dyn World) -> Self {
+        Self { options, world, warnings: Vec::new(), creates: false, index: 0 }
+    }
 }
 
 impl std::fmt::Debug for Context<'_> {

@@ -10,6 +10,7 @@ mod link;
 mod route;
 pub mod survey;
 mod tables;
+mod whole;
 mod wireguard;
 
 use std::collections::BTreeMap;
@@ -148,6 +149,8 @@ pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result
     }
     Ok(observed)
 }
+
+pub use whole::{alias_of_lo, observe_whole};
 
 /// Lists all namespaces that carry a mark, of every lab. CAP_SYS_ADMIN.
 ///

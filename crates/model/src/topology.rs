@@ -250,7 +250,7 @@ pub enum NodeInterfaceKind {
 
 /// The one interface object of the language, which stands in three places: under a node's
 /// `interfaces:`, a link's `endpoints:` and a segment's `members:`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InterfaceOptions {
     /// Its addresses in written order.
     pub addresses: Vec<AddressSpec>,
@@ -266,6 +266,9 @@ pub struct InterfaceOptions {
     pub vrf: Option<IfName>,
     /// Its options as a port of a bridge or bond of the node.
     pub port: Options,
+    /// Whether IPv6 runs on it; left to the kernel where not given, but for bridges and their ports,
+    /// on which it is off unless they have an address.
+    pub ipv6: Option<bool>,
     /// What asked for it.
     pub origin: Origin,
 }

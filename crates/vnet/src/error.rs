@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use vnet_kernel::process::Inhabitant;
 use vnet_model::plan::Conflict;
+use vnet_model::problem::Problem;
 use vnet_model::{LabName, NodeName, NsName, Origin, Step};
 
 use crate::limits::Shortage;
+use crate::snapshot::Obstacle;
 
 /// A failure of an operation on a lab.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +125,18 @@ pub enum Error {
         reason: String,
         /// What allows it.
         hint: Option<&'static str>,
+    },
+    /// What exists can't be taken over. Nothing was touched.
+    #[error("{}", join(obstacles))]
+    Obstacles {
+        /// Why not.
+        obstacles: Vec<Obstacle>,
+    },
+    /// What exists contradicts itself as a topology.
+    #[error("what exists can't be written as a file: {}", join(problems))]
+    Snapshot {
+        /// Why not.
+        problems: Vec<Problem>,
     },
     /// The lab is not up, and nothing is left of it.
     #[error("lab {lab} is not up")]

@@ -202,7 +202,7 @@ fn run_object(
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
     let mut words = Words::new(words);
-    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
+    let mut context = Context::new(options, engine);
     let usage = |io: &mut Io<'_>, text: &str| {
         io.say(text);
         Ok(255)
@@ -291,7 +291,7 @@ fn print(
     show: impl Fn(&mut Out, &wire::Object, &mut Context<'_>),
 ) {
     let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
+    let mut context = Context::new(options, engine);
     for object in objects {
         show(&mut out, object, &mut context);
     }

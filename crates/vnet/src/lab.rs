@@ -163,7 +163,7 @@ impl Lab {
 
     /// Takes the lock, and then looks again for the place: whoever had the lock before may have
     /// ended the keeper, or started one.
-    fn lock(&mut self) -> Result<Lock, Error> {
+    pub(crate) fn lock(&mut self) -> Result<Lock, Error> {
         let lock = self.dir.lock(self.settings.wait, self.settings.cancel.as_ref())?;
         self.find_place_again()?;
         Ok(lock)

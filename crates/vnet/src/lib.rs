@@ -57,6 +57,7 @@ pub mod moved;
 mod nft_text;
 pub mod ping;
 pub mod record;
+pub mod snapshot;
 mod state_dir;
 pub mod target;
 pub mod why;

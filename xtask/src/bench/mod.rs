@@ -9,6 +9,7 @@
 mod contender;
 mod floor;
 mod host;
+mod ip;
 mod nft;
 mod report;
 mod ring;
@@ -61,6 +62,8 @@ enum What {
     Scale(scale::Options),
     /// Measures what firewalls and NAT cost: a table in many namespaces, and the ring with and without
     Nft(nft::Options),
+    /// Measures `vnet ip` against iproute2: batches of addresses, of links, a ring, and showing many interfaces
+    Ip(ip::Options),
 }
 
 impl Options {
@@ -86,6 +89,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     match &options.what {
         Some(What::Scale(options)) => return scale::run(options),
         Some(What::Nft(options)) => return nft::run(options),
+        Some(What::Ip(options)) => return ip::run(options),
         None => {}
     }
     // What needs the machine comes first: afterwards `/run` is another one, and there is no network.

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::errors::Failure;
 
 /// The lab of an ordinary user who names none.
-const DEFAULT_LAB: &str = "default";
+pub(crate) const DEFAULT_LAB: &str = "default";
 
 /// Returns the words where they come first: `vnet ip …`, or this program called `ip`.
 pub(crate) fn words() -> Option<First> {

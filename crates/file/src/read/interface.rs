@@ -7,7 +7,7 @@ use vnet_model::problem::nearest;
 use vnet_model::topology::{Endpoint, InterfaceOptions, NodeInterface, NodeInterfaceKind};
 
 use super::merge::{Add, Merge, pick};
-use super::{At, Entry, Fields, Reader};
+use super::{At, Entry, Fields, Reader, SWITCH};
 use crate::report::{Diagnostic, shown};
 use crate::syntax::{Data, Key, Value};
 use crate::vocabulary::{INTERFACE, MTU_MAX_BYTES, MTU_MIN_BYTES};
@@ -276,6 +276,7 @@ impl Reader<'_> {
         if let Some(value) = fields.get("port") {
             options.port = self.port_options(value, at);
         }
+        options.ipv6 = fields.get("ipv6").and_then(|value| self.word(value, "ipv6", at, &SWITCH));
         let alias = fields.get("alias").and_then(|value| self.text(value, "alias", at));
         options.alias = alias.map(|alias| alias.text.into_owned());
         options
@@ -291,6 +292,7 @@ impl Add for InterfaceOptions {
         pick(&mut self.up, other.up, wins);
         pick(&mut self.vrf, other.vrf, wins);
         merge(&mut self.port, &other.port, wins);
+        pick(&mut self.ipv6, other.ipv6, wins);
     }
 }
 

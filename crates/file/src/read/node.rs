@@ -9,7 +9,7 @@ use vnet_model::topology::{
 use vnet_model::{Neighbor, NodeName, Origin};
 
 use super::merge::{Add, Merge, pick};
-use super::{At, Entry, OBJECTS_MAX, Reader};
+use super::{At, Entry, OBJECTS_MAX, Reader, SWITCH};
 use crate::report::{Diagnostic, shown};
 use crate::syntax::{Data, Value};
 use crate::vocabulary::NODE;
@@ -67,9 +67,8 @@ impl Reader<'_> {
         let Some(fields) = entry.value.and_then(|value| self.fields(value, &NODE)) else {
             return draft;
         };
-        let switch = [("on", true), ("off", false), ("true", true), ("false", false)];
         draft.forward = fields.get("forward").and_then(|value| self.boolean(value, "forward", at));
-        draft.ipv6 = fields.get("ipv6").and_then(|value| self.word(value, "ipv6", at, &switch));
+        draft.ipv6 = fields.get("ipv6").and_then(|value| self.word(value, "ipv6", at, &SWITCH));
         if let Some(value) = fields.get("interfaces") {
             draft.interfaces = self.node_interfaces(value, at);
         }

@@ -57,6 +57,14 @@ pub const HEADER_BYTES: usize = 16;
 /// Leaves the counters out of a link's answer (`RTEXT_FILTER_SKIP_STATS`, linux/rtnetlink.h).
 pub const SKIP_STATS: u32 = 1 << 3;
 
+/// Returns the routing table of a VRF; `None` for what is none.
+#[must_use]
+pub fn vrf_table(link: &super::wire::Object) -> Option<u32> {
+    let attrs = link.attrs(HEADER_BYTES);
+    let info = attrs.nested(IFLA_LINKINFO)?;
+    (info.text(IFLA_INFO_KIND)? == "vrf").then(|| info.nested(IFLA_INFO_DATA)?.u32(1))?
+}
+
 /// Prints the counters of an interface.
 pub fn counters(out: &mut super::out::Out, link: &super::wire::Object, level: u8) {
     stats::print(out, &link.attrs(HEADER_BYTES), level);

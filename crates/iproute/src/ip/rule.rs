@@ -21,6 +21,7 @@ const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_FWMASK: u16 = 16;
 const FRA_OIFNAME: u16 = 17;
+const FRA_L3MDEV: u16 = 19;
 const FRA_UID_RANGE: u16 = 20;
 const FRA_PROTOCOL: u16 = 21;
 const FRA_IP_PROTO: u16 = 22;
@@ -204,7 +205,11 @@ impl Rule {
                 let range = [first.to_ne_bytes(), last.to_ne_bytes()].concat();
                 self.attrs.push(Attr::Value(attr, range));
             }
-            _ if is("realms") || is("l3mdev") || is("nat") || is("map-to") => {
+            "l3mdev" => {
+                self.attrs.push(Attr::u8(FRA_L3MDEV, 1));
+                self.table.get_or_insert(0);
+            }
+            _ if is("realms") || is("nat") || is("map-to") => {
                 return Err(words.blame(Failure::not_covered(&format!("`{word}` of a rule"))));
             }
             _ => return self.read_action(words, word),
@@ -468,6 +473,9 @@ fn pair<const N: usize>(bytes: &[u8]) -> Option<[[u8; N]; 2]> {
 
 fn print_action(out: &mut Out, rule: &Object, attrs: &Attrs<'_>, context: &mut Context<'_>) {
     let number = table(rule, attrs);
+    if attrs.u8(FRA_L3MDEV).is_some_and(|on| on != 0) {
+        out.num_as("l3mdev", "{}", "null", "lookup [l3mdev-table]");
+    }
     if number != 0 {
         let tables = context.world.tables();
         out.str("table", "lookup {}", &tables.show(&tables.tables, number));

@@ -74,13 +74,18 @@ pub(super) fn dump(socket: &mut Socket, declared: &Declared<'_>) -> Result<Vec<L
 
 /// Reads the mark on the `lo` of the socket's namespace, or of the one with the nsid.
 pub(super) fn mark(socket: &mut Socket, nsid: Option<i32>) -> Result<Option<Mark>, Error> {
+    Ok(alias(socket, nsid)?.and_then(|alias| Mark::parse(&alias)))
+}
+
+/// Reads the alias of the `lo` of the socket's namespace, or of the one with the nsid.
+pub(super) fn alias(socket: &mut Socket, nsid: Option<i32>) -> Result<Option<String>, Error> {
     let mut message = request();
     message.header.index = 1;
     message.attributes.extend(nsid.map(LinkAttribute::IfNetnsId));
     let marks = socket.get(&RouteNetlinkMessage::GetLink(message), |answer| {
         let RouteNetlinkMessage::NewLink(lo) = answer.decode()? else { return Ok(None) };
         Ok(lo.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfAlias(alias) => Mark::parse(alias),
+            LinkAttribute::IfAlias(alias) => Some(alias.clone()),
             _ => None,
         }))
     });

@@ -157,7 +157,8 @@ pub(super) fn end(network: &Network<'_>, id: usize) -> End {
 fn addresses(network: &Network<'_>, id: usize) -> Vec<Address> {
     let wired = &network.wiring.interfaces[id];
     let mut addresses = Vec::new();
-    if wired.is_loopback() {
+    // The kernel gives them to it when it goes up.
+    if wired.is_loopback() && wired.up() {
         addresses.push(IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8)));
         if network.node(wired.place).is_none_or(loopback_has_ipv6) {
             addresses.push(IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)));
@@ -203,6 +204,7 @@ fn ipv6(network: &Network<'_>, id: usize) -> Option<bool> {
         _ if wired.is_loopback() => None,
         None => Some(false),
         Some(node) if !node.ipv6 => Some(false),
+        Some(_) if wired.ipv6().is_some() => wired.ipv6(),
         Some(_) if wired.is_bridge() || network.is_wire(id) => {
             Some(!network.addresses[id].is_empty())
         }

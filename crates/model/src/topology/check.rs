@@ -293,6 +293,9 @@ fn interface(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Problem>
         if wired.made == Made::Loopback && options.alias.is_some() {
             add(ProblemKind::LoopbackOption { option: "alias" });
         }
+        if wired.made == Made::Loopback && options.ipv6.is_some() {
+            add(ProblemKind::LoopbackOption { option: "ipv6" });
+        }
         for spec in &options.addresses {
             let mut kinds: Vec<ProblemKind> = address(spec).into_iter().collect();
             if let PlaceKind::Segment(segment) = place.kind {
@@ -343,6 +346,7 @@ fn contradictions(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Pro
     check("alias", |options| options.alias.as_ref().map(|alias| format!("`{alias}`")));
     check("up", |options| options.up.map(|up| up.to_string()));
     check("vrf", |options| options.vrf.as_ref().map(|vrf| format!("`{vrf}`")));
+    check("ipv6", |options| options.ipv6.map(|on| on.to_string()));
 }
 
 /// Checks the numbers of links and segments.

@@ -122,6 +122,10 @@ impl Wired<'_> {
         self.options.iter().find_map(|options| options.alias.as_deref())
     }
 
+    pub(crate) fn ipv6(&self) -> Option<bool> {
+        self.options.iter().find_map(|options| options.ipv6)
+    }
+
     /// Up unless said otherwise; a segment's side of a member is up in any case.
     pub(crate) fn up(&self) -> bool {
         self.options.iter().find_map(|options| options.up).unwrap_or(true)

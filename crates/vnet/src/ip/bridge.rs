@@ -19,7 +19,7 @@ pub(super) fn run(
     words: &[String],
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
-    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
+    let mut context = Context::new(options, engine);
     match bridge::read(&mut Words::new(words), &mut context)? {
         Command::Change(request) => engine.change(&request).map_err(|failure| with(255, failure)),
         Command::Links(index) => {
@@ -57,8 +57,7 @@ pub(super) fn run(
                     return Err(with(1, failure));
                 }
             };
-            let mut context =
-                Context { options, world: engine, warnings: Vec::new(), creates: false };
+            let mut context = Context::new(options, engine);
             said.show(&mut out, &found, &mut context);
             io.print(&out.finish());
             Ok(0)
@@ -67,8 +66,7 @@ pub(super) fn run(
             let mut found = engine.dump(&mdb::question()).map_err(|failure| with(1, failure))?;
             found.retain(|bridge| said.wants(bridge));
             let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-            let mut context =
-                Context { options, world: engine, warnings: Vec::new(), creates: false };
+            let mut context = Context::new(options, engine);
             mdb::show(&mut out, &found, &mut context, &said);
             io.print(&out.finish());
             Ok(0)

@@ -95,8 +95,7 @@ pub(super) fn listen(
             // iproute2 has said the head of an event that it passes over.
             if (listener.wants)(&event) {
                 let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-                let mut context =
-                    Context { options, world: engine, warnings: Vec::new(), creates: false };
+                let mut context = Context::new(options, engine);
                 (listener.show)(&mut out, &event, &mut context);
                 text.push_str(&out.finish());
             }

@@ -30,7 +30,7 @@ pub(super) fn links(
     let links_only = selection.family == Family::Link;
     let addresses = if links_only { Vec::new() } else { addresses(engine, selection)? };
     let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-    let mut context = Context { options, world: engine, warnings: Vec::new(), creates: false };
+    let mut context = Context::new(options, engine);
     for link in &links {
         let name = link.attrs(link::HEADER_BYTES).text(link::IFLA_IFNAME).unwrap_or_default();
         if !selection.wants_link(link.u32_at(4), &name, &addresses) {

@@ -19,8 +19,24 @@ pub(crate) fn normal(text: &str) -> String {
         out.push(c);
     }
     out.pop();
+    for before in ["permaddr ", "\"permaddr\":\"", "\"permaddr\": \""] {
+        out = without_permanent(&out, before);
+    }
     for dropped in ["tentative ", "\"tentative\":true,"] {
         out = out.replace(dropped, "");
+    }
+    out
+}
+
+/// Takes out the permanent hardware address of a tunnel, which is random.
+fn without_permanent(text: &str, before: &str) -> String {
+    let mut parts = text.split(before);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find([' ', '"', '\n']).unwrap_or(part.len());
+        out.push_str(before);
+        out.push_str("PERMADDR");
+        out.push_str(&part[end..]);
     }
     out
 }

@@ -518,7 +518,10 @@ impl Selection {
         if let Some(ports) = options.get(GLOBAL_ROUTER_PORTS) {
             indent(out);
             out.open_array("router_ports", "router ports: ");
-            for port in Attributes::new(ports).map_while(Result::ok) {
+            // They stand in an attribute of their own kind (`MDBA_ROUTER`).
+            let inner = Attributes::new(ports).map_while(Result::ok);
+            let ports = inner.flat_map(|attr| Attributes::new(attr.value).map_while(Result::ok));
+            for port in ports {
                 let index = port.value.first_chunk().map_or(0, |b| u32::from_ne_bytes(*b));
                 out.open(None);
                 out.str("port", "{} ", &context.world.name(index));

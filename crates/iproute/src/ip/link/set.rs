@@ -245,7 +245,7 @@ fn is_dynamic(word: &str) -> bool {
 }
 
 /// Reads `on` or `off`, with the words of ip/iplink.c.
-fn on_off(words: &mut Words<'_>, keyword: &str) -> Read<bool> {
+pub(super) fn on_off(words: &mut Words<'_>, keyword: &str) -> Read<bool> {
     match words.value()? {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -328,7 +328,7 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>, verb: Verb)
     }
     match settings.kind {
         Some(kind) => {
-            context.creates = creates;
+            (context.creates, context.index) = (creates, index);
             attrs.push(Attr::Nest(super::IFLA_LINKINFO, of_kind(words, context, kind)?));
         }
         None if creates => {
@@ -347,31 +347,18 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>, verb: Verb)
 const KINDS_OF_IPROUTE2: &[&str] = &[
     "amt",
     "bareudp",
-    "bond",
     "can",
     "dsa",
     "erspan",
-    "geneve",
-    "gre",
-    "gretap",
     "gtp",
     "hsr",
     "ip6erspan",
-    "ip6gre",
-    "ip6gretap",
-    "ip6tnl",
-    "ipip",
     "ipoib",
-    "ipvlan",
-    "ipvtap",
     "macsec",
     "netdevsim",
     "rmnet",
-    "sit",
     "team",
     "virt_wifi",
-    "vlan",
-    "vrf",
     "vti",
     "vti6",
     "vxcan",

@@ -224,8 +224,13 @@ fn print_state(out: &mut Out, attrs: &Attrs<'_>, brief: bool) {
 fn hardware(link: &Object, bytes: &[u8]) -> String {
     /// `ARPHRD_TUNNEL`, `ARPHRD_SIT`, `ARPHRD_IPGRE` (linux/if_arp.h).
     const WITH_IPV4: [u16; 3] = [768, 776, 778];
+    /// `ARPHRD_TUNNEL6`, `ARPHRD_IP6GRE`.
+    const WITH_IPV6: [u16; 2] = [769, 823];
     match super::super::wire::address_of(bytes) {
         Some(address) if address.is_ipv4() && WITH_IPV4.contains(&link.u16_at(2)) => {
+            address.to_string()
+        }
+        Some(address) if address.is_ipv6() && WITH_IPV6.contains(&link.u16_at(2)) => {
             address.to_string()
         }
         _ => mac_of(bytes),

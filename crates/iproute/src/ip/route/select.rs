@@ -13,6 +13,9 @@ use super::{
     RTM_F_CLONED, TABLE_MAIN, route_type,
 };
 
+const RTN_LOCAL: u8 = 2;
+const RTN_BROADCAST: u8 = 3;
+
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -40,12 +43,27 @@ pub struct Selection {
     pub matching: Option<Prefix>,
     /// What the kernel keeps of routes in use, which it no longer does.
     pub is_cache: bool,
+    /// Whether local and broadcast routes are left out, which the kernel derives from addresses.
+    pub leaves_out_derived: bool,
     /// Whether nothing was selected: a packet's route is shown, not a table.
     pub is_answer: bool,
 }
 
 /// iproute2's words of this place that are not covered.
-const MISSING: &[&str] = &["vrf", "iif", "mark", "realms", "from", "nhid", "tos", "dsfield"];
+const MISSING: &[&str] = &["iif", "mark", "realms", "from", "nhid", "tos", "dsfield"];
+
+/// Reads the name of a VRF for its table; `default` is the main one.
+fn vrf_table(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<u32> {
+    let name = words.value()?;
+    let index = context.world.index(name);
+    let link = if index == 0 { None } else { context.world.link(index) };
+    let table = link.and_then(|link| super::super::link::vrf_table(&link));
+    match table {
+        Some(table) => Ok(table),
+        None if name == "default" => Ok(TABLE_MAIN),
+        None => Err(words.blame(Failure::invalid("Invalid VRF\n", name))),
+    }
+}
 
 pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Selection> {
     let family = context.options.family;
@@ -90,6 +108,9 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Sel
             } else {
                 said.via = Some(words.prefix(said.family)?);
             }
+        } else if word == "vrf" {
+            said.table = Some(vrf_table(words, context)?);
+            said.leaves_out_derived = true;
         } else if word == "src" {
             said.source = Some(words.prefix(said.family)?);
         } else if let Some(word) = MISSING.iter().find(|known| **known == word) {
@@ -203,6 +224,7 @@ impl Selection {
             && equal(self.protocol, header.protocol)
             && equal(self.scope, header.scope)
             && equal(self.kind, header.kind)
+            && !(self.leaves_out_derived && matches!(header.kind, RTN_LOCAL | RTN_BROADCAST))
             && self.dev.is_none_or(|dev| attrs.u32(RTA_OIF) == Some(dev))
             && self.metric.is_none_or(|metric| attrs.u32(RTA_PRIORITY).unwrap_or(0) == metric)
             && within(self.via, RTA_GATEWAY)

@@ -1,0 +1,147 @@
+//! What a script made, as a file: `vnet snapshot` and `vnet adopt`.
+
+#[macro_use]
+mod common;
+
+use common::{line, vnet, write};
+use vnet_testns::Snapshot;
+
+/// The tutorial, with addresses that are the same each time.
+const TUTORIAL: &str = "\
+set -e
+ip netns add vnet0
+ip netns add vnet1
+ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1 address 02:00:00:00:00:02
+ip link set veth0 netns vnet0
+ip link set veth1 netns vnet1
+ip -n vnet0 addr add 10.0.1.0/24 dev veth0
+ip -n vnet1 addr add 10.0.2.0/24 dev veth1
+ip -n vnet0 link set veth0 up
+ip -n vnet1 link set veth1 up
+ip -n vnet0 link set lo up
+ip -n vnet0 route add 10.0.2.0/24 dev veth0
+ip -n vnet1 route add 10.0.1.0/24 dev veth1
+";
+
+#[test]
+fn paste_the_tutorial_and_keep_the_file() {
+    vnet_testns::root(|| {
+        let before = Snapshot::take();
+        write("tutorial.sh", TUTORIAL);
+        pinned!(
+            "sh tutorial.sh
+             vnet snapshot
+             vnet snapshot >vnet.yaml
+             vnet plan
+             vnet up
+             vnet adopt
+             ip -n vnet0 link show lo | grep -c alias
+             vnet adopt --yes
+             vnet plan
+             vnet up
+             vnet adopt --yes
+             vnet ping vnet0 vnet1
+             vnet ls
+             vnet down
+             ip netns"
+        );
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
+const BRIDGE: &str = "\
+set -e
+for n in sw h1 h2 h3; do ip netns add $n; done
+ip -n sw link add br0 address 02:00:00:00:01:00 type bridge
+ip -n sw link set br0 up
+for n in 1 2 3; do
+  ip -n h$n link add eth0 address 02:00:00:00:00:0$n type veth peer name p$n address 02:00:00:00:00:1$n netns sw
+  ip -n sw link set p$n master br0
+  ip -n sw link set p$n up
+  ip -n h$n link set eth0 up mtu 1400
+  ip -n h$n addr add 10.0.0.$n/24 dev eth0
+  ip -n h$n link set lo up
+done
+ip -n h1 route add default via 10.0.0.2 metric 7
+ip -n h1 route add blackhole 10.9.0.0/16
+ip -n h2 addr add fd00::2/64 dev eth0 nodad
+ip -n h2 link set eth0 alias 'to the switch'
+ip -n h3 link add x0 address 02:00:00:00:00:21 type veth peer name x1 address 02:00:00:00:00:22
+ip netns exec h2 sysctl -qw net.ipv4.ip_forward=1
+ip netns exec h3 sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+";
+
+#[test]
+fn bridges_forwarding_and_what_is_down() {
+    vnet_testns::root(|| {
+        write("bridge.sh", BRIDGE);
+        pinned!(
+            "sh bridge.sh
+             vnet -l lan snapshot
+             vnet -l lan snapshot >lan.yaml
+             vnet adopt --yes lan.yaml
+             vnet plan lan.yaml
+             vnet up lan.yaml
+             vnet -l lan down"
+        );
+    });
+}
+
+#[test]
+fn what_a_file_can_not_say_is_named() {
+    vnet_testns::root(|| {
+        line("ip netns add a; ip netns add b");
+        line("ip -n a link add out type veth peer name in netns 1");
+        line("ip -n a link add t0 address 02:00:00:00:00:31 type vxlan id 5 dstport 4789");
+        line("ip -n b link set lo alias mine");
+        line("ip netns exec a nft add table inet mine");
+        pinned!(
+            "vnet snapshot --netns a
+             vnet snapshot --netns nothing*
+             vnet snapshot --netns b >b.yaml
+             vnet adopt --yes b.yaml"
+        );
+        line("ip netns del a; ip netns del b");
+    });
+}
+
+#[test]
+fn devices_are_in_the_language() {
+    vnet_testns::root(|| {
+        line(
+            "ip netns add a; ip -n a link set lo up
+             ip -n a link add eth0 address 02:00:00:00:00:01 type veth peer name eth1 address 02:00:00:00:00:02
+             ip -n a link add t0 address 02:00:00:00:00:03 type vxlan id 5 dstport 4789 local 10.0.0.1
+             ip -n a link add br0 address 02:00:00:00:00:04 type bridge stp_state 1
+             ip -n a link set t0 master br0
+             ip -n a link add link eth0 name m0 address 02:00:00:00:00:05 type macvlan mode bridge
+             ip -n a link set eth0 up; ip -n a link set eth1 up; ip -n a addr add 10.0.0.1/24 dev eth0
+             ip -n a rule add from 10.0.0.0/24 table 100 pref 500
+             ip -n a route add default via 10.0.0.9 table 100
+             ip -n a nexthop add id 7 via 10.0.0.8 dev eth0
+             ip -n a route add 10.7.0.0/16 nhid 7
+             ip -n a route add 10.6.0.0/16 nexthop via 10.0.0.8 weight 2 nexthop via 10.0.0.7
+             ip -n a neigh add 10.0.0.8 lladdr 02:00:00:00:00:08 dev eth0",
+        );
+        pinned!(
+            "vnet snapshot
+             vnet snapshot >vnet.yaml
+             vnet adopt --yes
+             vnet plan
+             vnet down"
+        );
+    });
+}
+
+#[test]
+fn nothing_of_another_lab_is_taken_over() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", common::PAIR);
+        assert_eq!(vnet(&["up"]).code, 0);
+        line("vnet -l other snapshot >other.yaml");
+        pinned!(
+            "vnet adopt --yes other.yaml
+             vnet down"
+        );
+    });
+}

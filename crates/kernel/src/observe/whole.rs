@@ -1,0 +1,166 @@
+//! Reads namespaces whose ever they are, as if they were a lab's.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use vnet_model::kind::{Device, Value};
+use vnet_model::{Interface, Kind, Mark, Namespace, NsName, Owner, State};
+use vnet_netlink::{RawMessage, Socket};
+
+use super::{CHUNK, Found, Observed, Scope, connect_peers, read_namespace, read_sysctls};
+use crate::error::Error;
+use crate::realm::{Entry, Realm};
+
+const RTM_GETNSID: u16 = 90;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
+/// `struct rtgenmsg`, with its padding.
+const HEADER_BYTES: usize = 4;
+
+/// Reads the namespaces that have these names, each as if it carried the mark given to it, with the
+/// sysctls that `keys` names. CAP_SYS_ADMIN and CAP_NET_ADMIN.
+///
+/// Veths are followed by the ids that namespaces have in each other. All namespaces are held open
+/// meanwhile.
+///
+/// # Errors
+/// When a namespace can't be read. One that goes away meanwhile, and a pin without a namespace, is
+/// left out.
+pub fn observe_whole(
+    realm: &Realm,
+    marks: &BTreeMap<NsName, Mark>,
+    keys: &[&str],
+) -> Result<Observed, Error> {
+    let Some(lab) = marks.values().next().map(|mark| mark.lab.clone()) else {
+        return Ok(Observed::default());
+    };
+    let names: Vec<NsName> = marks.keys().cloned().collect();
+    let declared = declared(marks, keys);
+    let scope = Scope { lab: &lab, declared: &declared, recorded: None };
+    let mut found: Vec<Found> = Vec::new();
+    let mut opened: Vec<(Socket, OwnedFd, NsName)> = Vec::new();
+    for chunk in names.chunks(CHUNK) {
+        let mut read = Vec::new();
+        for (name, entry) in chunk.iter().zip(realm.open(0, chunk)?) {
+            let Entry::Namespace(mut entry) = entry else { continue };
+            let mark = &marks[name];
+            let mut one = read_namespace(&mut entry, name, mark.clone(), scope)?;
+            if let Some(asked) = all_options(&one, &declared) {
+                let scope = Scope { declared: &asked, ..scope };
+                one = read_namespace(&mut entry, name, mark.clone(), scope)?;
+            }
+            take_names_from_marks(&mut one);
+            read.push(one);
+            opened.push((entry.socket, entry.ns, name.clone()));
+        }
+        read_sysctls(realm, 0, &mut read, scope)?;
+        found.append(&mut read);
+    }
+    for (at, found) in found.iter_mut().enumerate() {
+        identify_neighbours(found, at, &mut opened, marks)?;
+    }
+    connect_peers(&mut found);
+    let mut observed = Observed::default();
+    for found in found {
+        observed.indexes.insert(found.name.clone(), found.indexes);
+        observed.state.namespaces.insert(found.name, found.namespace);
+    }
+    Ok(observed)
+}
+
+fn declared(marks: &BTreeMap<NsName, Mark>, keys: &[&str]) -> State {
+    let sysctls: BTreeMap<String, String> =
+        keys.iter().map(|key| ((*key).to_owned(), String::new())).collect();
+    let namespace = |mark: &Mark| Namespace {
+        sysctls: sysctls.clone(),
+        ..Namespace::new(Owner::Lab(mark.clone()))
+    };
+    let namespaces = marks.iter().map(|(name, mark)| (name.clone(), namespace(mark)));
+    State { namespaces: namespaces.collect() }
+}
+
+/// Returns what asks for all options of the devices that were found: only those are read that are
+/// declared. `None` where there are no devices.
+fn all_options(found: &Found, declared: &State) -> Option<State> {
+    let all = |interface: &Interface| {
+        let device = interface.kind.device()?;
+        let any = Value::Bool(false);
+        let options = device.spec.options.iter().map(|option| (option, any.clone())).collect();
+        Some(Interface::new(Kind::Device(Device { options, ..device.clone() })))
+    };
+    let interfaces = found.namespace.interfaces.iter();
+    let interfaces: BTreeMap<_, _> =
+        interfaces.filter_map(|(name, interface)| Some((name.clone(), all(interface)?))).collect();
+    if interfaces.is_empty() {
+        return None;
+    }
+    let mut namespace = declared.namespaces.get(&found.name)?.clone();
+    namespace.interfaces = interfaces;
+    Some(State { namespaces: [(found.name.clone(), namespace)].into() })
+}
+
+/// A link that is nobody's is not the lab's own.
+fn take_names_from_marks(found: &mut Found) {
+    for interface in found.namespace.interfaces.values_mut() {
+        interface.ours = interface.kind == Kind::Loopback;
+    }
+}
+
+/// Finds out which of the namespaces the ids stand for that one has for its neighbours.
+fn identify_neighbours(
+    found: &mut Found,
+    at: usize,
+    opened: &mut [(Socket, OwnedFd, NsName)],
+    marks: &BTreeMap<NsName, Mark>,
+) -> Result<(), Error> {
+    let mut unknown = found.neighbours.len();
+    found.neighbours.values_mut().for_each(|mark| *mark = None);
+    for other in 0..opened.len() {
+        if unknown == 0 {
+            break;
+        }
+        if other == at {
+            continue;
+        }
+        let (fd, name) = (opened[other].1.as_fd().as_raw_fd(), opened[other].2.clone());
+        let failed =
+            |source| Error::Netlink { doing: "identify namespaces", ns: name.clone(), source };
+        let request = RawMessage::new(RTM_GETNSID, |writer| {
+            writer.header(&[0; HEADER_BYTES]);
+            writer.i32(NETNSA_FD, fd);
+        })
+        .map_err(|too_long| failed(vnet_netlink::Error::AttributeTooLong { index: 0, too_long }))?;
+        let answers = opened[at].0.get(&request, |answer| {
+            let mut id = None;
+            for attribute in answer.attributes(HEADER_BYTES)? {
+                let attribute = attribute?;
+                if attribute.kind == NETNSA_NSID {
+                    id = Some(attribute.u32()?.cast_signed());
+                }
+            }
+            Ok(id)
+        });
+        let id = answers.map_err(failed)?.into_iter().next().filter(|id| *id >= 0);
+        if let Some(mark) = id.and_then(|id| found.neighbours.get_mut(&id))
+            && mark.is_none()
+        {
+            *mark = marks.get(&opened[other].2).cloned();
+            unknown -= 1;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the alias of the `lo` of a namespace, which is where a mark stands; an empty one is none.
+///
+/// # Errors
+/// When the namespace can't be read.
+pub fn alias_of_lo(realm: &Realm, name: &NsName) -> Result<Option<String>, Error> {
+    let Some(Entry::Namespace(mut opened)) = realm.open(0, std::slice::from_ref(name))?.pop()
+    else {
+        return Ok(None);
+    };
+    let failed = |source| Error::Netlink { doing: "read lo", ns: name.clone(), source };
+    let alias = super::link::alias(&mut opened.socket, None).map_err(failed)?;
+    Ok(alias.filter(|alias| !alias.is_empty()))
+}

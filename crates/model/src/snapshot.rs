@@ -1,0 +1,404 @@
+//! From what exists to a topology that means it: the other way than [`resolve`](crate::resolve()).
+//!
+//! What a topology says anyway is left out: MTUs that are the default, interfaces that are up,
+//! forwarding that every interface of a node has. What a topology can't say is named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::kind::{Device, Hardware, Options, Value};
+use crate::names::{IfName, LabName, Mark, NodeName, NsName};
+use crate::origin::Origin;
+use crate::plan::plan;
+use crate::problem::Problem;
+use crate::resolve::{Desired, resolve};
+use crate::state::{
+    Entry, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES, Namespace,
+    NextHop, NexthopKind, NexthopObject, Owner, Route, State, TABLE_MAIN, default_metric,
+};
+use crate::step::Step;
+use crate::topology::{
+    AddressSpec, Endpoint, InterfaceOptions, Leg, Link, NetnsPattern, Node, NodeInterface,
+    NodeInterfaceKind, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule, Sysctl, Topology,
+    Via,
+};
+
+/// Sysctls of a namespace as a whole that a snapshot looks at, besides those of its interfaces.
+pub const SYSCTLS: [&str; 3] = [IPV6_FORWARDING, IPV6_OFF, IPV6_OFF_DEFAULT];
+const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
+const IPV6_OFF: &str = "net.ipv6.conf.all.disable_ipv6";
+const IPV6_OFF_DEFAULT: &str = "net.ipv6.conf.default.disable_ipv6";
+
+/// A topology that means what exists.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The topology.
+    pub topology: Topology,
+    /// What it resolves to.
+    pub desired: Desired,
+    /// What exists and the topology does not say, in words.
+    pub left_out: Vec<String>,
+    /// What `up` would change nonetheless; empty where the topology says all.
+    pub differs: Vec<Step>,
+}
+
+/// Gives namespaces marks by which they would be nodes of a lab: after their names, without the
+/// lab's name before it where all have that.
+///
+/// Names that can't be a node's are left out.
+#[must_use]
+pub fn marks(lab: &LabName, names: &BTreeSet<NsName>) -> BTreeMap<NsName, Mark> {
+    let prefix = format!("{lab}-");
+    let is_short = names.iter().all(|name| name.as_str().starts_with(&prefix));
+    let node = |name: &NsName| {
+        let text = if is_short { &name.as_str()[prefix.len()..] } else { name.as_str() };
+        NodeName::new(text).ok()
+    };
+    names
+        .iter()
+        .filter_map(|name| Some((name.clone(), Mark { lab: lab.clone(), node: node(name)? })))
+        .collect()
+}
+
+/// Makes a topology of what exists. Every namespace in `state` belongs to the lab and has a mark
+/// as [`marks`] gives it, with the values of [`SYSCTLS`].
+///
+/// # Errors
+/// When what exists contradicts itself as a topology.
+pub fn snapshot(lab: &LabName, state: &State) -> Result<Snapshot, Vec<Problem>> {
+    let mut taken = Taken { state, left_out: Vec::new() };
+    let short = format!("{lab}-");
+    let is_short = state.namespaces.iter().all(|(name, ns)| {
+        let node = ns.owner.mark().map(|mark| mark.node.as_str());
+        node.is_some_and(|node| name.as_str() == format!("{short}{node}"))
+    });
+    let pattern = if is_short { NetnsPattern::default() } else { NetnsPattern::new("$node") };
+    let mut builder = Topology::builder(lab.as_str()).netns(pattern);
+    for (name, ns) in &state.namespaces {
+        if let Owner::Lab(mark) = &ns.owner {
+            builder = builder.node(taken.node(name, mark, ns));
+        }
+    }
+    for link in taken.links() {
+        builder = builder.link(link);
+    }
+    let topology = builder.build()?;
+    let desired = resolve(&topology)?;
+    let mut observed = state.clone();
+    for ns in observed.namespaces.values_mut() {
+        ns.interfaces.values_mut().for_each(|interface| interface.ours = true);
+    }
+    let differs = plan(&desired, &observed).steps;
+    Ok(Snapshot { topology, desired, left_out: taken.left_out, differs })
+}
+
+struct Taken<'s> {
+    state: &'s State,
+    left_out: Vec<String>,
+}
+
+impl Taken<'_> {
+    fn node(&mut self, name: &NsName, mark: &Mark, ns: &Namespace) -> Node {
+        let mut node = Node::new(mark.node.clone());
+        let others = || ns.interfaces.values().filter(|it| it.kind != Kind::Loopback);
+        node.ipv6 = ns.sysctls.get(IPV6_OFF).is_none_or(|value| value != "1");
+        let mut forwards = others().filter_map(|it| it.forward_ipv4).peekable();
+        node.forward = forwards.peek().is_some() && forwards.all(|on| on);
+        let ipv6_forwards = ns.sysctls.get(IPV6_FORWARDING).is_some_and(|value| value == "1");
+        if node.ipv6 && node.forward != ipv6_forwards && (ipv6_forwards || has_ipv6(self.state)) {
+            set(&mut node, IPV6_FORWARDING, ipv6_forwards);
+        }
+        // Off now, but not on what comes.
+        if !node.ipv6 && ns.sysctls.get(IPV6_OFF_DEFAULT).is_some_and(|value| value == "0") {
+            set(&mut node, IPV6_OFF_DEFAULT, false);
+        }
+        for (dev, interface) in &ns.interfaces {
+            self.interface(name, dev, interface, ns, &mut node);
+        }
+        node.routes = ns.routes.iter().map(static_route).collect();
+        for entry in ns.entries.iter().chain(&ns.foreign) {
+            self.entry(name, entry, &mut node);
+        }
+        node
+    }
+
+    fn entry(&mut self, ns: &NsName, entry: &Entry, node: &mut Node) {
+        match entry {
+            Entry::Nexthop(nexthop) => node.nexthops.push(static_nexthop(nexthop)),
+            Entry::Rule(rule) => {
+                let priority = Some(rule.priority);
+                node.rules.push(StaticRule { priority, rule: rule.clone() });
+            }
+            Entry::Neighbor(neighbor) => node.neighbors.push(neighbor.clone()),
+            Entry::Unknown(what) => self.left_out.push(format!("{what} in {ns}")),
+        }
+    }
+
+    fn interface(
+        &mut self,
+        ns_name: &NsName,
+        dev: &IfName,
+        interface: &Interface,
+        ns: &Namespace,
+        node: &mut Node,
+    ) {
+        if interface.kind != Kind::Loopback && !node.forward && interface.forward_ipv4 == Some(true)
+        {
+            set(node, &format!("net.ipv4.conf.{dev}.forwarding"), true);
+        }
+        let kind = match &interface.kind {
+            Kind::Loopback => NodeInterfaceKind::Existing,
+            Kind::Device(device) if can_be_said(device, ns) => {
+                let is_port = |(_, port): &(&IfName, &Interface)| {
+                    port.master.as_ref() == Some(dev) && is_known(port, ns)
+                };
+                let ports = ns.interfaces.iter().filter(is_port);
+                let ports = ports.map(|(name, _)| name.clone()).collect();
+                NodeInterfaceKind::Device { device: telling(device), ports }
+            }
+            Kind::Veth { peer: Some(_) } => return,
+            Kind::Veth { peer: None } => {
+                let why = "the other end of its cable is in no namespace that was looked at";
+                self.left_out.push(format!("{dev} in {ns_name}: {why}"));
+                return;
+            }
+            kind => {
+                let kind = kind.name();
+                self.left_out.push(format!("{dev} in {ns_name}: a {kind} is not in the language"));
+                return;
+            }
+        };
+        if interface.fdb.as_ref().is_some_and(|entries| !entries.is_empty()) {
+            self.left_out.push(format!("forwarding entries of {dev} in {ns_name}"));
+        }
+        if interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering")) {
+            self.left_out.push(format!("which VLANs pass at the ports of {dev} in {ns_name}"));
+        }
+        let options = options(interface, ns, node.ipv6);
+        let says_nothing = options == InterfaceOptions::default();
+        if kind != NodeInterfaceKind::Existing || !says_nothing {
+            node.interfaces.push(NodeInterface { name: dev.clone(), kind, options });
+        }
+    }
+
+    /// Returns the cables, each once.
+    fn links(&self) -> Vec<Link> {
+        let mut links = Vec::new();
+        for (name, ns) in &self.state.namespaces {
+            for (dev, interface) in &ns.interfaces {
+                let Kind::Veth { peer: Some(peer) } = &interface.kind else { continue };
+                if (&peer.ns, &peer.name) < (name, dev) {
+                    continue;
+                }
+                let far = self.state.namespaces.get(&peer.ns);
+                let far_end = far.and_then(|far| far.interfaces.get(&peer.name));
+                if let (Some(far), Some(far_end)) = (far, far_end)
+                    && let Some(a) = end(ns, dev, interface)
+                    && let Some(b) = end(far, &peer.name, far_end)
+                {
+                    links.push(link([a, b]));
+                }
+            }
+        }
+        links
+    }
+}
+
+/// Tells whether an interface can be part of a topology.
+fn is_known(interface: &Interface, ns: &Namespace) -> bool {
+    match &interface.kind {
+        Kind::Veth { peer: Some(_) } => true,
+        Kind::Device(device) => can_be_said(device, ns),
+        _ => false,
+    }
+}
+
+/// Tells whether what a device stands on is part of a topology too.
+fn can_be_said(device: &Device, ns: &Namespace) -> bool {
+    let is_there = |name: &IfName| {
+        ns.interfaces.get(name).is_some_and(|below| match &below.kind {
+            // No device stands on itself: it would have to be there before it was.
+            Kind::Device(other) => other != device && can_be_said(other, ns),
+            Kind::Veth { peer } => peer.is_some(),
+            kind => *kind == Kind::Loopback,
+        })
+    };
+    device.needs().all(is_there)
+}
+
+/// The options that tell what a device is for; all others are the kernel's defaults in most cases,
+/// which no table has.
+const TELLING: &[&str] = &[
+    "id",
+    "protocol",
+    "table",
+    "mode",
+    "local",
+    "remote",
+    "group",
+    "dev",
+    "dstport",
+    "key",
+    "ikey",
+    "okey",
+    "stp_state",
+    "vlan_filtering",
+    "vlan_default_pvid",
+    "miimon",
+    "xmit_hash_policy",
+    "lacp_rate",
+    "learning",
+];
+
+/// Returns a device with the options that tell what it is for.
+fn telling(device: &Device) -> Device {
+    let mut short = Device { options: Options::new(), ..device.clone() };
+    for (option, value) in device.options.of(device.spec.options) {
+        let is_usual = matches!(
+            (device.spec.name, option.word, value),
+            ("bridge", "stp_state" | "vlan_filtering", Value::Bool(false))
+                | ("vxlan", "learning", Value::Bool(true))
+        ) || is_usual_number(device.spec.name, option.word, value);
+        let tells = option.required || (TELLING.contains(&option.word) && !is_usual);
+        if tells {
+            short.options.set(option, value.clone());
+        }
+    }
+    short
+}
+
+/// Tells whether a number is the kernel's default.
+fn is_usual_number(kind: &str, word: &str, value: &Value) -> bool {
+    let default = match (kind, word) {
+        ("bridge", "vlan_default_pvid") => 1,
+        ("bond", "miimon") => 0,
+        _ => return false,
+    };
+    *value == Value::Number(default)
+}
+
+fn has_ipv6(state: &State) -> bool {
+    let interfaces = state.namespaces.values().flat_map(|ns| ns.interfaces.values());
+    let mut addresses = interfaces.flat_map(|interface| &interface.addresses);
+    addresses.any(|address| {
+        let addr = address.net.addr();
+        addr.is_ipv6() && !addr.is_loopback() && !address.is_ipv6_link_local()
+    })
+}
+
+fn set(node: &mut Node, key: &str, on: bool) {
+    let value = if on { "1" } else { "0" }.to_owned();
+    node.sysctls.insert(key.to_owned(), Sysctl { value, origin: Origin::NONE });
+}
+
+fn end(ns: &Namespace, dev: &IfName, interface: &Interface) -> Option<Endpoint> {
+    let node = ns.owner.mark()?.node.clone();
+    let ipv6 = ns.sysctls.get(IPV6_OFF).is_none_or(|value| value != "1");
+    let options = options(interface, ns, ipv6);
+    Some(Endpoint { options, ..Endpoint::new(node, Some(dev.clone())) })
+}
+
+fn link(ends: [Endpoint; 2]) -> Link {
+    Link {
+        name: None,
+        ends,
+        addressing: crate::topology::Addressing::Given,
+        gateway: None,
+        mtu: None,
+        cost: None,
+        tunnel: None,
+        trunk: Vec::new(),
+        origin: Origin::NONE,
+    }
+}
+
+/// Returns what is to be said of an interface: what is not so anyway.
+fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) -> InterfaceOptions {
+    let is_loopback = interface.kind == Kind::Loopback;
+    let default = match interface.kind {
+        Kind::Loopback => MTU_LOOPBACK_BYTES,
+        _ => MTU_DEFAULT_BYTES,
+    };
+    let master = interface.master.as_ref().and_then(|master| ns.interfaces.get(master));
+    let is_wire =
+        interface.kind.is_bridge() || master.is_some_and(|master| master.kind.has_wires());
+    let addresses: Vec<AddressSpec> = interface
+        .addresses
+        .iter()
+        .filter(|address| !address.is_ipv6_link_local())
+        .filter(|address| !(is_loopback && is_born(&address.net.to_string())))
+        .map(|address| AddressSpec {
+            addr: address.net.addr(),
+            prefix_len: Some(address.net.prefix_len()),
+            origin: Origin::NONE,
+        })
+        .collect();
+    let expected = is_wire.then_some(!addresses.is_empty());
+    // The kernel takes IPv6 off where packets are too small for it.
+    let carries_ipv6 = interface.mtu.is_none_or(|mtu| mtu >= MTU_IPV6_MIN_BYTES);
+    let ipv6 = match (interface.ipv6, expected) {
+        _ if is_loopback || !node_ipv6 || !carries_ipv6 => None,
+        (Some(on), Some(expected)) => (on != expected).then_some(on),
+        (Some(false), None) => Some(false),
+        _ => None,
+    };
+    InterfaceOptions {
+        addresses,
+        mtu: interface.mtu.filter(|mtu| *mtu != default && !follows_another(interface)),
+        mac: interface
+            .mac
+            .filter(|_| !is_loopback && interface.kind.device().is_none_or(Device::has_own_mac)),
+        alias: interface.alias.clone().filter(|_| !is_loopback),
+        up: (!interface.up).then_some(false),
+        ipv6,
+        ..InterfaceOptions::default()
+    }
+}
+
+/// Tells whether the kernel works the MTU out from what is below, or has no say in it.
+fn follows_another(interface: &Interface) -> bool {
+    let device = interface.kind.device();
+    device.is_some_and(|device| device.lower.is_some() || device.spec.hardware == Hardware::None)
+}
+
+/// Tells whether the kernel gives `lo` this address by itself.
+fn is_born(net: &str) -> bool {
+    matches!(net, "127.0.0.1/8" | "::1/128")
+}
+
+/// Returns a route as a file writes it.
+fn static_route(route: &Route) -> StaticRoute {
+    let several = route.nexthops.len() > 1;
+    let legs = route.nexthops.iter().map(|hop| leg(hop, several)).collect();
+    let (metric, table) = (route.metric, route.table);
+    StaticRoute {
+        nhid: route.nhid,
+        src: route.src,
+        metric: (metric != default_metric(&route.dst)).then_some(metric),
+        table: (table != TABLE_MAIN).then_some(table),
+        scope: route.scope.filter(|scope| *scope != route.default_scope()),
+        metrics: route.metrics.clone(),
+        ..StaticRoute::new(route.kind, Some(route.dst), legs)
+    }
+}
+
+fn leg(hop: &NextHop, has_weight: bool) -> Leg {
+    Leg {
+        via: hop.via.map(Via::Addr),
+        dev: Some(hop.dev.clone()),
+        weight: Some(hop.weight).filter(|weight| has_weight && *weight != 1),
+        onlink: hop.onlink,
+        encap: hop.encap.clone(),
+    }
+}
+
+fn static_nexthop(nexthop: &NexthopObject) -> StaticNexthop {
+    let kind = match &nexthop.kind {
+        NexthopKind::Leg(hop) => StaticNexthopKind::Leg(leg(hop, false)),
+        NexthopKind::Blackhole => StaticNexthopKind::Blackhole,
+        NexthopKind::Group(members) => StaticNexthopKind::Group(members.clone()),
+    };
+    StaticNexthop { id: nexthop.id, ipv6: nexthop.ipv6, kind, origin: Origin::NONE }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::arbitrary;
+
+/// Builds a lab on paper, and forgets who made it.
+fn built(desired: &Desired) -> State {
+    let mut state = State::default();
+    for step in plan(desired, &state.clone()).steps {
+        step.apply(&mut state).unwrap();
+    }
+    let names = state.namespaces.keys().cloned().collect();
+    let marks = marks(&LabName::new("seen").unwrap(), &names);
+    for (name, ns) in &mut state.namespaces {
+        ns.owner = Owner::Lab(marks[name].clone());
+        let sysctls = SYSCTLS.map(|key| (key, ns.sysctls.get(key).cloned()));
+        ns.sysctls = sysctls
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.unwrap_or_else(|| "0".into())))
+            .collect();
+    }
+    state
+}
+
+proptest! {
+    #[test]
+    fn a_snapshot_of_a_lab_says_all_of_it((_, desired) in arbitrary::desired()) {
+        let sysctls = desired.state.namespaces.values().flat_map(|ns| ns.sysctls.keys());
+        // Sysctls beyond those of IPv6 are not looked at.
+        prop_assume!(sysctls.clone().all(|key| key.starts_with("net.ipv6.conf.")));
+        let state = built(&desired);
+        let lab = LabName::new("seen").unwrap();
+        let seen = snapshot(&lab, &state);
+        let seen = seen.map_err(|problems| TestCaseError::fail(problems[0].to_string()))?;
+        prop_assert!(seen.left_out.is_empty(), "{:?}", seen.left_out);
+        // Further names are not in the language.
+        let differs: Vec<String> = seen
+            .differs
+            .iter()
+            .filter(|step| !is_altname(step))
+            .map(ToString::to_string)
+            .collect();
+        prop_assert!(differs.is_empty(), "{differs:?}");
+    }
+}
+
+fn is_altname(step: &Step) -> bool {
+    use crate::step::{Change, LinkSetting};
+    matches!(&step.change, Change::SetLink { set: LinkSetting::DelAltname(_), .. })
+}
+
+#[test]
+fn names_without_the_labs_are_short() {
+    let names = |list: &[&str]| list.iter().map(|name| NsName::new(name).unwrap()).collect();
+    let lab = LabName::new("demo").unwrap();
+    let node = |list: &[&str], at: &str| marks(&lab, &names(list))[at].node.to_string();
+    assert_eq!(node(&["demo-a", "demo-b"], "demo-a"), "a");
+    assert_eq!(node(&["demo-a", "b"], "demo-a"), "demo-a");
+    assert!(marks(&lab, &names(&["ä"])).is_empty());
+}
