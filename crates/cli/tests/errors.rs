@@ -25,7 +25,7 @@ const BAD: [(&str, &str); 10] = [
         "name: demo\nnodes: [ a, b ]\nrouting: auto\nlinks:\n  - { endpoints: [ a, b ], prefix: 10.0.0.0/24 }\n  - { endpoints: [ a, b ], prefix: 10.0.0.0/16 }\n",
     ),
     ("reversed.yaml", "name: demo\nnodes: [ r3..1 ]\n"),
-    ("not-yet.yaml", "name: demo\nnodes: [ a ]\nexpect: [ a reaches a ]\n"),
+    ("not-yet.yaml", "name: demo\nnodes: { a: { services: [ x ] } }\n"),
     ("escape.yaml", "name: demo\nnodes: [ \"a\\e[31m\" ]\n"),
 ];
 
