@@ -133,6 +133,10 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::MissingFilter { .. } => ("missing-kernel-feature", 3),
         Error::MissingProgram { .. } => ("missing-program", 3),
         Error::NftText { .. } => ("bad-file", 2),
+        Error::BadSysctl { errno: Errno::PERM | Errno::ACCESS | Errno::ROFS, .. } => {
+            ("bad-sysctl", 3)
+        }
+        Error::BadSysctl { .. } | Error::SysctlNotKept { .. } => ("bad-sysctl", 2),
         Error::TooLittle { .. } => ("too-little", 3),
         Error::ExternalRootless { .. } => ("external-rootless", 3),
         Error::HostForwarding { .. } => ("host-forwarding", 3),
@@ -187,6 +191,12 @@ fn hints(error: &Error) -> Vec<String> {
         Error::HostForwarding { key, .. } => format!(
             "it is a setting of the whole host, which vnet leaves alone: `sudo sysctl -w {key}=1`"
         ),
+        Error::BadSysctl { errno: Errno::NOENT, .. } => {
+            "this kernel has none of that name; `sysctl -a` lists those of a namespace".to_owned()
+        }
+        Error::BadSysctl { errno: Errno::INVAL, .. } => "it does not take this value".to_owned(),
+        Error::BadSysctl { .. } => "it may not be set in a namespace".to_owned(),
+        Error::SysctlNotKept { kept, .. } => format!("write `{kept}`"),
         Error::Unprivileged => "run it as root, or give it both capabilities".to_owned(),
         Error::NoUserNamespaces { hint, .. } => match hint {
             Some(hint) => (*hint).to_owned(),

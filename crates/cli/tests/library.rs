@@ -72,11 +72,11 @@ fn what_is_dropped_half_way_leaves_nothing_behind() {
         let topology = Topology::builder("threads").node("a").build().unwrap();
         let mut broken = vnet::resolve(&topology).unwrap();
         let namespace = broken.state.namespaces.values_mut().next().unwrap();
-        namespace.sysctls.insert("net.ipv4.no_such".into(), "1".into());
+        namespace.sysctls.insert("net.ipv4.conf.nowhere.rp_filter".into(), "1".into());
         let mut lab = Lab::open(&settings(), &broken.lab).unwrap();
         let error = lab.up(&broken, |_| {}).unwrap_err();
         assert!(matches!(error, Error::Undone { .. }), "{error:?}");
-        assert!(error.to_string().contains("net.ipv4.no_such"), "{error}");
+        assert!(error.to_string().contains("net.ipv4.conf.nowhere.rp_filter"), "{error}");
         drop(lab);
         assert_eq!(sh("ls -A $XDG_RUNTIME_DIR/vnet"), "");
     });

@@ -19,6 +19,7 @@ mod route;
 mod rule;
 mod scalar;
 mod segment;
+mod sysctl;
 mod words;
 
 pub(crate) use firewall::PROTOCOLS;

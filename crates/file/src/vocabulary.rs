@@ -357,6 +357,29 @@ pub(crate) static INTERFACE: Object = Object {
             "The interfaces of the node that are ports of this bridge, bond or VRF.",
             Shape::OneOrMany,
         ),
+        key(
+            "txqueuelen",
+            "How many packets its queue holds.",
+            Shape::Number { min: 0, max: u32::MAX },
+        ),
+        key(
+            "offload",
+            "Work that it does for the kernel, `on` or `off`, by ethtool's words: `rx` and `tx` \
+             checksums, `sg`, `tso`, `gso`, `gro`.",
+            Shape::Texts,
+        ),
+        key(
+            "accept_ra",
+            "Whether it listens to router advertisements, also where the node forwards. The \
+             kernel's default where not given: hosts do, routers do not.",
+            Shape::Bool,
+        ),
+        key(
+            "sysctls",
+            "Its kernel settings by what they are called within it: `ipv4.rp_filter`, \
+             `ipv6.accept_dad`, `ipv4.neigh.delay_first_probe_time`.",
+            Shape::Texts,
+        ),
         key("vrf", "The VRF of the node that it belongs to.", Shape::Text),
         key(
             "port",

@@ -12,10 +12,12 @@ mod route;
 
 mod filter;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{self, Value};
+use vnet_model::plan::interface_of_sysctl;
 use vnet_model::topology::{
     Addressing, Endpoint, InterfaceOptions, Link, NetnsPattern, Node, NodeInterfaceKind, Routing,
     Segment, SegmentKind,
@@ -126,9 +128,10 @@ impl Writer<'_> {
             let _ = writeln!(self.out, "      - {}", scalar(&route));
         }
         self.entries(node);
-        self.heading_at(4, "sysctls", node.sysctls.is_empty());
-        for (key, sysctl) in &node.sysctls {
-            self.line(6, &scalar(key), &scalar(&sysctl.value));
+        let sysctls = self.written_sysctls(node);
+        self.heading_at(4, "sysctls", sysctls.is_empty());
+        for (key, value) in sysctls {
+            self.line(6, &scalar(&key), &scalar(&value));
         }
         if let Some(firewall) = &node.firewall {
             self.firewall(firewall);
@@ -144,6 +147,17 @@ impl Writer<'_> {
 
     fn item(&mut self, indent: usize, value: &str) {
         let _ = writeln!(self.out, "{:indent$}- {value}", "");
+    }
+
+    /// The sysctls of a node as the file wrote them, and those of its interfaces by their full names.
+    fn written_sysctls(&self, node: &Node) -> BTreeMap<String, String> {
+        let mut sysctls = BTreeMap::new();
+        let all = self.namespace(&node.name).into_iter().flat_map(|ns| &ns.sysctls);
+        let own = all.filter(|(key, _)| interface_of_sysctl(key).is_some());
+        sysctls.extend(own.map(|(key, value)| (key.clone(), value.clone())));
+        let written = node.sysctls.iter();
+        sysctls.extend(written.map(|(key, sysctl)| (key.clone(), sysctl.value.clone())));
+        sysctls
     }
 
     fn entries(&mut self, node: &Node) {
@@ -442,6 +456,17 @@ fn options(interface: &Interface, namespace: &Namespace) -> Vec<(&'static str, S
     }
     if let Some(mtu) = interface.mtu {
         options.push(("mtu", mtu.to_string()));
+    }
+    if let Some(length) = interface.txqueuelen {
+        options.push(("txqueuelen", length.to_string()));
+    }
+    if !interface.offload.is_empty() {
+        let word = |on: bool| if on { "on" } else { "off" }.to_owned();
+        let words = interface.offload.iter().map(|(it, on)| (it.to_string(), word(*on)));
+        let words: Vec<(String, String)> = words.collect();
+        let words: Vec<(&str, String)> =
+            words.iter().map(|(it, on)| (it.as_str(), on.clone())).collect();
+        options.push(("offload", flow_map(&words)));
     }
     if !interface.up {
         options.push(("up", "false".to_owned()));

@@ -152,6 +152,11 @@ fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
         LinkSetting::Master(None) => link.word("nomaster"),
         LinkSetting::AddAltname(altname) => property(ns, "add", name, altname),
         LinkSetting::DelAltname(altname) => property(ns, "del", name, altname),
+        LinkSetting::TxQueueLen(length) => link.word("txqueuelen").word(length),
+        LinkSetting::Offload(offload, on) => {
+            let exec = Command::new(["ip", "netns", "exec"]).word(ns).text("ethtool -K");
+            exec.word(name).word(offload).word(if *on { "on" } else { "off" })
+        }
         LinkSetting::ForwardIpv4(on) => {
             sysctl(ns, &format!("net.ipv4.conf.{}.forwarding", sysctl_name(name)), bit(*on))
         }

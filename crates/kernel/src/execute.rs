@@ -1,6 +1,7 @@
 //! Does steps, pipelined: what follows each other in one namespace goes out in one batch.
 
 pub mod message;
+mod offload;
 mod sockets;
 mod tables;
 mod tun;
@@ -78,6 +79,7 @@ impl Executor<'_> {
             Change::DelNamespace => self.remove(steps),
             change if sysctl_of(change).is_some() => self.sysctl(first),
             Change::RunNft(raw) => self.run_nft(first, raw),
+            change if offload::is_offload(change) => self.offloads(steps),
             change if tables::is_table(change) => self.table(steps),
             Change::SetWireguard { .. } => self.wireguard(first),
             change if tun::is_tun(change) => self.tun(first),
@@ -307,6 +309,7 @@ fn is_message(change: &Change) -> bool {
         && !matches!(change, Change::RunNft(_))
         && !matches!(change, Change::SetWireguard { .. })
         && !tun::is_tun(change)
+        && !offload::is_offload(change)
         && sysctl_of(change).is_none()
 }
 

@@ -22,6 +22,7 @@ pub mod connect;
 pub mod echo;
 mod encap;
 pub mod error;
+mod ethtool;
 pub mod execute;
 #[cfg(fuzzing)]
 pub mod fuzz;

@@ -23,7 +23,9 @@ use vnet_model::{
 use vnet_netlink::{Error as NetlinkError, Message, Socket};
 
 use crate::error::Error;
+use crate::ethtool;
 use crate::realm::{Entry, Opened, Realm, SysctlAccess};
+use crate::socket::SocketKind;
 use link::{Link, Place};
 
 /// How many namespaces are open at a time in each thread.
@@ -220,6 +222,7 @@ fn observe_chunk(
         }
     }
     read_sysctls(realm, thread, &mut found, scope)?;
+    read_offloads(realm, thread, &mut found, scope)?;
     tables::read(realm, thread, &mut found, scope)?;
     wireguard::read(realm, thread, &mut found)?;
     Ok(found)
@@ -349,6 +352,46 @@ fn take_link(
     found.peers.extend(place.map(|place| (name.clone(), place)));
     found.indexes.insert(name.clone(), index);
     found.namespace.interfaces.insert(name, interface);
+}
+
+/// Opens a generic netlink socket in a namespace.
+pub(crate) fn generic_socket(realm: &Realm, thread: usize, ns: &NsName) -> Result<Socket, Error> {
+    let opened = realm.sockets(thread, std::slice::from_ref(ns), SocketKind::Generic)?.pop();
+    crate::socket::from_fd(opened.ok_or_else(|| Error::Gone { ns: ns.clone() })??)
+}
+
+/// Reads the offloads of interfaces of which some are declared, or were.
+fn read_offloads(
+    realm: &Realm,
+    thread: usize,
+    found: &mut [Found],
+    scope: Scope<'_>,
+) -> Result<(), Error> {
+    let states: Vec<&State> =
+        scope.recorded.into_iter().flatten().copied().chain([scope.declared]).collect();
+    for found in found.iter_mut() {
+        let namespaces = states.iter().filter_map(|state| state.namespaces.get(&found.name));
+        let interfaces = namespaces.flat_map(|ns| &ns.interfaces);
+        let with = interfaces.filter(|(_, interface)| !interface.offload.is_empty());
+        let names: std::collections::BTreeSet<&IfName> = with.map(|(name, _)| name).collect();
+        let ns = found.name.clone();
+        let failed = |source| Error::Netlink { doing: "read offloads", ns: ns.clone(), source };
+        let mut line = None;
+        for name in names {
+            let Some(index) = found.indexes.get(name) else { continue };
+            let Some(interface) = found.namespace.interfaces.get_mut(name) else { continue };
+            let (socket, family) = match &mut line {
+                Some(line) => line,
+                None => {
+                    let mut socket = generic_socket(realm, thread, &ns)?;
+                    let family = ethtool::family(&mut socket).map_err(failed)?;
+                    line.insert((socket, family))
+                }
+            };
+            interface.offload = ethtool::get(socket, *family, index).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the declared sysctls that netlink could not tell.

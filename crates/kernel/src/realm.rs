@@ -27,6 +27,7 @@ use crate::pins::{self, Pins};
 use crate::probe::{self, MissingKind};
 use crate::process::Identity;
 use crate::socket::{self, SocketKind};
+use crate::sysctl::{self, Tried};
 use crate::watch::{self, At, Watch};
 use crate::wireguard::{self, Keys, PrivateKey};
 use kept::Kept;
@@ -256,6 +257,22 @@ impl Realm {
             Some(Entry::Namespace(opened)) => Ok(opened.ns),
             Some(Entry::Gone) | None => Err(Error::Gone { ns: name.clone() }),
             Some(_) => Err(Error::NotANamespace { path: pins::path(name) }),
+        }
+    }
+
+    /// Writes sysctls by name and value in a new namespace that is nobody's and goes at once, and
+    /// tells what became of each. It has no interface but `lo`.
+    ///
+    /// # Errors
+    /// When no namespace can be made.
+    pub fn try_sysctls(&self, pairs: Vec<(String, String)>) -> Result<Vec<Tried>, Error> {
+        match &self.place {
+            Place::Own(own) => own.thread(0).run(move |walker| {
+                let made = walker.enter_new();
+                made.map_err(Error::system("make", "a namespace to try out sysctls in"))?;
+                Ok(sysctl::try_out(&pairs))
+            }),
+            Place::Kept(kept) => kept.try_sysctls(pairs),
         }
     }
 

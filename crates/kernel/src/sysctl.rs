@@ -5,6 +5,7 @@
 //! what netlink can say is asked there instead.
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -28,6 +29,32 @@ pub fn read(key: &str) -> Result<Option<String>, Error> {
 /// that may not be set in a namespace.
 pub fn write(key: &str, value: &str) -> Result<(), Error> {
     std::fs::write(path(key), value).map_err(failed("set", key))
+}
+
+/// What became of a sysctl that was tried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tried {
+    /// It was written, and is now this.
+    Kept(String),
+    /// The kernel refused it, with this error number: ENOENT for a name it does not have, EINVAL for
+    /// a value it does not take, EACCES for what it shows to nobody.
+    Refused(i32),
+}
+
+/// Writes sysctls in the namespace of the calling thread, and reads them again.
+pub(crate) fn try_out(pairs: &[(String, String)]) -> Vec<Tried> {
+    let one = |key: &str, value: &str| {
+        write(key, value)?;
+        Ok(read(key)?.unwrap_or_default())
+    };
+    let number = |error: Error| error.errno().unwrap_or(Errno::IO).raw_os_error();
+    let tried = pairs.iter().map(|(key, value)| one(key, value));
+    tried
+        .map(|result: Result<String, Error>| match result {
+            Ok(kept) => Tried::Kept(kept),
+            Err(error) => Tried::Refused(number(error)),
+        })
+        .collect()
 }
 
 /// Returns the value as vnet compares it: fields apart by single spaces.

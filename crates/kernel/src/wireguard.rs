@@ -12,7 +12,8 @@ use vnet_model::End;
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::wireguard::{Peer, Wireguard};
 use vnet_netlink::attr::{Attributes, Writer};
-use vnet_netlink::{Batch, Error as NetlinkError, Flags, RawMessage, Socket};
+use vnet_netlink::generic::HEADER_BYTES;
+use vnet_netlink::{Batch, Error as NetlinkError, Flags, RawMessage, Socket, generic};
 
 /// The length of a key in bytes (`WG_KEY_LEN`).
 pub const KEY_BYTES: usize = 32;
@@ -37,13 +38,6 @@ pub trait Keys: fmt::Debug + Send + Sync {
     /// When it can't be read or kept.
     fn private_key(&self, end: &End) -> std::io::Result<PrivateKey>;
 }
-
-const GENL_ID_CTRL: u16 = 0x10;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-const CTRL_ATTR_FAMILY_ID: u16 = 1;
-const CTRL_ATTR_FAMILY_NAME: u16 = 2;
-/// `struct genlmsghdr`: command, version, reserved.
-const HEADER_BYTES: usize = 4;
 
 const WG_CMD_GET_DEVICE: u8 = 0;
 const WG_CMD_SET_DEVICE: u8 = 1;
@@ -101,15 +95,7 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// Asks for the family, which is there as soon as there is a device.
     pub(crate) fn new(mut socket: Socket) -> Result<Self, NetlinkError> {
-        let request = RawMessage::new(GENL_ID_CTRL, |writer| {
-            writer.header(&[CTRL_CMD_GETFAMILY, VERSION, 0, 0]);
-            writer.text(CTRL_ATTR_FAMILY_NAME, "wireguard");
-        })?;
-        let ids = socket.get(&request, |answer| {
-            let id = answer.attributes(HEADER_BYTES)?.find(CTRL_ATTR_FAMILY_ID)?;
-            Ok(id.map(|id| id.u16()).transpose()?)
-        })?;
-        let family = ids.into_iter().next().unwrap_or_default();
+        let family = generic::family(&mut socket, "wireguard")?;
         Ok(Self { socket, family })
     }
 

@@ -314,7 +314,8 @@ fn can_become(found: &Kind, wanted: &Kind) -> bool {
 
 /// Returns the interface whose setting a sysctl is, where it is one's: it can't be written before
 /// that interface exists.
-fn interface_of_sysctl(key: &str) -> Option<&str> {
+#[must_use]
+pub fn interface_of_sysctl(key: &str) -> Option<&str> {
     let mut parts = key.split('.').skip(2);
     match (parts.next(), parts.next()) {
         (Some("conf" | "neigh"), Some(name)) if !matches!(name, "all" | "default") => Some(name),

@@ -5,6 +5,7 @@
 
 mod bridging;
 mod entry;
+mod offload;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use crate::origin::Origin;
 
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
 pub use entry::{Entry, Neighbor, NexthopKind, NexthopObject, PortRange, Rule, RuleAction};
+pub use offload::Offload;
 pub use route::{
     Encap, Metric, MetricValue, NextHop, Route, RouteKey, RouteKind, SCOPES, Seg6Mode, TABLE_LOCAL,
     TABLES, default_metric,
@@ -176,6 +178,12 @@ pub struct Interface {
     /// Its addresses in the order in which they were or will be added: the first of an IPv4
     /// subnet is the primary one.
     pub addresses: Vec<Address>,
+    /// How many packets its queue holds (`ip link set … txqueuelen`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub txqueuelen: Option<u32>,
+    /// Work that it does for the kernel, on or off; observed where some is declared.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offload: BTreeMap<Offload, bool>,
     /// Whether IPv4 packets that come in here are forwarded (`net.ipv4.conf.IF.forwarding`).
     pub forward_ipv4: Option<bool>,
     /// Whether IPv6 runs on it (`net.ipv6.conf.IF.disable_ipv6`, the other way round).
@@ -213,6 +221,8 @@ impl Interface {
             wireguard: None,
             port: Options::new(),
             addresses: Vec::new(),
+            txqueuelen: None,
+            offload: BTreeMap::new(),
             forward_ipv4: None,
             ipv6: None,
             ours: true,

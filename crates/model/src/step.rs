@@ -7,7 +7,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
 use crate::origin::Origin;
-use crate::state::{Address, End, Entry, FdbEntry, PortVlan, Route};
+use crate::state::{Address, End, Entry, FdbEntry, Offload, PortVlan, Route};
 
 /// One change in one namespace.
 ///
@@ -185,6 +185,10 @@ pub enum LinkSetting {
     AddAltname(String),
     /// One further name less.
     DelAltname(String),
+    /// How many packets its queue holds.
+    TxQueueLen(u32),
+    /// Whether it does this work for the kernel.
+    Offload(Offload, bool),
     /// Whether IPv4 packets that come in here are forwarded.
     ForwardIpv4(bool),
     /// Whether IPv6 runs on it.
@@ -311,6 +315,8 @@ impl fmt::Display for LinkSetting {
             Self::Master(None) => f.write_str("no master"),
             Self::AddAltname(name) => write!(f, "altname {}", name.escape_debug()),
             Self::DelAltname(name) => write!(f, "no altname {}", name.escape_debug()),
+            Self::TxQueueLen(len) => write!(f, "txqueuelen {len}"),
+            Self::Offload(offload, on) => write!(f, "offload {offload} {}", on_off(on)),
             Self::ForwardIpv4(on) => write!(f, "ipv4 forwarding {}", on_off(on)),
             Self::Ipv6(on) => write!(f, "ipv6 {}", on_off(on)),
             Self::Options { spec, port, set, .. } => {

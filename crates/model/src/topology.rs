@@ -23,7 +23,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::nft::RawText;
 use crate::origin::Origin;
-use crate::state::Neighbor;
+use crate::state::{Neighbor, Offload};
 
 pub use builder::TopologyBuilder;
 pub use firewall::{Firewall, FirewallRule, NatKind, NatRule, Peer};
@@ -215,7 +215,7 @@ impl TryFrom<&str> for Node {
 }
 
 /// The value of a sysctl, as text with single spaces, and what asked for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sysctl {
     /// The value to write.
     pub value: String,
@@ -262,6 +262,14 @@ pub struct InterfaceOptions {
     pub alias: Option<String>,
     /// Whether it is set up; up unless said otherwise.
     pub up: Option<bool>,
+    /// How many packets its queue holds.
+    pub txqueuelen: Option<u32>,
+    /// Work that it does for the kernel, on or off.
+    pub offload: BTreeMap<Offload, bool>,
+    /// Whether it listens to router advertisements; the kernel's default where not given: hosts do.
+    pub accept_ra: Option<bool>,
+    /// Its sysctls by what they are called within the interface: `ipv4.rp_filter`.
+    pub sysctls: BTreeMap<String, Sysctl>,
     /// The VRF of the node that it is a port of.
     pub vrf: Option<IfName>,
     /// Its options as a port of a bridge or bond of the node.

@@ -50,6 +50,7 @@
 #![warn(missing_docs)]
 
 pub mod attr;
+pub mod generic;
 
 mod ack;
 mod batch;

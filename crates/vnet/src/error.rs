@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use vnet_kernel::process::Inhabitant;
 use vnet_model::plan::Conflict;
 use vnet_model::problem::Problem;
 use vnet_model::{LabName, NodeName, NsName, Origin, Step};
+use vnet_netlink::{errno_name, errno_words};
 
 use crate::limits::Shortage;
 use crate::snapshot::Obstacle;
@@ -58,6 +60,22 @@ pub enum Error {
         module: String,
         /// The option it is built with.
         config: String,
+    },
+    /// The kernel refuses a sysctl. Nothing was touched.
+    #[error("the kernel refuses {step}: {} ({})", errno_words(*errno), errno_name(*errno))]
+    BadSysctl {
+        /// The step that would write it.
+        step: Box<Step>,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The kernel takes a sysctl, but for another value. Nothing was touched.
+    #[error("the kernel makes something else of {step}: `{kept}`")]
+    SysctlNotKept {
+        /// The step that would write it.
+        step: Box<Step>,
+        /// What it is then.
+        kept: String,
     },
     /// The machine has too little of something for what was to be made. Nothing was touched.
     #[error("this needs more than there is: {}", join(shortages))]
@@ -233,6 +251,7 @@ impl Error {
             Self::MissingFilter { origin, .. }
             | Self::MissingProgram { origin, .. }
             | Self::NftText { origin, .. } => *origin,
+            Self::BadSysctl { step, .. } | Self::SysctlNotKept { step, .. } => step.origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
             Self::ExternalRootless { origin } | Self::HostForwarding { origin, .. } => *origin,
             _ => Origin::NONE,

@@ -6,6 +6,7 @@ mod down;
 mod host;
 mod part;
 mod single;
+mod sysctls;
 mod up;
 pub mod watch;
 

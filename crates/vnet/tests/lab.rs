@@ -69,13 +69,16 @@ fn a_step_that_fails_leaves_nothing_of_a_new_lab() {
         // The kernel knows no such sysctl, which only it can tell.
         let broken = desired(&PAIR.replace(
             "nodes: [ a, b ]",
-            "nodes: { a: , b: { sysctls: { net.ipv4.conf.a.no_such: 1 } } }",
+            "nodes: { a: , b: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } } }",
         ));
         let mut lab = open(&broken);
         let error = lab.up(&broken, |_| {}).unwrap_err();
         assert!(matches!(error, Error::Undone { .. }), "{error:?}");
         let text = error.to_string();
-        assert!(text.contains("net.ipv4.conf.a.no_such") && text.contains("ENOENT"), "{text}");
+        assert!(
+            text.contains("net.ipv4.conf.nowhere.rp_filter") && text.contains("ENOENT"),
+            "{text}"
+        );
         lab.realm().unwrap().wait_until_gone(Duration::from_secs(30)).unwrap();
         assert_eq!(sh("ip netns list"), "");
         assert!(!std::path::Path::new(STATE_DIR).join("pair").exists());
@@ -92,7 +95,7 @@ fn a_step_that_fails_leaves_a_lab_that_was_up_as_it_was() {
         let broken = desired(
             "
 name: pair
-nodes: { a: , b: , c: { sysctls: { net.ipv4.conf.a.no_such: 1 } } }
+nodes: { a: , b: , c: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } } }
 links:
   - { endpoints: [ a, b ], prefix: 10.9.0.0/24, mtu: 1400 }
   - { endpoints: [ a, c ], prefix: 10.0.1.0/24 }

@@ -7,6 +7,7 @@ use vnet_model::problem::nearest;
 use vnet_model::topology::{Endpoint, InterfaceOptions, NodeInterface, NodeInterfaceKind};
 
 use super::merge::{Add, Merge, pick};
+use super::sysctl::{SysctlsOf, add_sysctls};
 use super::{At, Entry, Fields, Reader, SWITCH};
 use crate::report::{Diagnostic, shown};
 use crate::syntax::{Data, Key, Value};
@@ -271,6 +272,17 @@ impl Reader<'_> {
         options.mtu = fields.get("mtu").and_then(|value| self.number(value, "mtu", at, MTU_BYTES));
         options.mac = fields.get("mac").and_then(|value| self.mac(value, at));
         options.up = fields.get("up").and_then(|value| self.boolean(value, "up", at));
+        options.txqueuelen = fields
+            .get("txqueuelen")
+            .and_then(|value| self.number(value, "txqueuelen", at, (0, u32::MAX)));
+        options.accept_ra =
+            fields.get("accept_ra").and_then(|value| self.boolean(value, "accept_ra", at));
+        if let Some(value) = fields.get("offload") {
+            options.offload = self.offload(value, at);
+        }
+        if let Some(value) = fields.get("sysctls") {
+            options.sysctls = self.sysctls(value, SysctlsOf::Interface, at);
+        }
         let vrf = fields.get("vrf").and_then(|value| self.text(value, "vrf", at));
         options.vrf = vrf.and_then(|text| self.if_name(&text.text, text.span));
         if let Some(value) = fields.get("port") {
@@ -291,6 +303,14 @@ impl Add for InterfaceOptions {
         pick(&mut self.alias, other.alias, wins);
         pick(&mut self.up, other.up, wins);
         pick(&mut self.vrf, other.vrf, wins);
+        pick(&mut self.txqueuelen, other.txqueuelen, wins);
+        pick(&mut self.accept_ra, other.accept_ra, wins);
+        for (offload, on) in other.offload {
+            if wins || !self.offload.contains_key(&offload) {
+                self.offload.insert(offload, on);
+            }
+        }
+        add_sysctls(&mut self.sysctls, other.sysctls, wins);
         merge(&mut self.port, &other.port, wins);
         pick(&mut self.ipv6, other.ipv6, wins);
     }

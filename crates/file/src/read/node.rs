@@ -9,9 +9,9 @@ use vnet_model::topology::{
 use vnet_model::{Neighbor, NodeName, Origin};
 
 use super::merge::{Add, Merge, pick};
-use super::{At, Entry, OBJECTS_MAX, Reader, SWITCH};
-use crate::report::{Diagnostic, shown};
-use crate::syntax::{Data, Value};
+use super::sysctl::{SysctlsOf, add_sysctls};
+use super::{Entry, OBJECTS_MAX, Reader, SWITCH};
+use crate::syntax::Value;
 use crate::vocabulary::NODE;
 
 /// A node as one entry describes it.
@@ -85,7 +85,7 @@ impl Reader<'_> {
             draft.neighbors = self.neighbors(value, at);
         }
         if let Some(value) = fields.get("sysctls") {
-            draft.sysctls = self.sysctls(value, at);
+            draft.sysctls = self.sysctls(value, SysctlsOf::Node, at);
         }
         if let Some((key, value)) = fields.find("firewall") {
             draft.firewall = self.firewall(value, key.span, at);
@@ -97,40 +97,6 @@ impl Reader<'_> {
             draft.nftables = self.nftables(value, key.span);
         }
         draft
-    }
-
-    fn sysctls(&mut self, value: &Value, at: At<'_>) -> BTreeMap<String, Sysctl> {
-        let mut sysctls = BTreeMap::new();
-        let entries = match &value.data {
-            Data::Map(entries) => entries.as_slice(),
-            Data::Empty => &[],
-            _ => {
-                self.mismatch(value, "sysctls", "a map from name to value");
-                &[]
-            }
-        };
-        for (key, value) in entries {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
-            let dotted = key.text.strip_prefix("net.").is_some_and(|rest| !rest.is_empty());
-            if !dotted || !key.text.chars().all(plain) || key.text.contains("..") {
-                let message = format!("`{}` is not a sysctl of a network", shown(&key.text));
-                let hint = "only those under `net.` belong to a node, such as `net.ipv4.tcp_ecn`";
-                self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
-                continue;
-            }
-            let Some(text) = self.text(value, &key.text, at) else { continue };
-            let words: Vec<&str> = text.text.split_whitespace().collect();
-            if let ["true" | "false"] = words.as_slice() {
-                let number = if words == ["true"] { 1 } else { 0 };
-                let message =
-                    format!("`{}` takes what the kernel takes, not `{}`", key.text, words[0]);
-                let hint = format!("write `{number}`");
-                self.error(Diagnostic::error(message, Some(text.span)).hint(hint));
-            }
-            let origin = self.origin(key.span);
-            sysctls.insert(key.text.clone(), Sysctl { value: words.join(" "), origin });
-        }
-        sysctls
     }
 }
 
@@ -151,11 +117,7 @@ impl Add for Draft {
         self.rules.extend(other.rules);
         self.neighbors.extend(other.neighbors);
         pick(&mut self.nftables, other.nftables, wins);
-        for (name, sysctl) in other.sysctls {
-            if wins || !self.sysctls.contains_key(&name) {
-                self.sysctls.insert(name, sysctl);
-            }
-        }
+        add_sysctls(&mut self.sysctls, other.sysctls, wins);
         if wins {
             self.origin = other.origin;
         }

@@ -111,6 +111,9 @@ pub fn set_link(batch: &mut Batch, index: u32, set: &LinkSetting) {
             batch.push(&RouteNetlinkMessage::DelLinkProp(message), Flags::NONE);
             return;
         }
+        LinkSetting::TxQueueLen(length) => {
+            message.attributes.push(LinkAttribute::TxQueueLen(*length));
+        }
         LinkSetting::ForwardIpv4(on) => message.attributes.push(forward_ipv4(*on)),
         // 0 is no interface: out of any bridge. What is no message or has its own does not come here.
         _ => message.attributes.push(LinkAttribute::Controller(0)),

@@ -19,6 +19,7 @@ const IFF_UP: u32 = 1;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_TXQLEN: u16 = 13;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
@@ -236,6 +237,7 @@ impl Link {
 fn take(interface: &mut Interface, attribute: Attribute<'_>) -> Result<(), Error> {
     match attribute.kind {
         IFLA_MTU => interface.mtu = Some(attribute.u32()?),
+        IFLA_TXQLEN => interface.txqueuelen = Some(attribute.u32()?),
         IFLA_ADDRESS if interface.kind != Kind::Loopback => {
             interface.mac = attribute.array().ok().map(Mac);
         }

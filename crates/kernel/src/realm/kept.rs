@@ -18,6 +18,7 @@ use crate::nft::Unusable;
 use crate::probe::MissingKind;
 use crate::process::Identity;
 use crate::socket::{self, SocketKind};
+use crate::sysctl::Tried;
 
 /// The line to a worker.
 #[derive(Debug)]
@@ -123,6 +124,13 @@ impl Kept {
     pub(super) fn identities(&self, names: &[NsName]) -> Result<BTreeMap<NsName, Identity>, Error> {
         match self.ask(&Request::Identities(names.to_vec()))?.0 {
             Answer::Identities(identities) => Ok(identities),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) fn try_sysctls(&self, pairs: Vec<(String, String)>) -> Result<Vec<Tried>, Error> {
+        match self.ask(&Request::TrySysctls(pairs))?.0 {
+            Answer::TriedSysctls(tried) => Ok(tried),
             other => Err(unexpected(&other)),
         }
     }

@@ -23,6 +23,7 @@ use crate::nft::Unusable;
 use crate::probe::MissingKind;
 use crate::process::Identity;
 use crate::socket::SocketKind;
+use crate::sysctl::Tried;
 
 /// How many namespaces are handed over at a time: two descriptors each, and the kernel takes 253 in
 /// one message (`SCM_MAX_FD`, include/net/scm.h).
@@ -40,6 +41,7 @@ pub(super) enum Request {
     Remove(Vec<NsName>),
     Sysctls(Vec<SysctlRequest>),
     Identities(Vec<NsName>),
+    TrySysctls(Vec<(String, String)>),
     MissingKinds(Vec<String>),
     Sockets(Vec<NsName>, SocketKind),
     MissingForTables(Vec<Table>),
@@ -61,6 +63,7 @@ pub(super) enum Answer {
     Removed(Vec<(NsName, Failure)>),
     Sysctls(Vec<Vec<Option<String>>>),
     Identities(BTreeMap<NsName, Identity>),
+    TriedSysctls(Vec<Tried>),
     MissingKinds(Vec<MissingKind>),
     /// Why there is none, for each namespace without a descriptor.
     Sockets(Vec<Option<Failure>>),

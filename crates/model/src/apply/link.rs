@@ -3,7 +3,7 @@
 use super::Refused;
 use crate::kind::{self, ChangeBy, Device, KindSpec, OptionSpec, Options, Wireguard};
 use crate::names::IfName;
-use crate::state::{Address, Entry, Interface, Kind, MTU_IPV6_MIN_BYTES, Namespace};
+use crate::state::{Address, Entry, Interface, Kind, MTU_IPV6_MIN_BYTES, Namespace, Offload};
 use crate::step::LinkSetting;
 
 impl Namespace {
@@ -26,6 +26,8 @@ impl Namespace {
             LinkSetting::DelAltname(name) => {
                 interface.altnames.remove(name);
             }
+            LinkSetting::TxQueueLen(len) => interface.txqueuelen = Some(*len),
+            LinkSetting::Offload(offload, on) => interface.set_offload(*offload, *on),
             LinkSetting::ForwardIpv4(on) => interface.forward_ipv4 = Some(*on),
             LinkSetting::Ipv6(on) => self.set_ipv6(name, *on)?,
             LinkSetting::Options { spec, port, set, .. } => {
@@ -225,5 +227,23 @@ impl Namespace {
         let lost: Vec<Address> = lost;
         lost.iter().for_each(|address| self.forget_source(address));
         Ok(())
+    }
+}
+
+impl Interface {
+    /// Turns work on or off. Segments can't be cut late without checksums and memory in pieces, and
+    /// what can't be done is off until it can be again (`netdev_fix_features`, net/core/dev.c).
+    fn set_offload(&mut self, offload: Offload, on: bool) {
+        self.offload.insert(offload, on);
+        let needs: &[Offload] = match offload {
+            Offload::Tx => &[Offload::Tso],
+            Offload::Sg => &[Offload::Tso, Offload::Gso],
+            _ => &[],
+        };
+        for needing in needs.iter().filter(|_| !on) {
+            if let Some(other) = self.offload.get_mut(needing) {
+                *other = false;
+            }
+        }
     }
 }

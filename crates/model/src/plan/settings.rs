@@ -74,9 +74,24 @@ impl Planner<'_> {
         let Some(found) = self.interface(ns, name) else { return };
         let forward = differs(wanted.forward_ipv4, found.forward_ipv4);
         let up = (wanted.up != found.up).then_some(wanted.up);
+        let length = wanted.txqueuelen.filter(|length| found.txqueuelen != Some(*length));
         let sets = forward.map(LinkSetting::ForwardIpv4).into_iter();
+        let sets = sets.chain(length.map(LinkSetting::TxQueueLen));
         for set in sets.chain(up.map(LinkSetting::Up)) {
             self.set(ns, name, set, wanted.origin);
+        }
+        self.offloads(ns, name, wanted);
+    }
+
+    /// Turns off first: what is on may need what is turned on.
+    fn offloads(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
+        for turn in [false, true] {
+            for (offload, on) in wanted.offload.iter().filter(|(_, on)| **on == turn) {
+                let found = self.interface(ns, name).and_then(|it| it.offload.get(offload));
+                if found != Some(on) {
+                    self.set(ns, name, LinkSetting::Offload(*offload, *on), wanted.origin);
+                }
+            }
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool)
 /// 807 µs in one of 4,000). IPv4 forwarding is set per interface by netlink for that reason; for
 /// IPv6 there is no such way, so it is set only where the lab has any IPv6 address beside `::1`.
 fn sysctls(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> BTreeMap<String, String> {
-    let mut sysctls = BTreeMap::new();
+    let mut sysctls = interface_sysctls(network, place);
     let mut set = |key: &str| sysctls.insert(key.to_owned(), "1".to_owned());
     match network.wiring.places[place].kind {
         PlaceKind::Node(node) => {
@@ -92,6 +92,10 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
         interface.port.extend(&options.port);
     }
     interface.wireguard = network.wireguards[id].clone();
+    interface.txqueuelen = wired.options.iter().find_map(|options| options.txqueuelen);
+    for options in wired.options.iter().rev() {
+        interface.offload.extend(&options.offload);
+    }
     interface.addresses = addresses(network, id);
     interface.origin = wired.origin;
     if let (false, Some(node)) = (wired.is_loopback(), network.node(wired.place)) {
@@ -192,7 +196,8 @@ fn forward_ipv4(node: &Node, wired: &Wired<'_>, forwards: bool) -> Option<bool> 
         "net.ipv4.conf.default.forwarding",
         own.as_str(),
     ];
-    let written = keys.iter().any(|key| node.sysctls.contains_key(*key));
+    let written = keys.iter().any(|key| node.sysctls.contains_key(*key))
+        || wired.options.iter().any(|options| options.sysctls.contains_key("ipv4.forwarding"));
     (!written).then_some(forwards)
 }
 
@@ -210,6 +215,42 @@ fn ipv6(network: &Network<'_>, id: usize) -> Option<bool> {
         }
         Some(_) => None,
     }
+}
+
+/// The sysctls that are said of interfaces, by their whole names.
+fn interface_sysctls(network: &Network<'_>, place: usize) -> BTreeMap<String, String> {
+    let mut sysctls = BTreeMap::new();
+    for &id in &network.wiring.places[place].interfaces {
+        let wired = &network.wiring.interfaces[id];
+        for options in wired.options.iter().rev() {
+            if let Some(on) = options.accept_ra {
+                // Who forwards listens to others' advertisements only where told twice
+                // (Documentation/networking/ip-sysctl.rst, "accept_ra").
+                let value = match (on, network.forwards[place]) {
+                    (false, _) => "0",
+                    (true, false) => "1",
+                    (true, true) => "2",
+                };
+                sysctls.insert(whole_name("ipv6.accept_ra", &wired.name), value.to_owned());
+            }
+            let written = options.sysctls.iter();
+            let written = written.map(|(key, it)| (whole_name(key, &wired.name), it.value.clone()));
+            sysctls.extend(written);
+        }
+    }
+    sysctls
+}
+
+/// Returns the whole name of a sysctl of an interface: `net.ipv4.conf.eth0.rp_filter` for
+/// `ipv4.rp_filter`, `net.ipv4.neigh.eth0.delay_first_probe_time` for
+/// `ipv4.neigh.delay_first_probe_time`.
+fn whole_name(key: &str, dev: &IfName) -> String {
+    let (protocol, rest) = key.split_once('.').unwrap_or((key, ""));
+    let (folder, rest) = match rest.strip_prefix("neigh.") {
+        Some(rest) => ("neigh", rest),
+        None => ("conf", rest),
+    };
+    format!("net.{protocol}.{folder}.{}.{rest}", sysctl_name(dev))
 }
 
 /// An interface's name in a sysctl's: `/` stands for its dots (`sysctl(8)`).

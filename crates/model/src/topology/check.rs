@@ -81,9 +81,13 @@ fn nodes(topology: &Topology, problems: &mut Vec<Problem>) {
 
 /// Tells whether a name stays within `/proc/sys/net` when its dots become slashes.
 fn is_sysctl(key: &str) -> bool {
+    // `/` stands for a dot in an interface's name (`sysctl(8)`); two alone would lead elsewhere.
+    let name =
+        crate::plan::interface_of_sysctl(key).filter(|name| !name.trim_matches('/').is_empty());
+    let fits = |part: &str| !part.is_empty() && (!part.contains('/') || Some(part) == name);
     key.starts_with("net.")
-        && key.split('.').all(|part| !part.is_empty())
-        && !key.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+        && key.split('.').all(fits)
+        && !key.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn places(topology: &Topology) -> impl Iterator<Item = (&NodeName, Origin)> {
@@ -345,6 +349,8 @@ fn contradictions(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Pro
     check("mac", |options| options.mac.map(|mac| mac.to_string()));
     check("alias", |options| options.alias.as_ref().map(|alias| format!("`{alias}`")));
     check("up", |options| options.up.map(|up| up.to_string()));
+    check("txqueuelen", |options| options.txqueuelen.map(|length| length.to_string()));
+    check("accept_ra", |options| options.accept_ra.map(|on| on.to_string()));
     check("vrf", |options| options.vrf.as_ref().map(|vrf| format!("`{vrf}`")));
     check("ipv6", |options| options.ipv6.map(|on| on.to_string()));
 }

@@ -9,7 +9,7 @@ use vnet_model::nft::Table;
 use vnet_model::plan::{Plan, plan, plan_between};
 use vnet_model::{Change, Desired, NewLink, Owner, State, Step};
 
-use super::{Lab, Phase, Up};
+use super::{Lab, Phase, Up, sysctls};
 use crate::cancel::Cancel;
 use crate::confirm::{Guard, Pending};
 use crate::error::Error;
@@ -105,6 +105,7 @@ impl Lab {
         self.check_host(desired)?;
         check_kinds(self.realm()?, &first.steps)?;
         filter::check(self.realm()?, &first.steps)?;
+        sysctls::check(self.realm()?, &first.steps)?;
         self.check_limits(&first.steps, desired, limits, progress)?;
         // Where the record is lost, what was there says what must be looked at to undo this.
         let previous = recorded.as_ref().map_or_else(|| own(&start.state), Record::known);

@@ -1,0 +1,140 @@
+//! Sysctls of nodes and interfaces, offloads and queues: set, compared with what the system tells,
+//! changed in place, damaged by hand, mended, and found to be wrong before anything is touched.
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+mod common;
+
+use common::{desired, open, planned, signed};
+use vnet::{Desired, Down, Error, Lab};
+use vnet_testns::sh;
+
+const LAB: &str = "
+name: t
+netns: $node
+nodes:
+  a: { sysctls: { net.ipv4.tcp_ecn: 1, net.core.rps_default_mask: 1 } }
+  r: { forward: true }
+links:
+  - endpoints:
+      a:eth.1:
+        addresses: [ 10.0.0.1/24, 2001:db8::1/64 ]
+        txqueuelen: 77
+        offload: { tx: off, tso: off, gro: on }
+        accept_ra: false
+        sysctls: { ipv4.rp_filter: 2, ipv6.dad_transmits: 0, ipv4.neigh.delay_first_probe_time: 3 }
+      r:
+        addresses: [ 10.0.0.2/24, 2001:db8::2/64 ]
+        accept_ra: true
+";
+
+const NOTHING: [&str; 0] = [];
+
+fn in_lab(body: impl FnOnce(&mut Lab, &Desired)) {
+    vnet_testns::root(|| {
+        let desired = desired(LAB);
+        let mut lab = open(&desired);
+        lab.up(&desired, |_| {}).unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(planned(&lab, &desired), NOTHING);
+        body(&mut lab, &desired);
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+fn sysctl(ns: &str, key: &str) -> String {
+    sh(&format!("ip netns exec {ns} sysctl -n {key}")).trim().to_owned()
+}
+
+#[test]
+fn the_system_tells_what_the_file_says() {
+    in_lab(|_, _| {
+        let told = [
+            ("a", "net.ipv4.tcp_ecn", "1"),
+            ("a", "net.ipv4.conf.eth/1.rp_filter", "2"),
+            ("a", "net.ipv6.conf.eth/1.dad_transmits", "0"),
+            ("a", "net.ipv4.neigh.eth/1.delay_first_probe_time", "3"),
+            ("a", "net.ipv6.conf.eth/1.accept_ra", "0"),
+            // A router listens only where it is told twice.
+            ("r", "net.ipv6.conf.a.accept_ra", "2"),
+            ("r", "net.ipv6.conf.a.forwarding", "1"),
+        ];
+        for (ns, key, value) in told {
+            assert_eq!(sysctl(ns, key), value, "{key} in {ns}");
+        }
+        assert!(sh("ip -n a link show eth.1").contains("qlen 77"));
+        // Receive queues are born with the mask that the namespace has for them.
+        let mask = sh("ip netns exec a cat /sys/class/net/eth.1/queues/rx-0/rps_cpus");
+        assert_eq!(mask.trim_matches(['0', '\n', ',']), "1");
+    });
+}
+
+#[test]
+fn what_is_changed_is_changed_in_place_and_damage_is_mended() {
+    in_lab(|lab, before| {
+        let change = |lab: &mut Lab, from: &str, to: &str, expected: &[&str]| {
+            assert!(LAB.contains(from), "{from}");
+            let after = desired(&LAB.replace(from, to));
+            let up = lab.up(&after, |_| {}).unwrap_or_else(|error| panic!("{to}: {error:?}"));
+            assert_eq!(signed(&up.steps), expected, "{to}");
+            assert_eq!(planned(lab, &after), NOTHING);
+            lab.up(before, |_| {}).unwrap();
+            assert_eq!(planned(lab, before), NOTHING);
+        };
+        change(lab, "txqueuelen: 77", "txqueuelen: 78", &["~ a:eth.1 txqueuelen 78"]);
+        change(lab, "gro: on", "gro: off", &["~ a:eth.1 offload gro off"]);
+        change(
+            lab,
+            "tx: off, tso: off",
+            "tx: on, tso: on",
+            &["~ a:eth.1 offload tx on", "~ a:eth.1 offload tso on"],
+        );
+        change(
+            lab,
+            "ipv4.rp_filter: 2",
+            "ipv4.rp_filter: 1",
+            &["~ sysctl net.ipv4.conf.eth/1.rp_filter = 1 in a"],
+        );
+        sh("ip -n a link set eth.1 txqueuelen 5
+            ip netns exec a sysctl -qw net.ipv4.conf.eth/1.rp_filter=0");
+        assert_eq!(
+            planned(lab, before),
+            ["~ sysctl net.ipv4.conf.eth/1.rp_filter = 2 in a", "~ a:eth.1 txqueuelen 77",]
+        );
+        lab.up(before, |_| {}).unwrap();
+        assert_eq!(planned(lab, before), NOTHING);
+    });
+}
+
+/// Nothing is made for a sysctl that the kernel refuses: not even the lab's folder.
+#[test]
+fn what_the_kernel_refuses_is_found_before_anything_is_touched() {
+    vnet_testns::root(|| {
+        let refused = |from: &str, to: &str| {
+            let wanted = desired(&LAB.replace(from, to));
+            let mut lab = open(&wanted);
+            let error = lab.up(&wanted, |_| {}).unwrap_err();
+            assert!(
+                matches!(error, Error::BadSysctl { .. } | Error::SysctlNotKept { .. }),
+                "{error:?}"
+            );
+            assert_eq!(sh("ls /run/netns 2>/dev/null || true"), "");
+            error.to_string()
+        };
+        assert_eq!(
+            refused("net.ipv4.tcp_ecn: 1", "net.ipv4.tcp_ecm: 1"),
+            "the kernel refuses sysctl net.ipv4.tcp_ecm = 1 in a: No such file or directory (ENOENT)"
+        );
+        assert_eq!(
+            refused("net.ipv4.tcp_ecn: 1", "net.ipv4.tcp_ecn: lots"),
+            "the kernel refuses sysctl net.ipv4.tcp_ecn = lots in a: Invalid argument (EINVAL)"
+        );
+        assert_eq!(
+            refused("ipv4.rp_filter: 2", "ipv4.no_such: 2"),
+            "the kernel refuses sysctl net.ipv4.conf.eth/1.no_such = 2 in a: No such file or \
+             directory (ENOENT)"
+        );
+        assert_eq!(
+            refused("net.ipv4.tcp_ecn: 1", "net.ipv4.tcp_ecn: '01'"),
+            "the kernel makes something else of sysctl net.ipv4.tcp_ecn = 01 in a: `1`"
+        );
+    });
+}
