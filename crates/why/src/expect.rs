@@ -11,12 +11,16 @@ use serde::Serialize;
 use vnet_model::expect::{Claim, Condition, Expectation, Member, first_address};
 use vnet_model::{Desired, End, NodeName, NsName, Packet, Step};
 
+use crate::pairs::{Broken, all_pairs, each_link};
 use crate::scene::Scene;
 use crate::travel::{Trip, travel, verdict};
 use crate::{Answer, Question, Verdict, World, fib, why};
 
 /// How many failures of one expectation are explained.
 const EXPLAINED_MAX: usize = 8;
+
+/// With more cases than this, all pairs are tried at once where that tells all.
+const AT_ONCE_MIN: usize = 200;
 
 /// One pair of an expectation.
 #[derive(Debug, Clone)]
@@ -163,14 +167,74 @@ impl Judge<'_, '_> {
         let steps = self.steps(cut);
         let world = World { assumed: &steps, ..*self.world };
         let scene = Scene::new(&world);
+        let broken = self.ends(cases).and_then(|(from, to)| {
+            let broken = all_pairs(&world, &from, &to)?;
+            Some(of_pairs(cases, &from, &to, &broken))
+        });
+        if let Some(broken) = broken {
+            self.judged.cases += cases.len() - broken.len();
+            return self.those(&world, &scene, &broken, cut);
+        }
         for case in cases {
             let trips = travel(&scene, &case.question);
             self.one(&world, case, cut, &trips);
         }
     }
 
+    /// Judges cases that are known to fail; only the first few are looked at closely.
+    fn those(&mut self, world: &World<'_>, scene: &Scene<'_>, broken: &[&Case], cut: &[String]) {
+        for case in broken {
+            if self.judged.misses.len() < EXPLAINED_MAX {
+                self.one(world, case, cut, &travel(scene, &case.question));
+            } else {
+                let (from, to) = (case.from.to_string(), case.to.to_string());
+                let what = format!("{from} does not reach {to}");
+                self.judged.cases += 1;
+                self.judged.misses.push(Miss { from, to, cut: cut.to_vec(), what, answer: None });
+            }
+        }
+    }
+
+    /// The ends of so many cases that they are better tried at once, where that tells all.
+    fn ends(&self, cases: &[Case]) -> Option<(Vec<NsName>, Vec<(NsName, IpAddr)>)> {
+        let Expectation { claim, via, within, .. } = self.expectation;
+        let many = cases.len() > AT_ONCE_MIN && *claim == Claim::Reaches;
+        if !many || !via.is_empty() || within.is_some() {
+            return None;
+        }
+        let (mut from, mut to) = (BTreeSet::new(), BTreeSet::new());
+        for Case { question, .. } in cases {
+            if question.src.is_some() {
+                return None;
+            }
+            from.insert(question.from.clone());
+            to.insert((question.to.clone()?, question.dst));
+        }
+        Some((from.into_iter().collect(), to.into_iter().collect()))
+    }
+
+    /// Cuts one link after the other, for all cases at once; tells whether that could be done.
+    fn each_link_at_once(&mut self, cases: &[Case]) -> bool {
+        let Some((from, to)) = self.ends(cases) else { return false };
+        let Some(links) = each_link(self.world, self.desired, &from, &to) else { return false };
+        self.all(cases, &[]);
+        for (name, broken) in links {
+            let broken = of_pairs(cases, &from, &to, &broken);
+            self.judged.cases += cases.len() - broken.len();
+            let cut = [name];
+            let steps = self.steps(&cut);
+            let world = World { assumed: &steps, ..*self.world };
+            let scene = Scene::new(&world);
+            self.those(&world, &scene, &broken, &cut);
+        }
+        true
+    }
+
     /// Cuts one link after the other, for the cases that it matters to.
     fn each_link(&mut self, cases: &[Case]) {
+        if self.each_link_at_once(cases) {
+            return;
+        }
         let by_end: BTreeMap<End, usize> = (0..self.desired.links.len())
             .flat_map(|at| {
                 let ends = self.desired.ends_of(&self.desired.links[at]);
@@ -271,6 +335,25 @@ impl Judge<'_, '_> {
                 !passed.any(|ns| Some(ns) == wanted)
             })
         })
+    }
+}
+
+/// Finds the cases of pairs.
+fn of_pairs<'c>(
+    cases: &'c [Case],
+    from: &[NsName],
+    to: &[(NsName, IpAddr)],
+    broken: &Broken,
+) -> Vec<&'c Case> {
+    let is_broken = |case: &&Case| {
+        let Question { from: asker, to: goal, dst, .. } = &case.question;
+        let asker = from.binary_search(asker).ok();
+        let goal = goal.clone().and_then(|goal| to.binary_search(&(goal, *dst)).ok());
+        asker.zip(goal).is_some_and(|pair| broken.contains(&pair))
+    };
+    match broken.is_empty() {
+        true => Vec::new(),
+        false => cases.iter().filter(is_broken).collect(),
     }
 }
 

@@ -14,6 +14,9 @@ use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind
 /// The table that is asked last (`RT_TABLE_DEFAULT`, linux/rtnetlink.h).
 const TABLE_DEFAULT: u32 = 253;
 
+/// The tables that are asked for what is not the own namespace's, in their order.
+pub(crate) const TABLES: [u32; 2] = [TABLE_MAIN, TABLE_DEFAULT];
+
 /// The metric of IPv6 routes that the kernel derives (`IP6_RT_PRIO_ADDRCONF`, net/ip6_route.h).
 const METRIC_IPV6_CONNECTED: u32 = 256;
 
@@ -92,7 +95,7 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
             &derived
         }
     };
-    for table in [TABLE_MAIN, TABLE_DEFAULT] {
+    for table in TABLES {
         let mut found: Vec<(&Route, bool, Vec<NextHop>)> = kernel
             .iter()
             .map(|route| (route, true))
@@ -127,7 +130,7 @@ fn leads_nowhere(ns: &Namespace, route: &Route) -> bool {
 }
 
 /// The legs of a route over interfaces that are up (RTNH_F_DEAD marks the others).
-fn alive(ns: &Namespace, route: &Route) -> Vec<NextHop> {
+pub(crate) fn alive(ns: &Namespace, route: &Route) -> Vec<NextHop> {
     let ipv6 = route.dst.addr().is_ipv6();
     let lives = |hop: &&NextHop| {
         let interface = ns.interfaces.get(&hop.dev);

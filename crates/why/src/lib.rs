@@ -18,6 +18,7 @@
 //!   (the file), the decision that differs from it is the fault; else the state speaks for itself.
 //! * `suggest`: a way that would work, where nobody wrote one.
 //! * [`lint`]: what a file says that is probably not meant.
+//! * [`pairs`]: all pairs at once, by classes of addresses.
 //! * [`expect`]: whether what must hold does.
 //!
 //! # What it does not know
@@ -36,6 +37,7 @@ pub mod expect;
 mod fib;
 mod filter;
 pub mod lint;
+pub mod pairs;
 mod scene;
 mod suggest;
 mod travel;

@@ -1,5 +1,6 @@
 //! What a walk looks at: a state that can be mended on paper, and lookups in it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -7,7 +8,8 @@ use vnet_model::apply::Refused;
 use vnet_model::facts::Port;
 use vnet_model::nft::{Table, TableId};
 use vnet_model::{
-    Desired, End, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName, State, Step,
+    Desired, End, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName, Route, State,
+    Step,
 };
 
 use crate::fib::{self, Decision};
@@ -17,11 +19,11 @@ const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
 
 /// A state with what is known about it.
 pub(crate) struct Scene<'a> {
-    pub(crate) state: State,
+    pub(crate) state: Cow<'a, State>,
     facts: Option<&'a Facts>,
     intent: Option<&'a Desired>,
     /// What was meant, with the mends too: they are no deviation.
-    meant: Option<State>,
+    meant: Option<Cow<'a, State>>,
     /// Namespaces that were mended: what was observed of their routes no longer holds.
     mended: BTreeSet<NsName>,
     /// Sysctls that were mended.
@@ -38,10 +40,10 @@ impl<'a> Scene<'a> {
             places.map(|(name, ns)| (ns.clone(), name.to_string()))
         });
         let mut scene = Self {
-            state: world.state.clone(),
+            state: Cow::Borrowed(world.state),
             facts: world.facts,
             intent: world.intent,
-            meant: world.intent.map(|intent| intent.state.clone()),
+            meant: world.intent.map(|intent| Cow::Borrowed(&intent.state)),
             mended: BTreeSet::new(),
             sysctls: BTreeMap::new(),
             effects: BTreeSet::new(),
@@ -56,10 +58,10 @@ impl<'a> Scene<'a> {
 
     /// Does a step on paper.
     pub(crate) fn apply(&mut self, step: &Step) -> Result<(), Refused> {
-        step.apply(&mut self.state)?;
+        step.apply(self.state.to_mut())?;
         if let Some(meant) = &mut self.meant {
             // Most mends bring back what was meant: then it is there already.
-            let _ = step.apply(meant);
+            let _ = step.apply(meant.to_mut());
         }
         self.mended.insert(step.ns.clone());
         if let vnet_model::Change::SetSysctl { key, value } = &step.change {
@@ -137,12 +139,12 @@ impl<'a> Scene<'a> {
 
     /// What was meant of a namespace.
     pub(crate) fn meant(&self, ns: &NsName) -> Option<&Namespace> {
-        self.meant.as_ref()?.namespaces.get(ns)
+        self.meant.as_deref()?.namespaces.get(ns)
     }
 
     /// All that was meant.
     pub(crate) fn all_meant(&self) -> Option<&State> {
-        self.meant.as_ref()
+        self.meant.as_deref()
     }
 
     /// Plans the way to what was meant.
@@ -171,11 +173,16 @@ impl<'a> Scene<'a> {
     }
 
     pub(crate) fn lookup(&self, ns: &NsName, dst: IpAddr) -> Decision {
-        let kernel = self.facts(ns).filter(|_| !self.mended.contains(ns));
         match self.ns(ns) {
-            Some(found) => fib::lookup(found, kernel.map(|facts| facts.routes.as_slice()), dst),
+            Some(found) => fib::lookup(found, self.kernel_routes(ns), dst),
             None => Decision::None,
         }
+    }
+
+    /// The routes that the kernel derived, in its order, as far as they were observed and still hold.
+    pub(crate) fn kernel_routes(&self, ns: &NsName) -> Option<&[Route]> {
+        let facts = self.facts(ns).filter(|_| !self.mended.contains(ns));
+        facts.map(|facts| facts.routes.as_slice())
     }
 
     /// What was meant to become of packets to `dst`.

@@ -14,6 +14,7 @@ mod nft;
 mod report;
 mod ring;
 mod scale;
+mod why;
 mod wire;
 
 use std::fs;
@@ -64,6 +65,8 @@ enum What {
     Nft(nft::Options),
     /// Measures `vnet ip` against iproute2: batches of addresses, of links, a ring, and showing many interfaces
     Ip(ip::Options),
+    /// Tries all pairs of a fabric of 1,000 nodes on paper, and each single failure of its links
+    Why(why::Options),
 }
 
 impl Options {
@@ -90,6 +93,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(What::Scale(options)) => return scale::run(options),
         Some(What::Nft(options)) => return nft::run(options),
         Some(What::Ip(options)) => return ip::run(options),
+        Some(What::Why(options)) => return why::run(options),
         None => {}
     }
     // What needs the machine comes first: afterwards `/run` is another one, and there is no network.

@@ -1,0 +1,66 @@
+//! All pairs at once, held against walks one by one.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use vnet_model::{Desired, NsName, Step};
+use vnet_why::pairs::{Broken, all_pairs, each_link};
+use vnet_why::{Question, Verdict, World, why};
+
+fn ends(desired: &Desired) -> (Vec<NsName>, Vec<(NsName, IpAddr)>) {
+    let from: Vec<NsName> = desired.nodes.values().cloned().collect();
+    let mut to = Vec::new();
+    for ns in &from {
+        for interface in desired.state.namespaces[ns].interfaces.values() {
+            let usable = interface.addresses.iter().filter(|address| {
+                !address.net.addr().is_loopback() && !address.is_ipv6_link_local()
+            });
+            to.extend(usable.map(|address| (ns.clone(), address.net.addr())));
+        }
+    }
+    (from, to)
+}
+
+fn one_by_one(desired: &Desired, assumed: &[Step]) -> Broken {
+    let world = World { state: &desired.state, facts: None, intent: None, assumed };
+    let (from, to) = ends(desired);
+    let mut broken = BTreeSet::new();
+    for (asker, from) in from.iter().enumerate() {
+        for (number, (ns, dst)) in to.iter().enumerate().filter(|(_, (ns, _))| ns != from) {
+            let question = Question { to: Some(ns.clone()), ..Question::new(from.clone(), *dst) };
+            if why(&world, &question).verdict != Verdict::Reachable {
+                broken.insert((asker, number));
+            }
+        }
+    }
+    broken
+}
+
+#[test]
+fn all_pairs_at_once_are_as_one_by_one() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[3; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = vnet_model::arbitrary::desired();
+    let (mut known, mut cut) = (0, 0);
+    for lab in 0..150 {
+        let (_, desired) = strategy.new_tree(&mut runner).unwrap().current();
+        let world = World { state: &desired.state, facts: None, intent: None, assumed: &[] };
+        let (from, to) = ends(&desired);
+        let Some(broken) = all_pairs(&world, &from, &to) else { continue };
+        let before = one_by_one(&desired, &[]);
+        assert_eq!(broken, before, "lab {lab}: {:#?}", desired.state);
+        known += 1;
+        let Some(links) = each_link(&world, &desired, &from, &to) else { continue };
+        for (link, (name, broken)) in desired.links.iter().zip(links) {
+            let steps = desired.cut(&[link]);
+            let now: Broken = one_by_one(&desired, &steps).difference(&before).copied().collect();
+            assert_eq!(broken, now, "lab {lab} without {name}: {:#?}", desired.state);
+            cut += 1;
+        }
+    }
+    assert!(known > 20 && cut > 100, "{known} labs, {cut} links");
+}
