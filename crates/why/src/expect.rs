@@ -22,6 +22,9 @@ const EXPLAINED_MAX: usize = 8;
 /// With more cases than this, all pairs are tried at once where that tells all.
 const AT_ONCE_MIN: usize = 200;
 
+/// An address that is asked, with whose it is.
+type Asked = (NsName, IpAddr);
+
 /// One pair of an expectation.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -196,7 +199,7 @@ impl Judge<'_, '_> {
     }
 
     /// The ends of so many cases that they are better tried at once, where that tells all.
-    fn ends(&self, cases: &[Case]) -> Option<(Vec<NsName>, Vec<(NsName, IpAddr)>)> {
+    fn ends(&self, cases: &[Case]) -> Option<(Vec<NsName>, Vec<Asked>)> {
         let Expectation { claim, via, within, .. } = self.expectation;
         let many = cases.len() > AT_ONCE_MIN && *claim == Claim::Reaches;
         if !many || !via.is_empty() || within.is_some() {
@@ -342,7 +345,7 @@ impl Judge<'_, '_> {
 fn of_pairs<'c>(
     cases: &'c [Case],
     from: &[NsName],
-    to: &[(NsName, IpAddr)],
+    to: &[Asked],
     broken: &Broken,
 ) -> Vec<&'c Case> {
     let is_broken = |case: &&Case| {
