@@ -11,7 +11,7 @@ const NAMESPACE_BYTES: u64 = 300_000;
 const LINK_BYTES: u64 = 130_000;
 
 /// Files that are open at most while a lab is looked at and changed: that works in lots.
-const OPEN_FILES: u64 = 256;
+const OPEN_FILES: u64 = 160;
 
 /// Threads and processes that `up` starts at most: threads that enter namespaces, a keeper, a worker
 /// that waits for a confirmation.
@@ -241,7 +241,7 @@ mod tests {
             [
                 "14 network namespaces, of which 9 are allowed (user.max_net_namespaces)",
                 "35 mounts, of which 30 are allowed (fs.mount-max)",
-                "256 open files, of which 100 are allowed (RLIMIT_NOFILE)",
+                "160 open files, of which 100 are allowed (RLIMIT_NOFILE)",
                 "4 MiB of the kernel's memory, of which 4 are left (MemAvailable)",
                 "12 threads and processes, of which 5 are left (pids.max)",
             ]
