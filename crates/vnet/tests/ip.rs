@@ -98,26 +98,36 @@ fn state() -> String {
     ] {
         let mut lines = show(None, words);
         if words.starts_with("neigh") {
-            // The kernel's order is that of a hash.
-            let mut sorted: Vec<&str> = lines.lines().collect();
-            sorted.sort_unstable();
-            lines = sorted.join("\n");
+            lines = sorted(&lines);
         }
         text.push_str(&format!("{words}: {lines}\n"));
     }
     for words in ["-d link", "fdb", "vlan", "mdb"] {
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
         let output = Command::new("bridge").args(&words).output().expect("iproute2");
-        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut lines: Vec<&str> = lines.lines().collect();
-        lines.sort_unstable();
-        text.push_str(&format!("bridge {}: {}\n", words.join(" "), lines.join("\n")));
+        let lines = sorted(&String::from_utf8_lossy(&output.stdout));
+        text.push_str(&format!("bridge {}: {lines}\n", words.join(" ")));
     }
     for name in show(None, "netns list").lines() {
         let name = name.split(' ').next().unwrap_or(name);
         text.push_str(&format!("netns {name}: {}\n", show(Some(name), "-d -j addr show")));
     }
     text
+}
+
+/// Sorts lines that the kernel has in the order of a hash, by what remains of them where a hardware
+/// address is random. The groups that it joins of itself come and go in their own time: they are left
+/// out.
+fn sorted(text: &str) -> String {
+    let text = normal(text);
+    let joined = |line: &&str| {
+        ["33:33:", "01:00:5e:"].iter().any(|start| line.starts_with(start))
+            // Of the group that listens for an address (RFC 4291, section 2.7.1), here a random one.
+            || line.contains("grp ff02::1:ff")
+    };
+    let mut lines: Vec<&str> = text.lines().filter(|line| !joined(line)).collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 fn set_up(block: &Block) {
