@@ -59,8 +59,7 @@ fuzz_target!(|text: &str| {
         let Ok(object) = Object::read(word) else { continue };
         let mut words = Words::new(&words[next + 1..]);
         let words = &mut words;
-        let mut context =
-            Context { options: &options, world: &mut world, warnings: Vec::new(), creates: false };
+        let mut context = Context::new(&options, &mut world);
         let context = &mut context;
         match object {
             Object::Address => drop(addr::read(words, context)),

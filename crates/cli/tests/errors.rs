@@ -124,7 +124,10 @@ fn a_read_only_run_is_named() {
 #[test]
 fn a_kernel_that_refuses_is_shown_under_the_line_that_asked() {
     vnet_testns::root(|| {
-        write("vnet.yaml", "name: demo\nnodes:\n  a:\n    sysctls: { net.ipv4.tcp_ecn: 999 }\n");
+        write(
+            "vnet.yaml",
+            "name: demo\nnodes:\n  a:\n    sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 }\n",
+        );
         let before = Snapshot::take();
         pinned!("vnet up");
         assert_eq!(before.leaks(), [""; 0]);

@@ -39,7 +39,9 @@ const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
 pub struct Scope<'a> {
     /// The lab whose namespaces are read whole; of others only the owner is told.
     pub lab: &'a LabName,
-    /// What is declared: says which sysctls to read.
+    /// What is declared: says which sysctls to read. An interface of a declared hardware address is
+    /// the lab's own too, in a namespace that is: so a file that writes addresses does without the
+    /// record.
     pub declared: &'a State,
     /// What was declared when the lab was last changed, and before: interfaces in it are the lab's
     /// own, even where their hardware address does not say so.
@@ -324,6 +326,10 @@ fn read_neighbours(found: &mut Found, socket: &mut Socket) -> Result<(), Netlink
     Ok(())
 }
 
+fn declared_in<'s>(state: &'s State, ns: &NsName, name: &IfName) -> Option<&'s Interface> {
+    state.namespaces.get(ns)?.interfaces.get(name)
+}
+
 fn take_link(
     found: &mut Found,
     link: Link,
@@ -334,17 +340,20 @@ fn take_link(
     let (index, name, place) = (link.index, link.name.clone(), link.place);
     let mut interface = link.into_interface(names);
     let spec = interface.kind.device().map(|device| device.spec);
-    let knows = |state: &&State| {
-        let known = state.namespaces.get(&found.name).and_then(|ns| ns.interfaces.get(&name));
-        known.is_some_and(|known| match known.mac {
-            Some(mac) => interface.mac == Some(mac),
+    let known_in = |state| declared_in(state, &found.name, &name);
+    let has_address_of = |known: &Interface| known.mac.is_some() && known.mac == interface.mac;
+    let is_recorded = |state: &&State| {
+        known_in(state).is_some_and(|known| match known.mac {
+            Some(_) => has_address_of(known),
             // Of a kind that has none of its own: the record alone knows it.
             None => spec.is_some() && known.kind.device().map(|device| device.spec) == spec,
         })
     };
-    interface.ours = interface.kind == Kind::Loopback
+    let ours = interface.kind == Kind::Loopback
         || interface.mac == Some(Mac::derive(&mark.lab, &mark.node, &name))
-        || scope.recorded.is_some_and(|recorded| recorded.iter().any(knows));
+        || scope.recorded.is_some_and(|recorded| recorded.iter().any(is_recorded))
+        || known_in(scope.declared).is_some_and(has_address_of);
+    interface.ours = ours;
     if interface.kind == Kind::Loopback {
         // The mark is ours, not the user's alias.
         interface.alias = None;

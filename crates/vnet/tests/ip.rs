@@ -319,11 +319,14 @@ fn differing_lines(theirs: &str, ours: &str) -> (String, String) {
     (left.join("\n"), right.join("\n"))
 }
 
+/// A table starts some thousand processes.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(480);
+
 macro_rules! tables {
     ($($name:ident)*) => { $(
         #[test]
         fn $name() {
-            vnet_testns::root(|| hold(stringify!($name)));
+            vnet_testns::root_within(LIMIT, || hold(stringify!($name)));
         }
     )* };
 }
@@ -333,7 +336,7 @@ macro_rules! vm_tables {
     ($($name:ident: $features:expr),* $(,)?) => { $(
         #[test]
         fn $name() {
-            vnet_testns::root(|| {
+            vnet_testns::root_within(LIMIT, || {
                 vnet_testns::requires(&$features);
                 hold(stringify!($name));
             });

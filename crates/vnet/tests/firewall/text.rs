@@ -76,8 +76,8 @@ fn a_text_is_made_marked_compared_and_replaced() {
         }
         // A change that fails gives back what was, a map too.
         let counted = nft("-s list ruleset");
-        let broken =
-            lab("table inet mine { }").replace("b: {", "b: { sysctls: { net.ipv4.no: 1 },");
+        let broken = lab("table inet mine { }")
+            .replace("b: {", "b: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 },");
         let error = up.up(&desired(&broken), |_| {}).unwrap_err();
         assert!(matches!(error, Error::Undone { .. }), "{error:?}");
         assert_eq!(nft("-s list ruleset"), counted);
