@@ -340,10 +340,9 @@ fn take_link(
     let (index, name, place) = (link.index, link.name.clone(), link.place);
     let mut interface = link.into_interface(names);
     let spec = interface.kind.device().map(|device| device.spec);
-    let known_in = |state| declared_in(state, &found.name, &name);
     let has_address_of = |known: &Interface| known.mac.is_some() && known.mac == interface.mac;
     let is_recorded = |state: &&State| {
-        known_in(state).is_some_and(|known| match known.mac {
+        declared_in(state, &found.name, &name).is_some_and(|known| match known.mac {
             Some(_) => has_address_of(known),
             // Of a kind that has none of its own: the record alone knows it.
             None => spec.is_some() && known.kind.device().map(|device| device.spec) == spec,
@@ -352,7 +351,7 @@ fn take_link(
     let ours = interface.kind == Kind::Loopback
         || interface.mac == Some(Mac::derive(&mark.lab, &mark.node, &name))
         || scope.recorded.is_some_and(|recorded| recorded.iter().any(is_recorded))
-        || known_in(scope.declared).is_some_and(has_address_of);
+        || declared_in(scope.declared, &found.name, &name).is_some_and(has_address_of);
     interface.ours = ours;
     if interface.kind == Kind::Loopback {
         // The mark is ours, not the user's alias.

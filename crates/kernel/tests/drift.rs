@@ -232,7 +232,9 @@ fn routes_are_mended() {
         );
         mend(
             "ip -n a route add 10.8.0.0/24 proto static nexthop dev eth0 nexthop dev lan",
-            &["- route 10.8.0.0/24 scope global nexthop dev eth0 weight 1 nexthop dev lan weight 1 in a"],
+            &[
+                "- route 10.8.0.0/24 scope global nexthop dev eth0 weight 1 nexthop dev lan weight 1 in a",
+            ],
             &[],
         );
         mend(
