@@ -239,7 +239,7 @@ fn routes_are_mended() {
         );
         mend(
             "ip -n a route add 10.8.0.0/24 dev lan scope host",
-            &["- route 10.8.0.0/24 dev lan in a"],
+            &["- route 10.8.0.0/24 dev lan scope host in a"],
             &[],
         );
         mend(

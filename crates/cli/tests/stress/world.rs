@@ -124,7 +124,11 @@ impl World {
             Op::Crowd { lab, files } => {
                 let begun = files.map(|file| begin(lab, file));
                 for child in begun {
-                    success(&child.wait_with_output().unwrap())?;
+                    let output = child.wait_with_output().unwrap();
+                    if is_taken(&output) {
+                        return self.down(lab);
+                    }
+                    success(&output)?;
                 }
                 self.up.remove(&lab);
                 let last =
@@ -278,8 +282,8 @@ fn ip(words: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Tells whether something is in the way that was moved or renamed by hand: a person's business, who
-/// can always take the lab down.
+/// Tells whether something is in the way that was moved or renamed by hand, or that has an address of
+/// an earlier file whose record is lost: a person's business, who can always take the lab down.
 fn is_taken(output: &Output) -> bool {
     String::from_utf8_lossy(&output.stderr).contains("was not made by vnet")
 }
