@@ -1,5 +1,5 @@
 //! nf_tables by netlink: what a namespace has ([`read`]), and how it gets what it shall have
-//! ([`write`]). What the messages mean is described in [`vnet_model::nft`].
+//! ([`mod@write`]). What the messages mean is described in [`vnet_model::nft`].
 
 pub(crate) mod missing;
 mod numbers;

@@ -33,7 +33,7 @@ pub fn family(socket: &mut Socket, name: &str) -> Result<u16, Error> {
 /// Lays out a request to a family.
 ///
 /// # Errors
-/// [`Error::TooLong`] if an attribute does not fit its length field.
+/// If an attribute does not fit its length field.
 pub fn request(
     family: u16,
     command: u8,
