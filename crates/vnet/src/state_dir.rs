@@ -150,7 +150,15 @@ impl StateDir {
         }
         match std::fs::DirBuilder::new().mode(0o755).create(&self.path) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check(&self.path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                match self.check(&self.path) {
+                    // Whoever took the lab down has removed the folder meanwhile.
+                    Err(Error::StateDir { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                        self.make()
+                    }
+                    checked => checked,
+                }
+            }
             Err(error) => Err(self.failed("make", &self.path)(error)),
         }
     }
