@@ -353,7 +353,20 @@ vm_tables! {
     vm_bridge: ["bridge-vlan"],
 }
 
-tables! { tutorial link link_errors addr netns route batch neigh rule sequences nexthop device bridge }
+tables! { tutorial link link_errors addr netns route batch neigh rule sequences nexthop bridge }
+
+/// Some of its interfaces are made through a file that may be closed to an ordinary user; the tests
+/// of root always run it.
+#[test]
+fn device() {
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    match tun.map_err(|error| error.kind()) {
+        Err(std::io::ErrorKind::PermissionDenied) => {
+            eprintln!("skipped: device: /dev/net/tun is closed to this user");
+        }
+        _ => vnet_testns::root_within(LIMIT, || hold("device")),
+    }
+}
 
 /// Batches of which the last line fails, each with how often it may differ afterwards: never.
 const FAILING: &[&str] = &[
