@@ -13,9 +13,9 @@ use vnet_testns::sh;
 fn listen(ns: &str, how: &str) {
     sh(&format!(
         "ip netns exec {ns} perl -MIO::Socket::INET -e '
-           my $s = IO::Socket::INET->new({how}) or die $!; open F, q(>), q(listens); sleep 60' \
+           my $s = IO::Socket::INET->new({how}) or die $!; open F, q(>), $ENV{{HOME}}.q(/listens); sleep 60' \
            >/dev/null 2>&1 & echo $! >>$HOME/listeners
-         while [ ! -e listens ]; do sleep 0.01; done; rm listens"
+         while [ ! -e $HOME/listens ]; do sleep 0.01; done; rm $HOME/listens"
     ));
 }
 
