@@ -37,8 +37,8 @@ fn ask(attempts: &[Attempt]) -> Vec<Outcome> {
 fn listen(how: &str) {
     sh(&format!(
         "ip netns exec b perl -MIO::Socket::INET -e '
-           my $s = IO::Socket::INET->new({how}) or die $!; open F, q(>), q(listens); sleep 60' >/dev/null 2>&1 &
-         echo $! >$HOME/listener; while [ ! -e listens ]; do sleep 0.01; done; rm listens"
+           my $s = IO::Socket::INET->new({how}) or die $!; open F, q(>), $ENV{{HOME}}.q(/listens); sleep 60' >/dev/null 2>&1 &
+         echo $! >$HOME/listener; while [ ! -e $HOME/listens ]; do sleep 0.01; done; rm $HOME/listens"
     ));
 }
 
