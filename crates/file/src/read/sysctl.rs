@@ -23,11 +23,14 @@ const OF_INTERFACE: [&str; 3] = ["ipv4.", "ipv6.", "mpls."];
 
 impl SysctlsOf {
     fn has(self, key: &str) -> bool {
-        let after = |prefix: &str| key.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
-        match self {
-            Self::Node => after("net."),
-            Self::Interface => OF_INTERFACE.iter().any(|prefix| after(prefix)),
-        }
+        let begins = match self {
+            Self::Node => key.starts_with("net."),
+            // The interface's name, where a `/` may stand for a dot, is none of it.
+            Self::Interface => {
+                !key.contains('/') && OF_INTERFACE.iter().any(|prefix| key.starts_with(prefix))
+            }
+        };
+        begins && !key.split('.').any(str::is_empty)
     }
 
     fn complaint(self, key: &str) -> (String, &'static str) {
@@ -77,7 +80,7 @@ impl Reader<'_> {
         for (key, value) in entries {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
             let text = key.text.as_str();
-            if !of.has(text) || !text.chars().all(plain) || text.contains("..") {
+            if !of.has(text) || !text.chars().all(plain) {
                 let (message, hint) = of.complaint(text);
                 self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
                 continue;
