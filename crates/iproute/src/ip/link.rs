@@ -65,6 +65,11 @@ pub fn vrf_table(link: &super::wire::Object) -> Option<u32> {
     (info.text(IFLA_INFO_KIND)? == "vrf").then(|| info.nested(IFLA_INFO_DATA)?.u32(1))?
 }
 
+/// Tells whether an interface is a VRF.
+fn is_vrf(context: &mut Context<'_>, index: u32) -> bool {
+    index != 0 && context.world.link(index).is_some_and(|link| vrf_table(&link).is_some())
+}
+
 /// Prints the counters of an interface.
 pub fn counters(out: &mut super::out::Out, link: &super::wire::Object, level: u8) {
     stats::print(out, &link.attrs(HEADER_BYTES), level);

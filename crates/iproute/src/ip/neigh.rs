@@ -176,14 +176,16 @@ fn change(
         }
         family = family.or(to.map_or(Family::Any, Family::of));
     }
-    let (Some(dev), Some(to)) = (dev, to) else {
+    // Who is answered for may be asked for anywhere.
+    let is_anywhere = flags & NTF_PROXY != 0 && dev.is_none();
+    let Some(to) = to.filter(|_| dev.is_some() || is_anywhere) else {
         return Err(Failure::parser("Device and destination are required arguments."));
     };
     if kind == rtm::DELNEIGH {
         attrs.clear();
     }
     attrs.insert(0, Attr::address(NDA_DST, to));
-    let index = device(dev, context)?;
+    let index = dev.map_or(Ok(0), |dev| device(dev, context))?;
     let header = header(Family::of(to).number(), index, state, flags);
     Ok(Command::Change(Box::new(Request { kind, flags: how, header, attrs })))
 }
@@ -325,7 +327,7 @@ pub fn show(
         let format = if brief { "{:40}" } else { "{} " };
         out.shaded(shade, "dst", format, &address.to_string());
     }
-    if said.is_none_or(|said| said.index.is_none()) {
+    if said.is_none_or(|said| said.index.is_none()) && neighbour.u32_at(4) != 0 {
         out.text(if brief { "" } else { "dev " });
         out.shaded(Shade::Name, "dev", if brief { "{:16} " } else { "{} " }, &name);
     }

@@ -141,7 +141,12 @@ impl Options {
             _ if is("-brief") => self.brief = true,
             _ if is("-json") => self.json = true,
             // The size of a buffer that is large enough here.
-            _ if is("-rcvbuf") => drop(value()?),
+            _ if is("-rcvbuf") => {
+                let size = value()?;
+                if super::words::number(&size).is_none() {
+                    return Err(Failure::parser(format!("Invalid rcvbuf size '{size}'")));
+                }
+            }
             _ if self.read_color(option) => {}
             _ if is("-help") => self.help = true,
             _ if is("-netns") => self.netns = Some(value()?),

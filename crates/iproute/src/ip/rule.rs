@@ -1,14 +1,15 @@
 //! `ip rule`: which routing table a packet is looked up in (`ip-rule(8)`).
 
-use std::net::IpAddr;
-
 use vnet_netlink::Flags;
 
 use super::failure::Failure;
-use super::out::Out;
 use super::wire::{Attr, Attrs, Object, Request, rtm};
-use super::words::{Family, Prefix, Read, Words, abbreviates, integer};
+use super::words::{Family, Prefix, Read, Words, abbreviates, integer, is_interface_name};
 use super::{Context, unknown_command};
+
+mod show;
+
+pub use show::show;
 
 const FRA_DST: u16 = 1;
 const FRA_SRC: u16 = 2;
@@ -16,6 +17,7 @@ const FRA_IIFNAME: u16 = 3;
 const FRA_GOTO: u16 = 4;
 const FRA_PRIORITY: u16 = 6;
 const FRA_FWMARK: u16 = 10;
+const FRA_TUN_ID: u16 = 12;
 const FRA_SUPPRESS_IFGROUP: u16 = 13;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
@@ -42,9 +44,24 @@ const RTPROT_KERNEL: u8 = 2;
 /// The length of `struct fib_rule_hdr`.
 const HEADER_BYTES: usize = 12;
 
-/// Protocols on top of IP by name (`/etc/protocols`), as far as they have ports.
-const IP_PROTOCOLS: &[(&str, u8)] =
-    &[("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58), ("sctp", 132)];
+/// Protocols on top of IP by name (`/etc/protocols`), as far as rules are made for them.
+const IP_PROTOCOLS: &[(&str, u8)] = &[
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ipencap", 4),
+    ("tcp", 6),
+    ("udp", 17),
+    ("ipv6", 41),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("ipv6-icmp", 58),
+    ("ospf", 89),
+    ("pim", 103),
+    ("vrrp", 112),
+    ("sctp", 132),
+    ("udplite", 136),
+];
 
 /// iproute2's words of a selection that are not covered.
 const MISSING: &[&str] = &[
@@ -181,10 +198,26 @@ impl Rule {
                 let length = words.parse("suppress_prefixlength value is invalid\n", integer)?;
                 self.attrs.push(Attr::u32(FRA_SUPPRESS_PREFIXLEN, length));
             }
-            "dev" | "iif" => self.attrs.push(Attr::text(FRA_IIFNAME, words.value()?)),
-            "oif" => self.attrs.push(Attr::text(FRA_OIFNAME, words.value()?)),
+            _ if is("suppress_ifgroup") || word == "sup_group" => {
+                let tables = context.world.tables().clone();
+                let read = |word: &str| tables.groups.number(word, u32::MAX);
+                let group = words.parse("Invalid \"suppress_ifgroup\" value\n", read)?;
+                self.attrs.push(Attr::u32(FRA_SUPPRESS_IFGROUP, group));
+            }
+            "dev" | "iif" => {
+                let name = interface(words, "\"iif\"/\"dev\" not a valid ifname")?;
+                self.attrs.push(Attr::text(FRA_IIFNAME, name));
+            }
+            "oif" => {
+                let name = interface(words, "\"oif\" not a valid ifname")?;
+                self.attrs.push(Attr::text(FRA_OIFNAME, name));
+            }
+            "tun_id" => {
+                let id: u64 = words.parse("\"tun_id\" value is invalid\n", integer)?;
+                self.attrs.push(Attr::Value(FRA_TUN_ID, id.to_be_bytes().to_vec()));
+            }
             "uidrange" => {
-                let read = |word: &str| range::<u32>(word);
+                let read = |word: &str| range::<u32>(word).filter(|_| word.contains('-'));
                 let (first, last) = words.parse("invalid UID range\n", read)?;
                 let range = [first.to_ne_bytes(), last.to_ne_bytes()].concat();
                 self.attrs.push(Attr::Value(FRA_UID_RANGE, range));
@@ -199,8 +232,9 @@ impl Rule {
             }
             "sport" | "dport" => {
                 let read = |word: &str| range::<u16>(word);
-                let why = format!("invalid {word} range\n");
-                let (first, last) = words.parse(&why, read)?;
+                // As iproute2 calls them.
+                let what = if word == "sport" { "port" } else { word };
+                let (first, last) = words.parse(&format!("invalid {what} range\n"), read)?;
                 let attr = if word == "sport" { FRA_SPORT_RANGE } else { FRA_DPORT_RANGE };
                 let range = [first.to_ne_bytes(), last.to_ne_bytes()].concat();
                 self.attrs.push(Attr::Value(attr, range));
@@ -280,6 +314,15 @@ impl Rule {
 fn read_table(words: &mut Words<'_>, context: &mut Context<'_>, why: &str) -> Read<u32> {
     let tables = context.world.tables().clone();
     words.parse(why, |word| tables.tables.number(word, u32::MAX))
+}
+
+/// Reads a name that an interface can have.
+fn interface<'a>(words: &mut Words<'a>, why: &str) -> Read<&'a str> {
+    let name = words.value()?;
+    match is_interface_name(name) {
+        true => Ok(name),
+        false => Err(words.blame(Failure::invalid(why, name))),
+    }
 }
 
 /// Reads a number, or two with `-` between.
@@ -370,143 +413,4 @@ fn priority(attrs: &Attrs<'_>) -> u32 {
 
 fn table(rule: &Object, attrs: &Attrs<'_>) -> u32 {
     attrs.u32(FRA_TABLE).unwrap_or_else(|| rule.u8_at(4).into())
-}
-
-/// Prints a rule, with its line end.
-pub fn show(out: &mut Out, rule: &Object, context: &mut Context<'_>) {
-    let attrs = rule.attrs(HEADER_BYTES);
-    let flags = rule.u32_at(8);
-    let bits = if rule.u8_at(0) == Family::Inet6.number() { 128 } else { 32 };
-    out.open(None);
-    out.deleted(rule.kind == rtm::DELRULE);
-    out.num("priority", "{}:\t", priority(&attrs));
-    if flags & FIB_RULE_INVERT != 0 {
-        out.num_as("not", "{}", "null", "not ");
-    }
-    let end = |address: Option<IpAddr>, length: u8| match (address, length) {
-        (Some(address), length) => Some((address.to_string(), (length != bits).then_some(length))),
-        (None, 0) => None,
-        (None, length) => Some(("0".to_owned(), Some(length))),
-    };
-    out.text("from ");
-    match end(attrs.address(FRA_SRC), rule.u8_at(2)) {
-        Some((address, length)) => print_end(out, "src", "srclen", &address, length),
-        None => out.str("src", "{} ", "all"),
-    }
-    if let Some((address, length)) = end(attrs.address(FRA_DST), rule.u8_at(1)) {
-        out.text("to ");
-        print_end(out, "dst", "dstlen", &address, length);
-    }
-    if rule.u8_at(3) != 0 {
-        out.str("tos", "tos {} ", &context.world.tables().dsfield(rule.u8_at(3)));
-    }
-    print_conditions(out, &attrs, flags, context.world.tables().numeric);
-    print_action(out, rule, &attrs, context);
-    if let Some(protocol) = attrs.u8(FRA_PROTOCOL)
-        && ((protocol != 0 && protocol != RTPROT_KERNEL) || context.options.details)
-    {
-        let tables = context.world.tables();
-        out.str("protocol", " proto {}", &tables.show(&tables.protocols, protocol.into()));
-    }
-    out.text("\n");
-    out.close();
-}
-
-fn print_end(out: &mut Out, key: &str, length_key: &str, address: &str, length: Option<u8>) {
-    match length {
-        Some(length) => {
-            out.str(key, "{}", address);
-            out.num(length_key, "/{} ", length);
-        }
-        None => out.str(key, "{} ", address),
-    }
-}
-
-fn print_conditions(out: &mut Out, attrs: &Attrs<'_>, flags: u32, numeric: bool) {
-    let mark = attrs.u32(FRA_FWMARK).unwrap_or(0);
-    let mask = attrs.u32(FRA_FWMASK);
-    if mark != 0 || mask.is_some_and(|mask| mask != 0) {
-        match mask.filter(|mask| *mask != u32::MAX) {
-            Some(mask) => {
-                out.str("fwmark", "fwmark {}", &format!("{mark:#x}"));
-                out.str("fwmask", "/{} ", &format!("{mask:#x}"));
-            }
-            None => out.str("fwmark", "fwmark {} ", &format!("{mark:#x}")),
-        }
-    }
-    for (attr, key, detached) in
-        [(FRA_IIFNAME, "iif", FIB_RULE_IIF_DETACHED), (FRA_OIFNAME, "oif", FIB_RULE_OIF_DETACHED)]
-    {
-        if let Some(name) = attrs.text(attr) {
-            out.str(key, &format!("{key} {{}} "), &name);
-            if flags & detached != 0 {
-                out.num_as(&format!("{key}_detached"), "{}", "null", "[detached] ");
-            }
-        }
-    }
-    if let Some([a, b]) = attrs.get(FRA_UID_RANGE).and_then(pair::<4>) {
-        out.num("uid_start", "uidrange {}", u32::from_ne_bytes(a));
-        out.num("uid_end", "-{} ", u32::from_ne_bytes(b));
-    }
-    if let Some(protocol) = attrs.u8(FRA_IP_PROTO) {
-        let named = IP_PROTOCOLS.iter().find(|(_, number)| *number == protocol && !numeric);
-        let name = named.map_or_else(|| format!("ipproto-{protocol}"), |(name, _)| (*name).into());
-        out.str("ipproto", "ipproto {} ", &name);
-    }
-    for (attr, key) in [(FRA_SPORT_RANGE, "sport"), (FRA_DPORT_RANGE, "dport")] {
-        if let Some([a, b]) = attrs.get(attr).and_then(pair::<2>) {
-            let (first, last) = (u16::from_ne_bytes(a), u16::from_ne_bytes(b));
-            if first == last {
-                out.num(key, &format!("{key} {{}} "), first);
-            } else {
-                out.num(&format!("{key}_start"), &format!("{key} {{}}"), first);
-                out.num(&format!("{key}_end"), "-{} ", last);
-            }
-        }
-    }
-}
-
-/// Takes the two halves of a range.
-fn pair<const N: usize>(bytes: &[u8]) -> Option<[[u8; N]; 2]> {
-    Some([*bytes.first_chunk()?, *bytes.get(N..)?.first_chunk()?])
-}
-
-fn print_action(out: &mut Out, rule: &Object, attrs: &Attrs<'_>, context: &mut Context<'_>) {
-    let number = table(rule, attrs);
-    if attrs.u8(FRA_L3MDEV).is_some_and(|on| on != 0) {
-        out.num_as("l3mdev", "{}", "null", "lookup [l3mdev-table]");
-    }
-    if number != 0 {
-        let tables = context.world.tables();
-        out.str("table", "lookup {}", &tables.show(&tables.tables, number));
-        let length = attrs.u32(FRA_SUPPRESS_PREFIXLEN).filter(|length| *length != u32::MAX);
-        if let Some(length) = length {
-            out.num("suppress_prefixlen", " suppress_prefixlength {}", length.cast_signed());
-        }
-        let group = attrs.u32(FRA_SUPPRESS_IFGROUP).filter(|group| *group != u32::MAX);
-        if let Some(group) = group {
-            let name = context.world.tables().groups.name(group);
-            out.str("suppress_ifgroup", " suppress_ifgroup {} ", &name);
-        }
-    }
-    match rule.u8_at(7) {
-        TO_TABLE | 0 => {}
-        GOTO => {
-            out.text("goto ");
-            match attrs.u32(FRA_GOTO) {
-                Some(target) => out.num("goto", "{}", target),
-                None => out.str("goto", "{}", "none"),
-            }
-            if rule.u32_at(8) & FIB_RULE_UNRESOLVED != 0 {
-                out.num_as("unresolved", "{}", "null", " [unresolved]");
-            }
-        }
-        NOP => out.num_as("nop", "{}", "null", "nop"),
-        action => {
-            let known = super::route::TYPES.get(usize::from(action));
-            let name = known.filter(|_| !context.world.tables().numeric);
-            let name = name.map_or_else(|| action.to_string(), |name| (*name).to_owned());
-            out.str("action", "{}", &name);
-        }
-    }
 }

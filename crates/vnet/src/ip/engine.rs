@@ -248,7 +248,13 @@ impl Engine {
         answer.map_err(|error| match error {
             Error::Refused(refusal) => {
                 let mut failure = explained(&refusal);
-                failure.line.push_str("\nDump terminated");
+                // Of what is not there iproute2 says nothing (`rtnl_dump_done`, lib/libnetlink.c).
+                if refusal.errno == rustix::io::Errno::NOENT && refusal.message.is_none() {
+                    failure.line.clear();
+                } else {
+                    failure.line.push('\n');
+                }
+                failure.line.push_str("Dump terminated");
                 failure
             }
             error => failed(&error),

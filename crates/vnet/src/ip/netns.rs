@@ -144,6 +144,11 @@ fn delete(engine: &mut Engine, name: &str) -> Result<u8, Failure> {
 
 fn set(engine: &mut Engine, name: &str, id: Option<i32>) -> Result<u8, Failure> {
     let Some(fd) = engine.netns(name) else {
+        if Path::new(pins::NETNS_DIR).join(name).exists() {
+            // The kernel is asked with a file that is no namespace.
+            let line = "Error: Peer netns reference is invalid.";
+            return Err(Failure::command(2, line).hint(format!("`{name}` is no namespace")));
+        }
         let line = format!("Cannot open network namespace \"{name}\": No such file or directory");
         return Err(Failure::command(1, line));
     };

@@ -22,7 +22,8 @@ pub(crate) fn normal(text: &str) -> String {
     for before in ["permaddr ", "\"permaddr\":\"", "\"permaddr\": \""] {
         out = without_permanent(&out, before);
     }
-    for dropped in ["tentative ", "\"tentative\":true,"] {
+    // The last one: how long ago a route was looked up is said of one that was not just now.
+    for dropped in ["tentative ", "\"tentative\":true,", " age TIME"] {
         out = out.replace(dropped, "");
     }
     out
@@ -54,7 +55,7 @@ fn placeholder(word: &str, before: &str) -> String {
     if word.starts_with("fe80::") {
         return "FE80".to_owned();
     }
-    let is_timer = before.ends_with("_timer") && word.contains('.');
+    let is_timer = (before.ends_with("_timer") || before == "idle_time") && word.contains('.');
     let is_age = matches!(before, "expires" | "valid_lft" | "preferred_lft" | "used")
         && word.starts_with(|c: char| c.is_ascii_digit());
     if is_timer || is_age {

@@ -15,6 +15,7 @@ use super::{
 
 const FOREVER: u32 = u32::MAX;
 const SCOPE_HOST: u8 = 254;
+const IFA_F_MCAUTOJOIN: u32 = 0x400;
 
 /// The flags that can be set by their words (linux/if_addr.h), and whether IPv4 has them too.
 const FLAGS: &[(&str, u32, bool)] = &[
@@ -23,7 +24,7 @@ const FLAGS: &[(&str, u32, bool)] = &[
     ("home", 0x10, false),
     ("mngtmpaddr", 0x100, false),
     ("noprefixroute", 0x200, true),
-    ("autojoin", 0x400, true),
+    ("autojoin", IFA_F_MCAUTOJOIN, true),
 ];
 
 /// The flags that only the kernel sets.
@@ -227,6 +228,11 @@ impl<'a> Said<'a> {
             index => index,
         };
         self.push_times(&mut attrs)?;
+        let is_group =
+            local.is_some_and(|local| local.address.is_some_and(|address| address.is_multicast()));
+        if self.flags & IFA_F_MCAUTOJOIN != 0 && !is_group {
+            return Err(Failure::command(1, "autojoin needs multicast address"));
+        }
         if self.flags > 0xff {
             attrs.push(Attr::u32(IFA_FLAGS, self.flags));
         }
@@ -277,6 +283,9 @@ impl<'a> Said<'a> {
         }
         let valid = self.valid.unwrap_or(FOREVER);
         let preferred = self.preferred.unwrap_or(FOREVER);
+        if valid == 0 {
+            return Err(Failure::command(1, "valid_lft is zero"));
+        }
         if valid < preferred {
             return Err(Failure::command(1, "preferred_lft is greater than valid_lft"));
         }

@@ -79,15 +79,17 @@ pub fn select(words: &mut Words<'_>, context: &mut Context<'_>, links: bool) -> 
             selection.label = Some(words.value()?.to_owned());
         } else if word == "master" || word == "vrf" {
             let name = words.value()?;
-            match context.world.index(name) {
-                0 => {
+            let index = context.world.index(name);
+            let is_there = if word == "vrf" { super::is_vrf(context, index) } else { index != 0 };
+            match is_there {
+                false => {
                     let why = match word {
                         "vrf" => "Not a valid VRF name\n",
                         _ => "Device does not exist\n",
                     };
                     return Err(words.blame(Failure::invalid(why, name)));
                 }
-                index => selection.master = Some(index),
+                true => selection.master = Some(index),
             }
         } else if word == "nomaster" {
             selection.master = Some(0);

@@ -164,6 +164,15 @@ impl<'a> Settings<'a> {
         Ok(true)
     }
 
+    /// Refuses a keyword that has been there already.
+    fn only_once(&self, words: &mut Words<'a>, attr: u16, keyword: &str) -> Read<()> {
+        if self.attrs.iter().any(|known| matches!(known, Attr::Value(kind, _) if *kind == attr)) {
+            let value = words.value()?;
+            return Err(words.blame(Failure::twice(keyword, value)));
+        }
+        Ok(())
+    }
+
     /// Reads what has an attribute of its own, in the order in which iproute2 compares.
     fn read_value(
         &mut self,
@@ -177,18 +186,26 @@ impl<'a> Settings<'a> {
         } else if is("broadcast") || word == "brd" {
             Attr::Value(super::IFLA_BROADCAST, mac(words)?)
         } else if is("txqueuelen") || word == "qlen" || is("txqlen") {
+            self.only_once(words, super::IFLA_TXQLEN, "txqueuelen")?;
             let length = words.parse("Invalid \"txqueuelen\" value\n", signed)?;
             Attr::u32(super::IFLA_TXQLEN, length.cast_unsigned())
         } else if word == "mtu" {
+            self.only_once(words, super::IFLA_MTU, "mtu")?;
             let mtu = words.parse("Invalid \"mtu\" value\n", signed)?;
             Attr::u32(super::IFLA_MTU, mtu.cast_unsigned())
         } else if word == "netns" {
             netns(words, context)?
         } else if word == "carrier" {
-            Attr::u8(super::IFLA_CARRIER, on_off(words, "carrier")?.into())
+            Attr::u8(super::IFLA_CARRIER, carrier(words)?.into())
         } else if is("master") || word == "vrf" {
             let name = words.value()?;
-            match context.world.index(name) {
+            let index = context.world.index(name);
+            if word == "vrf" && !super::is_vrf(context, index) {
+                let failure = Failure::invalid("Not a valid VRF name\n", name);
+                let hint = format!("`ip link add {name} type vrf table N` makes one");
+                return Err(words.blame(failure).hint(hint));
+            }
+            match index {
                 0 => {
                     let failure = Failure::invalid("Device does not exist\n", name);
                     return Err(words.blame(failure).hint("make the bridge first"));
@@ -215,9 +232,11 @@ impl<'a> Settings<'a> {
             let state = words.parse("Invalid operstate\n", read)?;
             Attr::u8(super::IFLA_OPERSTATE, u8::try_from(state).unwrap_or_default())
         } else if is("numtxqueues") {
+            self.only_once(words, super::IFLA_NUM_TX_QUEUES, "numtxqueues")?;
             let count = words.parse("Invalid \"numtxqueues\" value\n", integer)?;
             Attr::u32(super::IFLA_NUM_TX_QUEUES, count)
         } else if is("numrxqueues") {
+            self.only_once(words, super::IFLA_NUM_RX_QUEUES, "numrxqueues")?;
             let count = words.parse("Invalid \"numrxqueues\" value\n", integer)?;
             Attr::u32(super::IFLA_NUM_RX_QUEUES, count)
         } else if word == "addrgenmode" {
@@ -236,6 +255,19 @@ impl<'a> Settings<'a> {
         };
         self.attrs.push(attr);
         Ok(true)
+    }
+}
+
+/// Reads `on` or `off`, with the words of lib/utils.c, which end the line with the errno.
+fn carrier(words: &mut Words<'_>) -> Read<bool> {
+    const EINVAL: u8 = 22;
+    match words.value()? {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        word => {
+            let line = "Error: argument of \"carrier\" must be one of \"off\", \"on\", not";
+            Err(words.blame(Failure::command(EINVAL, format!("{line} \"{word}\""))))
+        }
     }
 }
 
@@ -438,9 +470,7 @@ fn of_kind(words: &mut Words<'_>, context: &mut Context<'_>, name: &str) -> Read
     let kind = kind::find(base);
     let read = kind.and_then(|kind| if is_port { kind.read_port } else { Some(kind.read) });
     if words.left() == 0 {
-        if let (Some(read), "vxlan") = (read, base) {
-            info.push(Attr::Nest(data_attr, read(words, context)?));
-        }
+        // iproute2 does not look at the options of a kind where there are none.
         return Ok(info);
     }
     match read {

@@ -122,7 +122,8 @@ pub(super) fn print(out: &mut Out, metrics: &Attrs<'_>) {
         let locked = lock & (1 << attr) != 0;
         if *attr == RTAX_CC_ALGO {
             if let Some(value) = metrics.text(*attr) {
-                out.str(name, "congctl {} ", &value);
+                let lock = if locked { "lock " } else { "" };
+                out.str("congestion", &format!("congctl {lock}{{}} "), &value);
             }
             continue;
         }
@@ -134,7 +135,7 @@ pub(super) fn print(out: &mut Out, metrics: &Attrs<'_>) {
         let lock = if locked { "lock " } else { "" };
         let format = format!("{name} {lock}{{}} ");
         match *attr {
-            RTAX_FEATURES if value == 1 => out.text("features ecn "),
+            RTAX_FEATURES if value == 1 => out.num_as("ecn", "features {} ", "null", "ecn"),
             RTAX_FEATURES => out.text(&format!("features {value:#x} ")),
             RTAX_RTT => print_time(out, name, &format, value / 8),
             RTAX_RTTVAR => print_time(out, name, &format, value / 4),

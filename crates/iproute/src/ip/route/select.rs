@@ -50,7 +50,7 @@ pub struct Selection {
 }
 
 /// iproute2's words of this place that are not covered.
-const MISSING: &[&str] = &["iif", "mark", "realms", "from", "nhid", "tos", "dsfield"];
+const MISSING: &[&str] = &["iif", "mark", "from", "nhid", "tos", "dsfield"];
 
 /// Reads the name of a VRF for its table; `default` is the main one.
 fn vrf_table(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<u32> {
@@ -113,7 +113,7 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Sel
             said.leaves_out_derived = true;
         } else if word == "src" {
             said.source = Some(words.prefix(said.family)?);
-        } else if let Some(word) = MISSING.iter().find(|known| **known == word) {
+        } else if MISSING.contains(&word) || is("realms") {
             let failure = Failure::not_covered(&format!("`{word}` of a selection of routes"));
             return Err(words.blame(failure));
         } else {

@@ -19,6 +19,9 @@ use super::{
 const RTPROT_BOOT: u8 = 3;
 
 /// What is done to the route.
+/// iproute2's words of this place that are not covered.
+const NOT_COVERED: &[&str] = &["as", "encap", "ttl-propagate", "offload"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Add,
@@ -153,11 +156,17 @@ impl<'a> Said<'a> {
             "dev" | "oif" => self.dev = Some(words.value()?),
             _ if self.metrics.read(words, word)? => {}
             _ if is("realms") => {
-                let realm = words.parse("\"realm\" value is invalid\n", integer)?;
+                let tables = context.world.tables().clone();
+                let number = |word: &str| tables.realms.number(word, 0xffff);
+                let read = |word: &str| match word.split_once('/') {
+                    Some((from, to)) => Some(number(from)? << 16 | number(to)?),
+                    None => number(word),
+                };
+                let realm = words.parse("\"realm\" value is invalid\n", read)?;
                 self.attrs.push(Attr::u32(RTA_FLOW, realm));
             }
             _ if is("pervasive") => self.header.flags |= u32::from(RTNH_F_PERVASIVE),
-            "as" | "encap" | "ttl-propagate" | "offload" | "vrf" => {
+            _ if is("vrf") || NOT_COVERED.contains(&word) => {
                 let failure = Failure::not_covered(&format!("`{word}` of a route"));
                 return Err(words.blame(failure));
             }

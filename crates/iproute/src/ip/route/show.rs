@@ -216,12 +216,14 @@ fn print_realms(out: &mut Out, realms: u32, context: &mut Context<'_>) {
     let tables = context.world.tables();
     let (from, to) = (realms >> 16, realms & 0xffff);
     let name = |number: u32| tables.show(&tables.realms, number);
-    let (word, from) = match from {
-        0 => ("realm", String::new()),
-        from => ("realms", name(from) + "/"),
-    };
-    out.text(&format!("{word} {from}"));
-    out.str("flow_to", "{} ", &name(to));
+    let word = if from == 0 { "realm" } else { "realms" };
+    out.text(&format!("{word} "));
+    out.open(Some("flow"));
+    if from != 0 {
+        out.str("from", "{}/", &name(from));
+    }
+    out.str("to", "{} ", &name(to));
+    out.close();
 }
 
 /// Prints what a packet's route became, and how long it lasts.

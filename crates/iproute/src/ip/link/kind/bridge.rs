@@ -104,6 +104,9 @@ fn read(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
             .iter()
             .find(|(_, name, _, form)| abbreviates(word, name) && settable(name, *form));
         let Some((attr, name, _, form)) = found else {
+            if word == "fdb_flush" {
+                return Err(words.blame(Failure::not_covered("`fdb_flush` of a bridge")));
+            }
             let line = format!("bridge: unknown command \"{word}\"?");
             return Err(words.blame(Failure::command(1, line)));
         };
@@ -258,6 +261,9 @@ fn read_port(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
     while let Some(word) = words.take() {
         let found = PORT_OPTIONS.iter().find(|(_, _, name, _, _)| abbreviates(word, name));
         let Some((attr, _, name, _, form)) = found else {
+            if ["fdb_flush", "backup_port", "nobackup_port", "mab"].contains(&word) {
+                return Err(words.blame(Failure::not_covered(&format!("`{word}` of a port"))));
+            }
             let line = format!("bridge_slave: unknown option \"{word}\"?");
             return Err(words.blame(Failure::command(1, line)));
         };

@@ -2,7 +2,7 @@
 
 use super::super::super::failure::Failure;
 use super::super::super::out::Out;
-use super::super::super::wire::{Attr, Attrs};
+use super::super::super::wire::{Attr, Attrs, mac_of};
 use super::super::super::words::{Read, Words, abbreviates, integer};
 use super::super::super::{Context, World};
 use super::Kind;
@@ -14,13 +14,16 @@ pub(super) const MACVTAP: Kind =
 
 const IFLA_MACVLAN_MODE: u16 = 1;
 const IFLA_MACVLAN_FLAGS: u16 = 2;
+const IFLA_MACVLAN_MACADDR_DATA: u16 = 5;
+const IFLA_MACVLAN_MACADDR_COUNT: u16 = 6;
 const IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
 const IFLA_MACVLAN_BC_QUEUE_LEN_USED: u16 = 8;
 
 const NOPROMISC: u16 = 1;
+const SOURCE: u32 = 16;
 
 const MODES: &[(&str, u32)] =
-    &[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8), ("source", 16)];
+    &[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8), ("source", SOURCE)];
 
 fn read(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
     let mut attrs = Vec::new();
@@ -64,5 +67,18 @@ fn print(out: &mut Out, data: &Attrs<'_>, _: &mut dyn World) {
     }
     if let Some(length) = data.u32(IFLA_MACVLAN_BC_QUEUE_LEN_USED) {
         out.num("usedbcqueuelen", "usedbcqueuelen {} ", length);
+    }
+    if data.u32(IFLA_MACVLAN_MODE) == Some(SOURCE) {
+        print_sources(out, data);
+    }
+}
+
+/// Prints from which hardware addresses frames are taken.
+fn print_sources(out: &mut Out, data: &Attrs<'_>) {
+    let Some(count) = data.u32(IFLA_MACVLAN_MACADDR_COUNT) else { return };
+    out.num("macaddr_count", "remotes ({}) ", count);
+    let addresses = data.get(IFLA_MACVLAN_MACADDR_DATA).unwrap_or_default();
+    for address in vnet_netlink::attr::Attributes::new(addresses).map_while(Result::ok) {
+        out.text(&format!("{} ", mac_of(address.value)));
     }
 }

@@ -40,6 +40,9 @@ const LABEL: u16 = 26;
 const GPE: u16 = 27;
 const DF: u16 = 29;
 
+/// iproute2's words of this place that are not covered.
+const NOT_COVERED: &[&str] = &["flowlabel", "label", "df", "gpe"];
+
 /// Words that turn something on, with `no` before them off.
 const SWITCHES: &[(&str, u16)] = &[
     ("learning", LEARNING),
@@ -58,6 +61,7 @@ const SWITCHES: &[(&str, u16)] = &[
 fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
     let mut attrs = Vec::new();
     let (mut has_id, mut has_port, mut has_metadata) = (false, false, false);
+    let (mut group, mut remote, mut local) = (None, None, None);
     while let Some(word) = words.take() {
         let is = |keyword: &str| abbreviates(word, keyword);
         if is("id") || is("vni") {
@@ -67,10 +71,21 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
             }
             attrs.push(Attr::u32(ID, id));
             has_id = true;
-        } else if is("group") || is("remote") {
-            attrs.push(address(words.address(Family::Any)?, GROUP, GROUP6));
+        } else if is("group") {
+            let family = local.map_or(Family::Any, Family::of);
+            let found = end(words, family, true, "invalid group address")?;
+            attrs.push(address(found, GROUP, GROUP6));
+            group = Some(found);
+        } else if is("remote") {
+            let family = local.map_or(Family::Any, Family::of);
+            let found = end(words, family, false, "invalid remote address")?;
+            attrs.push(address(found, GROUP, GROUP6));
+            remote = Some(found);
         } else if is("local") {
-            attrs.push(address(words.address(Family::Any)?, LOCAL, LOCAL6));
+            let family = remote.or(group).map_or(Family::Any, Family::of);
+            let found = end(words, family, false, "invalid local address")?;
+            attrs.push(address(found, LOCAL, LOCAL6));
+            local = Some(found);
         } else if is("dev") {
             let name = words.value()?;
             match context.world.index(name) {
@@ -111,15 +126,21 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
             has_metadata |= attr == COLLECT_METADATA && on;
         } else if is("gbp") {
             attrs.push(Attr::Value(GBP, Vec::new()));
-        } else {
+        } else if NOT_COVERED.iter().any(|known| is(known)) {
             return Err(words.blame(Failure::not_covered(&format!("`{word}` of a vxlan"))));
+        } else {
+            return Err(super::unknown(words, "vxlan: unknown command", word));
         }
+    }
+    if group.is_some() && remote.is_some() {
+        let line = "vxlan: both group and remote cannot be specified";
+        return Err(Failure::command(1, line));
     }
     if has_metadata && has_id {
         let line = "vxlan: both 'external' and vni cannot be specified";
         return Err(Failure::command(1, line));
     }
-    if !has_id && !has_metadata {
+    if !has_id && !has_metadata && context.creates {
         return Err(Failure::command(1, "vxlan: missing virtual network identifier"));
     }
     if has_metadata && !attrs.iter().any(|attr| matches!(attr, Attr::Value(LEARNING, _))) {
@@ -133,6 +154,15 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
             .push("the kernel takes 8472; `dstport 4789` is the assigned one".to_owned());
     }
     Ok(attrs)
+}
+
+/// Reads the address of an end: a group's where `is_group`, otherwise none of a group.
+fn end(words: &mut Words<'_>, family: Family, is_group: bool, why: &str) -> Read<IpAddr> {
+    let found = words.address(family)?;
+    if found.is_multicast() != is_group {
+        return Err(words.blame(Failure::invalid(why, &found.to_string())));
+    }
+    Ok(found)
 }
 
 fn switch(word: &str) -> Option<(u16, bool)> {
@@ -205,7 +235,7 @@ fn print_switches(out: &mut Out, data: &Attrs<'_>) {
     }
     match data.u8(TOS) {
         Some(1) => out.text("tos inherit "),
-        Some(tos) if tos != 0 => out.num_as("tos", "tos {} ", tos, &format!("{tos:#x}")),
+        Some(tos) if tos != 0 => out.str("tos", "tos {} ", &format!("{tos:#x}")),
         _ => {}
     }
     match data.u8(TTL) {
