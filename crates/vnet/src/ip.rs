@@ -16,6 +16,7 @@ mod batch;
 mod bridge;
 mod device;
 mod engine;
+mod explain;
 mod help;
 mod monitor;
 mod netns;
@@ -153,6 +154,7 @@ fn run_options(options: &Options, words: &[String], taken: usize, io: &mut Io<'_
     let mut engine = match Engine::start(options) {
         Ok(engine) => engine,
         Err(failure) => {
+            let failure = explain::explain(options, &words[taken..], failure);
             io.explain(&failure, words);
             return failure.code;
         }
@@ -166,7 +168,8 @@ fn run_options(options: &Options, words: &[String], taken: usize, io: &mut Io<'_
     }
     match command(&mut engine, options, &words[taken..], io) {
         Ok(code) => code,
-        Err(mut failure) => {
+        Err(failure) => {
+            let mut failure = explain::explain(options, &words[taken..], failure);
             failure.word = failure.word.map(|at| at + taken);
             io.explain(&failure, words);
             failure.code

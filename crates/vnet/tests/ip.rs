@@ -421,3 +421,34 @@ fn an_atomic_batch_that_fails_changes_nothing() {
         }
     });
 }
+
+/// What is refused to an ordinary user, and the capability that is missing.
+#[test]
+fn a_missing_capability_is_named() {
+    vnet_testns::user(|| {
+        for (line, first, capability) in [
+            ("link add v0 type bridge", "RTNETLINK answers: Operation not permitted", "NET_ADMIN"),
+            ("link set lo up", "RTNETLINK answers: Operation not permitted", "NET_ADMIN"),
+            (
+                "addr add 10.0.0.1/8 dev lo",
+                "RTNETLINK answers: Operation not permitted",
+                "NET_ADMIN",
+            ),
+            (
+                "route add 10.0.0.0/8 dev lo",
+                "RTNETLINK answers: Operation not permitted",
+                "NET_ADMIN",
+            ),
+            ("rule add table 5", "RTNETLINK answers: Operation not permitted", "NET_ADMIN"),
+        ] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let (theirs, ours) = (by_debian(&words), by_us(&words));
+            let complaint = String::from_utf8_lossy(&ours.2).into_owned();
+            assert_eq!(ours.0, theirs.0, "{line}: {complaint}");
+            assert_eq!(complaint.lines().next(), Some(first), "{line}");
+            let said = String::from_utf8_lossy(&theirs.2).into_owned();
+            assert_eq!(said.lines().next(), Some(first), "{line}");
+            assert!(complaint.contains(&format!("CAP_{capability}")), "{line}: {complaint}");
+        }
+    });
+}

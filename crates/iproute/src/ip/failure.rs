@@ -20,6 +20,8 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The kernel's errno, where the kernel refused.
     pub errno: Option<i32>,
+    /// The type of the outermost attribute that the kernel points at.
+    pub attribute: Option<u16>,
 }
 
 impl Failure {
@@ -27,7 +29,7 @@ impl Failure {
     #[must_use]
     pub fn command(code: u8, line: impl Into<String>) -> Self {
         let line = line.into();
-        Self { line, code, ends: false, word: None, hint: None, errno: None }
+        Self { line, code, ends: false, word: None, hint: None, errno: None, attribute: None }
     }
 
     /// Makes a failure at which iproute2's parser ends.
@@ -87,7 +89,9 @@ impl Failure {
             }
             _ => format!("RTNETLINK answers: {}", errno_words(refusal.errno)),
         };
-        Self { errno: Some(refusal.errno.raw_os_error()), ..Self::command(2, line) }
+        let attribute = refusal.attribute.as_ref().and_then(|path| path.types().first().copied());
+        let errno = Some(refusal.errno.raw_os_error());
+        Self { errno, attribute, ..Self::command(2, line) }
     }
 
     /// Adds what to do about it.

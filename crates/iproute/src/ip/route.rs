@@ -7,7 +7,7 @@ mod set;
 mod show;
 
 pub use select::Selection;
-pub(crate) use select::agree;
+pub use select::agree;
 pub use show::show;
 pub(crate) use show::{print_flags, shade};
 

@@ -10,6 +10,7 @@ use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::Options;
 
 use super::engine::Engine;
+use super::explain::explain;
 use super::undo::Snapshot;
 use super::{Io, command};
 
@@ -31,7 +32,12 @@ struct Batch<'a, 'w> {
     /// The commands that were sent and may still fail.
     sent: Vec<Line>,
     code: u8,
+    /// How many failures were explained.
+    explained: usize,
 }
+
+/// How many failures of a batch are explained by what is there.
+const EXPLAINED_MAX: usize = 10;
 
 pub(super) fn run(engine: &mut Engine, options: &Options, name: &str, io: &mut Io<'_>) -> u8 {
     let reader: Box<dyn BufRead> = if name == "-" {
@@ -52,7 +58,7 @@ pub(super) fn run(engine: &mut Engine, options: &Options, name: &str, io: &mut I
         return run_atomic(engine, options, name, io, lines.by_ref().collect());
     }
     engine.queue_changes(options.force);
-    let mut batch = Batch { engine, options, name, io, sent: Vec::new(), code: 0 };
+    let mut batch = Batch { engine, options, name, io, sent: Vec::new(), code: 0, explained: 0 };
     for line in lines {
         if batch.one(line) {
             return batch.code;
@@ -98,6 +104,11 @@ impl Batch<'_, '_> {
     /// Says which line failed, as iproute2 does, and why.
     fn fail(&mut self, line: &Line, failure: &Failure) {
         let mut failure = failure.clone();
+        // What is in the way is looked up as long as somebody might read it all.
+        if self.explained < EXPLAINED_MAX {
+            self.explained += 1;
+            failure = explain(self.options, &line.words, failure);
+        }
         if !failure.line.is_empty() {
             failure.line.push('\n');
         }
@@ -171,6 +182,11 @@ fn run_atomic(
     let failed = failed.or_else(|| engine.take_failures().into_iter().next());
     engine.queue_changes(false);
     let Some((at, failure)) = failed else { return 0 };
+    let failure = match lines.get(at) {
+        // As long as what is in the way is there.
+        Some(line) => explain(options, &line.words, failure),
+        None => failure,
+    };
     let outcome = match before.restore(engine) {
         Ok(()) => "nothing has changed: what was done before it is undone".to_owned(),
         Err(why) => format!("what was done before it could not all be undone: {why}"),

@@ -445,7 +445,9 @@ fn explained(refusal: &Refusal) -> Failure {
         (_, "Invalid source address" | "Invalid destination address") => {
             "a rule for IPv6 needs the option -6: `ip -6 rule add …`"
         }
-        (Errno::PERM | Errno::ACCESS, _) => "this needs root, or CAP_NET_ADMIN in this namespace",
+        (Errno::PERM | Errno::ACCESS, _) => {
+            "this wants CAP_NET_ADMIN in this namespace: run it as root, or in `unshare -Urn`"
+        }
         (Errno::NETUNREACH, _) => "no route leads there: `ip route` shows those that are there",
         (_, "Invalid prefix for given prefix length") => {
             "bits of the address are set behind the prefix length: write the network's address"

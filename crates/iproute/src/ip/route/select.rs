@@ -248,7 +248,8 @@ fn holds(prefix: &Prefix, attrs: &super::super::wire::Attrs<'_>, length: u8) -> 
 }
 
 /// Tells whether two addresses have the same first `length` bits.
-pub(crate) fn agree(one: IpAddr, other: IpAddr, length: u8) -> bool {
+#[must_use]
+pub fn agree(one: IpAddr, other: IpAddr, length: u8) -> bool {
     let bits = |address: IpAddr| match address {
         IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
         IpAddr::V6(address) => u128::from(address),
