@@ -16,6 +16,7 @@ pub mod link;
 pub mod maddr;
 pub mod monitor;
 pub mod neigh;
+mod netconf;
 pub mod netns;
 pub mod nexthop;
 pub mod options;

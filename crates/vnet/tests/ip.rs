@@ -15,6 +15,7 @@
 #![allow(clippy::print_stdout, reason = "how many cases were compared is worth a line")]
 
 mod ip {
+    pub(crate) mod monitor;
     pub(crate) mod normal;
     pub(crate) mod state;
     pub(crate) mod table;
@@ -420,6 +421,11 @@ fn an_atomic_batch_that_fails_changes_nothing() {
             });
         }
     });
+}
+
+#[test]
+fn monitors_tell_of_the_same_events() {
+    vnet_testns::root(ip::monitor::hold);
 }
 
 /// What is refused to an ordinary user, and the capability that is missing.

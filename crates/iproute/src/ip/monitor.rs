@@ -5,7 +5,7 @@ use super::link::Selection;
 use super::out::Out;
 use super::wire::{Object, rtm};
 use super::words::{Family, Read, Words, abbreviates};
-use super::{Context, addr, link, neigh, nexthop, route, rule};
+use super::{Context, addr, link, neigh, netconf, nexthop, route, rule};
 
 /// What is to be listened to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +44,7 @@ const SUBJECTS: &[Subject] = &[
     Subject { word: "address", any: &[], inet: &[5], inet6: &[9] },
     Subject { word: "route", any: &[], inet: &[7], inet6: &[11] },
     Subject { word: "neigh", any: &[3], inet: &[], inet6: &[] },
+    Subject { word: "netconf", any: &[], inet: &[24], inet6: &[25] },
     Subject { word: "rule", any: &[], inet: &[8], inet6: &[19] },
     Subject { word: "nsid", any: &[28], inet: &[], inet6: &[] },
     Subject { word: "nexthop", any: &[32], inet: &[], inet6: &[] },
@@ -69,7 +70,7 @@ pub fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Command> {
         let full = WORDS.iter().find(|full| abbreviates(word, full)).copied();
         match full {
             Some("label") => monitor.labels = true,
-            Some(name @ ("file" | "mroute" | "prefix" | "netconf")) => {
+            Some(name @ ("file" | "mroute" | "prefix")) => {
                 let failure = Failure::not_covered(&format!("`{name}` of `ip monitor`"));
                 return Err(words.blame(failure));
             }
@@ -132,6 +133,7 @@ impl Monitor {
             rtm::NEWRULE | rtm::DELRULE => Some("[RULE]"),
             rtm::NEWNEXTHOP | rtm::DELNEXTHOP => Some("[NEXTHOP]"),
             rtm::NEWNSID | rtm::DELNSID => Some("[NSID]"),
+            rtm::NEWNETCONF | rtm::DELNETCONF => Some("[NETCONF]"),
             _ => None,
         }
     }
@@ -149,6 +151,7 @@ impl Monitor {
             }
             rtm::NEWRULE | rtm::DELRULE => rule::show(out, event, context),
             rtm::NEWNEXTHOP | rtm::DELNEXTHOP => nexthop::show(out, event, context),
+            rtm::NEWNETCONF | rtm::DELNETCONF => netconf::show(out, event, context),
             rtm::NEWNSID | rtm::DELNSID => super::netns::show_id(out, event, context),
             _ => {}
         }
@@ -160,6 +163,7 @@ impl Monitor {
             family: self.family,
             links_family: self.family,
             links_only: false,
+            is_event: true,
             ..Selection::default()
         };
         out.open(None);

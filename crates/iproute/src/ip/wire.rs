@@ -24,6 +24,8 @@ pub mod rtm {
     pub const NEWRULE: u16 = 32;
     pub const DELRULE: u16 = 33;
     pub const GETRULE: u16 = 34;
+    pub const NEWNETCONF: u16 = 80;
+    pub const DELNETCONF: u16 = 81;
     pub const NEWMDB: u16 = 84;
     pub const DELMDB: u16 = 85;
     pub const GETMDB: u16 = 86;

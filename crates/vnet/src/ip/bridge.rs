@@ -76,6 +76,7 @@ pub(super) fn run(
                 groups: &monitor.groups,
                 labels: monitor.labels,
                 all_nsid: false,
+                remembers: false,
                 label: &|event: &Object| monitor.label(event),
                 wants: &|_: &Object| true,
                 show: &|out: &mut Out, event: &Object, context: &mut Context<'_>| {

@@ -25,6 +25,8 @@ pub(super) struct Listener<'a> {
     pub(super) groups: &'a [u32],
     pub(super) labels: bool,
     pub(super) all_nsid: bool,
+    /// Whether what events say of interfaces is remembered; `bridge` knows what was there before.
+    pub(super) remembers: bool,
     /// Returns the label of an event; `None` where it is not told.
     pub(super) label: &'a dyn Fn(&Object) -> Option<&'static str>,
     /// Tells whether an event is about what was asked for.
@@ -42,6 +44,7 @@ pub(super) fn run(
         groups: &monitor.groups,
         labels: monitor.labels,
         all_nsid: monitor.all_nsid,
+        remembers: true,
         label: &|event| monitor.label(event),
         wants: &|event| wants(monitor, event),
         show: &|out, event, context| monitor.show(out, event, context),
@@ -83,7 +86,9 @@ pub(super) fn listen(
         }
         for (event, nsid) in events {
             let Some(label) = (listener.label)(&event) else { continue };
-            engine.remember(&event);
+            if listener.remembers {
+                engine.remember(&event);
+            }
             let mut text = stamp(options.timestamp);
             if listener.all_nsid {
                 let from = nsid.map_or_else(|| "current".to_owned(), |id| id.to_string());

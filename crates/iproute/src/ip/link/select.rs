@@ -33,6 +33,8 @@ pub struct Selection {
     pub prefix: Option<Prefix>,
     /// Only addresses with a label that matches.
     pub label: Option<String>,
+    /// Whether it is told that it has changed: without the length of its queue.
+    pub is_event: bool,
     /// Whether it is about links and not their addresses.
     pub links_only: bool,
 }

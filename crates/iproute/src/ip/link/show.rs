@@ -97,7 +97,7 @@ pub fn full(out: &mut Out, link: &Object, context: &mut Context<'_>, selection: 
         let whole = context.world.link(link.u32_at(4))?;
         whole.attrs(HEADER_BYTES).u32(super::IFLA_TXQLEN)
     });
-    if let Some(length) = length.filter(|length| *length != 0) {
+    if let Some(length) = length.filter(|length| *length != 0 && !selection.is_event) {
         out.num("txqlen", "qlen {}", length.cast_signed());
     }
     if let Some(event) = attrs.u32(IFLA_EVENT).filter(|event| *event != 0) {
