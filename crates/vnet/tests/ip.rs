@@ -25,7 +25,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use ip::normal::normal;
-use ip::state::{settle, state};
+use ip::state::{settle, sorted, state};
 use ip::table::{Block, read};
 use vnet_kernel::thread::NsThread;
 
@@ -147,6 +147,12 @@ fn reads(words: &[String]) -> bool {
     !words.iter().any(|word| CHANGES.contains(&word.as_str()))
 }
 
+/// Tells whether the kernel answers in the order of a hash, whose seed is another in each namespace.
+fn is_unordered(words: &[String]) -> bool {
+    let is_neighbour = |word: &str| word.len() > 2 && "neighbour".starts_with(word);
+    words.iter().any(|word| is_neighbour(word) || word == "neighbor" || word == "fdb")
+}
+
 fn look(words: &[String], runner: Runner) -> Seen {
     let (code, stdout, stderr) = runner(words);
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
@@ -154,9 +160,10 @@ fn look(words: &[String], runner: Runner) -> Seen {
     if !reads {
         settle();
     }
+    let stdout = String::from_utf8_lossy(&stdout);
     Seen {
         code,
-        stdout: normal(&String::from_utf8_lossy(&stdout)),
+        stdout: if is_unordered(words) { sorted(&stdout) } else { normal(&stdout) },
         complaint: normal(stderr.lines().next().unwrap_or_default()),
         state: if reads { String::new() } else { normal(&state()) },
     }

@@ -82,14 +82,16 @@ fn pins() -> Vec<String> {
 /// Sorts lines that the kernel has in the order of a hash, by what remains of them where a hardware
 /// address is random. The groups that it joins of itself come and go in their own time: they are left
 /// out.
-fn sorted(text: &str) -> String {
-    let text = normal(text);
+pub(crate) fn sorted(text: &str) -> String {
+    let text = normal(text).replace("},{", "},\n{").replace("[{", "[\n{").replace("}]", "}\n]");
     let joined = |line: &&str| {
         ["33:33:", "01:00:5e:"].iter().any(|start| line.starts_with(start))
+            || ["lladdr 33:33:", "lladdr 01:00:5e:"].iter().any(|group| line.contains(group))
             // Of the group that listens for an address (RFC 4291, section 2.7.1), here a random one.
             || line.contains("grp ff02::1:ff")
     };
-    let mut lines: Vec<&str> = text.lines().filter(|line| !joined(line)).collect();
+    let lines = text.lines().map(|line| line.trim_end_matches(','));
+    let mut lines: Vec<&str> = lines.filter(|line| !joined(line)).collect();
     lines.sort_unstable();
     lines.join("\n")
 }
