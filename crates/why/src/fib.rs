@@ -186,7 +186,17 @@ pub(crate) fn connected(ns: &Namespace) -> Vec<Route> {
 /// gateway is, else its first, else one of another interface (`inet_select_addr`, net/ipv4/devinet.c).
 /// IPv6: RFC 6724, section 5, as far as its rules can differ here.
 pub(crate) fn source(ns: &Namespace, route: &Route, leg: &NextHop, dst: IpAddr) -> Option<IpAddr> {
-    if let Some(src) = route.src
+    source_of(ns, route.src, leg, dst)
+}
+
+/// As [`source`], for a route that prefers `src`.
+pub(crate) fn source_of(
+    ns: &Namespace,
+    src: Option<IpAddr>,
+    leg: &NextHop,
+    dst: IpAddr,
+) -> Option<IpAddr> {
+    if let Some(src) = src
         && owns(ns, src)
     {
         return Some(src);

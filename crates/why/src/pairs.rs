@@ -13,6 +13,7 @@
 //! checks of sources, an address that two have), it says so by `None`, and the pairs have to be
 //! walked one by one.
 
+mod hash;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -25,6 +26,7 @@ use vnet_model::{Desired, End, IfName, Kind, Namespace, NsName, Route, State};
 
 use crate::scene::Scene;
 use crate::{World, fib, walk, wire};
+use hash::Quick;
 use table::{Lookup, Table};
 
 /// The length of a frame that fits any wire, in bytes.
@@ -97,10 +99,10 @@ struct Decided {
 struct Node {
     name: NsName,
     table: Table,
-    own: HashSet<IpAddr>,
-    decided: HashMap<usize, Rc<Decided>>,
+    own: HashSet<IpAddr, Quick>,
+    decided: HashMap<usize, Rc<Decided>, Quick>,
     /// Who answers on a link, and whether that passes packets on.
-    resolved: HashMap<(IfName, IpAddr), Option<(usize, bool)>>,
+    resolved: HashMap<(IfName, IpAddr), Option<(usize, bool)>, Quick>,
 }
 
 struct Net<'a> {
@@ -110,12 +112,12 @@ struct Net<'a> {
     from: Vec<usize>,
     to: Vec<(usize, IpAddr)>,
     /// All prefixes of all tables, by which classes are made.
-    prefixes: HashSet<IpNet>,
+    prefixes: HashSet<IpNet, Quick>,
     lengths: [Vec<u8>; 2],
-    classes: HashMap<Option<IpNet>, usize>,
-    class_of: HashMap<IpAddr, usize>,
+    classes: HashMap<Option<IpNet>, usize, Quick>,
+    class_of: HashMap<IpAddr, usize, Quick>,
     /// Who reaches an address, as far as it was asked: by namespace.
-    reached: HashMap<IpAddr, Vec<Reach>>,
+    reached: HashMap<IpAddr, Vec<Reach>, Quick>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +141,7 @@ impl<'a> Net<'a> {
         let node = |name: NsName| node(scene.ns(&name)?, scene.kernel_routes(&name), name);
         let nodes: Option<Vec<Node>> = names.into_iter().map(node).collect();
         let nodes = nodes?;
-        let prefixes: HashSet<IpNet> =
+        let prefixes: HashSet<IpNet, Quick> =
             nodes.iter().flat_map(|node| node.table.prefixes()).collect();
         let lengths = [false, true].map(|ipv6| {
             let of_family = prefixes.iter().filter(|net| net.addr().is_ipv6() == ipv6);
@@ -149,7 +151,7 @@ impl<'a> Net<'a> {
         let number = |ns: &NsName| numbers.get(ns).copied();
         let from = from.iter().map(number).collect::<Option<_>>()?;
         let to = to.iter().map(|(ns, addr)| Some((number(ns)?, *addr))).collect::<Option<_>>()?;
-        let (classes, class_of, reached) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (classes, class_of, reached) = Default::default();
         Some(Self {
             scene,
             nodes,
@@ -192,10 +194,10 @@ impl<'a> Net<'a> {
         let found = self.scene.ns(&node.name);
         let mut hops = Vec::new();
         let mut sources = Some(BTreeSet::new());
-        if let Lookup::Via { route, legs } = node.table.lookup(dst) {
+        if let Lookup::Via { src, legs } = node.table.lookup(dst) {
             for leg in legs {
                 hops.push((leg.dev.clone(), leg.via));
-                let source = found.and_then(|found| fib::source(found, route, leg, dst));
+                let source = found.and_then(|found| fib::source_of(found, src, leg, dst));
                 sources = sources.zip(source).map(|(mut all, one)| {
                     all.insert(one);
                     all
@@ -292,8 +294,8 @@ impl<'a> Net<'a> {
         // RFC 6724 looks at the destination itself, not only at its class.
         let found = self.scene.ns(&self.nodes[at].name)?;
         match self.nodes[at].table.lookup(dst) {
-            Lookup::Via { route, legs } => {
-                legs.iter().map(|leg| fib::source(found, route, leg, dst)).collect()
+            Lookup::Via { src, legs } => {
+                legs.iter().map(|leg| fib::source_of(found, src, leg, dst)).collect()
             }
             Lookup::Nowhere => None,
         }
@@ -369,7 +371,7 @@ impl<'a> Net<'a> {
 
 /// Makes a namespace ready to be asked; `None` where only a walk can tell what it does.
 fn node(found: &Namespace, kernel: Option<&[Route]>, name: NsName) -> Option<Node> {
-    let mut own = HashSet::new();
+    let mut own = HashSet::default();
     for (dev, interface) in &found.interfaces {
         for address in &interface.addresses {
             let net = address.net;
@@ -388,7 +390,7 @@ fn node(found: &Namespace, kernel: Option<&[Route]>, name: NsName) -> Option<Nod
         }
     }
     let table = Table::of(found, kernel);
-    let (decided, resolved) = (HashMap::new(), HashMap::new());
+    let (decided, resolved) = Default::default();
     Some(Node { name, table, own, decided, resolved })
 }
 

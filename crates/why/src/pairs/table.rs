@@ -1,11 +1,13 @@
 //! The routing table of a namespace, to be asked a million times.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::{Namespace, NextHop, Route, RouteKind};
 
+use super::hash::Quick;
 use crate::fib;
 
 /// Routes by table, length of prefix, and prefix: of equal ones the first that counts.
@@ -13,20 +15,24 @@ use crate::fib;
 pub(super) struct Table {
     /// Of each family and table, the longest prefixes first.
     lengths: [[Vec<u8>; 2]; 2],
-    routes: HashMap<(usize, IpNet), Found>,
+    routes: HashMap<(usize, IpNet), Found, Quick>,
 }
 
+/// What counts of a route. Many have the same legs: those are kept once.
 #[derive(Debug)]
 struct Found {
-    route: Route,
-    legs: Vec<NextHop>,
+    metric: u32,
+    kind: RouteKind,
+    src: Option<IpAddr>,
+    legs: Rc<[NextHop]>,
 }
 
 /// What becomes of packets.
 #[derive(Debug)]
 pub(super) enum Lookup<'t> {
     Via {
-        route: &'t Route,
+        /// The source address that the route prefers.
+        src: Option<IpAddr>,
         legs: &'t [NextHop],
     },
     /// They are dropped, or nothing leads there.
@@ -45,6 +51,8 @@ impl Table {
                 &derived
             }
         };
+        table.routes.reserve(kernel.len() + ns.routes.len());
+        let mut all_legs: HashSet<Rc<[NextHop]>, Quick> = HashSet::default();
         for route in kernel.iter().chain(&ns.routes) {
             let Some(number) = fib::TABLES.iter().position(|known| *known == route.table) else {
                 continue;
@@ -55,9 +63,18 @@ impl Table {
             }
             let key = (number, route.dst);
             // Stable: of equals the kernel takes the first.
-            let better = table.routes.get(&key).is_none_or(|old| route.metric < old.route.metric);
+            let better = table.routes.get(&key).is_none_or(|old| route.metric < old.metric);
             if better {
-                table.routes.insert(key, Found { route: route.clone(), legs });
+                let legs = match all_legs.get(&legs[..]) {
+                    Some(known) => Rc::clone(known),
+                    None => {
+                        let legs: Rc<[NextHop]> = legs.into();
+                        all_legs.insert(Rc::clone(&legs));
+                        legs
+                    }
+                };
+                let (metric, kind, src) = (route.metric, route.kind, route.src);
+                table.routes.insert(key, Found { metric, kind, src, legs });
             }
             let family = usize::from(route.dst.addr().is_ipv6());
             let lengths = &mut table.lengths[number][family];
@@ -75,9 +92,9 @@ impl Table {
             for length in &lengths[usize::from(dst.is_ipv6())] {
                 let Ok(net) = IpNet::new(dst, *length) else { continue };
                 let Some(found) = self.routes.get(&(number, net.trunc())) else { continue };
-                match found.route.kind {
+                match found.kind {
                     RouteKind::Unicast => {
-                        return Lookup::Via { route: &found.route, legs: &found.legs };
+                        return Lookup::Via { src: found.src, legs: &found.legs };
                     }
                     RouteKind::Throw => break,
                     _ => return Lookup::Nowhere,
