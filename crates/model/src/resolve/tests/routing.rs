@@ -236,3 +236,58 @@ fn an_interface_that_is_down_leads_nowhere() {
     let desired = resolved(auto().node("a").node(with_lo(node("b"), &["10.255.0.1"])).link(link));
     assert_eq!(routes(&desired, "a"), [""; 0]);
 }
+
+/// Every order of five links, with the routers turned round, with a cost, two equal ways, unequal
+/// prefix lengths and a tunnel.
+#[test]
+fn the_order_of_the_file_does_not_matter() {
+    let mut dear = addressed(("r:s", &["10.0.5.1/30"]), ("s:r", &["10.0.5.2/30"]));
+    dear.cost = Some(3);
+    let mut tunnel = addressed(("p:t", &["10.9.0.1/30"]), ("s:t", &["10.9.0.2/30"]));
+    let device = crate::Device::new(crate::kind::find("gre").unwrap());
+    tunnel.tunnel = Some(crate::topology::Tunnel { device, over: None });
+    let links = [
+        addressed(("p:q", &["10.0.1.1/24"]), ("q:p", &["10.0.1.2/24"])),
+        addressed(("p:r", &["10.0.2.1/28"]), ("r:p", &["10.0.2.2/28"])),
+        addressed(("q:s", &["10.0.3.1/31"]), ("s:q", &["10.0.3.0/31"])),
+        dear,
+        tunnel,
+    ];
+    let names = ["p", "q", "r", "s"];
+    let built = |order: &[usize], turn: usize| {
+        let nodes = (0..names.len()).map(|index| names[(index + turn) % names.len()]);
+        let nodes = nodes.map(|name| with_lo(router(name), &[lo_of(name)]));
+        let lab = nodes.fold(auto(), TopologyBuilder::node);
+        let desired =
+            resolved(order.iter().map(|&i| links[i].clone()).fold(lab, TopologyBuilder::link));
+        names.map(|name| routes(&desired, name))
+    };
+    let first = built(&[0, 1, 2, 3, 4], 0);
+    // Over `q`, though `r` is as near by hops.
+    assert!(first[0].contains(&"10.255.0.4 via 10.0.1.2 dev q".to_owned()), "{:?}", first[0]);
+    for (count, order) in orders(&[0, 1, 2, 3, 4]).iter().enumerate() {
+        assert_eq!(built(order, count % names.len()), first, "{order:?}");
+    }
+}
+
+fn lo_of(name: &str) -> &'static str {
+    match name {
+        "p" => "10.255.0.1/32",
+        "q" => "10.255.0.2/32",
+        "r" => "10.255.0.3/32",
+        _ => "10.255.0.4/32",
+    }
+}
+
+/// Lists all orders of some numbers.
+fn orders(of: &[usize]) -> Vec<Vec<usize>> {
+    if of.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (at, &first) in of.iter().enumerate() {
+        let rest = [&of[..at], &of[at + 1..]].concat();
+        all.extend(orders(&rest).into_iter().map(|rest| [vec![first], rest].concat()));
+    }
+    all
+}
