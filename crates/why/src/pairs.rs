@@ -355,13 +355,20 @@ impl<'a> Net<'a> {
 
     /// Notes down the pairs that are broken because some don't reach an address any more.
     fn note(&mut self, dst: IpAddr, lost: &HashSet<usize>, broken: &mut Broken) {
+        let from: Vec<(usize, usize)> = self.from.iter().copied().enumerate().collect();
+        // Few have it: only their answers go there.
+        let has = |(_, at): &(usize, usize)| self.nodes[*at].own.contains(&dst);
+        let owners: Vec<(usize, usize)> = from.iter().copied().filter(has).collect();
         for (number, (to, asked)) in self.to.clone().into_iter().enumerate() {
-            for (asker, from) in self.from.clone().into_iter().enumerate() {
-                let forth = asked == dst && lost.contains(&from);
-                let back = lost.contains(&to)
-                    && self.nodes[from].own.contains(&dst)
-                    && self.sources(from, asked).is_some_and(|sources| sources.contains(&dst));
-                if from != to && (forth || back) {
+            if asked == dst {
+                let forth = from.iter().filter(|(_, at)| *at != to && lost.contains(at));
+                broken.extend(forth.map(|(asker, _)| (*asker, number)));
+            }
+            if !lost.contains(&to) {
+                continue;
+            }
+            for &(asker, at) in owners.iter().filter(|(_, at)| *at != to) {
+                if self.sources(at, asked).is_some_and(|sources| sources.contains(&dst)) {
                     broken.insert((asker, number));
                 }
             }
