@@ -169,6 +169,11 @@ pub const CODES: &[Code] = &[
         "port-blocked",
         "A port of a bridge does not forward: the spanning tree protocol has it blocked.",
     ),
+    code(
+        "wrong-vlan",
+        "A port of a bridge that keeps VLANs apart is not in the VLAN of the packet, or not in the way \
+         that was meant: as that of packets without a tag, or with tags.",
+    ),
     code("port-isolated", "Two ports of a bridge are isolated, and pass nothing on to each other."),
     code(
         "dad-failed",

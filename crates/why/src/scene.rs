@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use vnet_model::apply::Refused;
 use vnet_model::facts::Port;
+use vnet_model::kind::Value;
 use vnet_model::nft::{Table, TableId};
 use vnet_model::{
     Desired, End, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName, Route, State,
@@ -103,11 +104,19 @@ impl<'a> Scene<'a> {
         entry.mac.filter(|_| !forgotten)
     }
 
-    /// What is the matter with the port of a bridge.
+    /// What is the matter with the port of a bridge: as declared, where nothing was observed.
     pub(crate) fn port_facts(&self, end: &End) -> Port {
-        let all = Port { forwards: true, isolated: false };
-        let found = self.facts(&end.ns).and_then(|facts| facts.ports.get(&end.name)).copied();
-        found.filter(|_| !self.effects.contains(&Effect::Passes(end.clone()))).unwrap_or(all)
+        let passes = Port { forwards: true, isolated: false };
+        if self.effects.contains(&Effect::Passes(end.clone())) {
+            return passes;
+        }
+        if self.facts.is_none() {
+            let options = self.end(end).map(|port| &port.port);
+            let isolated = options.and_then(|all| all.get("isolated")) == Some(&Value::Bool(true));
+            return Port { isolated, ..passes };
+        }
+        let found = self.facts(&end.ns).and_then(|facts| facts.ports.get(&end.name));
+        found.copied().unwrap_or(passes)
     }
 
     /// Tells whether an IPv6 address can't be used, and whether that is because another has it.

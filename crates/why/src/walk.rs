@@ -353,6 +353,7 @@ impl Walk<'_, '_> {
         let strange = match &interface.kind {
             Kind::Other(kind) if kind.is_empty() => Some("of an unknown kind"),
             Kind::Other(kind) => Some(kind.as_str()),
+            _ if wire::vlan_of(interface).is_some() => None,
             Kind::Device(device) if !device.spec.is_bridge() => Some(device.spec.name),
             _ => None,
         };

@@ -2,11 +2,15 @@
 //!
 //! A frame sent on a veth comes in at the other end; there a bridge takes it if the interface is its
 //! port, and sends it out by its other ports (net/bridge/br_forward.c). Whoever hears it and is no
-//! port is a *station*: its namespace may take the packet.
+//! port is a *station*: its namespace may take the packet. A bridge that filters VLANs keeps every
+//! frame in one of them (net/bridge/br_vlan.c); an interface of a VLAN puts the tag on and takes it
+//! off.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use vnet_model::{End, IfName, Kind};
+use vnet_model::kind::{self, Value};
+use vnet_model::state::{PortVlan, PortVlans};
+use vnet_model::{End, IfName, Interface, Kind};
 
 use crate::scene::Scene;
 
@@ -33,6 +37,8 @@ pub(crate) enum Block {
     BridgeDown(End),
     /// An interface that was meant to be a port of this bridge is none.
     NotAPort(End, IfName),
+    /// A port of a bridge is not in the frame's VLAN as it was meant to be, if that is known.
+    Vlan(End, u16, Option<PortVlan>),
     /// An interface whose MTU in bytes is too small for the frame.
     Mtu(End, u32),
 }
@@ -45,6 +51,8 @@ pub(crate) struct Station {
     pub(crate) ports: Vec<End>,
     /// What is in its way; empty but where blocks were to be looked through.
     pub(crate) blocks: Vec<Block>,
+    /// The number in the frame's tag; in a bridge that filters VLANs, of the one that it is in.
+    vlan: Option<u16>,
 }
 
 /// All that hear what an interface sends.
@@ -73,7 +81,8 @@ struct Search<'s, 'a> {
     scene: &'s Scene<'a>,
     size_bytes: u32,
     through: bool,
-    seen: BTreeSet<End>,
+    /// Who has sent, with which tag.
+    seen: BTreeSet<(End, Option<u16>)>,
     /// Interfaces that are to send, with what led there.
     queue: VecDeque<Station>,
     found: Domain,
@@ -81,9 +90,12 @@ struct Search<'s, 'a> {
 
 impl Search<'_, '_> {
     fn run(mut self, from: &End) -> Domain {
-        let start = Station { end: from.clone(), ports: Vec::new(), blocks: Vec::new() };
+        let (ports, blocks) = (Vec::new(), Vec::new());
+        let mut start = Station { end: from.clone(), ports, blocks, vlan: None };
         match self.scene.end(from).map(|interface| (&interface.kind, interface.up)) {
             Some((kind, up)) if kind.is_bridge() => {
+                // What the bridge itself sends is in the VLAN of its own packets without a tag.
+                start.vlan = self.vlans(&start.end, from).and_then(|vlans| pvid(&vlans));
                 if let Some(start) =
                     self.pass(start, (!up).then(|| Block::BridgeDown(from.clone())))
                 {
@@ -112,10 +124,13 @@ impl Search<'_, '_> {
     }
 
     fn send(&mut self, at: Station) {
-        if !self.seen.insert(at.end.clone()) {
+        if !self.seen.insert((at.end.clone(), at.vlan)) {
             return;
         }
         let Some(interface) = self.scene.end(&at.end) else { return };
+        if let Some((vid, lower)) = vlan_of(interface) {
+            return self.send_tagged(at, vid, lower);
+        }
         let peer = match &interface.kind {
             Kind::Veth { peer } => peer.clone(),
             Kind::Loopback => return,
@@ -140,6 +155,40 @@ impl Search<'_, '_> {
         self.receive(at);
     }
 
+    /// Sends by the interface below, with a tag. A tag on another is not modelled.
+    fn send_tagged(&mut self, at: Station, vid: u16, lower: IfName) {
+        let up = self.scene.end(&at.end).is_some_and(|interface| interface.up);
+        let down = Block::Down(at.end.clone());
+        let Some(mut at) = self.pass(at, (!up).then_some(down)) else { return };
+        let below = End { ns: at.end.ns.clone(), name: lower };
+        let is_plain =
+            self.scene.end(&below).is_some_and(|it| matches!(it.kind, Kind::Veth { .. }));
+        if at.vlan.is_some() || !is_plain {
+            return self.found.unknown.push(at.end);
+        }
+        (at.end, at.vlan) = (below, Some(vid));
+        self.send(at);
+    }
+
+    /// Takes a frame in that is for the namespace: with a tag, only the interface of that VLAN does.
+    fn hear(&mut self, mut at: Station) {
+        let Some(vid) = at.vlan else { return self.found.stations.push(at) };
+        let Some(namespace) = self.scene.ns(&at.end.ns) else { return };
+        let lower = at.end.name.clone();
+        let is_it = |found: &Interface| vlan_of(found) == Some((vid, lower.clone()));
+        let Some((name, found)) = namespace.interfaces.iter().find(|(_, it)| is_it(it)) else {
+            return;
+        };
+        (at.end.name, at.vlan) = (name.clone(), None);
+        if found.master.is_some() {
+            return self.found.unknown.push(at.end);
+        }
+        let down = Block::PeerDown(at.end.clone());
+        if let Some(at) = self.pass(at, (!found.up).then_some(down)) {
+            self.found.stations.push(at);
+        }
+    }
+
     fn receive(&mut self, at: Station) {
         let Some(interface) = self.scene.end(&at.end) else { return };
         let (up, mtu) = (interface.up, interface.mtu);
@@ -161,7 +210,7 @@ impl Search<'_, '_> {
                     self.cross(at, &bridge);
                 }
             }
-            None => self.found.stations.push(at),
+            None => self.hear(at),
         }
     }
 
@@ -184,8 +233,68 @@ impl Search<'_, '_> {
         let Some(at) = self.pass(at, blocked.then(|| Block::Blocked(port.clone()))) else {
             return;
         };
-        self.found.stations.push(Station { end: here, ..at.clone() });
+        let Some(at) = self.enter(at, &here, &port) else { return };
+        self.enter_self(&at, here);
         self.flood(&at, bridge, Some(&port.name));
+    }
+
+    /// Finds the VLAN of a frame that comes into a bridge by a port: the tag's, else the port's own
+    /// (`__allowed_ingress`, net/bridge/br_vlan.c). Past a block it is the one that was meant.
+    fn enter(&self, mut at: Station, bridge: &End, port: &End) -> Option<Station> {
+        let Some(vlans) = self.vlans(bridge, port) else { return Some(at) };
+        let meant = self.meant_vlans(port);
+        let meant_pvid = meant.as_ref().filter(|_| self.through).and_then(pvid);
+        let vid = at.vlan.or(meant_pvid).or_else(|| pvid(&vlans))?;
+        let enters = vlans.get(&vid).is_some_and(|vlan| at.vlan.is_some() || vlan.pvid);
+        let how = meant.and_then(|meant| meant.get(&vid).copied());
+        at.vlan = Some(vid);
+        self.pass(at, (!enters).then(|| Block::Vlan(port.clone(), vid, how)))
+    }
+
+    /// Gives a frame in a bridge to the bridge's own interface, which has VLANs like a port.
+    fn enter_self(&mut self, at: &Station, bridge: End) {
+        let vlan = match (self.vlans(&bridge, &bridge), at.vlan) {
+            (Some(vlans), Some(vid)) => match vlans.get(&vid) {
+                Some(vlan) => (!vlan.untagged).then_some(vid),
+                None => return,
+            },
+            (_, vlan) => vlan,
+        };
+        self.hear(Station { end: bridge, vlan, ..at.clone() });
+    }
+
+    /// Finds the tag of a frame that leaves a bridge by a port, if the port is in its VLAN
+    /// (`br_allowed_egress` and `br_handle_vlan`, net/bridge/br_vlan.c).
+    fn exit(&self, mut at: Station, bridge: &End) -> Option<Station> {
+        let Some(vlans) = self.vlans(bridge, &at.end) else { return Some(at) };
+        let vid = at.vlan?;
+        let meant = self.meant_vlans(&at.end);
+        let how = meant.as_ref().and_then(|meant| meant.get(&vid).copied());
+        if meant.is_some() && how.is_none() && !vlans.contains_key(&vid) {
+            // Kept apart, as was meant.
+            return None;
+        }
+        let found = vlans.get(&vid).copied();
+        let leaves =
+            found.is_some_and(|found| how.is_none_or(|how| how.untagged == found.untagged));
+        let goes = found.is_some_and(|_| leaves || !self.through);
+        let untagged = match goes {
+            true => found.is_some_and(|found| found.untagged),
+            false => how.is_none_or(|how| how.untagged),
+        };
+        let block = (!goes).then(|| Block::Vlan(at.end.clone(), vid, how));
+        at.vlan = (!untagged).then_some(vid);
+        self.pass(at, block)
+    }
+
+    /// The VLANs of a port, or of the bridge itself, where the bridge keeps them apart.
+    fn vlans(&self, bridge: &End, port: &End) -> Option<PortVlans> {
+        let filters = self.scene.end(bridge)?.kind.device()?.is_on("vlan_filtering");
+        self.scene.end(port).filter(|_| filters).map(Interface::port_vlans)
+    }
+
+    fn meant_vlans(&self, port: &End) -> Option<PortVlans> {
+        self.scene.meant_interface(&port.ns, &port.name)?.vlans.clone()
     }
 
     /// Sends out by all ports of a bridge but the one it came in by.
@@ -227,7 +336,26 @@ impl Search<'_, '_> {
             let next = self.pass(next, stray).and_then(|next| self.pass(next, narrow));
             let next = next.and_then(|next| self.pass(next, blocked));
             let next = next.and_then(|next| self.pass(next, isolated));
+            let here = End { ns: ns.clone(), name: bridge.clone() };
+            let next = next.and_then(|next| self.exit(next, &here));
             self.queue.extend(next);
         }
     }
+}
+
+/// Returns the number of the VLAN that an interface is, and the interface that it is one of. Outer
+/// tags (802.1ad) are not modelled.
+pub(crate) fn vlan_of(interface: &Interface) -> Option<(u16, IfName)> {
+    let device = interface.kind.device().filter(|device| *device.spec == kind::VLAN)?;
+    let Some(Value::Number(vid)) = device.options.get("id") else { return None };
+    let outer = device.options.get("protocol").is_some_and(|tag| *tag != Value::Number(0x8100));
+    if outer {
+        return None;
+    }
+    Some((u16::try_from(*vid).ok()?, device.lower.clone()?))
+}
+
+/// The VLAN of packets without a tag.
+fn pvid(vlans: &PortVlans) -> Option<u16> {
+    vlans.iter().find(|(_, vlan)| vlan.pvid).map(|(vid, _)| *vid)
 }

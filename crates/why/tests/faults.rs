@@ -221,6 +221,34 @@ fn part(number: usize) {
     });
 }
 
+#[rustfmt::skip]
+const VLAN_FAULTS: &[Fault] = &[
+    fault("vlans", ["pc1", "pc2"], "bridge -n sw1 vlan add dev pc2 vid 20 pvid untagged; bridge -n sw1 vlan del dev pc2 vid 10", &[("wrong-vlan", "sw1:pc2")]),
+    fault("vlans", ["pc1", "pc2"], "bridge -n sw1 vlan add dev pc1 vid 20 pvid untagged; bridge -n sw1 vlan del dev pc1 vid 10", &[("wrong-vlan", "sw1:pc1")]),
+    fault("vlans", ["pc1", "web"], "bridge -n sw1 vlan del dev sw2 vid 10", &[("wrong-vlan", "sw1:sw2")]),
+    fault("vlans", ["pc1", "web"], "bridge -n sw2 vlan del dev sw1 vid 10", &[("wrong-vlan", "sw2:sw1")]),
+    fault("vlans", ["pc1", "web"], "bridge -n sw2 vlan add dev web vid 10 pvid", &[("wrong-vlan", "sw2:web")]),
+    fault("vlans", ["pc1", "guest"], "bridge -n sw1 vlan del dev gw vid 20", &[("wrong-vlan", "sw1:gw")]),
+    fault("vlans", ["pc1", "guest"], "ip -n gw link set dev visitors down", &[("interface-down", "gw:visitors")]),
+    fault("vlans", ["guest", "gw:visitors"], "ip -n gw link set dev visitors down", &[("peer-down", "gw:visitors")]),
+];
+
+#[test]
+fn vm_each_fault_of_vlans_is_named_and_its_mend_mends_it() {
+    vnet_testns::root_within(std::time::Duration::from_secs(240), || {
+        vnet_testns::requires(&["vlan", "bridge-vlan"]);
+        let lab = up(&desired("vlans"));
+        for ends in [["pc1", "pc2"], ["pc1", "web"], ["web", "guest"], ["guest", "gw:staff"]] {
+            let told = lab.why(ends[0], ends[1], &probing()).unwrap();
+            assert!(is_well(&told) && replied(&told), "{ends:?}: {}", shown(&told));
+        }
+        down(lab);
+        let failures: Vec<String> =
+            VLAN_FAULTS.iter().filter_map(|fault| run(fault).err()).collect();
+        assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    });
+}
+
 fn run(fault: &Fault) -> Result<(), String> {
     let desired = desired(fault.lab);
     let lab = up(&desired);

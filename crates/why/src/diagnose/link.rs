@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
+use vnet_model::state::PortVlans;
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
 
 use super::{Case, set};
@@ -76,6 +77,20 @@ impl Case<'_, '_> {
                 let evidence = format!("{} is not a port of the bridge {bridge}", port(end));
                 let step = set(&end.ns, &end.name, LinkSetting::Master(Some(bridge.clone())));
                 self.cause("not-a-port", port(end), evidence, vec![step])
+            }
+            Block::Vlan(end, vid, meant) => {
+                let evidence = match self.scene.end(end).map(|found| found.port_vlans()) {
+                    Some(vlans) => format!(
+                        "{}, a port of a bridge, is {}, and not in VLAN {vid}{}",
+                        port(end),
+                        in_vlans(&vlans),
+                        meant.unwrap_or_default()
+                    ),
+                    None => format!("{} is not in VLAN {vid}", port(end)),
+                };
+                let change = |vlan| Change::SetPortVlan { dev: end.name.clone(), vid: *vid, vlan };
+                let step = meant.map(|vlan| Step::new(end.ns.clone(), change(vlan)));
+                self.cause("wrong-vlan", port(end), evidence, step.into_iter().collect())
             }
             Block::NoPeer(end) => {
                 let evidence = format!("{} has no other end", port(end));
@@ -182,5 +197,14 @@ impl Case<'_, '_> {
             change => Step::new(step.ns, change),
         };
         step.map(narrow).into_iter().collect()
+    }
+}
+
+/// Says which VLANs a port is in: "in VLAN 10 pvid untagged and 20".
+fn in_vlans(vlans: &PortVlans) -> String {
+    let all: Vec<String> = vlans.iter().map(|(vid, vlan)| format!("{vid}{vlan}")).collect();
+    match all.is_empty() {
+        true => "in no VLAN".to_owned(),
+        false => format!("in VLAN {}", all.join(" and ")),
     }
 }
