@@ -43,6 +43,7 @@ impl Isolation {
     /// # Errors
     /// The kernel's. Which step it was is written to stderr, since only the errno travels to the parent.
     pub(crate) fn enter(&self) -> io::Result<()> {
+        default_signals()?;
         let user = if self.user_namespace { libc::CLONE_NEWUSER } else { 0 };
         let pid = if self.pid_namespace { libc::CLONE_NEWPID } else { 0 };
         let others =
@@ -184,6 +185,18 @@ fn write_file(path: &CStr, text: &[u8]) -> io::Result<()> {
         let written = libc::write(fd, text.as_ptr().cast(), text.len());
         check(path, (written.min(0)) as libc::c_int)
     }
+}
+
+/// Brings back the default actions of the signals that a runner may have had ignored, by `nohup` or as a
+/// job in the background: what is ignored stays so over exec (signal(7)).
+fn default_signals() -> io::Result<()> {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: no handler of this process is set, only the default action.
+        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 fn check(step: &CStr, result: libc::c_int) -> io::Result<()> {
