@@ -264,7 +264,7 @@ fn read_namespace(
     let declared = |name: &IfName| {
         known.iter().filter_map(|known| known.interfaces.get(name)).collect::<Vec<_>>()
     };
-    let links = link::dump(socket, &declared).map_err(failed)?;
+    let links = link::dump(socket, Some(&declared)).map_err(failed)?;
     let names: BTreeMap<u32, IfName> =
         links.iter().map(|link| (link.index, link.name.clone())).collect();
     let mut found = Found::unread(name, Owner::Lab(mark.clone()));
@@ -276,7 +276,13 @@ fn read_namespace(
         wanted.is_some_and(|wanted| wanted.interfaces.values().any(what))
     };
     if declares(|interface| interface.vlans.is_some()) {
-        bridging::read_vlans(socket, &names, &mut found.namespace).map_err(failed)?;
+        let ports = bridging::read_vlans(socket, &names).map_err(failed)?;
+        for (name, vlans) in ports {
+            let port = found.namespace.interfaces.get_mut(&name);
+            if let Some(port) = port.filter(|port| port.master.is_some()) {
+                port.vlans = Some(vlans);
+            }
+        }
     }
     let is_tunnel = |interface: &Interface| interface.kind.name() == "vxlan";
     let has_tunnel = found.namespace.interfaces.values().any(is_tunnel);
@@ -495,7 +501,7 @@ fn dump<T>(
 /// Reads a message as the answer to each question.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(message: Message<'_>) {
-    drop(link::link(message, &|_| Vec::new()));
+    drop(link::link(message, None));
     match message.decode() {
         Ok(RouteNetlinkMessage::NewAddress(message)) => drop(address::address(&message)),
         Ok(RouteNetlinkMessage::NewRoute(message)) => {

@@ -7,10 +7,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::Options;
 use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::nft::Table;
-use crate::state::Route;
+use crate::state::{Interface, Kind, PortVlans, Route};
 
 /// Facts about namespaces, by the name they are pinned under.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,10 @@ pub struct NamespaceFacts {
     pub unusable: Vec<(IfName, IpAddr, bool)>,
     /// The ports of bridges that don't pass on all.
     pub ports: BTreeMap<IfName, Port>,
+    /// What interfaces are set to, declared or not.
+    pub interfaces: BTreeMap<IfName, InterfaceFacts>,
+    /// The forwarding entries of bridges that somebody wrote.
+    pub fdb: Vec<BridgeEntry>,
     /// Who listens on which port; nothing where it was not asked.
     pub listeners: Option<Vec<Listener>>,
     /// The names of the tables of nftables and iptables, each with its family: `inet filter`.
@@ -64,6 +69,56 @@ pub struct Port {
     pub forwards: bool,
     /// Whether it passes nothing on to other ports that are isolated too.
     pub isolated: bool,
+}
+
+/// All that an interface is set to, where a state has only what is declared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceFacts {
+    /// The options of its kind.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub options: Options,
+    /// Its options as the port of a bridge.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub port: Options,
+    /// Its VLANs as the port of a bridge, or those of the bridge itself, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<PortVlans>,
+}
+
+impl InterfaceFacts {
+    /// Tells whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.options.is_empty() && self.port.is_empty() && self.vlans.is_none()
+    }
+
+    /// Says in an interface what it does not say itself. What is there already stays.
+    pub fn complete(&self, interface: &mut Interface) {
+        let fill = |own: &mut Options, found: &Options| {
+            let declared = std::mem::replace(own, found.clone());
+            own.extend(&declared);
+        };
+        if let Kind::Device(device) = &mut interface.kind {
+            fill(&mut device.options, &self.options);
+        }
+        fill(&mut interface.port, &self.port);
+        if interface.vlans.is_none() {
+            interface.vlans.clone_from(&self.vlans);
+        }
+    }
+}
+
+/// A forwarding entry of a bridge that somebody wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeEntry {
+    /// The port, or the bridge itself.
+    pub dev: IfName,
+    /// The hardware address.
+    pub mac: Mac,
+    /// The VLAN that it is for.
+    pub vlan: Option<u16>,
+    /// Whether frames to it end in the namespace, instead of leaving by the port.
+    pub is_local: bool,
 }
 
 /// A socket that waits for packets from anybody.

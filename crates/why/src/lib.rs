@@ -22,8 +22,8 @@
 //! * [`expect`]: whether what must hold does.
 //!
 //! # What it does not know
-//! Policy rules, neighbour entries that somebody wrote, interfaces other than veth pairs and bridges,
-//! the spanning tree protocol, what listens on a port; of nftables what rules set (marks, limits of
+//! Policy rules, interfaces other than veth pairs, bridges and VLANs; of bridges what keeps neighbours
+//! from being found (suppressed or not flooded) and forwarding entries that somebody wrote; of nftables what rules set (marks, limits of
 //! connections) and what they load of a packet but addresses, ports, ICMP types and the state of
 //! its connection. Where a packet meets such a thing, [`Answer::unknown`] names it, and the verdict is
 //! [`Verdict::Unknown`] unless a cause was found before: nothing is guessed.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vnet_model::apply::Refused;
-use vnet_model::facts::Port;
+use vnet_model::facts::{BridgeEntry, InterfaceFacts, Port};
 use vnet_model::kind::Value;
 use vnet_model::nft::{Table, TableId};
+use vnet_model::state::PortVlans;
 use vnet_model::{
     Desired, End, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName, Route, State,
     Step,
@@ -59,6 +60,7 @@ impl<'a> Scene<'a> {
 
     /// Does a step on paper.
     pub(crate) fn apply(&mut self, step: &Step) -> Result<(), Refused> {
+        self.complete(&step.ns);
         step.apply(self.state.to_mut())?;
         if let Some(meant) = &mut self.meant {
             // Most mends bring back what was meant: then it is there already.
@@ -69,6 +71,61 @@ impl<'a> Scene<'a> {
             self.sysctls.insert((step.ns.clone(), key.clone()), value.clone());
         }
         Ok(())
+    }
+
+    /// Notes in the state what is known of a namespace's interfaces beside: once it is mended, the
+    /// state alone says how they are.
+    fn complete(&mut self, ns: &NsName) {
+        let Some(facts) = self.facts.and_then(|facts| facts.namespaces.get(ns)) else { return };
+        if facts.interfaces.is_empty() || self.mended.contains(ns) {
+            return;
+        }
+        let Some(found) = self.state.to_mut().namespaces.get_mut(ns) else { return };
+        for (name, facts) in &facts.interfaces {
+            if let Some(interface) = found.interfaces.get_mut(name) {
+                facts.complete(interface);
+            }
+        }
+    }
+
+    /// What was observed of an interface beside the state, as far as it still holds.
+    fn beside(&self, end: &End) -> Option<&InterfaceFacts> {
+        let facts = self.facts(&end.ns).filter(|_| !self.mended.contains(&end.ns));
+        facts?.interfaces.get(&end.name)
+    }
+
+    /// An option of the kind of an interface.
+    pub(crate) fn option(&self, end: &End, word: &str) -> Option<&Value> {
+        let declared = self.end(end)?.kind.device()?.options.get(word);
+        declared.or_else(|| self.beside(end)?.options.get(word))
+    }
+
+    /// Tells whether an option of the kind of an interface is on.
+    pub(crate) fn is_on(&self, end: &End, word: &str) -> bool {
+        self.option(end, word) == Some(&Value::Bool(true))
+    }
+
+    /// Tells whether an option of the port of a bridge is on; `None` where that is not known.
+    pub(crate) fn port_is_on(&self, end: &End, word: &str) -> Option<bool> {
+        let declared = self.end(end)?.port.get(word);
+        match declared.or_else(|| self.beside(end)?.port.get(word)) {
+            Some(Value::Bool(on)) => Some(*on),
+            _ => None,
+        }
+    }
+
+    /// The VLANs of the port of a bridge, or of the bridge itself.
+    pub(crate) fn port_vlans(&self, end: &End) -> Option<PortVlans> {
+        let interface = self.end(end)?;
+        let observed = || self.beside(end)?.vlans.clone();
+        let known = interface.vlans.clone().or_else(observed);
+        Some(known.unwrap_or_else(|| interface.port_vlans()))
+    }
+
+    /// What somebody wrote down in a namespace of where bridges send frames to a hardware address.
+    pub(crate) fn bridge_entries(&self, ns: &NsName, mac: Mac) -> Vec<&BridgeEntry> {
+        let all = self.facts(ns).map(|facts| facts.fdb.as_slice()).unwrap_or_default();
+        all.iter().filter(|entry| entry.mac == mac).collect()
     }
 
     /// Mends something on paper; tells whether that can be done.

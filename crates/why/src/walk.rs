@@ -4,6 +4,7 @@ mod hooks;
 
 use std::net::IpAddr;
 
+use vnet_model::facts::BridgeEntry;
 use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
 use vnet_model::{End, IfName, Kind, Mac, NextHop, NsName, Packet, Route};
@@ -350,10 +351,11 @@ impl Walk<'_, '_> {
         let Some(interface) = self.scene.interface(ns, &leg.dev) else {
             return Err(Stop::NoRoute);
         };
+        let out = End { ns: ns.clone(), name: leg.dev.clone() };
         let strange = match &interface.kind {
             Kind::Other(kind) if kind.is_empty() => Some("of an unknown kind"),
             Kind::Other(kind) => Some(kind.as_str()),
-            _ if wire::vlan_of(interface).is_some() => None,
+            _ if wire::vlan_of(self.scene, &out).is_some() => None,
             Kind::Device(device) if !device.spec.is_bridge() => Some(device.spec.name),
             _ => None,
         };
@@ -387,6 +389,7 @@ impl Walk<'_, '_> {
         let hop = leg.via.unwrap_or(dst);
         let size = self.packet.size_bytes.min(mtu);
         let station = self.resolve(ns, &leg.dev, hop, size)?;
+        self.doubt_bridges(&station);
         let there = self.scene.port(&station.end.ns, &station.end.name);
         for ports in station.ports.chunks(2) {
             let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
@@ -455,6 +458,24 @@ impl Walk<'_, '_> {
                 _ => Err(Stop::Unresolved { dev: dev.clone(), hop }),
             },
         }
+    }
+
+    /// Notes what bridges on the way are set to that is not evaluated.
+    fn doubt_bridges(&mut self, station: &Station) {
+        let mut met: Vec<String> =
+            station.doubts(self.header.dst.is_ipv6()).map(str::to_owned).collect();
+        if let Some(mac) = self.scene.end(&station.end).and_then(|interface| interface.mac) {
+            for out in station.ports.iter().skip(1).step_by(2) {
+                let entries = self.scene.bridge_entries(&out.ns, mac);
+                let strange = |entry: &&&BridgeEntry| entry.is_local || entry.dev != out.name;
+                met.extend(entries.iter().filter(strange).map(|entry| {
+                    let port = self.scene.port(&out.ns, &entry.dev);
+                    format!("a forwarding entry that somebody wrote says that {mac} is at {port}")
+                }));
+            }
+        }
+        met.retain(|what| !self.walked.unknown.contains(what));
+        self.walked.unknown.extend(met);
     }
 
     /// The address that a neighbour is asked from: the packet's where it is the namespace's own

@@ -10,13 +10,16 @@ use std::collections::{BTreeSet, VecDeque};
 
 use vnet_model::kind::{self, Value};
 use vnet_model::state::{PortVlan, PortVlans};
-use vnet_model::{End, IfName, Interface, Kind};
+use vnet_model::{End, IfName, Kind};
 
 use crate::scene::Scene;
 
 /// What a frame may be longer than the receiver's MTU: a VLAN tag, which `is_skb_forwardable` always
 /// leaves room for (net/core/dev.c).
 const SPARE_BYTES: u32 = 4;
+
+/// Outer tags (linux/if_ether.h).
+const ETH_P_8021AD: u64 = 0x88a8;
 
 /// Something that keeps a frame from getting further.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(crate) enum Block {
     NotAPort(End, IfName),
     /// A port of a bridge is not in the frame's VLAN as it was meant to be, if that is known.
     Vlan(End, u16, Option<PortVlan>),
+    /// A bridge keeps VLANs apart, which it was not meant to: a port is not in that of the frame.
+    Apart(End, End),
     /// An interface whose MTU in bytes is too small for the frame.
     Mtu(End, u32),
 }
@@ -51,8 +56,19 @@ pub(crate) struct Station {
     pub(crate) ports: Vec<End>,
     /// What is in its way; empty but where blocks were to be looked through.
     pub(crate) blocks: Vec<Block>,
+    /// What may be in its way and is not evaluated, with the family whose neighbours are kept from
+    /// being found by it; both where none is said.
+    unsure: Vec<(Option<bool>, String)>,
     /// The number in the frame's tag; in a bridge that filters VLANs, of the one that it is in.
     vlan: Option<u16>,
+}
+
+impl Station {
+    /// What may be in the way of packets of this family, or not.
+    pub(crate) fn doubts(&self, ipv6: bool) -> impl Iterator<Item = &str> {
+        let counts = move |(of, _): &&(Option<bool>, String)| of.is_none_or(|of| of == ipv6);
+        self.unsure.iter().filter(counts).map(|(_, text)| text.as_str())
+    }
 }
 
 /// All that hear what an interface sends.
@@ -90,8 +106,8 @@ struct Search<'s, 'a> {
 
 impl Search<'_, '_> {
     fn run(mut self, from: &End) -> Domain {
-        let (ports, blocks) = (Vec::new(), Vec::new());
-        let mut start = Station { end: from.clone(), ports, blocks, vlan: None };
+        let (ports, blocks, unsure) = Default::default();
+        let mut start = Station { end: from.clone(), ports, blocks, unsure, vlan: None };
         match self.scene.end(from).map(|interface| (&interface.kind, interface.up)) {
             Some((kind, up)) if kind.is_bridge() => {
                 // What the bridge itself sends is in the VLAN of its own packets without a tag.
@@ -128,7 +144,7 @@ impl Search<'_, '_> {
             return;
         }
         let Some(interface) = self.scene.end(&at.end) else { return };
-        if let Some((vid, lower)) = vlan_of(interface) {
+        if let Some((vid, lower)) = vlan_of(self.scene, &at.end) {
             return self.send_tagged(at, vid, lower);
         }
         let peer = match &interface.kind {
@@ -175,8 +191,11 @@ impl Search<'_, '_> {
         let Some(vid) = at.vlan else { return self.found.stations.push(at) };
         let Some(namespace) = self.scene.ns(&at.end.ns) else { return };
         let lower = at.end.name.clone();
-        let is_it = |found: &Interface| vlan_of(found) == Some((vid, lower.clone()));
-        let Some((name, found)) = namespace.interfaces.iter().find(|(_, it)| is_it(it)) else {
+        let is_it = |name: &IfName| {
+            let end = End { ns: at.end.ns.clone(), name: name.clone() };
+            vlan_of(self.scene, &end) == Some((vid, lower.clone()))
+        };
+        let Some((name, found)) = namespace.interfaces.iter().find(|(name, _)| is_it(name)) else {
             return;
         };
         (at.end.name, at.vlan) = (name.clone(), None);
@@ -233,7 +252,14 @@ impl Search<'_, '_> {
         let Some(at) = self.pass(at, blocked.then(|| Block::Blocked(port.clone()))) else {
             return;
         };
-        let Some(at) = self.enter(at, &here, &port) else { return };
+        let Some(mut at) = self.enter(at, &here, &port) else { return };
+        self.doubt_port(&mut at, &port, false);
+        if self.scene.option(&here, "vlan_protocol") == Some(&Value::Number(ETH_P_8021AD))
+            && self.scene.is_on(&here, "vlan_filtering")
+        {
+            let text = "has VLANs with tags of 802.1ad, which are not followed";
+            at.unsure.push((None, format!("{} {text}", self.label(&here))));
+        }
         self.enter_self(&at, here);
         self.flood(&at, bridge, Some(&port.name));
     }
@@ -244,7 +270,13 @@ impl Search<'_, '_> {
         let Some(vlans) = self.vlans(bridge, port) else { return Some(at) };
         let meant = self.meant_vlans(port);
         let meant_pvid = meant.as_ref().filter(|_| self.through).and_then(pvid);
-        let vid = at.vlan.or(meant_pvid).or_else(|| pvid(&vlans))?;
+        let vid = at.vlan.or(meant_pvid).or_else(|| pvid(&vlans));
+        if self.through && !self.is_meant_to_filter(bridge) {
+            let enters = vid.is_some_and(|vid| vlans.contains_key(&vid));
+            at.vlan = at.vlan.or(vid);
+            return self.pass(at, (!enters).then(|| Block::Apart(bridge.clone(), port.clone())));
+        }
+        let vid = vid?;
         let enters = vlans.get(&vid).is_some_and(|vlan| at.vlan.is_some() || vlan.pvid);
         let how = meant.and_then(|meant| meant.get(&vid).copied());
         at.vlan = Some(vid);
@@ -267,6 +299,14 @@ impl Search<'_, '_> {
     /// (`br_allowed_egress` and `br_handle_vlan`, net/bridge/br_vlan.c).
     fn exit(&self, mut at: Station, bridge: &End) -> Option<Station> {
         let Some(vlans) = self.vlans(bridge, &at.end) else { return Some(at) };
+        if self.through && !self.is_meant_to_filter(bridge) {
+            let found = at.vlan.and_then(|vid| vlans.get(&vid));
+            if found.is_none_or(|found| found.untagged) {
+                at.vlan = None;
+            }
+            let block = Block::Apart(bridge.clone(), at.end.clone());
+            return self.pass(at, found.is_none().then_some(block));
+        }
         let vid = at.vlan?;
         let meant = self.meant_vlans(&at.end);
         let how = meant.as_ref().and_then(|meant| meant.get(&vid).copied());
@@ -289,8 +329,43 @@ impl Search<'_, '_> {
 
     /// The VLANs of a port, or of the bridge itself, where the bridge keeps them apart.
     fn vlans(&self, bridge: &End, port: &End) -> Option<PortVlans> {
-        let filters = self.scene.end(bridge)?.kind.device()?.is_on("vlan_filtering");
-        self.scene.end(port).filter(|_| filters).map(Interface::port_vlans)
+        self.scene.port_vlans(port).filter(|_| self.scene.is_on(bridge, "vlan_filtering"))
+    }
+
+    /// Tells whether a bridge keeps VLANs apart as was meant, as far as it is known what was.
+    fn is_meant_to_filter(&self, bridge: &End) -> bool {
+        let meant = self.scene.meant_interface(&bridge.ns, &bridge.name);
+        meant.is_none_or(|meant| meant.kind.device().is_some_and(|it| it.is_on("vlan_filtering")))
+    }
+
+    fn label(&self, end: &End) -> String {
+        self.scene.port(&end.ns, &end.name)
+    }
+
+    /// Notes what a port is set to that may keep neighbours from being found, or frames from getting
+    /// to them, and is not evaluated.
+    fn doubt_port(&self, at: &mut Station, port: &End, is_way_out: bool) {
+        let on = |word: &str| self.scene.port_is_on(port, word);
+        let mut doubt = |ipv6: Option<bool>, what: &str| {
+            at.unsure.push((ipv6, format!("{}, a port of a bridge, {what}", self.label(port))));
+        };
+        for word in ["neigh_suppress", "proxy_arp"] {
+            if on(word) == Some(true) {
+                let ipv6 = (word == "proxy_arp").then_some(false);
+                doubt(ipv6, &format!("has {word} on: the bridge may answer for others"));
+            }
+        }
+        if !is_way_out {
+            return;
+        }
+        if on("flood") == Some(false) && on("learning") == Some(false) {
+            doubt(None, "neither learns who is behind it nor floods what it does not know");
+        }
+        for (word, ipv6) in [("bcast_flood", false), ("mcast_flood", true)] {
+            if on(word) == Some(false) {
+                doubt(Some(ipv6), &format!("has {word} off: whoever is behind it is not asked"));
+            }
+        }
     }
 
     fn meant_vlans(&self, port: &End) -> Option<PortVlans> {
@@ -337,7 +412,11 @@ impl Search<'_, '_> {
             let next = next.and_then(|next| self.pass(next, blocked));
             let next = next.and_then(|next| self.pass(next, isolated));
             let here = End { ns: ns.clone(), name: bridge.clone() };
-            let next = next.and_then(|next| self.exit(next, &here));
+            let mut next = next.and_then(|next| self.exit(next, &here));
+            if let Some(next) = &mut next {
+                let port = next.end.clone();
+                self.doubt_port(next, &port, true);
+            }
             self.queue.extend(next);
         }
     }
@@ -345,11 +424,10 @@ impl Search<'_, '_> {
 
 /// Returns the number of the VLAN that an interface is, and the interface that it is one of. Outer
 /// tags (802.1ad) are not modelled.
-pub(crate) fn vlan_of(interface: &Interface) -> Option<(u16, IfName)> {
-    let device = interface.kind.device().filter(|device| *device.spec == kind::VLAN)?;
-    let Some(Value::Number(vid)) = device.options.get("id") else { return None };
-    let outer = device.options.get("protocol").is_some_and(|tag| *tag != Value::Number(0x8100));
-    if outer {
+pub(crate) fn vlan_of(scene: &Scene<'_>, end: &End) -> Option<(u16, IfName)> {
+    let device = scene.end(end)?.kind.device().filter(|device| *device.spec == kind::VLAN)?;
+    let Some(Value::Number(vid)) = scene.option(end, "id") else { return None };
+    if scene.option(end, "protocol") == Some(&Value::Number(ETH_P_8021AD)) {
         return None;
     }
     Some((u16::try_from(*vid).ok()?, device.lower.clone()?))

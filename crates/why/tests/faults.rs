@@ -221,6 +221,77 @@ fn part(number: usize) {
     });
 }
 
+/// What is set by hand at things that the lab does not speak of, and what is said of it: the model
+/// knows that it does not know.
+#[rustfmt::skip]
+const UNTOLD: &[([&str; 2], &str, &str)] = &[
+    (["pc1", "pc2"], "ip -n lan link set dev pc2 type bridge_slave learning off flood off", "lan:pc2, a port of a bridge, neither learns"),
+    (["pc1", "pc2"], "ip -n lan link set dev pc2 type bridge_slave bcast_flood off", "bcast_flood off"),
+    (["pc1", "2001:db8::3"], "ip -n lan link set dev pc2 type bridge_slave mcast_flood off", "mcast_flood off"),
+    (["pc1", "pc2"], "ip -n lan link set dev pc1 type bridge_slave neigh_suppress on", "lan:pc1, a port of a bridge, has neigh_suppress on"),
+    (["pc1", "pc2"], "bridge -n lan fdb replace $(cat /proc/self/fd/3) dev pc3 master static", "forwarding entry"),
+    (["pc1", "pc2"], "bridge -n lan fdb replace $(cat /proc/self/fd/3) dev pc2 master", "forwarding entry"),
+];
+
+#[test]
+fn what_is_set_by_hand_and_not_modelled_is_said() {
+    vnet_testns::root(|| {
+        let desired = desired("lan");
+        for ([from, to], damage, said) in UNTOLD {
+            let lab = up(&desired);
+            let mac = "exec 3<<END\n$(ip netns exec pc2 cat /sys/class/net/lan/address)\nEND\n";
+            sh(&format!("{mac}{damage}"));
+            let told = lab.why(from, to, &Ask { probe: false, ..probing() }).unwrap();
+            let unknown = told.answer.unknown.join("; ");
+            assert!(
+                told.answer.verdict == Verdict::Unknown && unknown.contains(said),
+                "{damage}: {}",
+                shown(&told)
+            );
+            // Nobody declared it, so nothing is done about it.
+            assert_eq!(lab.plan(&desired).unwrap().plan.steps, [], "{damage}");
+            down(lab);
+        }
+        // What does no harm makes no doubt.
+        let lab = up(&desired);
+        sh("ip -n lan link set dev pc2 type bridge_slave learning off; \
+            ip -n lan link set dev pc1 type bridge_slave flood off");
+        let told = lab.why("pc1", "pc2", &probing()).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        down(lab);
+    });
+}
+
+/// What is known of interfaces beside what is declared changes no plan.
+#[test]
+fn facts_of_interfaces_are_no_difference() {
+    vnet_testns::root(|| {
+        let desired = desired("lan");
+        let lab = up(&desired);
+        let realm = vnet::kernel::Realm::own().unwrap();
+        let scope = vnet::kernel::observe::Scope {
+            lab: &desired.lab,
+            declared: &desired.state,
+            recorded: None,
+        };
+        let mut state = vnet::kernel::observe::observe(&realm, scope).unwrap().state;
+        let names: Vec<_> = state.namespaces.keys().cloned().collect();
+        let facts = vnet::kernel::observe::survey::survey(&realm, &names).unwrap();
+        let mut filled = 0;
+        for (ns, facts) in &facts.namespaces {
+            let interfaces = &mut state.namespaces.get_mut(ns).unwrap().interfaces;
+            for (name, facts) in &facts.interfaces {
+                facts.complete(interfaces.get_mut(name).unwrap());
+                filled += facts.options.iter().count() + facts.port.iter().count();
+            }
+        }
+        assert!(filled > 40, "{filled}");
+        let plan = vnet_model::plan::plan_between(&desired.lab, &desired.state, &state);
+        assert_eq!(plan.steps, []);
+        down(lab);
+    });
+}
+
 #[rustfmt::skip]
 const VLAN_FAULTS: &[Fault] = &[
     fault("vlans", ["pc1", "pc2"], "bridge -n sw1 vlan add dev pc2 vid 20 pvid untagged; bridge -n sw1 vlan del dev pc2 vid 10", &[("wrong-vlan", "sw1:pc2")]),
@@ -230,6 +301,9 @@ const VLAN_FAULTS: &[Fault] = &[
     fault("vlans", ["pc1", "web"], "bridge -n sw2 vlan add dev web vid 10 pvid", &[("wrong-vlan", "sw2:web")]),
     fault("vlans", ["pc1", "guest"], "bridge -n sw1 vlan del dev gw vid 20", &[("wrong-vlan", "sw1:gw")]),
     fault("vlans", ["pc1", "guest"], "ip -n gw link set dev visitors down", &[("interface-down", "gw:visitors")]),
+    fault("lan", ["pc1", "pc2"], "ip -n lan link set dev lan type bridge vlan_filtering 1; bridge -n lan vlan del dev pc2 vid 1", &[("wrong-vlan", "lan:pc2")]),
+    fault("lan", ["pc1", "pc2"], "ip -n lan link set dev lan type bridge vlan_filtering 1; bridge -n lan vlan del dev pc1 vid 1", &[("wrong-vlan", "lan:pc1")]),
+    fault("lan", ["srv", "pc1"], "ip -n lan link set dev lan type bridge vlan_filtering 1; bridge -n lan vlan add dev pc1 vid 7 pvid untagged", &[("wrong-vlan", "lan:gw")]),
     fault("vlans", ["guest", "gw:visitors"], "ip -n gw link set dev visitors down", &[("peer-down", "gw:visitors")]),
 ];
 

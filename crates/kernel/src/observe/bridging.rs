@@ -1,8 +1,9 @@
 //! VLANs of ports, and forwarding entries, as the bridge tells them (`AF_BRIDGE`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use vnet_model::facts::BridgeEntry;
 use vnet_model::kind::Value;
 use vnet_model::state::PortVlans;
 use vnet_model::{FdbEntry, IfName, Mac, Namespace, Origin, PortVlan};
@@ -12,14 +13,13 @@ const AF_BRIDGE: u8 = 7;
 const RTM_GETLINK: u16 = 18;
 const RTM_GETNEIGH: u16 = 30;
 
-/// Reads the VLANs of all ports in the socket's namespace.
+/// Reads the VLANs of all ports in the socket's namespace, and of the bridges themselves.
 ///
 /// To be asked for only where a bridge keeps VLANs apart, or shall: it is a dump more.
 pub(super) fn read_vlans(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
-    namespace: &mut Namespace,
-) -> Result<(), Error> {
+) -> Result<Vec<(IfName, PortVlans)>, Error> {
     const IFLA_EXT_MASK: u16 = 29;
     const RTEXT_FILTER_BRVLAN_COMPRESSED: u32 = 1 << 2;
     const IFINFOMSG_BYTES: usize = 16;
@@ -29,8 +29,9 @@ pub(super) fn read_vlans(
     let request = request(RTM_GETLINK, &header, |message| {
         message.u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
     })?;
-    let ports = socket.dump(&request, |message: Message<'_>| {
-        let Some(index) = index_of(message.payload) else { return Ok(None) };
+    socket.dump(&request, |message: Message<'_>| {
+        let name = index_of(message.payload).and_then(|index| names.get(&index));
+        let Some(name) = name else { return Ok(None) };
         let mut vlans = PortVlans::new();
         for attribute in message.attributes(IFINFOMSG_BYTES)? {
             let attribute = attribute?;
@@ -38,15 +39,8 @@ pub(super) fn read_vlans(
                 vlans = port_vlans(attribute.nested())?;
             }
         }
-        Ok(Some((index, vlans)))
-    })?;
-    for (index, vlans) in ports {
-        let port = names.get(&index).and_then(|name| namespace.interfaces.get_mut(name));
-        if let Some(port) = port.filter(|port| port.master.is_some()) {
-            port.vlans = Some(vlans);
-        }
-    }
-    Ok(())
+        Ok(Some((name.clone(), vlans)))
+    })
 }
 
 /// Reads the VLANs of one port, of which a range is told by its first and its last.
@@ -79,16 +73,8 @@ pub(super) fn read_fdb(
     names: &BTreeMap<u32, IfName>,
     namespace: &mut Namespace,
 ) -> Result<(), Error> {
-    const NDMSG_BYTES: usize = 12;
-    let mut header = [0; NDMSG_BYTES];
-    header[0] = AF_BRIDGE;
-    let request = request(RTM_GETNEIGH, &header, |_| {})?;
-    let entries = socket.dump(&request, |message: Message<'_>| {
-        let Some(index) = index_of(message.payload) else { return Ok(None) };
-        let Some(&[s, t, flags, _]) = message.payload.get(8..NDMSG_BYTES) else { return Ok(None) };
-        let entry = fdb_entry(message, u16::from_ne_bytes([s, t]), flags)?;
-        Ok(entry.map(|entry| (index, entry)))
-    })?;
+    let entries = dump_fdb(socket)?;
+    let entries = entries.into_iter().filter_map(|raw| Some((raw.index, raw.written()?)));
     for interface in namespace.interfaces.values_mut() {
         interface.fdb = Some(Default::default());
     }
@@ -106,18 +92,82 @@ pub(super) fn read_fdb(
     Ok(())
 }
 
-/// Reads an entry, if somebody wrote it: a permanent one of a tunnel, a static one of a bridge. The
-/// bridge's permanent ones are its own addresses.
-fn fdb_entry(message: Message<'_>, state: u16, flags: u8) -> Result<Option<FdbEntry>, Error> {
+/// Reads the forwarding entries of bridges that somebody wrote, those too that end in the namespace.
+/// `macs` are the addresses of the namespace's own interfaces, of which there is such an entry each.
+pub(super) fn bridge_entries(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+    macs: &BTreeSet<Mac>,
+) -> Result<Vec<BridgeEntry>, Error> {
+    let entry = |raw: RawEntry| {
+        let is_local = raw.state & NUD_PERMANENT != 0;
+        let born = is_local && macs.contains(&raw.mac);
+        let written = raw.of_bridge() && raw.mac.0[0] & 1 == 0 && !born;
+        let dev = names.get(&raw.index).filter(|_| written)?.clone();
+        Some(BridgeEntry { dev, mac: raw.mac, vlan: raw.vlan, is_local })
+    };
+    Ok(dump_fdb(socket)?.into_iter().filter_map(entry).collect())
+}
+
+const NUD_NOARP: u16 = 0x40;
+const NUD_PERMANENT: u16 = 0x80;
+
+/// A forwarding entry as the kernel tells it.
+struct RawEntry {
+    index: u32,
+    state: u16,
+    flags: u8,
+    mac: Mac,
+    dst: Option<IpAddr>,
+    vlan: Option<u16>,
+    has_master: bool,
+}
+
+impl RawEntry {
+    /// Tells whether it is one of a bridge, and not learned.
+    fn of_bridge(&self) -> bool {
+        const NTF_EXT_LEARNED: u8 = 0x10;
+        let fixed = self.state & (NUD_NOARP | NUD_PERMANENT) != 0;
+        self.has_master && self.dst.is_none() && fixed && self.flags & NTF_EXT_LEARNED == 0
+    }
+
+    /// Returns the entry, if somebody wrote it: a permanent one of a tunnel, a static one of a bridge.
+    /// The bridge's permanent ones are mostly its own addresses.
+    fn written(&self) -> Option<FdbEntry> {
+        const NTF_SELF: u8 = 0x02;
+        let of_tunnel =
+            self.flags & NTF_SELF != 0 && self.dst.is_some() && self.state & NUD_PERMANENT != 0;
+        let of_bridge = self.of_bridge() && self.state == NUD_NOARP;
+        let entry =
+            FdbEntry { mac: self.mac, dst: self.dst, vlan: self.vlan, origin: Origin::NONE };
+        (of_tunnel || of_bridge).then_some(entry)
+    }
+}
+
+/// Reads all forwarding entries of the socket's namespace.
+fn dump_fdb(socket: &mut Socket) -> Result<Vec<RawEntry>, Error> {
+    const NDMSG_BYTES: usize = 12;
+    let mut header = [0; NDMSG_BYTES];
+    header[0] = AF_BRIDGE;
+    let request = request(RTM_GETNEIGH, &header, |_| {})?;
+    socket.dump(&request, |message: Message<'_>| {
+        let Some(index) = index_of(message.payload) else { return Ok(None) };
+        let Some(&[s, t, flags, _]) = message.payload.get(8..NDMSG_BYTES) else { return Ok(None) };
+        raw_entry(message, index, u16::from_ne_bytes([s, t]), flags)
+    })
+}
+
+fn raw_entry(
+    message: Message<'_>,
+    index: u32,
+    state: u16,
+    flags: u8,
+) -> Result<Option<RawEntry>, Error> {
     const NDMSG_BYTES: usize = 12;
     const NDA_DST: u16 = 1;
     const NDA_LLADDR: u16 = 2;
     const NDA_VLAN: u16 = 5;
     const NDA_MASTER: u16 = 9;
-    const NTF_SELF: u8 = 0x02;
-    const NTF_EXT_LEARNED: u8 = 0x10;
-    const NUD_NOARP: u16 = 0x40;
-    const NUD_PERMANENT: u16 = 0x80;
     let (mut mac, mut dst, mut vlan, mut has_master) = (None, None, None, false);
     for attribute in message.attributes(NDMSG_BYTES)? {
         let attribute = attribute?;
@@ -129,11 +179,7 @@ fn fdb_entry(message: Message<'_>, state: u16, flags: u8) -> Result<Option<FdbEn
             _ => {}
         }
     }
-    let of_tunnel = flags & NTF_SELF != 0 && dst.is_some() && state & NUD_PERMANENT != 0;
-    let of_bridge = has_master && dst.is_none() && state == NUD_NOARP;
-    let written = flags & NTF_EXT_LEARNED == 0 && (of_tunnel || of_bridge);
-    let entry = |mac| FdbEntry { mac, dst, vlan, origin: Origin::NONE };
-    Ok(mac.filter(|_| written).map(entry))
+    Ok(mac.map(|mac| RawEntry { index, state, flags, mac, dst, vlan, has_master }))
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

@@ -15,14 +15,16 @@ pub(super) enum Found {
     Index(u32),
 }
 
-/// Reads those options of a table that are declared, from the nest that has them all.
+/// Reads those options of a table that are declared, from the nest that has them all; all where it
+/// does not matter what is declared.
 pub(super) fn read(
     table: &'static [OptionSpec],
-    declared: &Options,
+    declared: Option<&Options>,
     data: Attributes<'_>,
 ) -> Vec<(&'static OptionSpec, Found)> {
-    let found = declared.of(table).filter_map(|(option, _)| Some((option, one(option, data)?)));
-    found.collect()
+    let wanted = |option: &&OptionSpec| declared.is_none_or(|all| all.get(option.word).is_some());
+    let found = |option| Some((option, one(option, data)?));
+    table.iter().filter(wanted).filter_map(found).collect()
 }
 
 /// Reads an option; `None` where the kernel does not say it, or says something else there.

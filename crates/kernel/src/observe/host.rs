@@ -33,7 +33,7 @@ pub(super) fn read(opened: &mut Opened, scope: Scope<'_>) -> Result<Found, Error
         wireguards: Default::default(),
     };
     let mut names = BTreeMap::new();
-    for link in link::dump(socket, &|_| Vec::new()).map_err(failed)? {
+    for link in link::dump(socket, Some(&|_| Vec::new())).map_err(failed)? {
         // All of them: a new one must have another index.
         found.indexes.insert(link.name.clone(), link.index);
         take(&mut found, &mut names, link, scope);

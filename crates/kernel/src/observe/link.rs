@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::apply::LOOPBACK;
-use vnet_model::kind::{self, Lower, OptionSpec, Options, Value};
+use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options, Value};
 use vnet_model::{Device, IfName, Interface, Kind, Mac, Mark};
 use vnet_netlink::attr::{Attribute, Attributes, Malformed};
 use vnet_netlink::{Error, Message, RawMessage, Socket};
@@ -44,7 +44,8 @@ const IFLA_INET6_CONF: u16 = 2;
 const IPV4_DEVCONF_FORWARDING: usize = 1;
 const DEVCONF_DISABLE_IPV6: usize = 26;
 
-/// Tells what is declared of an interface: says which options are read.
+/// Tells what is declared of an interface: says which options are read. All are where it is not
+/// given.
 pub(super) type Declared<'a> = dyn Fn(&IfName) -> Vec<&'a Interface> + 'a;
 
 /// An interface and what refers to others by index.
@@ -69,7 +70,10 @@ pub(super) struct Place {
 }
 
 /// Reads all interfaces of the socket's namespace.
-pub(super) fn dump(socket: &mut Socket, declared: &Declared<'_>) -> Result<Vec<Link>, Error> {
+pub(super) fn dump(
+    socket: &mut Socket,
+    declared: Option<&Declared<'_>>,
+) -> Result<Vec<Link>, Error> {
     socket.dump(&RouteNetlinkMessage::GetLink(request()), |message| link(message, declared))
 }
 
@@ -133,7 +137,10 @@ fn request() -> LinkMessage {
 
 /// Reads one interface. Attribute by attribute: no codec knows the options of all kinds, and one that
 /// fails at a kind would hide all others.
-pub(super) fn link(message: Message<'_>, declared: &Declared<'_>) -> Result<Option<Link>, Error> {
+pub(super) fn link(
+    message: Message<'_>,
+    declared: Option<&Declared<'_>>,
+) -> Result<Option<Link>, Error> {
     let Some(header) = message.payload.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
     let [_, _, type_low, type_high, a, b, c, d, f0, f1, f2, f3, ..] = *header;
     let loopback = u16::from_ne_bytes([type_low, type_high]) == ARPHRD_LOOPBACK;
@@ -178,7 +185,11 @@ pub(super) fn link(message: Message<'_>, declared: &Declared<'_>) -> Result<Opti
 }
 
 impl Link {
-    fn take_info(&mut self, info: Attributes<'_>, declared: &Declared<'_>) -> Result<(), Error> {
+    fn take_info(
+        &mut self,
+        info: Attributes<'_>,
+        declared: Option<&Declared<'_>>,
+    ) -> Result<(), Error> {
         if let Some(kind) = info.find(IFLA_INFO_KIND)? {
             let kind = kind.text()?;
             let tun = |info: Attributes<'_>| -> Result<_, Malformed> {
@@ -193,22 +204,39 @@ impl Link {
                 (other, None) => Kind::Other(other.to_owned()),
             };
         }
+        let Some(declared) = declared else {
+            let spec = self.interface.kind.device().map(|device| device.spec);
+            return self.take_options(info, spec.map(|spec| (spec, None)), Some(None));
+        };
         for known in declared(&self.name) {
             let device = self.interface.kind.device().zip(known.kind.device());
-            if let Some((device, known)) =
-                device.filter(|(device, known)| device.spec == known.spec)
-                && let Some(data) = info.find(IFLA_INFO_DATA)?
-            {
-                let found = device::read(device.spec.options, &known.options, data.nested());
-                self.named[0].extend(found);
-            }
-            if !known.port.is_empty()
-                && let Some(kind) = info.find(IFLA_INFO_SLAVE_KIND)?
-                && let Some(spec) = kind::find(kind.text()?)
-                && let Some(data) = info.find(IFLA_INFO_SLAVE_DATA)?
-            {
-                self.named[1].extend(device::read(spec.port, &known.port, data.nested()));
-            }
+            let device = device.filter(|(device, known)| device.spec == known.spec);
+            let device = device.map(|(device, known)| (device.spec, Some(&known.options)));
+            let port = (!known.port.is_empty()).then_some(Some(&known.port));
+            self.take_options(info, device, port)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the options of its kind, and those as a port: as far as they are declared, where these
+    /// are given.
+    fn take_options(
+        &mut self,
+        info: Attributes<'_>,
+        device: Option<(&'static KindSpec, Option<&Options>)>,
+        port: Option<Option<&Options>>,
+    ) -> Result<(), Error> {
+        if let Some((spec, declared)) = device
+            && let Some(data) = info.find(IFLA_INFO_DATA)?
+        {
+            self.named[0].extend(device::read(spec.options, declared, data.nested()));
+        }
+        if let Some(declared) = port
+            && let Some(kind) = info.find(IFLA_INFO_SLAVE_KIND)?
+            && let Some(spec) = kind::find(kind.text()?)
+            && let Some(data) = info.find(IFLA_INFO_SLAVE_DATA)?
+        {
+            self.named[1].extend(device::read(spec.port, declared, data.nested()));
         }
         Ok(())
     }

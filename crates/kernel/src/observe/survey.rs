@@ -15,11 +15,13 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use vnet_model::facts::{Neighbour, Port};
-use vnet_model::{Facts, IfName, Mac, NamespaceFacts, NsName};
+use vnet_model::facts::{InterfaceFacts, Neighbour, Port};
+use vnet_model::kind::Options;
+use vnet_model::state::PortVlans;
+use vnet_model::{Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
-use super::{CHUNK, IPV6_FORWARDING, link, route};
+use super::{CHUNK, IPV6_FORWARDING, bridging, link, route};
 use crate::error::Error;
 use crate::nft;
 use crate::realm::{Entry, Realm, SysctlAccess};
@@ -94,9 +96,17 @@ fn filters(realm: &Realm, names: &[NsName], facts: &mut Facts) -> Result<(), Err
 }
 
 fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), NetlinkError> {
-    let links = link::dump(socket, &|_| Vec::new())?;
+    let links = link::dump(socket, None)?;
     let names: BTreeMap<u32, IfName> =
-        links.into_iter().map(|link| (link.index, link.name)).collect();
+        links.iter().map(|link| (link.index, link.name.clone())).collect();
+    let read = links.into_iter().map(|link| (link.name.clone(), link.into_interface(&names)));
+    let read: BTreeMap<IfName, Interface> = read.collect();
+    let has_bridge = read.values().any(|interface| interface.kind.is_bridge());
+    let macs = read.values().filter_map(|interface| interface.mac).collect();
+    let fdb = match has_bridge {
+        true => bridging::bridge_entries(socket, &names, &macs)?,
+        false => Vec::new(),
+    };
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };
     let facts = NamespaceFacts {
         routes: route::derived(socket, &names)?,
@@ -104,6 +114,8 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
         neighbours: neighbours(socket, &names)?,
         unusable: unusable(socket, &names)?,
         ports: ports(socket, &names)?,
+        interfaces: interfaces(socket, &names, read)?,
+        fdb,
         listeners: None,
         filters: Vec::new(),
         tables: Vec::new(),
@@ -111,6 +123,31 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
         sysctls: [(IPV6_FORWARDING.to_owned(), forwarding.to_owned())].into(),
     };
     Ok((facts, names))
+}
+
+/// Finds what interfaces are set to: options of their kind and as ports, VLANs where a bridge keeps
+/// them apart.
+fn interfaces(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+    read: BTreeMap<IfName, Interface>,
+) -> Result<BTreeMap<IfName, InterfaceFacts>, NetlinkError> {
+    let filters = |interface: &Interface| {
+        interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering"))
+    };
+    let mut vlans: BTreeMap<IfName, PortVlans> = match read.values().any(filters) {
+        true => bridging::read_vlans(socket, names)?.into_iter().collect(),
+        false => BTreeMap::new(),
+    };
+    let facts = |(name, interface): (IfName, Interface)| {
+        let options = match interface.kind {
+            Kind::Device(device) => device.options,
+            _ => Options::new(),
+        };
+        let facts = InterfaceFacts { options, port: interface.port, vlans: vlans.remove(&name) };
+        (!facts.is_empty()).then_some((name, facts))
+    };
+    Ok(read.into_iter().filter_map(facts).collect())
 }
 
 fn rules(socket: &mut Socket) -> Result<Vec<String>, NetlinkError> {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
+use vnet_model::kind::{self, Value};
 use vnet_model::state::PortVlans;
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
 
@@ -79,7 +80,7 @@ impl Case<'_, '_> {
                 self.cause("not-a-port", port(end), evidence, vec![step])
             }
             Block::Vlan(end, vid, meant) => {
-                let evidence = match self.scene.end(end).map(|found| found.port_vlans()) {
+                let evidence = match self.scene.port_vlans(end) {
                     Some(vlans) => format!(
                         "{}, a port of a bridge, is {}, and not in VLAN {vid}{}",
                         port(end),
@@ -91,6 +92,21 @@ impl Case<'_, '_> {
                 let change = |vlan| Change::SetPortVlan { dev: end.name.clone(), vid: *vid, vlan };
                 let step = meant.map(|vlan| Step::new(end.ns.clone(), change(vlan)));
                 self.cause("wrong-vlan", port(end), evidence, step.into_iter().collect())
+            }
+            Block::Apart(bridge, end) => {
+                let evidence = format!(
+                    "the bridge {} keeps VLANs apart, which it was not meant to, and {} is not in \
+                     that of the packet",
+                    port(bridge),
+                    port(end)
+                );
+                let spec = &kind::BRIDGE;
+                let option =
+                    spec.option("vlan_filtering").map(|option| (option, Value::Bool(false)));
+                let (set, rest) = (option.into_iter().collect(), kind::Options::new());
+                let set = LinkSetting::Options { spec, port: false, set, rest };
+                let step = super::set(&bridge.ns, &bridge.name, set);
+                self.cause("wrong-vlan", port(end), evidence, vec![step])
             }
             Block::NoPeer(end) => {
                 let evidence = format!("{} has no other end", port(end));
