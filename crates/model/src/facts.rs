@@ -11,7 +11,9 @@ use crate::kind::Options;
 use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::nft::Table;
-use crate::state::{Interface, Kind, PortVlans, Route};
+use crate::state::{
+    Interface, Kind, PortVlans, Route, Rule, RuleAction, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
+};
 
 /// Facts about namespaces, by the name they are pinned under.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,11 +25,12 @@ pub struct Facts {
 /// Facts about one namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceFacts {
-    /// The routes of the main and default table that nobody configured: the kernel derived them of
+    /// The routes of all tables but `local` that nobody configured: the kernel derived them of
     /// addresses, or a router or daemon brought them. In the kernel's order.
     pub routes: Vec<Route>,
-    /// Policy rules beside the three that every namespace is born with, in a person's words.
-    pub rules: Vec<String>,
+    /// All its policy rules in the order in which they are asked; none where they are those that every
+    /// namespace is born with ([`PolicyRule::born`]).
+    pub rules: Vec<PolicyRule>,
     /// Neighbour entries that somebody wrote.
     pub neighbours: Vec<Neighbour>,
     /// IPv6 addresses that can't be used, each with whether another has it too; otherwise that is
@@ -49,6 +52,40 @@ pub struct NamespaceFacts {
     pub indexes: BTreeMap<IfName, u32>,
     /// Sysctls by their dotted names, as far as they were asked for.
     pub sysctls: BTreeMap<String, String>,
+}
+
+/// A policy rule as it is, one of the kernel's own too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRule {
+    /// What a file can say of it.
+    pub rule: Rule,
+    /// The type of service that packets must have, where that is not 0.
+    pub tos: u8,
+    /// Whether its table is that of the VRF that the packet is in (`l3mdev`).
+    pub l3mdev: bool,
+    /// Whether it selects by something else.
+    pub is_unread: bool,
+}
+
+impl PolicyRule {
+    /// Makes the rules that every namespace is born with (`fib_default_rules_init`,
+    /// net/ipv4/fib_rules.c; `fib6_rules_net_init`, net/ipv6/fib6_rules.c).
+    #[must_use]
+    pub fn born() -> Vec<Self> {
+        let tables = [(0, TABLE_LOCAL), (32766, TABLE_MAIN), (32767, TABLE_DEFAULT)];
+        let ipv4 = tables.iter().map(|&(priority, table)| (false, priority, table));
+        let ipv6 = tables[..2].iter().map(|&(priority, table)| (true, priority, table));
+        let rule = |(ipv6, priority, table)| {
+            Self::from(Rule::new(ipv6, priority, RuleAction::Table(table)))
+        };
+        ipv4.chain(ipv6).map(rule).collect()
+    }
+}
+
+impl From<Rule> for PolicyRule {
+    fn from(rule: Rule) -> Self {
+        Self { rule, tos: 0, l3mdev: false, is_unread: false }
+    }
 }
 
 /// A neighbour entry that somebody wrote.

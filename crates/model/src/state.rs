@@ -31,6 +31,9 @@ pub use route::{
 /// The main routing table (`RT_TABLE_MAIN`, linux/rtnetlink.h).
 pub const TABLE_MAIN: u32 = 254;
 
+/// The table that is asked last (`RT_TABLE_DEFAULT`, linux/rtnetlink.h).
+pub const TABLE_DEFAULT: u32 = 253;
+
 /// The metric the kernel gives an IPv6 route that names none (`IP6_RT_PRIO_USER`, net/ip6_route.h).
 pub const METRIC_IPV6_DEFAULT: u32 = 1024;
 

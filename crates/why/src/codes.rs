@@ -94,6 +94,25 @@ pub const CODES: &[Code] = &[
     ),
     code("throw-route", "A route of type `throw` ends the lookup before another could match."),
     code(
+        "rule-refuses",
+        "A policy rule (`ip rule`) of type `blackhole`, `prohibit` or `unreachable` drops the packet before \
+         any table is asked.",
+    ),
+    code(
+        "rule-to-empty-table",
+        "A policy rule leads the packet to a table in which nothing is for it, and past the one that has \
+         the route.",
+    ),
+    code(
+        "rule-astray",
+        "A policy rule which was not meant leads the packet to another table than it was to ask.",
+    ),
+    code(
+        "rule-missing",
+        "A policy rule is gone, so that a table is not asked: that of own addresses (`local`), or of the \
+         routes (`main`). Every namespace is born with these rules.",
+    ),
+    code(
         "route-astray",
         "A route which was not meant leads the packet somewhere else: it is more specific, or its metric lower.",
     ),

@@ -9,6 +9,7 @@ mod filter;
 mod link;
 mod meant;
 mod mends;
+mod rules;
 
 use std::net::IpAddr;
 
@@ -57,7 +58,10 @@ pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> O
     if stray_port {
         return case.stopped();
     }
-    case.doubt(trip).or_else(|| case.as_meant()).or_else(|| case.stopped())
+    case.doubt(trip)
+        .or_else(|| case.by_rules())
+        .or_else(|| case.as_meant())
+        .or_else(|| case.stopped())
 }
 
 impl Case<'_, '_> {
@@ -103,6 +107,7 @@ impl Case<'_, '_> {
             Some(Stop::Unknown(_)) => None,
             Some(Stop::NoRoute) => Some(self.no_route(ns)),
             Some(Stop::Dropped(route)) => Some(self.dropped(ns, route)),
+            Some(Stop::Refused(rule)) => Some(self.refused(ns, rule)),
             Some(Stop::ByFilter(dropped)) => Some(self.by_filter(ns, dropped)),
             Some(Stop::Broadcast(dev)) => Some(self.broadcast(ns, dev)),
             Some(Stop::LoDown) => Some(self.lo_down(ns)),
@@ -367,7 +372,8 @@ impl Case<'_, '_> {
             names.first().map(String::as_str).unwrap_or_default()
         );
         for ns in circle {
-            let Decision::Via { route, connected: false, legs } = self.scene.lookup(ns, self.dst)
+            let Decision::Via { route, connected: false, legs } =
+                self.scene.lookup_to(ns, self.dst)
             else {
                 continue;
             };

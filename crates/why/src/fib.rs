@@ -1,18 +1,20 @@
 //! What a namespace does with a packet: local delivery, then the routing tables.
 //!
-//! Without policy rules the kernel asks three tables in turn: `local`, `main`, `default`
+//! Without policy rules of somebody's the kernel asks three tables in turn: `local`, `main`, `default`
 //! (`fib_default_rules_init`, net/ipv4/fib_rules.c; `ip-rule(8)`). In each the longest prefix wins,
 //! then the lowest metric (`fib_table_lookup`, net/ipv4/fib_trie.c).
+
+mod rules;
 
 use std::net::IpAddr;
 
 use vnet_model::apply::LOOPBACK;
+use vnet_model::facts::PolicyRule;
 use vnet_model::ipnet::IpNet;
-use vnet_model::state::{MTU_IPV6_MIN_BYTES, NexthopKind, TABLE_LOCAL, TABLE_MAIN};
-use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind};
+use vnet_model::state::{MTU_IPV6_MIN_BYTES, NexthopKind, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
+use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind, Rule};
 
-/// The table that is asked last (`RT_TABLE_DEFAULT`, linux/rtnetlink.h).
-const TABLE_DEFAULT: u32 = 253;
+pub(crate) use rules::{Flowi, matches};
 
 /// The tables that are asked for what is not the own namespace's, in their order.
 pub(crate) const TABLES: [u32; 2] = [TABLE_MAIN, TABLE_DEFAULT];
@@ -39,6 +41,10 @@ pub(crate) enum Decision {
     },
     /// They are dropped by this route.
     Dropped { route: Route },
+    /// They are dropped by this policy rule.
+    Refused { rule: Rule },
+    /// It depends on whether this policy rule is for them, which is not known.
+    Untold { rule: Rule },
     /// Nothing leads there.
     None,
 }
@@ -69,24 +75,15 @@ fn local_subnet(ns: &Namespace, addr: IpAddr) -> Option<u8> {
     nets.filter(|net| net.contains(&addr)).map(|net| net.prefix_len()).max()
 }
 
-/// Finds what becomes of packets to `dst`. `kernel` are the routes that the kernel derived, in its
-/// order, where they were observed; else they are derived here.
-pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> Decision {
-    if owns(ns, dst) {
-        return Decision::Local;
-    }
-    if let Some(dev) = broadcast(ns, dst) {
-        return Decision::Broadcast { dev };
-    }
-    let is_local = |route: &&Route| {
-        matches!(route.kind, RouteKind::Local | RouteKind::Anycast)
-            && route.table == TABLE_LOCAL
-            && route.dst.contains(&dst)
-    };
-    if ns.routes.iter().any(|route| is_local(&route)) {
-        return Decision::Local;
-    }
-    let local = local_subnet(ns, dst);
+/// Finds what becomes of a packet. `kernel` are the routes that the kernel derived, in its order,
+/// where they were observed; else they are derived here. `rules` are the policy rules; none are those
+/// that every namespace is born with.
+pub(crate) fn lookup(
+    ns: &Namespace,
+    kernel: Option<&[Route]>,
+    rules: &[PolicyRule],
+    packet: &Flowi,
+) -> Decision {
     let derived;
     let kernel = match kernel {
         Some(kernel) => kernel,
@@ -95,32 +92,79 @@ pub(crate) fn lookup(ns: &Namespace, kernel: Option<&[Route]>, dst: IpAddr) -> D
             &derived
         }
     };
+    match rules {
+        [] => born(ns, kernel, packet.dst),
+        rules => rules::lookup(ns, kernel, rules, packet),
+    }
+}
+
+/// Asks the tables `local`, `main` and `default`.
+fn born(ns: &Namespace, kernel: &[Route], dst: IpAddr) -> Decision {
+    let subnet = local_subnet(ns, dst);
+    if let Some(found) = own(ns, dst) {
+        return found;
+    }
     for table in TABLES {
-        let mut found: Vec<(&Route, bool, Vec<NextHop>)> = kernel
-            .iter()
-            .map(|route| (route, true))
-            .chain(ns.routes.iter().map(|route| (route, false)))
-            .filter(|(route, _)| route.table == table && route.dst.contains(&dst))
-            .map(|(route, connected)| (route, connected, alive(ns, route)))
-            .filter(|(route, _, legs)| !legs.is_empty() || leads_nowhere(ns, route))
-            .collect();
-        // Stable: of equals the kernel takes the first.
-        found.sort_by_key(|(route, ..)| (u8::MAX - route.dst.prefix_len(), route.metric));
-        let first = found.into_iter().next();
-        let longest = first.as_ref().map(|(route, ..)| route.dst.prefix_len());
-        if local.is_some() && local >= longest {
+        let found = in_table(ns, kernel, table, dst);
+        if subnet.is_some() && subnet >= found.as_ref().map(|(_, length)| *length) {
             return Decision::Local;
         }
-        let Some((route, connected, legs)) = first else { continue };
-        match route.kind {
-            RouteKind::Unicast if !legs.is_empty() => {
-                return Decision::Via { route: route.clone(), connected, legs };
-            }
-            RouteKind::Throw => {}
-            _ => return Decision::Dropped { route: route.clone() },
+        match found {
+            Some((decision, _)) => return decision,
+            None => continue,
         }
     }
     Decision::None
+}
+
+/// Asks the table `local` alone.
+fn local(ns: &Namespace, dst: IpAddr) -> Option<Decision> {
+    own(ns, dst).or_else(|| local_subnet(ns, dst).map(|_| Decision::Local))
+}
+
+/// Finds what becomes of packets to an address that is the namespace's own, or all of a link's.
+fn own(ns: &Namespace, dst: IpAddr) -> Option<Decision> {
+    if owns(ns, dst) {
+        return Some(Decision::Local);
+    }
+    if let Some(dev) = broadcast(ns, dst) {
+        return Some(Decision::Broadcast { dev });
+    }
+    let is_local = |route: &Route| {
+        matches!(route.kind, RouteKind::Local | RouteKind::Anycast)
+            && route.table == TABLE_LOCAL
+            && route.dst.contains(&dst)
+    };
+    ns.routes.iter().any(is_local).then_some(Decision::Local)
+}
+
+/// Tells whether packets to an address end here by the table `local`.
+pub(crate) fn is_local(ns: &Namespace, addr: IpAddr) -> bool {
+    local(ns, addr) == Some(Decision::Local)
+}
+
+/// Asks one table: what it says, and the length of the prefix by which. `None` where another is to be
+/// asked.
+fn in_table(ns: &Namespace, kernel: &[Route], table: u32, dst: IpAddr) -> Option<(Decision, u8)> {
+    let mut found: Vec<(&Route, bool, Vec<NextHop>)> = kernel
+        .iter()
+        .map(|route| (route, true))
+        .chain(ns.routes.iter().map(|route| (route, false)))
+        .filter(|(route, _)| route.table == table && route.dst.contains(&dst))
+        .map(|(route, connected)| (route, connected, alive(ns, route)))
+        .filter(|(route, _, legs)| !legs.is_empty() || leads_nowhere(ns, route))
+        .collect();
+    // Stable: of equals the kernel takes the first.
+    found.sort_by_key(|(route, ..)| (u8::MAX - route.dst.prefix_len(), route.metric));
+    let (route, connected, legs) = found.into_iter().next()?;
+    let decision = match route.kind {
+        RouteKind::Unicast if !legs.is_empty() => {
+            Decision::Via { route: route.clone(), connected, legs }
+        }
+        RouteKind::Throw => return None,
+        _ => Decision::Dropped { route: route.clone() },
+    };
+    Some((decision, route.dst.prefix_len()))
 }
 
 /// Tells whether a route drops packets by intent.

@@ -325,11 +325,11 @@ impl Filter<'_, '_> {
         };
         let Some(addr) = addr else { return Loaded::Unknown };
         // `RTN_UNICAST`, `RTN_LOCAL`, `RTN_BROADCAST` (linux/rtnetlink.h).
-        let number: u32 = match self.scene.lookup(self.ns, addr) {
+        let number: u32 = match self.scene.lookup_to(self.ns, addr) {
             Decision::Local => 2,
             Decision::Broadcast { .. } => 3,
             Decision::Via { .. } => 1,
-            Decision::Dropped { .. } | Decision::None => return Loaded::Unknown,
+            _ => return Loaded::Unknown,
         };
         Loaded::Bytes(number.to_ne_bytes().into_iter().map(Some).collect())
     }

@@ -412,8 +412,7 @@ fn is_plain(scene: &Scene<'_>) -> bool {
         });
         let tables = scene.tables(name).iter().all(|table| table.chains.is_empty());
         let plain = scene.facts(name).is_none_or(|facts| {
-            facts.rules.is_empty()
-                && facts.filters.is_empty()
+            facts.filters.is_empty()
                 && facts.neighbours.is_empty()
                 && facts.unusable.is_empty()
                 && facts.ports.is_empty()
@@ -424,6 +423,7 @@ fn is_plain(scene: &Scene<'_>) -> bool {
                 })
         });
         let declared = found.sysctls.keys().all(|key| key.ends_with("forwarding"));
-        tables && plain && declared && own.all(|addr| all.insert(addr))
+        let plain = plain && scene.rules(name).is_empty() && tables;
+        plain && declared && own.all(|addr| all.insert(addr))
     })
 }

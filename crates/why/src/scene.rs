@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vnet_model::apply::Refused;
-use vnet_model::facts::{BridgeEntry, InterfaceFacts, Port};
+use vnet_model::facts::{BridgeEntry, InterfaceFacts, PolicyRule, Port};
 use vnet_model::kind::Value;
 use vnet_model::nft::{Table, TableId};
 use vnet_model::state::PortVlans;
 use vnet_model::{
-    Desired, End, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName, Route, State,
-    Step,
+    Change, Desired, End, Entry, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName,
+    Route, Rule, State, Step,
 };
 
-use crate::fib::{self, Decision};
+use crate::fib::{self, Decision, Flowi};
 use crate::{Effect, Mend, World};
 
 const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
@@ -30,6 +30,8 @@ pub(crate) struct Scene<'a> {
     mended: BTreeSet<NsName>,
     /// Sysctls that were mended.
     sysctls: BTreeMap<(NsName, String), String>,
+    /// Policy rules of namespaces where they were mended.
+    rules: BTreeMap<NsName, Vec<PolicyRule>>,
     /// What was mended otherwise than by steps.
     effects: BTreeSet<Effect>,
     labels: BTreeMap<NsName, String>,
@@ -48,6 +50,7 @@ impl<'a> Scene<'a> {
             meant: world.intent.map(|intent| Cow::Borrowed(&intent.state)),
             mended: BTreeSet::new(),
             sysctls: BTreeMap::new(),
+            rules: BTreeMap::new(),
             effects: BTreeSet::new(),
             labels: labels.collect(),
         };
@@ -61,13 +64,19 @@ impl<'a> Scene<'a> {
     /// Does a step on paper.
     pub(crate) fn apply(&mut self, step: &Step) -> Result<(), Refused> {
         self.complete(&step.ns);
-        step.apply(self.state.to_mut())?;
+        let applied = step.apply(self.state.to_mut());
+        match &step.change {
+            // Of others' rules the state need not know.
+            Change::SetEntry(Entry::Rule(rule)) => self.set_rule(&step.ns, rule, true),
+            Change::DelEntry(Entry::Rule(rule)) => self.set_rule(&step.ns, rule, false),
+            _ => applied?,
+        }
         if let Some(meant) = &mut self.meant {
             // Most mends bring back what was meant: then it is there already.
             let _ = step.apply(meant.to_mut());
         }
         self.mended.insert(step.ns.clone());
-        if let vnet_model::Change::SetSysctl { key, value } = &step.change {
+        if let Change::SetSysctl { key, value } = &step.change {
             self.sysctls.insert((step.ns.clone(), key.clone()), value.clone());
         }
         Ok(())
@@ -238,11 +247,50 @@ impl<'a> Scene<'a> {
         format!("{}:{dev}", self.label(ns))
     }
 
-    pub(crate) fn lookup(&self, ns: &NsName, dst: IpAddr) -> Decision {
+    /// Finds what becomes of a packet.
+    pub(crate) fn lookup(&self, ns: &NsName, packet: &Flowi) -> Decision {
+        self.lookup_by(ns, packet, &self.rules(ns))
+    }
+
+    /// As [`Self::lookup`], with other policy rules.
+    pub(crate) fn lookup_by(&self, ns: &NsName, packet: &Flowi, rules: &[PolicyRule]) -> Decision {
         match self.ns(ns) {
-            Some(found) => fib::lookup(found, self.kernel_routes(ns), dst),
+            Some(found) => fib::lookup(found, self.kernel_routes(ns), rules, packet),
             None => Decision::None,
         }
+    }
+
+    /// Finds what becomes of packets of the namespace's own to an address.
+    pub(crate) fn lookup_to(&self, ns: &NsName, dst: IpAddr) -> Decision {
+        self.lookup(ns, &Flowi::to(dst))
+    }
+
+    /// The policy rules; none where they are those that every namespace is born with.
+    pub(crate) fn rules(&self, ns: &NsName) -> Cow<'_, [PolicyRule]> {
+        match (self.rules.get(ns), self.facts(ns)) {
+            (Some(mended), _) => mended.as_slice().into(),
+            (None, Some(facts)) => facts.rules.as_slice().into(),
+            (None, None) => self.ns(ns).map(declared_rules).unwrap_or_default().into(),
+        }
+    }
+
+    /// The policy rules that were meant; `None` where it is not known what was.
+    pub(crate) fn meant_rules(&self, ns: &NsName) -> Option<Vec<PolicyRule>> {
+        self.meant(ns).map(declared_rules)
+    }
+
+    /// Changes the policy rules on paper.
+    fn set_rule(&mut self, ns: &NsName, rule: &Rule, is_there: bool) {
+        let mut rules = match self.rules(ns) {
+            Cow::Borrowed([]) => PolicyRule::born(),
+            rules => rules.into_owned(),
+        };
+        rules.retain(|policy| policy.rule != *rule);
+        if is_there {
+            rules.push(rule.clone().into());
+            rules.sort_by_key(|policy| policy.rule.priority);
+        }
+        self.rules.insert(ns.clone(), rules);
     }
 
     /// The routes that the kernel derived, in its order, as far as they were observed and still hold.
@@ -251,9 +299,15 @@ impl<'a> Scene<'a> {
         facts.map(|facts| facts.routes.as_slice())
     }
 
-    /// What was meant to become of packets to `dst`.
-    pub(crate) fn meant_lookup(&self, ns: &NsName, dst: IpAddr) -> Option<Decision> {
-        Some(fib::lookup(self.meant(ns)?, None, dst))
+    /// What was meant to become of a packet.
+    pub(crate) fn meant_lookup(&self, ns: &NsName, packet: &Flowi) -> Option<Decision> {
+        let meant = self.meant(ns)?;
+        Some(fib::lookup(meant, None, &declared_rules(meant), packet))
+    }
+
+    /// Tells whether packets to an address end here by the table `local`.
+    pub(crate) fn is_local(&self, ns: &NsName, addr: IpAddr) -> bool {
+        self.ns(ns).is_some_and(|found| fib::is_local(found, addr))
     }
 
     pub(crate) fn owns(&self, ns: &NsName, addr: IpAddr) -> bool {
@@ -301,6 +355,20 @@ impl<'a> Scene<'a> {
         let ports = interfaces.filter(|(_, port)| port.master.as_ref() == Some(bridge));
         ports.map(|(name, _)| name.clone()).collect()
     }
+}
+
+/// The policy rules of a namespace as declared; none where no rule is.
+fn declared_rules(ns: &Namespace) -> Vec<PolicyRule> {
+    let own = ns.entries.iter().chain(&ns.foreign).filter_map(|entry| match entry {
+        Entry::Rule(rule) => Some(PolicyRule::from(rule.clone())),
+        _ => None,
+    });
+    let mut rules: Vec<PolicyRule> = own.collect();
+    if !rules.is_empty() {
+        rules.extend(PolicyRule::born());
+        rules.sort_by_key(|policy| policy.rule.priority);
+    }
+    rules
 }
 
 /// A setting of IPv4 on an interface; dots of its name are written `/` (`sysctl(8)`).

@@ -1,19 +1,21 @@
 //! One direction of a packet's way, hop by hop, as the kernel would take it.
 
 mod hooks;
+mod neighbour;
 
 use std::net::IpAddr;
 
-use vnet_model::facts::BridgeEntry;
-use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
-use vnet_model::{End, IfName, Kind, Mac, NextHop, NsName, Packet, Route};
+use vnet_model::{End, IfName, Kind, Mac, NextHop, NsName, Packet, Route, Rule};
 
-use crate::fib::{self, Decision};
+use crate::fib::{self, Decision, Flowi};
 use crate::filter::{Dropped, Flow, Header};
 use crate::scene::Scene;
-use crate::wire::{self, Station};
+use crate::wire;
 use crate::{By, Hop};
+
+use neighbour::accepts;
+pub(crate) use neighbour::answers;
 
 /// How many routers a packet passes at most (`IPDEFTTL`, linux/ip.h).
 const TTL: usize = 64;
@@ -47,6 +49,8 @@ pub(crate) enum Stop {
     NoRoute,
     /// A route drops it.
     Dropped(Route),
+    /// A policy rule drops it.
+    Refused(Box<Rule>),
     /// A packet filter drops it.
     ByFilter(Box<Dropped>),
     /// The destination is the broadcast address of this interface's subnet.
@@ -90,6 +94,7 @@ impl Stop {
             Self::NoRoute => "no route leads there".to_owned(),
             Self::ByFilter(dropped) => dropped.text(),
             Self::Dropped(route) => format!("dropped by the route `{route}`"),
+            Self::Refused(rule) => format!("dropped by the policy rule `{rule}`"),
             Self::Broadcast(dev) => format!("it is the broadcast address of {dev}'s subnet"),
             Self::LoDown => "it is its own address, and lo is down".to_owned(),
             Self::NoSource(_) => "there is no address to send from".to_owned(),
@@ -118,8 +123,8 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub(crate) struct Decided {
     pub(crate) ns: NsName,
-    /// The destination that it had there.
-    pub(crate) dst: IpAddr,
+    /// The packet as it was there.
+    pub(crate) packet: Flowi,
     pub(crate) decision: Decision,
 }
 
@@ -205,7 +210,7 @@ struct Walk<'s, 'a> {
 impl Walk<'_, '_> {
     fn run(&mut self) -> Result<(), Stop> {
         if let Some(src) = self.packet.src
-            && self.scene.lookup(&self.packet.from, src) != Decision::Local
+            && !self.scene.is_local(&self.packet.from, src)
         {
             return Err(Stop::NotOwn(src));
         }
@@ -219,13 +224,22 @@ impl Walk<'_, '_> {
             if let Some(dev) = self.came_in.clone() {
                 self.hook(&ns, Hook::Prerouting, Some(&dev), None)?;
             }
-            let dst = self.header.dst;
-            let decision = self.scene.lookup(&ns, dst);
-            self.walked.decisions.push(Decided { ns: ns.clone(), dst, decision: decision.clone() });
+            let (packet, decision) = self.decide(&ns);
+            self.walked.decisions.push(Decided {
+                ns: ns.clone(),
+                packet,
+                decision: decision.clone(),
+            });
             let (route, connected, legs) = match decision {
                 Decision::Local => return self.deliver(&ns),
                 Decision::Broadcast { dev } => return Err(Stop::Broadcast(dev)),
                 Decision::Dropped { route } => return Err(Stop::Dropped(route)),
+                Decision::Refused { rule } => return Err(Stop::Refused(Box::new(rule))),
+                Decision::Untold { rule } => {
+                    let label = self.scene.label(&ns);
+                    let text = format!("{label} has a policy rule that can't be evaluated: {rule}");
+                    return Err(Stop::Unknown(text));
+                }
                 Decision::None => return Err(Stop::NoRoute),
                 Decision::Via { route, connected, legs } => (route, connected, legs),
             };
@@ -258,10 +272,33 @@ impl Walk<'_, '_> {
         if !unread.is_empty() {
             self.walked.unknown.push(format!("{label} filters packets: {}", unread.join(", ")));
         }
-        if !facts.rules.is_empty() {
-            let rules = facts.rules.join("; ");
-            self.walked.unknown.push(format!("{label} has policy rules: {rules}"));
+    }
+
+    /// Asks the tables what becomes of it here.
+    fn decide(&self, ns: &NsName) -> (Flowi, Decision) {
+        let header = &self.header;
+        let mut packet = Flowi {
+            src: header.src,
+            dst: header.dst,
+            iif: self.came_in.clone(),
+            mark: header.mark,
+            protocol: Some(header.protocol()),
+            sport: header.sport,
+            dport: header.dport,
+        };
+        let decision = self.scene.lookup(ns, &packet);
+        let by_port = self.packet.packet != Packet::Icmp && packet.dst.is_ipv4();
+        if let Decision::Via { route, legs, .. } = &decision
+            && packet.src.is_none()
+            && by_port
+            && !self.scene.rules(ns).is_empty()
+            && let (Some(found), Some(leg)) = (self.scene.ns(ns), legs.first())
+        {
+            // Who connects asks again when it has a source (`ip_route_connect`, net/route.h).
+            packet.src = fib::source(found, route, leg, packet.dst);
+            return (packet.clone(), self.scene.lookup(ns, &packet));
         }
+        (packet, decision)
     }
 
     fn choose(&mut self, legs: &[NextHop]) -> NextHop {
@@ -403,148 +440,6 @@ impl Walk<'_, '_> {
         self.came_in = Some(station.end.name.clone());
         Ok(true)
     }
-
-    /// Finds who on the link answers for an address: by ARP whoever has it on any interface
-    /// (`arp_process`, net/ipv4/arp.c), by neighbour discovery whoever has it on this one
-    /// (`ndisc_recv_ns`, net/ipv6/ndisc.c).
-    fn resolve(
-        &mut self,
-        ns: &NsName,
-        dev: &IfName,
-        hop: IpAddr,
-        size_bytes: u32,
-    ) -> Result<Station, Stop> {
-        let from = End { ns: ns.clone(), name: dev.clone() };
-        let domain = wire::domain(self.scene, &from, size_bytes, false);
-        let asker = self.asker(ns, dev, hop);
-        let mut found: Vec<Station> = domain.stations;
-        found.retain(|station| station.end.ns != *ns);
-        if let Some(mac) = self.scene.written(&from, hop) {
-            // Nobody is asked.
-            let has = |station: &Station| {
-                self.scene.end(&station.end).is_some_and(|interface| interface.mac == Some(mac))
-            };
-            let there = found.into_iter().find(has);
-            return there.ok_or_else(|| Stop::WrongNeighbour { dev: dev.clone(), hop, mac });
-        }
-        found.retain(|station| answers(self.scene, &station.end, hop));
-        let mut refused = None;
-        found.retain(|station| match asker {
-            Some(asker) if hop.is_ipv4() => {
-                let checked = accepts(self.scene, &station.end.ns, &station.end.name, asker)
-                    .and_then(|()| speaks(self.scene, &station.end, hop, asker));
-                let stop = checked.err().map(|stop| (station.end.ns.clone(), stop));
-                refused = refused.take().or_else(|| stop.clone());
-                stop.is_none()
-            }
-            _ => true,
-        });
-        let mut ends: Vec<End> = found.iter().map(|station| station.end.clone()).collect();
-        ends.dedup_by(|a, b| a.ns == b.ns);
-        if ends.len() > 1 {
-            self.walked.doubts.push((hop, ends));
-        }
-        match found.into_iter().next() {
-            Some(station) => Ok(station),
-            None => match (domain.unknown.first(), refused) {
-                (_, Some((there, stop))) => {
-                    self.walked.at = there;
-                    Err(stop)
-                }
-                (Some(end), _) => {
-                    let port = self.scene.port(&end.ns, &end.name);
-                    Err(Stop::Unknown(format!("what is behind {port} is not known")))
-                }
-                _ => Err(Stop::Unresolved { dev: dev.clone(), hop }),
-            },
-        }
-    }
-
-    /// Notes what bridges on the way are set to that is not evaluated.
-    fn doubt_bridges(&mut self, station: &Station) {
-        let mut met: Vec<String> =
-            station.doubts(self.header.dst.is_ipv6()).map(str::to_owned).collect();
-        if let Some(mac) = self.scene.end(&station.end).and_then(|interface| interface.mac) {
-            for out in station.ports.iter().skip(1).step_by(2) {
-                let entries = self.scene.bridge_entries(&out.ns, mac);
-                let strange = |entry: &&&BridgeEntry| entry.is_local || entry.dev != out.name;
-                met.extend(entries.iter().filter(strange).map(|entry| {
-                    let port = self.scene.port(&out.ns, &entry.dev);
-                    format!("a forwarding entry that somebody wrote says that {mac} is at {port}")
-                }));
-            }
-        }
-        met.retain(|what| !self.walked.unknown.contains(what));
-        self.walked.unknown.extend(met);
-    }
-
-    /// The address that a neighbour is asked from: the packet's where it is the namespace's own
-    /// (`arp_solicit`, net/ipv4/arp.c).
-    fn asker(&self, ns: &NsName, dev: &IfName, hop: IpAddr) -> Option<IpAddr> {
-        let own = self.walked.src.filter(|src| self.scene.owns(ns, *src));
-        own.or_else(|| fib::source_ipv4(self.scene.ns(ns)?, dev, Some(hop)))
-    }
-}
-
-/// Tells whether a station answers for an address: it has it, or answers in the place of whom it
-/// would pass the packet on to (`arp_fwd_proxy`, net/ipv4/arp.c).
-pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
-    match addr.is_ipv4() {
-        true => match scene.lookup(&station.ns, addr) {
-            Decision::Local => true,
-            Decision::Via { legs, .. } => {
-                scene.conf(&station.ns, &station.name, "proxy_arp") != 0
-                    && scene.forwards(&station.ns, &station.name, false)
-                    && !legs.iter().any(|leg| leg.dev == station.name)
-            }
-            _ => false,
-        },
-        false => scene.end(station).is_some_and(|interface| {
-            let own = |net: IpNet| net.addr() == addr;
-            fib::has_ipv6(interface)
-                && interface.addresses.iter().any(|a| own(a.net))
-                && scene.unusable(&station.ns, addr).is_none()
-        }),
-    }
-}
-
-/// Checks whether a station may answer for an address of its own on this interface
-/// (`arp_ignore` and `arp_filter`, net/ipv4/arp.c).
-fn speaks(scene: &Scene<'_>, station: &End, addr: IpAddr, asker: IpAddr) -> Result<(), Stop> {
-    let End { ns, name } = station;
-    let silent = |key| Err(Stop::ArpSilent { end: station.clone(), key });
-    let on_it = scene.end(station).and_then(|interface| {
-        let mut nets = interface.addresses.iter().map(|address| address.net);
-        nets.find(|net| net.addr() == addr)
-    });
-    match (scene.conf(ns, name, "arp_ignore"), on_it) {
-        (0, _) => {}
-        (1, Some(_)) => {}
-        (2, Some(net)) if net.contains(&asker) => {}
-        (3..=7, _) => {}
-        _ => return silent("arp_ignore"),
-    }
-    let filters = scene.conf(ns, name, "arp_filter") != 0;
-    let back = match scene.lookup(ns, asker) {
-        Decision::Via { legs, .. } => legs.iter().any(|leg| leg.dev == *name),
-        _ => false,
-    };
-    if filters && !back { silent("arp_filter") } else { Ok(()) }
-}
-
-/// Checks whether a namespace takes packets from `src` that come in by `dev`.
-fn accepts(scene: &Scene<'_>, ns: &NsName, dev: &IfName, src: IpAddr) -> Result<(), Stop> {
-    if scene.owns(ns, src) {
-        return Err(Stop::Martian(End { ns: ns.clone(), name: dev.clone() }));
-    }
-    let filtered = match scene.conf(ns, dev, "rp_filter") {
-        0 => false,
-        mode => match scene.lookup(ns, src) {
-            Decision::Via { legs, .. } => mode == 1 && !legs.iter().any(|leg| leg.dev == *dev),
-            _ => true,
-        },
-    };
-    if filtered { Err(Stop::Filtered(dev.clone())) } else { Ok(()) }
 }
 
 /// Says what a route does, in the words of `ip route`.

@@ -54,3 +54,42 @@ fn a_port_is_asked_where_it_is() {
         down(lab);
     });
 }
+
+/// Rules that are for other packets do nothing, and those for these do, source chosen first or not.
+#[test]
+fn rules_are_asked_in_turn() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        listen("b", "Listen=>1, LocalPort=>80");
+        let ask = |packet: Packet| {
+            let told = lab.why("a", "b", &Ask { packet, ..probing() }).unwrap();
+            assert!(!told.disagree(), "{}", shown(&told));
+            told.answer
+        };
+        // None of these is for a ping, and what finds nothing asks on.
+        sh("ip -n r1 rule add ipproto tcp dport 80 pref 1 blackhole
+            ip -n r1 rule add fwmark 0x10/0xff pref 2 blackhole
+            ip -n r1 rule add iif r2 to 10.0.3.0/24 pref 3 blackhole
+            ip -n r1 rule add tos 0x10 pref 4 blackhole
+            ip -n r1 rule add not from all pref 5 blackhole
+            ip -n r1 rule add pref 6 lookup 77
+            ip -n r1 route add throw default table 77
+            ip -n r1 rule add pref 7 lookup main suppress_prefixlength 0
+            ip -n r1 rule add pref 8 blackhole
+            ip -n r2 rule add pref 5 goto 32766
+            ip -n r2 rule add pref 6 blackhole");
+        assert_eq!(ask(Packet::Icmp).verdict, Verdict::Reachable);
+        let answer = ask(Packet::Tcp(80));
+        let cause = &answer.causes[0];
+        assert_eq!(cause.code, "rule-refuses");
+        assert!(cause.object.contains("ipproto 6 dport 80 blackhole"), "{}", cause.object);
+        sh("ip -n r1 rule del pref 1");
+        assert_eq!(ask(Packet::Tcp(80)).verdict, Verdict::Reachable);
+        // Who connects asks again when it knows its source; who pings does not.
+        sh("ip -n a rule add from 10.0.1.1 pref 9 blackhole");
+        assert_eq!(ask(Packet::Icmp).verdict, Verdict::Reachable);
+        assert_eq!(ask(Packet::Tcp(80)).causes[0].code, "rule-refuses");
+        sh("kill $(cat $HOME/listeners); sleep 0.5");
+        down(lab);
+    });
+}

@@ -9,6 +9,7 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction as Action, RuleAttribute, RuleFlags, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use vnet_model::facts::PolicyRule;
 use vnet_model::ipnet::IpNet;
 use vnet_model::{
     Entry, IfName, Mac, Neighbor, NextHop, NexthopKind, NexthopObject, Origin, Rule, RuleAction,
@@ -102,6 +103,47 @@ pub(super) fn read(
 /// Reads a rule, and whether it is ours; none of the kernel's own, of which every namespace has
 /// three, and one more with a VRF.
 fn rule(message: &RuleMessage) -> Option<(Entry, bool)> {
+    let read = policy_rule(message)?;
+    if read.protocol == RouteProtocol::Kernel {
+        return None;
+    }
+    let PolicyRule { rule, tos, l3mdev, is_unread } = read.policy;
+    // What no file can say makes it somebody else's.
+    let known = tos == 0 && !l3mdev && !is_unread && !read.has_realm;
+    Some(match known {
+        true => (Entry::Rule(rule), read.protocol == RouteProtocol::Static),
+        false => (Entry::Unknown(format!("rule with priority {}", rule.priority)), false),
+    })
+}
+
+/// A rule with what does not decide about packets.
+struct ReadRule {
+    policy: PolicyRule,
+    protocol: RouteProtocol,
+    has_realm: bool,
+}
+
+/// Reads all policy rules of the socket's namespace, in the kernel's order; none where they are those
+/// that it is born with.
+pub(super) fn policy_rules(socket: &mut Socket) -> Result<Vec<PolicyRule>, Error> {
+    let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
+    let found = super::dump(socket, &request, |message| match message {
+        RouteNetlinkMessage::NewRule(message) => Some(policy_rule(&message)?.policy),
+        _ => None,
+    })?;
+    // Where IPv6 does not run it has no rules either.
+    let born = PolicyRule::born();
+    let is_of = |ipv6: bool, of: &[PolicyRule]| {
+        of.iter().filter(|policy| policy.rule.ipv6 == ipv6).cloned().collect::<Vec<_>>()
+    };
+    let as_born = |ipv6: bool| {
+        let of_family = is_of(ipv6, &found);
+        of_family == is_of(ipv6, &born) || (ipv6 || found.is_empty()) && of_family.is_empty()
+    };
+    Ok(if as_born(false) && as_born(true) { Vec::new() } else { found })
+}
+
+fn policy_rule(message: &RuleMessage) -> Option<ReadRule> {
     let header = &message.header;
     let ipv6 = match header.family {
         AddressFamily::Inet => false,
@@ -117,8 +159,7 @@ fn rule(message: &RuleMessage) -> Option<(Entry, bool)> {
     let mut to = any;
     let (mut mark, mut mask, mut target) = (0, None, 0);
     let mut protocol = RouteProtocol::Unspec;
-    // What no file can say makes it somebody else's.
-    let mut known = header.tos == 0;
+    let (mut l3mdev, mut is_unread, mut has_realm) = (false, false, false);
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::Priority(found) => rule.priority = *found,
@@ -140,15 +181,13 @@ fn rule(message: &RuleMessage) -> Option<(Entry, bool)> {
             }
             RuleAttribute::Table(found) => rule.action = RuleAction::Table(*found),
             RuleAttribute::Goto(found) => target = *found,
-            RuleAttribute::Realm(_) | RuleAttribute::TunId(_) | RuleAttribute::UidRange(_) => {
-                known = false;
-            }
-            RuleAttribute::L3MDev(on) => known &= !on,
+            RuleAttribute::Realm(_) => has_realm = true,
+            RuleAttribute::TunId(_) | RuleAttribute::UidRange(_) => is_unread = true,
+            // All bits set where there is none.
+            RuleAttribute::SuppressIfGroup(group) => is_unread |= *group != u32::MAX,
+            RuleAttribute::L3MDev(on) => l3mdev = *on,
             _ => {}
         }
-    }
-    if protocol == RouteProtocol::Kernel {
-        return None;
     }
     rule.from = IpNet::new(from, header.src_len).ok().filter(|net| net.prefix_len() > 0);
     rule.to = IpNet::new(to, header.dst_len).ok().filter(|net| net.prefix_len() > 0);
@@ -159,12 +198,10 @@ fn rule(message: &RuleMessage) -> Option<(Entry, bool)> {
         Action::Blackhole => rule.action = RuleAction::Blackhole,
         Action::Unreachable => rule.action = RuleAction::Unreachable,
         Action::Prohibit => rule.action = RuleAction::Prohibit,
-        _ => known = false,
+        _ => is_unread = true,
     }
-    Some(match known {
-        true => (Entry::Rule(rule), protocol == RouteProtocol::Static),
-        false => (Entry::Unknown(format!("rule with priority {}", rule.priority)), false),
-    })
+    let policy = PolicyRule { rule, tos: header.tos, l3mdev, is_unread };
+    Some(ReadRule { policy, protocol, has_realm })
 }
 
 /// Reads a neighbour that somebody wrote, or one that is answered for.

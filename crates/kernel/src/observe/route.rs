@@ -10,6 +10,7 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::ipnet::IpNet;
+use vnet_model::state::TABLE_LOCAL;
 use vnet_model::{Encap, IfName, Metric, MetricValue, NextHop, Route, RouteKind};
 use vnet_netlink::{Error, Socket};
 
@@ -29,7 +30,7 @@ pub(super) fn dump(
     })
 }
 
-/// Reads the other routes of the main and default table, in the kernel's order.
+/// Reads the other routes of all tables but `local`, in the kernel's order.
 pub(super) fn derived(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
@@ -37,7 +38,7 @@ pub(super) fn derived(
     let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
     super::dump(socket, &request, |message| match message {
         RouteNetlinkMessage::NewRoute(message) if !is_configured(&message) => {
-            route(&message, names).filter(|route| matches!(route.table, 253 | 254))
+            route(&message, names).filter(|route| route.table != TABLE_LOCAL)
         }
         _ => None,
     })

@@ -6,6 +6,7 @@ mod sockets;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
     BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage,
@@ -13,22 +14,16 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
-use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::facts::{InterfaceFacts, Neighbour, Port};
 use vnet_model::kind::Options;
 use vnet_model::state::PortVlans;
 use vnet_model::{Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
-use super::{CHUNK, IPV6_FORWARDING, bridging, link, route};
+use super::{CHUNK, IPV6_FORWARDING, bridging, entry, link, route};
 use crate::error::Error;
 use crate::nft;
 use crate::realm::{Entry, Realm, SysctlAccess};
-
-/// The rules that every namespace is born with, as priority and table (`fib_default_rules_init`,
-/// net/ipv4/fib_rules.c; `fib6_rules_net_init`, net/ipv6/fib6_rules.c).
-const BORN_RULES: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 
 /// Sysctls of a namespace as a whole that decide about packets.
 const KEYS: [&str; 3] =
@@ -110,7 +105,7 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };
     let facts = NamespaceFacts {
         routes: route::derived(socket, &names)?,
-        rules: rules(socket)?,
+        rules: entry::policy_rules(socket)?,
         neighbours: neighbours(socket, &names)?,
         unusable: unusable(socket, &names)?,
         ports: ports(socket, &names)?,
@@ -148,39 +143,6 @@ fn interfaces(
         (!facts.is_empty()).then_some((name, facts))
     };
     Ok(read.into_iter().filter_map(facts).collect())
-}
-
-fn rules(socket: &mut Socket) -> Result<Vec<String>, NetlinkError> {
-    let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
-    super::dump(socket, &request, |message| match message {
-        RouteNetlinkMessage::NewRule(message) => rule(&message),
-        _ => None,
-    })
-}
-
-/// Says what a rule is, unless it is one that every namespace has.
-fn rule(message: &RuleMessage) -> Option<String> {
-    // Multicast routing has rules of its own.
-    if !matches!(message.header.family, AddressFamily::Inet | AddressFamily::Inet6) {
-        return None;
-    }
-    let mut table = u32::from(message.header.table);
-    let mut priority = 0;
-    let mut selects = message.header.src_len > 0 || message.header.dst_len > 0;
-    for attribute in &message.attributes {
-        match attribute {
-            RuleAttribute::Table(found) => table = *found,
-            RuleAttribute::Priority(found) => priority = *found,
-            RuleAttribute::Source(_)
-            | RuleAttribute::Destination(_)
-            | RuleAttribute::Iifname(_)
-            | RuleAttribute::Oifname(_)
-            | RuleAttribute::FwMark(_) => selects = true,
-            _ => {}
-        }
-    }
-    let born = !selects && BORN_RULES.contains(&(priority, table));
-    (!born).then(|| format!("{priority}: lookup {table}"))
 }
 
 /// Finds the neighbour entries that somebody wrote (NUD_PERMANENT).

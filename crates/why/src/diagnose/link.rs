@@ -8,7 +8,7 @@ use vnet_model::state::PortVlans;
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
 
 use super::{Case, set};
-use crate::fib::{self, Decision};
+use crate::fib::{self, Decision, Flowi};
 use crate::wire::{self, Block, Station};
 use crate::{Cause, suggest};
 
@@ -29,6 +29,11 @@ impl Case<'_, '_> {
             let unusable = self.scene.unusable(&station.end.ns, hop);
             if let (true, Some(failed)) = (station.blocks.is_empty(), unusable) {
                 return Some(self.unusable(&station.end.ns, hop, failed));
+            }
+            let question = Flowi { iif: Some(station.end.name.clone()), ..Flowi::to(hop) };
+            let ruled = || self.by_rules_of(&station.end.ns, &question);
+            if let (true, Some(cause)) = (station.blocks.is_empty(), ruled()) {
+                return Some(cause);
             }
             return match station.blocks.first() {
                 Some(block) => Some(self.blocked(&from, block)),
@@ -132,7 +137,7 @@ impl Case<'_, '_> {
     /// Whoever has the address, if anybody, is not on this link.
     fn not_here(&self, ns: &NsName, dev: &IfName, hop: IpAddr) -> Cause {
         let scene = self.scene;
-        match scene.lookup(ns, self.dst) {
+        match scene.lookup_to(ns, self.dst) {
             Decision::Via { route, connected: false, .. } => {
                 self.wrong_gateway(ns, &route, dev, hop)
             }

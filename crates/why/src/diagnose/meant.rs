@@ -15,8 +15,8 @@ impl Case<'_, '_> {
     /// Finds the first decision of the failing direction that is not the one that was meant.
     pub(super) fn as_meant(&self) -> Option<Cause> {
         self.walked.decisions.iter().find_map(|decided| {
-            let case = Case { dst: decided.dst, ..*self };
-            let want = self.scene.meant_lookup(&decided.ns, decided.dst)?;
+            let case = Case { dst: decided.packet.dst, ..*self };
+            let want = self.scene.meant_lookup(&decided.ns, &decided.packet)?;
             match same(self.scene, &decided.ns, &want, &decided.decision) {
                 true => None,
                 false => case.explain(&decided.ns, &want, &decided.decision),
@@ -56,9 +56,7 @@ impl Case<'_, '_> {
                 self.lost_connected(ns, route, got)
             }
             (Decision::Via { route, .. }, _) => self.lost_route(ns, route, got),
-            (Decision::Dropped { .. } | Decision::None | Decision::Broadcast { .. }, _) => {
-                self.extra(ns, got)
-            }
+            _ => self.extra(ns, got),
         }
     }
 

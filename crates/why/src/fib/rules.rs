@@ -1,0 +1,119 @@
+//! Policy rules: which tables are asked for a packet, one after the other (`fib_rules_lookup`,
+//! net/core/fib_rules.c; `ip-rule(8)`).
+
+use std::net::IpAddr;
+
+use vnet_model::apply::LOOPBACK;
+use vnet_model::facts::PolicyRule;
+use vnet_model::ipnet::IpNet;
+use vnet_model::state::{PortRange, TABLE_LOCAL};
+use vnet_model::{IfName, Namespace, Route, RuleAction};
+
+use super::{Decision, in_table, local};
+
+/// A packet as rules see it (`struct flowi`).
+#[derive(Debug, Clone)]
+pub(crate) struct Flowi {
+    /// Its source; none while it has none.
+    pub(crate) src: Option<IpAddr>,
+    pub(crate) dst: IpAddr,
+    /// The interface that it came in by; none where the namespace sends it.
+    pub(crate) iif: Option<IfName>,
+    /// Its mark, where it is known.
+    pub(crate) mark: Option<u32>,
+    /// Its protocol; none where that is not looked at.
+    pub(crate) protocol: Option<u8>,
+    pub(crate) sport: Option<u16>,
+    pub(crate) dport: Option<u16>,
+}
+
+impl Flowi {
+    /// Asks where an address is, as the namespace itself does.
+    pub(crate) fn to(dst: IpAddr) -> Self {
+        let (src, iif, protocol, sport, dport) = Default::default();
+        Self { src, dst, iif, mark: Some(0), protocol, sport, dport }
+    }
+}
+
+/// Finds what becomes of a packet by rules that are not those that every namespace is born with.
+/// While there were only those, `local` and `main` were one trie; now they are asked in turn.
+pub(super) fn lookup(
+    ns: &Namespace,
+    kernel: &[Route],
+    rules: &[PolicyRule],
+    packet: &Flowi,
+) -> Decision {
+    let of_family = |policy: &&PolicyRule| policy.rule.ipv6 == packet.dst.is_ipv6();
+    let rules: Vec<&PolicyRule> = rules.iter().filter(of_family).collect();
+    let mut at = 0;
+    while let Some(policy) = rules.get(at) {
+        at += 1;
+        match matches(policy, packet) {
+            Some(true) => {}
+            Some(false) => continue,
+            None => return Decision::Untold { rule: policy.rule.clone() },
+        }
+        let table = match policy.rule.action {
+            RuleAction::Table(table) => table,
+            RuleAction::Goto(priority) => {
+                let target = rules.iter().position(|other| other.rule.priority == priority);
+                at = target.filter(|target| *target >= at).unwrap_or(at);
+                continue;
+            }
+            _ => return Decision::Refused { rule: policy.rule.clone() },
+        };
+        let found = match table {
+            TABLE_LOCAL => local(ns, packet.dst),
+            table => in_table(ns, kernel, table, packet.dst).map(|(decision, _)| decision),
+        };
+        let Some(found) = found else { continue };
+        let length = match &found {
+            Decision::Via { route, .. } => route.dst.prefix_len(),
+            _ => u8::MAX,
+        };
+        if policy.rule.suppress_prefixlength.is_none_or(|limit| length > limit) {
+            return found;
+        }
+    }
+    Decision::None
+}
+
+/// Tells whether a rule is for a packet, if that is known (`fib_rule_match`, net/core/fib_rules.c;
+/// `fib4_rule_match`, net/ipv4/fib_rules.c).
+pub(crate) fn matches(policy: &PolicyRule, packet: &Flowi) -> Option<bool> {
+    let rule = &policy.rule;
+    // A source that is not chosen yet is 0.0.0.0.
+    let from = |net: IpNet| packet.src.is_some_and(|src| net.contains(&src));
+    let iif = |dev: &IfName| match &packet.iif {
+        Some(iif) => dev == iif,
+        None => dev.as_str() == LOOPBACK,
+    };
+    let ports = |range: Option<PortRange>, port: Option<u16>| match (range, port) {
+        (None, _) => Some(true),
+        (Some((first, last)), Some(port)) => Some((first..=last).contains(&port)),
+        (Some(_), None) => None,
+    };
+    let tests = [
+        // In no VRF.
+        Some(!policy.l3mdev),
+        Some(policy.tos == 0),
+        (!policy.is_unread).then_some(true),
+        Some(rule.from.is_none_or(from)),
+        Some(rule.to.is_none_or(|net| net.contains(&packet.dst))),
+        Some(rule.iif.as_ref().is_none_or(iif)),
+        // No socket is bound.
+        Some(rule.oif.is_none()),
+        match rule.fwmark {
+            None => Some(true),
+            Some((wanted, mask)) => packet.mark.map(|mark| (mark ^ wanted) & mask == 0),
+        },
+        rule.ipproto.map_or(Some(true), |wanted| Some(packet.protocol == Some(wanted))),
+        ports(rule.sport, packet.sport),
+        ports(rule.dport, packet.dport),
+    ];
+    let all = match tests.contains(&Some(false)) {
+        true => Some(false),
+        false => (!tests.contains(&None)).then_some(true),
+    };
+    all.map(|all| all != rule.not)
+}

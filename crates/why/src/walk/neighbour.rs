@@ -1,0 +1,174 @@
+//! Who on a link answers for the next hop.
+
+use std::net::IpAddr;
+
+use vnet_model::facts::BridgeEntry;
+use vnet_model::ipnet::IpNet;
+use vnet_model::{End, IfName, NsName};
+
+use super::{Stop, Walk};
+use crate::fib::{self, Decision, Flowi};
+use crate::scene::Scene;
+use crate::wire::{self, Station};
+
+impl Walk<'_, '_> {
+    /// Finds who on the link answers for an address: by ARP whoever has it on any interface
+    /// (`arp_process`, net/ipv4/arp.c), by neighbour discovery whoever has it on this one
+    /// (`ndisc_recv_ns`, net/ipv6/ndisc.c).
+    pub(super) fn resolve(
+        &mut self,
+        ns: &NsName,
+        dev: &IfName,
+        hop: IpAddr,
+        size_bytes: u32,
+    ) -> Result<Station, Stop> {
+        let from = End { ns: ns.clone(), name: dev.clone() };
+        let domain = wire::domain(self.scene, &from, size_bytes, false);
+        let asker = self.asker(ns, dev, hop);
+        let mut found: Vec<Station> = domain.stations;
+        found.retain(|station| station.end.ns != *ns);
+        if let Some(mac) = self.scene.written(&from, hop) {
+            // Nobody is asked.
+            let has = |station: &Station| {
+                self.scene.end(&station.end).is_some_and(|interface| interface.mac == Some(mac))
+            };
+            let there = found.into_iter().find(has);
+            return there.ok_or_else(|| Stop::WrongNeighbour { dev: dev.clone(), hop, mac });
+        }
+        found.retain(|station| answers(self.scene, &station.end, hop));
+        let mut refused = None;
+        found.retain(|station| match asker {
+            Some(asker) if hop.is_ipv4() => {
+                let checked = accepts(self.scene, &station.end.ns, &station.end.name, asker)
+                    .and_then(|()| speaks(self.scene, &station.end, hop, asker));
+                let stop = checked.err().map(|stop| (station.end.ns.clone(), stop));
+                refused = refused.take().or_else(|| stop.clone());
+                stop.is_none()
+            }
+            _ => true,
+        });
+        let mut ends: Vec<End> = found.iter().map(|station| station.end.clone()).collect();
+        ends.dedup_by(|a, b| a.ns == b.ns);
+        if ends.len() > 1 {
+            self.walked.doubts.push((hop, ends));
+        }
+        match found.into_iter().next() {
+            Some(station) => Ok(station),
+            None => match (domain.unknown.first(), refused) {
+                (_, Some((there, stop))) => {
+                    self.walked.at = there;
+                    Err(stop)
+                }
+                (Some(end), _) => {
+                    let port = self.scene.port(&end.ns, &end.name);
+                    Err(Stop::Unknown(format!("what is behind {port} is not known")))
+                }
+                _ => Err(Stop::Unresolved { dev: dev.clone(), hop }),
+            },
+        }
+    }
+
+    /// Notes what bridges on the way are set to that is not evaluated.
+    pub(super) fn doubt_bridges(&mut self, station: &Station) {
+        let mut met: Vec<String> =
+            station.doubts(self.header.dst.is_ipv6()).map(str::to_owned).collect();
+        if let Some(mac) = self.scene.end(&station.end).and_then(|interface| interface.mac) {
+            for out in station.ports.iter().skip(1).step_by(2) {
+                let entries = self.scene.bridge_entries(&out.ns, mac);
+                let strange = |entry: &&&BridgeEntry| entry.is_local || entry.dev != out.name;
+                met.extend(entries.iter().filter(strange).map(|entry| {
+                    let port = self.scene.port(&out.ns, &entry.dev);
+                    format!("a forwarding entry that somebody wrote says that {mac} is at {port}")
+                }));
+            }
+        }
+        met.retain(|what| !self.walked.unknown.contains(what));
+        self.walked.unknown.extend(met);
+    }
+
+    /// The address that a neighbour is asked from: the packet's where it is the namespace's own
+    /// (`arp_solicit`, net/ipv4/arp.c).
+    fn asker(&self, ns: &NsName, dev: &IfName, hop: IpAddr) -> Option<IpAddr> {
+        let own = self.walked.src.filter(|src| self.scene.owns(ns, *src));
+        own.or_else(|| fib::source_ipv4(self.scene.ns(ns)?, dev, Some(hop)))
+    }
+}
+
+/// Tells whether a station answers for an address: it has it, or answers in the place of whom it
+/// would pass the packet on to (`arp_fwd_proxy`, net/ipv4/arp.c).
+pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
+    match addr.is_ipv4() {
+        true => match scene.lookup(&station.ns, &asked(station, addr)) {
+            Decision::Local => true,
+            Decision::Via { legs, .. } => {
+                scene.conf(&station.ns, &station.name, "proxy_arp") != 0
+                    && scene.forwards(&station.ns, &station.name, false)
+                    && !legs.iter().any(|leg| leg.dev == station.name)
+            }
+            _ => false,
+        },
+        false => scene.end(station).is_some_and(|interface| {
+            let own = |net: IpNet| net.addr() == addr;
+            fib::has_ipv6(interface)
+                && interface.addresses.iter().any(|a| own(a.net))
+                && scene.unusable(&station.ns, addr).is_none()
+        }),
+    }
+}
+
+/// What a station looks up when it is asked for an address.
+fn asked(station: &End, addr: IpAddr) -> Flowi {
+    Flowi { iif: Some(station.name.clone()), ..Flowi::to(addr) }
+}
+
+/// Checks whether a station may answer for an address of its own on this interface
+/// (`arp_ignore` and `arp_filter`, net/ipv4/arp.c).
+fn speaks(scene: &Scene<'_>, station: &End, addr: IpAddr, asker: IpAddr) -> Result<(), Stop> {
+    let End { ns, name } = station;
+    let silent = |key| Err(Stop::ArpSilent { end: station.clone(), key });
+    let on_it = scene.end(station).and_then(|interface| {
+        let mut nets = interface.addresses.iter().map(|address| address.net);
+        nets.find(|net| net.addr() == addr)
+    });
+    match (scene.conf(ns, name, "arp_ignore"), on_it) {
+        (0, _) => {}
+        (1, Some(_)) => {}
+        (2, Some(net)) if net.contains(&asker) => {}
+        (3..=7, _) => {}
+        _ => return silent("arp_ignore"),
+    }
+    let filters = scene.conf(ns, name, "arp_filter") != 0;
+    let back = match scene.lookup_to(ns, asker) {
+        Decision::Via { legs, .. } => legs.iter().any(|leg| leg.dev == *name),
+        _ => false,
+    };
+    if filters && !back { silent("arp_filter") } else { Ok(()) }
+}
+
+/// Checks whether a namespace takes packets from `src` that come in by `dev`.
+pub(super) fn accepts(
+    scene: &Scene<'_>,
+    ns: &NsName,
+    dev: &IfName,
+    src: IpAddr,
+) -> Result<(), Stop> {
+    // With rules of somebody's they say what is an own address (`fib_validate_source`,
+    // net/ipv4/fib_frontend.c).
+    let own = match scene.rules(ns).is_empty() {
+        true => scene.owns(ns, src),
+        false => {
+            matches!(scene.lookup_to(ns, src), Decision::Local | Decision::Broadcast { .. })
+        }
+    };
+    if own {
+        return Err(Stop::Martian(End { ns: ns.clone(), name: dev.clone() }));
+    }
+    let filtered = match scene.conf(ns, dev, "rp_filter") {
+        0 => false,
+        mode => match scene.lookup_to(ns, src) {
+            Decision::Via { legs, .. } => mode == 1 && !legs.iter().any(|leg| leg.dev == *dev),
+            _ => true,
+        },
+    };
+    if filtered { Err(Stop::Filtered(dev.clone())) } else { Ok(()) }
+}
