@@ -5,7 +5,7 @@ mod entry;
 mod route;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::kind::{OptionSpec, Options, Wireguard};
+use vnet_model::kind::{OptionSpec, Options, VXLAN, Wireguard};
 use vnet_model::nft;
 use vnet_model::{
     Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step, VethEnd,
@@ -95,14 +95,6 @@ fn program(name: &'static str, ns: &NsName) -> Command {
     }
 }
 
-fn ip_for(ns: &NsName, net: &IpNet) -> Command {
-    let ip = ip(ns);
-    match net {
-        IpNet::V4(_) => ip,
-        IpNet::V6(_) => ip.word("-6"),
-    }
-}
-
 fn add_namespace(ns: &NsName, mark: &Mark) -> [Command; 2] {
     let add = Command::new(["ip", "netns", "add"]).word(ns);
     [add, ip(ns).text("link set dev lo alias").word(mark)]
@@ -111,6 +103,7 @@ fn add_namespace(ns: &NsName, mark: &Mark) -> [Command; 2] {
 fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
     if let NewLink::Veth { mac, mtu, peer } = link
         && peer.end.ns.is_host()
+        && !ns.is_host()
     {
         // The host has no name that `ip` knows: made from there, it needs none.
         let end = End { ns: ns.clone(), name: name.clone() };
@@ -122,12 +115,19 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
     match link {
         NewLink::Veth { mac, mtu, peer } => {
             let this = birth(add, *mac, *mtu).text("type veth peer name").word(&peer.end.name);
-            // The namespace is looked up by name in /run/netns, whichever namespace `ip` is in.
-            birth(this.word("netns").word(&peer.end.ns), peer.mac, peer.mtu)
+            // The namespace is looked up by name in /run/netns, whichever namespace `ip` is in. Where
+            // that is the host, both ends are.
+            let there = Some(&peer.end.ns).filter(|ns| !ns.is_host());
+            birth(this.option("netns", there), peer.mac, peer.mtu)
         }
         NewLink::Device { mac, mtu, device } => {
             let this = birth(add.option("link", device.lower.as_ref()), *mac, *mtu);
-            options(this.word("type").word(device.spec.name), device.spec.options, &device.options)
+            let this = this.word("type").word(device.spec.name);
+            let this = options(this, device.spec.options, &device.options);
+            // Where a vxlan is `external` iproute2 has it learn nothing, and the kernel has it learn.
+            let says_no = device.spec == &VXLAN && device.is_on("external");
+            let unsaid = says_no && device.options.get("learning").is_none();
+            if unsaid { this.word("learning") } else { this }
         }
         _ => unknown(&Step::new(
             ns.clone(),

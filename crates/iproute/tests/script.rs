@@ -3,6 +3,12 @@
 
 #[path = "../../kernel/tests/common/mod.rs"]
 mod common;
+#[path = "script/said.rs"]
+mod said;
+#[path = "script/same.rs"]
+mod same;
+#[path = "script/words.rs"]
+mod words;
 
 use common::random::{self, Random};
 use common::{Lab, settled, shown, states};

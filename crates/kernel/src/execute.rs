@@ -223,53 +223,7 @@ impl Executor<'_> {
                     indexes.remove(name);
                 }
             }
-            Change::SetLink { name, set } => {
-                let index = known(&self.indexes, name)?;
-                match set {
-                    LinkSetting::Master(Some(master)) => {
-                        message::set_master(batch, index, known(&self.indexes, master)?);
-                    }
-                    LinkSetting::Options { spec, port, set, rest } => {
-                        let known = |name: &IfName| known(&self.indexes, name);
-                        message::set_options(batch, index, (*spec, *port), (set, rest), known)?;
-                    }
-                    set => message::set_link(batch, index, set),
-                }
-            }
-            Change::SetPortVlan { dev, vid, vlan } => {
-                message::set_port_vlan(batch, known(&self.indexes, dev)?, *vid, *vlan);
-            }
-            Change::DelPortVlan { dev, vid } => {
-                message::del_port_vlan(batch, known(&self.indexes, dev)?, *vid);
-            }
-            Change::AddFdb { dev, entry } => {
-                message::add_fdb(batch, known(&self.indexes, dev)?, entry);
-            }
-            Change::DelFdb { dev, entry } => {
-                message::del_fdb(batch, known(&self.indexes, dev)?, entry);
-            }
-            Change::AddAddress { dev, address } => {
-                message::add_address(batch, known(&self.indexes, dev)?, address);
-            }
-            Change::DelAddress { dev, address } => {
-                message::del_address(batch, known(&self.indexes, dev)?, address);
-            }
-            Change::AddRoute(route) => {
-                message::add_route(batch, route, |dev| known(&self.indexes, dev))?;
-            }
-            Change::ReplaceRoute(route) => {
-                message::replace_route(batch, route, |dev| known(&self.indexes, dev))?;
-            }
-            Change::DelRoute(route) => {
-                message::del_route(batch, route, |dev| known(&self.indexes, dev))?;
-            }
-            Change::SetEntry(entry) => {
-                message::set_entry(batch, entry, |dev| known(&self.indexes, dev))?;
-            }
-            Change::DelEntry(entry) => {
-                message::del_entry(batch, entry, |dev| known(&self.indexes, dev))?;
-            }
-            _ => {}
+            change => message::push(batch, change, |name| known(&self.indexes, name))?,
         }
         Ok(())
     }

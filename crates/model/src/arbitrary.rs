@@ -3,6 +3,8 @@
 //! They have parallel links, segments and links to them, bridges in nodes, all ways of addressing,
 //! gateways and routes, interfaces that stand on others, bonds and VRFs. All are valid; most of them, but not all, [`resolve`].
 
+pub mod step;
+
 use std::net::IpAddr;
 
 use proptest::collection::vec;

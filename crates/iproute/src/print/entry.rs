@@ -26,7 +26,8 @@ pub(super) fn set_entry(ns: &NsName, entry: &Entry) -> Option<Command> {
 
 pub(super) fn del_entry(ns: &NsName, entry: &Entry) -> Option<Command> {
     match entry {
-        Entry::Rule(rule) => Some(rule_command(ns, "del", rule)),
+        // One that others made may select the same.
+        Entry::Rule(rule) => Some(rule_command(ns, "del", rule).text(OURS)),
         Entry::Neighbor(it) => Some(ip(ns).text("neighbor del").text(&it.to_string())),
         Entry::Nexthop(object) => Some(ip(ns).text("nexthop del id").word(object.id)),
         _ => None,

@@ -1,9 +1,10 @@
 //! Routes as commands.
 
+use vnet_model::ipnet::IpNet;
 use vnet_model::state::SCOPES;
 use vnet_model::{NextHop, NsName, Route, RouteKind};
 
-use super::ip_for;
+use super::ip;
 use crate::command::Command;
 
 pub(super) fn set_route(ns: &NsName, verb: &str, route: &Route) -> Command {
@@ -18,7 +19,18 @@ pub(super) fn del_route(ns: &NsName, route: &Route) -> Command {
 
 /// The command as far as the destination.
 fn route_key(ns: &NsName, verb: &str, route: &Route) -> Command {
-    let command = ip_for(ns, &route.dst).word("route").word(verb);
+    let is_ipv6 = |via: std::net::IpAddr| via.is_ipv6();
+    let command = match route.dst {
+        IpNet::V6(_) => ip(ns).word("-6"),
+        // Else `default` would be of the family of the gateway.
+        _ if route.dst.prefix_len() == 0
+            && route.nexthops.iter().any(|hop| hop.via.is_some_and(is_ipv6)) =>
+        {
+            ip(ns).word("-4")
+        }
+        IpNet::V4(_) => ip(ns),
+    };
+    let command = command.word("route").word(verb);
     let command = match route.kind {
         RouteKind::Unicast => command,
         kind => command.word(kind),

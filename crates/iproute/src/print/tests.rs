@@ -1,5 +1,5 @@
 use vnet_model::kind::wireguard::Peer;
-use vnet_model::kind::{BRIDGE, Options, Wireguard};
+use vnet_model::kind::{BRIDGE, Options, VXLAN, Value, Wireguard};
 use vnet_model::{
     Address, Change, Device, End, FdbEntry, IfName, LabName, LinkSetting, Mac, Mark, NewLink,
     NextHop, NodeName, NsName, PortVlan, Route, RouteKind, Step, VethEnd,
@@ -74,6 +74,14 @@ fn links() {
         "ip -n demo-r1 link add name br address 02:00:00:00:00:03 mtu 1400 type bridge stp_state 1"
     );
     assert_eq!(shown(Change::DelLink { name: dev("br") }), "ip -n demo-r1 link del dev br");
+    // What is off is not said where `ip` has no word for that, and what `ip` would turn off is.
+    let vxlan = Device::new(&VXLAN).with("external", Value::Bool(true));
+    let vxlan = vxlan.with("gbp", Value::Bool(false));
+    let link = NewLink::Device { mac: None, mtu: None, device: vxlan };
+    assert_eq!(
+        shown(Change::AddLink { name: dev("vx"), link }),
+        "ip -n demo-r1 link add name vx type vxlan external learning"
+    );
 }
 
 #[test]
@@ -177,6 +185,11 @@ fn routes() {
     assert_eq!(
         add(one("10.9.0.0/24", via("fe80::2", "eth0"))),
         "ip -n demo-r1 route add 10.9.0.0/24 via inet6 fe80::2 dev eth0 proto static"
+    );
+    // Else `default` would be of the family of the gateway.
+    assert_eq!(
+        add(one("0.0.0.0/0", via("fe80::2", "eth0"))),
+        "ip -n demo-r1 -4 route add default via inet6 fe80::2 dev eth0 proto static"
     );
     let all = Route {
         table: 100,

@@ -18,13 +18,15 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Address, IfName, LinkSetting, Mac, Mark};
+use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark};
 use vnet_netlink::{Batch, Flags};
 
 pub use bridging::{add_fdb, del_fdb, del_port_vlan, set_port_vlan};
 pub use device::{add_device, set_options};
 pub use entry::{del_entry, set_entry};
 pub use route::{add_route, del_route, replace_route};
+
+use crate::error::Error;
 
 /// The interface index of `lo` in every namespace (`LOOPBACK_IFINDEX`, net/net_namespace.h).
 const LOOPBACK_INDEX: u32 = 1;
@@ -46,6 +48,41 @@ pub struct Birth<'a> {
     pub mac: Option<Mac>,
     /// Its MTU in bytes.
     pub mtu: Option<u32>,
+}
+
+/// Appends the message that does a change, if it is one; making an interface, which takes an index,
+/// is none of them ([`add_veth`], [`add_device`]).
+///
+/// # Errors
+/// When `index` does not know an interface.
+pub fn push(
+    batch: &mut Batch,
+    change: &Change,
+    index: impl Fn(&IfName) -> Result<u32, Error>,
+) -> Result<(), Error> {
+    match change {
+        Change::DelLink { name } => del_link(batch, index(name)?),
+        Change::SetLink { name, set: LinkSetting::Master(Some(master)) } => {
+            set_master(batch, index(name)?, index(master)?);
+        }
+        Change::SetLink { name, set: LinkSetting::Options { spec, port, set, rest } } => {
+            set_options(batch, index(name)?, (*spec, *port), (set, rest), index)?;
+        }
+        Change::SetLink { name, set } => set_link(batch, index(name)?, set),
+        Change::SetPortVlan { dev, vid, vlan } => set_port_vlan(batch, index(dev)?, *vid, *vlan),
+        Change::DelPortVlan { dev, vid } => del_port_vlan(batch, index(dev)?, *vid),
+        Change::AddFdb { dev, entry } => add_fdb(batch, index(dev)?, entry),
+        Change::DelFdb { dev, entry } => del_fdb(batch, index(dev)?, entry),
+        Change::AddAddress { dev, address } => add_address(batch, index(dev)?, address),
+        Change::DelAddress { dev, address } => del_address(batch, index(dev)?, address),
+        Change::AddRoute(route) => add_route(batch, route, index)?,
+        Change::ReplaceRoute(route) => replace_route(batch, route, index)?,
+        Change::DelRoute(route) => del_route(batch, route, index)?,
+        Change::SetEntry(entry) => set_entry(batch, entry, index)?,
+        Change::DelEntry(entry) => del_entry(batch, entry, index)?,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Marks a namespace as a lab's, on its `lo`, and sets that up.

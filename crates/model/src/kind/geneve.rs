@@ -6,6 +6,8 @@ use super::value::{Form, Switch, Value, Width};
 
 /// One end of an Ethernet tunnel over UDP.
 pub(super) static GENEVE: KindSpec = KindSpec {
+    // The kernel keeps what is left out; `ip` wants number and far end each time.
+    says_all: true,
     check,
     ..KindSpec::new("geneve", "CONFIG_GENEVE", "One end of an Ethernet tunnel over UDP.", OPTIONS)
 };
@@ -35,16 +37,15 @@ const OPTIONS: &[OptionSpec] = &[
         Form::number(Width::Be16, 1, u16::MAX as u64),
         "The UDP port of both ends; 6081 where not given.",
     )
-    .at_birth(),
+    .once(),
     OptionSpec::new(
         "external",
         6,
         Form::Flag,
         "Whether routes and filters say for each packet where it goes.",
     )
-    .at_birth(),
-    OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.")
-        .at_birth(),
+    .once(),
+    OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.").once(),
 ];
 
 fn check(options: &Options) -> Result<(), &'static str> {

@@ -24,9 +24,12 @@ pub struct KindSpec {
     pub has_ports: bool,
     /// The options of its ports (`IFLA_INFO_SLAVE_DATA`).
     pub port: &'static [OptionSpec],
-    /// Whether a change must say all options again: the kernel takes those that are left out for
-    /// their defaults.
+    /// Whether a change must say all options again: the kernel, or `ip`, takes those that are left out
+    /// for their defaults.
     pub says_all: bool,
+    /// Attributes of one byte that are said where no option says another: of these the kernel's
+    /// defaults are not those of iproute2.
+    pub unsaid: &'static [(u16, u8)],
     /// What must hold between options; the error ends the sentence "`x` …".
     pub check: fn(&Options) -> Result<(), &'static str>,
 }
@@ -67,6 +70,8 @@ pub struct OptionSpec {
     pub change: ChangeBy,
     /// Whether the kind can't be without it.
     pub required: bool,
+    /// Whether a change must not say it, even as it is.
+    pub once: bool,
 }
 
 /// How an option of an interface that exists is changed.
@@ -99,6 +104,7 @@ impl KindSpec {
             has_ports: false,
             port: &[],
             says_all: false,
+            unsaid: &[],
             check: |_| Ok(()),
         }
     }
@@ -176,7 +182,16 @@ impl Eq for KindSpec {}
 impl OptionSpec {
     /// An option that can be changed by a message and left out.
     pub(super) const fn new(word: &'static str, attr: u16, form: Form, doc: &'static str) -> Self {
-        Self { word, key: word, doc, attr, form, change: ChangeBy::Message, required: false }
+        Self {
+            word,
+            key: word,
+            doc,
+            attr,
+            form,
+            change: ChangeBy::Message,
+            required: false,
+            once: false,
+        }
     }
 
     /// Gives the option another key in the file.
@@ -192,6 +207,11 @@ impl OptionSpec {
     /// Says that it can't be changed.
     pub(super) const fn at_birth(self) -> Self {
         Self { change: ChangeBy::Rebirth, ..self }
+    }
+
+    /// Says that it can't be changed, and that no change may name it.
+    pub(super) const fn once(self) -> Self {
+        Self { change: ChangeBy::Rebirth, once: true, ..self }
     }
 
     /// Says that it can't be left out.

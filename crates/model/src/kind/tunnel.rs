@@ -26,6 +26,17 @@ const fn tunnel(
     }
 }
 
+/// What a tunnel over IPv6 has where nothing is said: a hop limit, and how many tunnels its packets
+/// may enter further on, 4 (RFC 2473, section 6.6). The kernel's default of 0 would let them enter
+/// none (`ip6_tnl_xmit`, net/ipv6/ip6_tunnel.c).
+const HOP_LIMIT: u8 = 64;
+const ENCAP_LIMIT: u8 = 4;
+
+/// `IFLA_GRE_TTL` and `IFLA_GRE_ENCAP_LIMIT`.
+const GRE_V6_UNSAID: &[(u16, u8)] = &[(8, HOP_LIMIT), (11, ENCAP_LIMIT)];
+/// `IFLA_IPTUN_TTL` and `IFLA_IPTUN_ENCAP_LIMIT`.
+const IPTUN_V6_UNSAID: &[(u16, u8)] = &[(4, HOP_LIMIT), (6, ENCAP_LIMIT)];
+
 /// IP in GRE over IPv4.
 pub(super) static GRE: KindSpec = tunnel(
     "gre",
@@ -48,17 +59,21 @@ pub(super) static GRETAP: KindSpec = KindSpec {
 };
 
 /// IP in GRE over IPv6.
-pub(super) static IP6GRE: KindSpec = tunnel(
-    "ip6gre",
-    "ip6_gre",
-    "CONFIG_IPV6_GRE",
-    "One end of a tunnel of IP packets in GRE over IPv6.",
-    GRE_V6,
-);
+pub(super) static IP6GRE: KindSpec = KindSpec {
+    unsaid: GRE_V6_UNSAID,
+    ..tunnel(
+        "ip6gre",
+        "ip6_gre",
+        "CONFIG_IPV6_GRE",
+        "One end of a tunnel of IP packets in GRE over IPv6.",
+        GRE_V6,
+    )
+};
 
 /// Ethernet in GRE over IPv6.
 pub(super) static IP6GRETAP: KindSpec = KindSpec {
     hardware: Hardware::Own,
+    unsaid: GRE_V6_UNSAID,
     ..tunnel(
         "ip6gretap",
         "ip6_gre",
@@ -69,31 +84,40 @@ pub(super) static IP6GRETAP: KindSpec = KindSpec {
 };
 
 /// IPv4 in IPv4.
-pub(super) static IPIP: KindSpec = tunnel(
-    "ipip",
-    "ipip",
-    "CONFIG_NET_IPIP",
-    "One end of a tunnel of IPv4 packets in IPv4.",
-    IPTUN_V4,
-);
+pub(super) static IPIP: KindSpec = KindSpec {
+    check: is_cut_or_counted,
+    ..tunnel(
+        "ipip",
+        "ipip",
+        "CONFIG_NET_IPIP",
+        "One end of a tunnel of IPv4 packets in IPv4.",
+        IPTUN_V4,
+    )
+};
 
 /// IPv6 in IPv4.
-pub(super) static SIT: KindSpec = tunnel(
-    "sit",
-    "sit",
-    "CONFIG_IPV6_SIT",
-    "One end of a tunnel of IPv6 packets in IPv4.",
-    IPTUN_V4,
-);
+pub(super) static SIT: KindSpec = KindSpec {
+    check: is_cut_or_counted,
+    ..tunnel(
+        "sit",
+        "sit",
+        "CONFIG_IPV6_SIT",
+        "One end of a tunnel of IPv6 packets in IPv4.",
+        IPTUN_V4,
+    )
+};
 
 /// IPv4 and IPv6 in IPv6.
-pub(super) static IP6TNL: KindSpec = tunnel(
-    "ip6tnl",
-    "ip6_tunnel",
-    "CONFIG_IPV6_TUNNEL",
-    "One end of a tunnel of IPv4 and IPv6 packets in IPv6.",
-    IPTUN_V6,
-);
+pub(super) static IP6TNL: KindSpec = KindSpec {
+    unsaid: IPTUN_V6_UNSAID,
+    ..tunnel(
+        "ip6tnl",
+        "ip6_tunnel",
+        "CONFIG_IPV6_TUNNEL",
+        "One end of a tunnel of IPv4 and IPv6 packets in IPv6.",
+        IPTUN_V6,
+    )
+};
 
 const GRE_KEY_DOC: &str = "The number in each packet by which both ends know the tunnel.";
 const TTL: Form = Form::Number { width: Width::U8, min: 1, max: 255, words: &[("inherit", 0)] };
@@ -182,6 +206,16 @@ const IPTUN_V6: &[OptionSpec] = &[
     )
     .at_birth(),
 ];
+
+/// As [`has_ends`]; and with a time to live of its own a packet must not be cut into fragments, which
+/// `ip` refuses (`iptunnel_parse_opt`, ip/iplink_iptun.c).
+fn is_cut_or_counted(options: &Options) -> Result<(), &'static str> {
+    let has_ttl = options.get("ttl").is_some_and(|ttl| *ttl != Value::Number(0));
+    match options.get("pmtudisc") {
+        Some(Value::Bool(false)) if has_ttl => Err("has a `ttl` or no `pmtudisc`, not both"),
+        _ => has_ends(options),
+    }
+}
 
 fn has_ends(options: &Options) -> Result<(), &'static str> {
     match (options.get("local"), options.get("remote")) {

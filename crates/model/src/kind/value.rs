@@ -246,7 +246,9 @@ impl OptionSpec {
             (Form::Switch { say: Switch::OnOff, .. } | Form::VlanFlag(_), value) => {
                 vec![word, self.form.shown(value)]
             }
-            (Form::Switch { .. } | Form::Flag | Form::GreFlag(_), Value::Bool(on)) => {
+            // Off is said by saying nothing; not all have a word for it.
+            (Form::Flag, Value::Bool(on)) => on.then_some(word).into_iter().collect(),
+            (Form::Switch { .. } | Form::GreFlag(_), Value::Bool(on)) => {
                 vec![if *on { word } else { format!("no{word}") }]
             }
             // iproute2 has a word of its own for a group.

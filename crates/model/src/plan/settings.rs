@@ -112,6 +112,8 @@ impl Planner<'_> {
         if spec.says_all {
             rest = device.options.clone();
             set.iter().for_each(|(word, _)| rest.forget(word));
+            let once = spec.options.iter().filter(|option| option.once);
+            once.for_each(|option| rest.forget(option.word));
         }
         let down = |option: &OptionSpec| option.change == ChangeBy::MessageWhileDown;
         if found.up && set.of(spec.options).any(|(option, _)| down(option)) {

@@ -253,6 +253,10 @@ impl<'a> Said<'a> {
                     hops = u8::try_from(weight - 1).unwrap_or(u8::MAX);
                 }
                 "onlink" => flags |= RTNH_F_ONLINK,
+                _ if NOT_COVERED.contains(&word) => {
+                    let failure = Failure::not_covered(&format!("`{word}` of a leg"));
+                    return Err(words.blame(failure));
+                }
                 _ => {
                     words.back();
                     break;

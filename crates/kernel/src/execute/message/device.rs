@@ -39,7 +39,8 @@ pub fn add_device(
     index: impl Fn(&IfName) -> Result<u32, Error>,
 ) -> Result<(), Error> {
     let lower = device.lower.as_ref().map(&index).transpose()?;
-    let options = Resolved::of(device.spec.options, &device.options, index)?;
+    let mut options = Resolved::of(device.spec.options, &device.options, index)?;
+    options.unsaid = device.spec.unsaid;
     batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
         header(writer, this.index);
         writer.text(IFLA_IFNAME, this.name.as_str());
@@ -73,7 +74,8 @@ pub fn set_options(
 ) -> Result<(), Error> {
     let mut all = rest.clone();
     all.extend(set);
-    let options = Resolved::of(LinkSetting::table(spec, port), &all, index)?;
+    let mut options = Resolved::of(LinkSetting::table(spec, port), &all, index)?;
+    options.unsaid = if port { &[] } else { spec.unsaid };
     let (kind, data) = match port {
         true => (IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA),
         false => (IFLA_INFO_KIND, IFLA_INFO_DATA),
@@ -98,7 +100,11 @@ fn header(writer: &mut Writer<'_>, index: u32) {
 }
 
 /// Options whose interfaces are known by index.
-struct Resolved<'a>(Vec<(&'static OptionSpec, &'a Value, u32)>);
+struct Resolved<'a> {
+    said: Vec<(&'static OptionSpec, &'a Value, u32)>,
+    /// [`KindSpec::unsaid`].
+    unsaid: &'static [(u16, u8)],
+}
 
 impl<'a> Resolved<'a> {
     fn of(
@@ -113,18 +119,24 @@ impl<'a> Resolved<'a> {
             };
             Ok((option, value, index))
         };
-        Ok(Self(options.of(table).map(resolve).collect::<Result<_, Error>>()?))
+        let said = options.of(table).map(resolve).collect::<Result<_, Error>>()?;
+        Ok(Self { said, unsaid: &[] })
     }
 
     /// Writes the nest of options, if there is something to say.
     fn write(&self, writer: &mut Writer<'_>, kind: u16) {
-        if self.0.is_empty() {
+        let is_said = |attr: u16| self.said.iter().any(|(option, ..)| option.attr == attr);
+        let mut unsaid = self.unsaid.iter().filter(|(attr, _)| !is_said(*attr)).peekable();
+        if self.said.is_empty() && unsaid.peek().is_none() {
             return;
         }
         writer.nest(kind, |data| {
+            for (attr, value) in unsaid {
+                data.u8(*attr, *value);
+            }
             let mut gre = None;
             let mut vlan = None;
-            for (option, value, index) in &self.0 {
+            for (option, value, index) in &self.said {
                 match (option.form, *value) {
                     (Form::GreFlag(bit), Value::Bool(on)) => {
                         *gre.get_or_insert(0) |= if *on { bit } else { 0 };

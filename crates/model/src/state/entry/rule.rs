@@ -100,9 +100,11 @@ impl Rule {
         words.extend(self.to.map(|to| format!("to {}", prefix(to))));
         words.extend(self.iif.as_ref().map(|dev| format!("iif {dev}")));
         words.extend(self.oif.as_ref().map(|dev| format!("oif {dev}")));
-        words.extend(self.fwmark.map(|(mark, mask)| match mask {
-            u32::MAX => format!("fwmark {mark:#x}"),
-            mask => format!("fwmark {mark:#x}/{mask:#x}"),
+        words.extend(self.fwmark.map(|(mark, mask)| match (mark, mask) {
+            // Of no mark the mask must be said: else any packet has it (`fib_nl2rule`,
+            // net/core/fib_rules.c).
+            (1.., u32::MAX) => format!("fwmark {mark:#x}"),
+            _ => format!("fwmark {mark:#x}/{mask:#x}"),
         }));
         words.extend(self.ipproto.map(|number| format!("ipproto {number}")));
         words.extend(self.sport.map(|range| format!("sport {}", ports(range))));
