@@ -1,8 +1,10 @@
 //! Random topologies for property tests, here and in the crates above.
 //!
 //! They have parallel links, segments and links to them, bridges in nodes, all ways of addressing,
-//! gateways and routes, interfaces that stand on others, bonds and VRFs. All are valid; most of them, but not all, [`resolve`].
+//! gateways and routes, interfaces that stand on others, bonds and VRFs, policy rules, neighbours and
+//! nexthop objects. All are valid; most of them, but not all, [`resolve`].
 
+mod entries;
 pub mod step;
 
 use std::net::IpAddr;
@@ -24,24 +26,44 @@ use crate::topology::{
 ///
 /// Their interfaces are veths and bridges, which every kernel has: these can be built.
 pub fn topology() -> impl Strategy<Value = Topology> {
-    topology_of(Just((0, false)))
+    topology_of(Just(Extras::default()))
 }
 
 /// Makes random topologies whose nodes have interfaces of other kinds too, with what they resolve to.
 pub fn desired_of_all_kinds() -> impl Strategy<Value = (Topology, Desired)> {
-    let kinds = prop_oneof![Just(0u8), any::<u8>()];
-    topology_of((kinds, any::<bool>())).prop_filter_map("does not resolve", |topology| {
-        let desired = resolve(&topology).ok()?;
-        Some((topology, desired))
-    })
+    resolved(topology_of(Extras::of(prop_oneof![Just(0u8), any::<u8>()])))
 }
 
-/// `kinds` says of each node which interfaces of other kinds it has, a bit each, and which of two values
-/// their options have.
-fn topology_of(
-    kinds: impl Strategy<Value = (u8, bool)> + Clone,
-) -> impl Strategy<Value = Topology> {
-    let nodes = vec(node(kinds), 1..=7);
+/// Makes random topologies of veths and bridges with policy rules, neighbours and nexthop objects too,
+/// with what they resolve to.
+pub fn desired_with_entries() -> impl Strategy<Value = (Topology, Desired)> {
+    resolved(topology_of(Extras::of(Just(0u8))))
+}
+
+/// What nodes have beside what all random topologies have.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extras {
+    /// Which interfaces of other kinds, a bit each.
+    kinds: u8,
+    /// Which rules, neighbours and nexthop objects, a bit each.
+    entries: u8,
+    /// Which of two values their options have.
+    variant: bool,
+}
+
+/// The bit of a bond, which takes the node's first link.
+const BOND: u8 = 1 << 3;
+
+impl Extras {
+    fn of(kinds: impl Strategy<Value = u8> + Clone) -> impl Strategy<Value = Self> + Clone {
+        let entries = prop_oneof![Just(0u8), any::<u8>()];
+        let parts = (kinds, entries, any::<bool>());
+        parts.prop_map(|(kinds, entries, variant)| Self { kinds, entries, variant })
+    }
+}
+
+fn topology_of(extras: impl Strategy<Value = Extras> + Clone) -> impl Strategy<Value = Topology> {
+    let nodes = vec(node(extras), 1..=7);
     let segments = vec(segment(), 0..=2);
     let links = vec(link(), 0..=10);
     let parts = (nodes, segments, links, any::<bool>());
@@ -52,7 +74,13 @@ fn topology_of(
 
 /// Makes random topologies with what they resolve to.
 pub fn desired() -> impl Strategy<Value = (Topology, Desired)> {
-    topology().prop_filter_map("does not resolve", |topology| {
+    resolved(topology())
+}
+
+fn resolved(
+    topology: impl Strategy<Value = Topology>,
+) -> impl Strategy<Value = (Topology, Desired)> {
+    topology.prop_filter_map("does not resolve", |topology| {
         let desired = resolve(&topology).ok()?;
         Some((topology, desired))
     })
@@ -75,10 +103,7 @@ struct NodePart {
     /// Whether it has a bridge over its first two links, and whether that has an address.
     bridge: Option<bool>,
     has_blackhole: bool,
-    /// Which interfaces of other kinds it has, a bit each.
-    kinds: u8,
-    /// Which of two values their options have.
-    variant: bool,
+    extras: Extras,
     /// Whether it has a route to the other end of its first link.
     has_route: bool,
     has_long_name: bool,
@@ -101,10 +126,10 @@ struct LinkPart {
     named: bool,
 }
 
-fn node(kinds: impl Strategy<Value = (u8, bool)>) -> impl Strategy<Value = NodePart> {
+fn node(extras: impl Strategy<Value = Extras>) -> impl Strategy<Value = NodePart> {
     let yes = |probability| prop::bool::weighted(probability);
     let bridge = prop::option::weighted(0.15, any::<bool>());
-    let parts = (yes(0.6), yes(0.9), yes(0.5), bridge, yes(0.2), yes(0.2), yes(0.1), kinds);
+    let parts = (yes(0.6), yes(0.9), yes(0.5), bridge, yes(0.2), yes(0.2), yes(0.1), extras);
     parts.prop_map(
         |(
             forward,
@@ -114,7 +139,7 @@ fn node(kinds: impl Strategy<Value = (u8, bool)>) -> impl Strategy<Value = NodeP
             has_blackhole,
             has_route,
             has_long_name,
-            (kinds, variant),
+            extras,
         )| {
             NodePart {
                 forward,
@@ -122,8 +147,7 @@ fn node(kinds: impl Strategy<Value = (u8, bool)>) -> impl Strategy<Value = NodeP
                 has_lo_address,
                 bridge,
                 has_blackhole,
-                kinds,
-                variant,
+                extras,
                 has_route,
                 has_long_name,
             }
@@ -206,12 +230,17 @@ impl Parts {
             let route = route(RouteKind::Unicast, &format!("10.98.{number}.0/24"), Some(far))?;
             node.routes.push(route);
         }
+        let Extras { kinds, entries, variant } = part.extras;
+        let is_station = part.bridge.is_none() && kinds & BOND == 0;
+        let link = self.first_links(number).next().filter(|_| is_station);
+        let dev = link.and_then(|link| IfName::new(&format!("eth{link}")).ok());
+        entries::add(&mut node, number, entries, variant, dev.as_ref())?;
         Some(node)
     }
 
     /// Adds interfaces of other kinds: what stands on a link, or takes it, where no bridge does.
     fn add_devices(&self, number: usize, node: &mut Node) -> Option<()> {
-        let NodePart { kinds, variant, bridge, .. } = self.nodes[number];
+        let NodePart { extras: Extras { kinds, variant, .. }, bridge, .. } = self.nodes[number];
         let has = |bit: u8| kinds & (1 << bit) != 0;
         let link = self.first_links(number).next().filter(|_| bridge.is_none());
         let mut add = |name: &str, device: Device, ports: Vec<IfName>, addresses: &[&str]| {
@@ -239,7 +268,7 @@ impl Parts {
         let Some(link) = link else { return Some(()) };
         let eth = IfName::new(&format!("eth{link}")).ok()?;
         let vlan = |id| Device::new(&kind::VLAN).with("id", id);
-        if has(3) {
+        if kinds & BOND != 0 {
             let bond = Device::new(&kind::BOND).with("miimon", number_of([50, 100]));
             let lower = IfName::new("bond0").ok()?;
             add("bond0", bond.with("mode", number_of([1, 0])), vec![eth], &[])?;
