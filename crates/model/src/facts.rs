@@ -12,7 +12,8 @@ use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::nft::Table;
 use crate::state::{
-    Interface, Kind, PortVlans, Route, Rule, RuleAction, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
+    Interface, Kind, NexthopObject, PortVlans, Route, Rule, RuleAction, TABLE_DEFAULT, TABLE_LOCAL,
+    TABLE_MAIN,
 };
 
 /// Facts about namespaces, by the name they are pinned under.
@@ -33,6 +34,10 @@ pub struct NamespaceFacts {
     pub rules: Vec<PolicyRule>,
     /// Neighbour entries that somebody wrote.
     pub neighbours: Vec<Neighbour>,
+    /// Neighbours that were asked for and have not answered: the kernel's `INCOMPLETE` and `FAILED`.
+    pub silent: Vec<(IfName, IpAddr)>,
+    /// Nexthop objects, whoever made them.
+    pub nexthops: Vec<NexthopObject>,
     /// IPv6 addresses that can't be used, each with whether another has it too; otherwise that is
     /// still being found out (RFC 4862, section 5.4).
     pub unusable: Vec<(IfName, IpAddr, bool)>,
@@ -120,13 +125,16 @@ pub struct InterfaceFacts {
     /// Its VLANs as the port of a bridge, or those of the bridge itself, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlans: Option<PortVlans>,
+    /// Whether neighbours are neither asked nor answered by it (`ip link set … arp off`).
+    #[serde(default)]
+    pub no_arp: bool,
 }
 
 impl InterfaceFacts {
     /// Tells whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.options.is_empty() && self.port.is_empty() && self.vlans.is_none()
+        self.options.is_empty() && self.port.is_empty() && self.vlans.is_none() && !self.no_arp
     }
 
     /// Says in an interface what it does not say itself. What is there already stays.

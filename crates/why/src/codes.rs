@@ -75,6 +75,16 @@ pub const CODES: &[Code] = &[
         "broadcast-address",
         "The destination is the broadcast address of its subnet, which no host can have.",
     ),
+    code(
+        "broadcast-refused",
+        "The destination is the broadcast address of a subnet: programs must ask for leave to send there \
+         (SO_BROADCAST), and hosts don't answer echo requests that go to all (RFC 1122, section 3.2.2.6).",
+    ),
+    code(
+        "link-local-scope",
+        "An IPv6 link-local address is one of a link alone, and every link may have the same: name the interface \
+         behind `%` (RFC 4007, section 11).",
+    ),
     code("no-such-address", "Nobody has the destination's address."),
     code("not-own-address", "The source address that was asked for is not one of the sender's."),
     code("no-route", "A namespace on the way there has no route to the destination."),
@@ -144,6 +154,16 @@ pub const CODES: &[Code] = &[
         "The packet is longer than the MTU of an interface that it leaves by, and must not be fragmented.",
     ),
     code(
+        "mtu-black-hole",
+        "The packet is too long for an interface on the way, and the ICMP message that says so to the sender \
+         is dropped: path MTU discovery (RFC 1191) never ends, and long packets vanish while short ones pass.",
+    ),
+    code(
+        "ttl-too-small",
+        "A packet's time to live ends before it is there: each node that passes it on takes one off. \
+         `net.ipv4.ip_default_ttl` is what packets begin with, 64 by default.",
+    ),
+    code(
         "mtu-mismatch",
         "The two ends of a cable have different MTUs: what the one sends, the other drops in \
          silence, and nobody is told.",
@@ -178,6 +198,14 @@ pub const CODES: &[Code] = &[
         "arp-silent",
         "Who has the address does not answer for it by ARP on this interface: `arp_ignore` or \
          `arp_filter` keep it from that.",
+    ),
+    code(
+        "arp-off",
+        "An interface neither asks who has an address nor answers (`ip link set … arp off`).",
+    ),
+    code(
+        "duplicate-mac",
+        "Two on one link have the same hardware address: a bridge sends frames to whichever of them spoke last.",
     ),
     code(
         "wrong-neighbour",

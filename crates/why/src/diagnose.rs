@@ -5,6 +5,7 @@
 //! (here, and `link` for what nobody on a link answers for).
 
 mod answers;
+mod errors;
 mod filter;
 mod link;
 mod meant;
@@ -14,7 +15,7 @@ mod rules;
 use std::net::IpAddr;
 
 use vnet_model::apply::LOOPBACK;
-use vnet_model::{Change, IfName, LinkSetting, NsName, Origin, Route, RouteKind, Step};
+use vnet_model::{Change, End, IfName, LinkSetting, NsName, Origin, Route, RouteKind, Step};
 
 use crate::fib::{self, Decision};
 use crate::scene::{Scene, conf_key};
@@ -59,9 +60,11 @@ pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> O
         return case.stopped();
     }
     case.doubt(trip)
+        .or_else(|| case.twins(trip))
         .or_else(|| case.by_rules())
         .or_else(|| case.as_meant())
         .or_else(|| case.stopped())
+        .map(|cause| case.with_silence(cause))
 }
 
 impl Case<'_, '_> {
@@ -131,6 +134,12 @@ impl Case<'_, '_> {
                 let steps = self.without_address(&end.ns, src);
                 Some(self.cause("duplicate-address", object, evidence, steps))
             }
+            Some(Stop::TtlOver(ttl)) => Some(self.ttl_over(*ttl)),
+            Some(Stop::ArpOff(dev)) => {
+                Some(self.arp_off(&End { ns: ns.clone(), name: dev.clone() }))
+            }
+            Some(Stop::NoLink) => Some(self.no_link(ns)),
+            Some(Stop::ArpSilent { end, key: "arp off" }) => Some(self.arp_off(end)),
             Some(Stop::ArpSilent { end, key }) => Some(self.arp_silent(end, key)),
             Some(Stop::WrongNeighbour { dev, hop, mac }) => {
                 Some(self.wrong_neighbour(ns, dev, *hop, *mac))
@@ -252,6 +261,13 @@ impl Case<'_, '_> {
         let port = self.scene.port(ns, dev);
         let evidence = format!("{dst} is the broadcast address of {port}'s subnet");
         let owner = self.scene.owners(dst).into_iter().next();
+        if owner.is_none() {
+            let evidence = format!(
+                "{evidence}: nobody has it, and hosts don't answer what goes to all \
+                 (icmp_echo_ignore_broadcasts)"
+            );
+            return self.cause("broadcast-refused", dst.to_string(), evidence, Vec::new());
+        }
         let object = match &owner {
             Some(owner) => format!("{dst} on {}", self.scene.label(owner)),
             None => dst.to_string(),
@@ -298,6 +314,14 @@ impl Case<'_, '_> {
     }
 
     fn too_big(&self, ns: &NsName, dev: &IfName, mtu: u32) -> Cause {
+        let fits = self.small_mtu(ns, dev, mtu);
+        match self.unheard(ns) {
+            Some(cause) => self.black_hole(cause, fits),
+            None => fits,
+        }
+    }
+
+    fn small_mtu(&self, ns: &NsName, dev: &IfName, mtu: u32) -> Cause {
         let port = self.scene.port(ns, dev);
         let size = self.question.size_bytes.unwrap_or(mtu);
         let evidence =

@@ -140,6 +140,7 @@ impl Filter<'_, '_> {
         }
         let seen = self.flows.iter().any(|flow| flow.ns == *self.ns);
         Some(match (seen, self.header.packet) {
+            (true, _) if self.header.is_error => CtState::Related,
             (true, _) => CtState::Established,
             (false, Packet::Udp(_)) => CtState::New,
             (false, _) => CtState::Invalid,

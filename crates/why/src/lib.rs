@@ -234,6 +234,8 @@ pub enum Effect {
     Forgotten(End, IpAddr),
     /// The port of a bridge passes all on.
     Passes(End),
+    /// An interface asks neighbours, and answers them.
+    Resolves(End),
     /// An IPv6 address can be used.
     Usable(NsName, IpAddr),
 }

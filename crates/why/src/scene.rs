@@ -17,6 +17,12 @@ use vnet_model::{
 use crate::fib::{self, Decision, Flowi};
 use crate::{Effect, Mend, World};
 
+/// The time to live that IPv4 packets get.
+pub(crate) const TTL_KEY: &str = "net.ipv4.ip_default_ttl";
+
+/// What it is where nobody set it (`IPDEFTTL`, linux/ip.h).
+pub(crate) const TTL_DEFAULT: u32 = 64;
+
 const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
 
 /// A state with what is known about it.
@@ -54,11 +60,47 @@ impl<'a> Scene<'a> {
             effects: BTreeSet::new(),
             labels: labels.collect(),
         };
+        scene.take_nexthops();
         for step in world.assumed {
             // What can't be done on paper is so already.
             let _ = scene.apply(step);
         }
         scene
+    }
+
+    /// Takes into the state the nexthop objects that others made: routes lead by them too.
+    fn take_nexthops(&mut self) {
+        let Some(facts) = self.facts else { return };
+        for (ns, facts) in &facts.namespaces {
+            for object in &facts.nexthops {
+                let found = self.state.namespaces.get(ns);
+                if found.is_some_and(|found| found.nexthop(object.id).is_none())
+                    && let Some(found) = self.state.to_mut().namespaces.get_mut(ns)
+                {
+                    found.foreign.insert(Entry::Nexthop(object.clone()));
+                }
+            }
+        }
+    }
+
+    /// Tells whether an interface neither asks neighbours nor answers them.
+    pub(crate) fn is_arp_off(&self, end: &End) -> bool {
+        let facts = self.facts(&end.ns).and_then(|facts| facts.interfaces.get(&end.name));
+        facts.is_some_and(|facts| facts.no_arp)
+            && !self.effects.contains(&Effect::Resolves(end.clone()))
+    }
+
+    /// Tells whether the kernel has asked for a neighbour, and got no answer.
+    pub(crate) fn is_silent(&self, end: &End, addr: IpAddr) -> bool {
+        let silent = self.facts(&end.ns).map(|facts| facts.silent.as_slice()).unwrap_or_default();
+        silent.iter().any(|(dev, other)| *dev == end.name && *other == addr)
+    }
+
+    /// How many routers a packet that a namespace sends may pass, and one more (`ip_select_ttl`,
+    /// net/ipv4/ip_output.c).
+    pub(crate) fn ttl(&self, ns: &NsName, ipv6: bool) -> u32 {
+        let set = self.sysctl(ns, TTL_KEY).filter(|_| !ipv6).and_then(|value| value.parse().ok());
+        set.unwrap_or(TTL_DEFAULT)
     }
 
     /// Does a step on paper.

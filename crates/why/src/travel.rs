@@ -45,8 +45,8 @@ impl Trip {
     }
 
     fn has_doubts(&self) -> bool {
-        let back = self.back.iter().flat_map(|walked| &walked.doubts);
-        self.forth.doubts.iter().chain(back).next().is_some()
+        let mut all = [Some(&self.forth), self.back.as_ref()].into_iter().flatten();
+        all.any(|walked| !walked.doubts.is_empty() || !walked.twins.is_empty())
     }
 
     /// Tells whether it met something that is not evaluated.
@@ -260,6 +260,7 @@ fn forth(question: &Question) -> Sent {
         df: question.size_bytes.is_some(),
         packet: question.packet,
         is_answer: false,
+        is_error: false,
         sport: None,
         dport: question.packet.port(),
         flows: Vec::new(),
@@ -277,6 +278,7 @@ fn back(question: &Question, forth: &Walked) -> Option<Sent> {
         df: false,
         packet: question.packet,
         is_answer: true,
+        is_error: false,
         sport: forth.dport,
         dport: None,
         flows: forth.flows.clone(),

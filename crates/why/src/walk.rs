@@ -17,8 +17,8 @@ use crate::{By, Hop};
 use neighbour::accepts;
 pub(crate) use neighbour::answers;
 
-/// How many routers a packet passes at most (`IPDEFTTL`, linux/ip.h).
-const TTL: usize = 64;
+/// After how many namespaces a packet goes round in circles for sure.
+const HOPS_MAX: usize = 256;
 
 /// A packet to be sent.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub(crate) struct Sent {
     pub(crate) packet: Packet,
     /// Whether it is the answer to that.
     pub(crate) is_answer: bool,
+    /// Whether it is ICMP's word that a packet could not get further.
+    pub(crate) is_error: bool,
     /// The port it comes from, where it is known.
     pub(crate) sport: Option<u16>,
     /// The port it goes to, where it is known.
@@ -75,6 +77,12 @@ pub(crate) enum Stop {
     TooBig { dev: IfName, mtu: u32 },
     /// It came in here and is not passed on.
     NotForwarded(IfName),
+    /// It passed as many routers as its time to live allows.
+    TtlOver(u32),
+    /// The interface that it would leave by asks no neighbours.
+    ArpOff(IfName),
+    /// The destination is a link-local address, and nothing says on which link.
+    NoLink,
     /// It says it comes from an address of the namespace that it came to.
     Martian(End),
     /// The way back to its source is not the one it came by.
@@ -103,13 +111,18 @@ impl Stop {
                 format!("{dev} is a port of a bridge: answers don't come in by it")
             }
             Self::Unresolved { dev, hop } => format!("nobody on {dev} answers for {hop}"),
-            Self::ArpSilent { key, .. } => format!("not answered for by ARP: {key} is set"),
+            Self::ArpSilent { key, .. } => format!("not answered for by ARP: {key}"),
             Self::WrongNeighbour { hop, mac, .. } => {
                 format!("somebody wrote down that {hop} is at {mac}, which nobody there has")
             }
             Self::NobodyListens => "nobody listens on this port and address".to_owned(),
             Self::TooBig { dev, mtu } => format!("too long for {dev}, whose MTU is {mtu} bytes"),
             Self::NotForwarded(dev) => format!("what comes in by {dev} is not forwarded"),
+            Self::TtlOver(ttl) => {
+                format!("it has passed {ttl} nodes, and its time to live is over")
+            }
+            Self::ArpOff(dev) => format!("{dev} asks no neighbours: `arp off`"),
+            Self::NoLink => "it is a link-local address, and no link is said".to_owned(),
             Self::Martian(_) => "dropped: it seems to come from an own address".to_owned(),
             Self::Filtered(dev) => format!("dropped by rp_filter: {dev} is not the way back"),
             Self::Loop(_) => "it was here before: it goes round in circles".to_owned(),
@@ -152,6 +165,8 @@ pub(crate) struct Walked {
     pub(crate) picked: Vec<usize>,
     /// Addresses for which several answer, with those.
     pub(crate) doubts: Vec<(IpAddr, Vec<End>)>,
+    /// Who has the same hardware address on a link.
+    pub(crate) twins: Vec<(Mac, [End; 2])>,
     /// What it met that is not modelled.
     pub(crate) unknown: Vec<String>,
     /// The interfaces that it passed, ports of bridges too.
@@ -174,6 +189,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         choices: Vec::new(),
         picked: Vec::new(),
         doubts: Vec::new(),
+        twins: Vec::new(),
         unknown: Vec::new(),
         touched: Vec::new(),
     };
@@ -182,6 +198,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         dst: packet.dst,
         packet: packet.packet,
         is_answer: packet.is_answer,
+        is_error: packet.is_error,
         sport: packet.sport,
         dport: packet.dport,
         len: packet.df.then_some(packet.size_bytes),
@@ -209,12 +226,17 @@ struct Walk<'s, 'a> {
 
 impl Walk<'_, '_> {
     fn run(&mut self) -> Result<(), Stop> {
+        let is_link_local = |dst| matches!(dst, IpAddr::V6(dst) if dst.is_unicast_link_local());
+        if is_link_local(self.packet.dst) && !self.packet.is_answer {
+            return Err(Stop::NoLink);
+        }
         if let Some(src) = self.packet.src
             && !self.scene.is_local(&self.packet.from, src)
         {
             return Err(Stop::NotOwn(src));
         }
         let mut passed = Vec::new();
+        let ttl = self.scene.ttl(&self.packet.from, self.packet.dst.is_ipv6());
         loop {
             let ns = self.walked.at.clone();
             if !self.is_out {
@@ -243,7 +265,7 @@ impl Walk<'_, '_> {
                 Decision::None => return Err(Stop::NoRoute),
                 Decision::Via { route, connected, legs } => (route, connected, legs),
             };
-            if passed.contains(&ns) || passed.len() > TTL {
+            if passed.contains(&ns) || passed.len() > HOPS_MAX {
                 let start = passed.iter().position(|known| *known == ns).unwrap_or(0);
                 return Err(Stop::Loop(passed.split_off(start)));
             }
@@ -251,6 +273,9 @@ impl Walk<'_, '_> {
                 self.check_source(&ns, &dev)?;
                 if !self.scene.forwards(&ns, &dev, self.header.dst.is_ipv6()) {
                     return Err(Stop::NotForwarded(dev));
+                }
+                if passed.len() >= ttl as usize {
+                    return Err(Stop::TtlOver(ttl));
                 }
             }
             let leg = self.choose(&legs);

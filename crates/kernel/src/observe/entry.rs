@@ -100,6 +100,20 @@ pub(super) fn read(
     Ok(entries)
 }
 
+/// Reads the nexthop objects of the socket's namespace, whoever made them.
+pub(super) fn nexthops(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+) -> Result<Vec<NexthopObject>, Error> {
+    let entries = read(socket, names, Wanted { nexthops: true, ..Wanted::default() })?;
+    let all = entries.ours.into_iter().chain(entries.foreign);
+    let object = |entry| match entry {
+        Entry::Nexthop(object) => Some(object),
+        _ => None,
+    };
+    Ok(all.filter_map(object).collect())
+}
+
 /// Reads a rule, and whether it is ours; none of the kernel's own, of which every namespace has
 /// three, and one more with a VRF.
 fn rule(message: &RuleMessage) -> Option<(Entry, bool)> {

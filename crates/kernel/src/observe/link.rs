@@ -16,6 +16,7 @@ use super::device::{self, Found};
 const HEADER_BYTES: usize = 16;
 const ARPHRD_LOOPBACK: u16 = 772;
 const IFF_UP: u32 = 1;
+const IFF_NOARP: u32 = 0x80;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
@@ -58,6 +59,8 @@ pub(super) struct Link {
     lower: Option<u32>,
     /// The options of its kind, and those as a port.
     named: [Vec<(&'static OptionSpec, Found)>; 2],
+    /// Whether neighbours are neither asked nor answered by it.
+    pub(super) no_arp: bool,
     /// Where the other end of a veth is.
     pub(super) place: Option<Place>,
 }
@@ -146,7 +149,8 @@ pub(super) fn link(
     let loopback = u16::from_ne_bytes([type_low, type_high]) == ARPHRD_LOOPBACK;
     let kind = if loopback { Kind::Loopback } else { Kind::Other(String::new()) };
     let mut interface = Interface::new(kind);
-    interface.up = u32::from_ne_bytes([f0, f1, f2, f3]) & IFF_UP != 0;
+    let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+    interface.up = flags & IFF_UP != 0;
     // IPv6 is known to be on only where the kernel has something to say about it.
     interface.ipv6 = Some(false);
     let mut name = None;
@@ -169,8 +173,9 @@ pub(super) fn link(
     }
     let Some(name) = name else { return Ok(None) };
     let index = u32::from_ne_bytes([a, b, c, d]);
-    let mut link =
-        Link { index, name, interface, master, place: None, lower: None, named: [vec![], vec![]] };
+    let no_arp = flags & IFF_NOARP != 0;
+    let (place, lower, named) = Default::default();
+    let mut link = Link { index, name, interface, master, no_arp, place, lower, named };
     if let Some(info) = info {
         link.take_info(info, declared)?;
     }

@@ -3,7 +3,7 @@
 
 mod sockets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use netlink_packet_route::RouteNetlinkMessage;
@@ -94,6 +94,8 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
     let links = link::dump(socket, None)?;
     let names: BTreeMap<u32, IfName> =
         links.iter().map(|link| (link.index, link.name.clone())).collect();
+    let quiet: BTreeSet<IfName> =
+        links.iter().filter(|link| link.no_arp).map(|link| link.name.clone()).collect();
     let read = links.into_iter().map(|link| (link.name.clone(), link.into_interface(&names)));
     let read: BTreeMap<IfName, Interface> = read.collect();
     let has_bridge = read.values().any(|interface| interface.kind.is_bridge());
@@ -103,13 +105,16 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
         false => Vec::new(),
     };
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };
+    let (neighbours, silent) = neighbours(socket, &names)?;
     let facts = NamespaceFacts {
         routes: route::derived(socket, &names)?,
         rules: entry::policy_rules(socket)?,
-        neighbours: neighbours(socket, &names)?,
+        neighbours,
+        silent,
+        nexthops: entry::nexthops(socket, &names)?,
         unusable: unusable(socket, &names)?,
         ports: ports(socket, &names)?,
-        interfaces: interfaces(socket, &names, read)?,
+        interfaces: interfaces(socket, &names, read, &quiet)?,
         fdb,
         listeners: None,
         filters: Vec::new(),
@@ -126,6 +131,7 @@ fn interfaces(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
     read: BTreeMap<IfName, Interface>,
+    quiet: &BTreeSet<IfName>,
 ) -> Result<BTreeMap<IfName, InterfaceFacts>, NetlinkError> {
     let filters = |interface: &Interface| {
         interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering"))
@@ -135,32 +141,48 @@ fn interfaces(
         false => BTreeMap::new(),
     };
     let facts = |(name, interface): (IfName, Interface)| {
+        let no_arp = quiet.contains(&name) && matches!(interface.kind, Kind::Veth { .. });
         let options = match interface.kind {
             Kind::Device(device) => device.options,
             _ => Options::new(),
         };
-        let facts = InterfaceFacts { options, port: interface.port, vlans: vlans.remove(&name) };
+        let (port, vlans) = (interface.port, vlans.remove(&name));
+        let facts = InterfaceFacts { options, port, vlans, no_arp };
         (!facts.is_empty()).then_some((name, facts))
     };
     Ok(read.into_iter().filter_map(facts).collect())
 }
 
-/// Finds the neighbour entries that somebody wrote (NUD_PERMANENT).
+/// Neighbours that somebody wrote, and those that have not answered.
+type Neighbours = (Vec<Neighbour>, Vec<(IfName, IpAddr)>);
+
+/// Finds the neighbour entries that somebody wrote (NUD_PERMANENT), and those of neighbours that have
+/// not answered.
 fn neighbours(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
-) -> Result<Vec<Neighbour>, NetlinkError> {
+) -> Result<Neighbours, NetlinkError> {
     let request = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
-    super::dump(socket, &request, |message| match message {
-        RouteNetlinkMessage::NewNeighbour(message) => neighbour(&message, names),
+    let found = super::dump(socket, &request, |message| match message {
+        RouteNetlinkMessage::NewNeighbour(message) => {
+            Some((message.header.state, neighbour(&message, names)?))
+        }
         _ => None,
-    })
+    })?;
+    let (mut written, mut silent) = Neighbours::default();
+    for (state, neighbour) in found {
+        match state {
+            NeighbourState::Permanent => written.push(neighbour),
+            NeighbourState::Failed | NeighbourState::Incomplete => {
+                silent.push((neighbour.dev, neighbour.addr));
+            }
+            _ => {}
+        }
+    }
+    Ok((written, silent))
 }
 
 fn neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, IfName>) -> Option<Neighbour> {
-    if message.header.state != NeighbourState::Permanent {
-        return None;
-    }
     let mut mac = None;
     let mut addr: Option<IpAddr> = None;
     for attribute in &message.attributes {

@@ -22,6 +22,8 @@ pub(crate) struct Header {
     pub(crate) packet: Packet,
     /// Whether it is the answer to that.
     pub(crate) is_answer: bool,
+    /// Whether it is ICMP's word that a packet could not get further.
+    pub(crate) is_error: bool,
     /// The port it comes from; that of who asks is not known.
     pub(crate) sport: Option<u16>,
     /// The port it goes to.
@@ -157,6 +159,11 @@ impl Header {
             None => vec![None; 2],
         };
         match self.packet {
+            // "Fragmentation needed" (RFC 792), "packet too big" (RFC 4443, section 3.2).
+            Packet::Icmp if self.is_error => match self.dst.is_ipv6() {
+                false => vec![Some(3), Some(4)],
+                true => vec![Some(2), Some(0)],
+            },
             Packet::Icmp => {
                 let kind = match (self.dst.is_ipv6(), self.is_answer) {
                     (false, false) => 8,

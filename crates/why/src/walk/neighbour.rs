@@ -23,7 +23,11 @@ impl Walk<'_, '_> {
         size_bytes: u32,
     ) -> Result<Station, Stop> {
         let from = End { ns: ns.clone(), name: dev.clone() };
+        if self.scene.is_arp_off(&from) {
+            return Err(Stop::ArpOff(dev.clone()));
+        }
         let domain = wire::domain(self.scene, &from, size_bytes, false);
+        let all = domain.stations.clone();
         let asker = self.asker(ns, dev, hop);
         let mut found: Vec<Station> = domain.stations;
         found.retain(|station| station.end.ns != *ns);
@@ -33,6 +37,7 @@ impl Walk<'_, '_> {
                 self.scene.end(&station.end).is_some_and(|interface| interface.mac == Some(mac))
             };
             let there = found.into_iter().find(has);
+            let there = there.inspect(|there| self.note_twins(there, &all));
             return there.ok_or_else(|| Stop::WrongNeighbour { dev: dev.clone(), hop, mac });
         }
         found.retain(|station| answers(self.scene, &station.end, hop));
@@ -45,6 +50,11 @@ impl Walk<'_, '_> {
                 refused = refused.take().or_else(|| stop.clone());
                 stop.is_none()
             }
+            _ if self.scene.is_arp_off(&station.end) => {
+                let stop = silent(&station.end, "arp off");
+                refused = refused.take().or_else(|| Some((station.end.ns.clone(), stop)));
+                false
+            }
             _ => true,
         });
         let mut ends: Vec<End> = found.iter().map(|station| station.end.clone()).collect();
@@ -53,7 +63,10 @@ impl Walk<'_, '_> {
             self.walked.doubts.push((hop, ends));
         }
         match found.into_iter().next() {
-            Some(station) => Ok(station),
+            Some(station) => {
+                self.note_twins(&station, &all);
+                Ok(station)
+            }
             None => match (domain.unknown.first(), refused) {
                 (_, Some((there, stop))) => {
                     self.walked.at = there;
@@ -65,6 +78,16 @@ impl Walk<'_, '_> {
                 }
                 _ => Err(Stop::Unresolved { dev: dev.clone(), hop }),
             },
+        }
+    }
+
+    /// Notes who else behind the same bridges has the hardware address that frames go to.
+    fn note_twins(&mut self, to: &Station, all: &[Station]) {
+        let mac = |end: &End| self.scene.end(end).and_then(|interface| interface.mac);
+        let Some(own) = mac(&to.end).filter(|_| !to.ports.is_empty()) else { return };
+        let mut others = all.iter().filter(|other| other.end.ns != to.end.ns);
+        if let Some(twin) = others.find(|other| mac(&other.end) == Some(own)) {
+            self.walked.twins.push((own, [to.end.clone(), twin.end.clone()]));
         }
     }
 
@@ -121,11 +144,18 @@ fn asked(station: &End, addr: IpAddr) -> Flowi {
     Flowi { iif: Some(station.name.clone()), ..Flowi::to(addr) }
 }
 
+fn silent(end: &End, key: &'static str) -> Stop {
+    Stop::ArpSilent { end: end.clone(), key }
+}
+
 /// Checks whether a station may answer for an address of its own on this interface
 /// (`arp_ignore` and `arp_filter`, net/ipv4/arp.c).
 fn speaks(scene: &Scene<'_>, station: &End, addr: IpAddr, asker: IpAddr) -> Result<(), Stop> {
     let End { ns, name } = station;
-    let silent = |key| Err(Stop::ArpSilent { end: station.clone(), key });
+    let silent = |key| Err(silent(station, key));
+    if scene.is_arp_off(station) {
+        return silent("arp off");
+    }
     let on_it = scene.end(station).and_then(|interface| {
         let mut nets = interface.addresses.iter().map(|address| address.net);
         nets.find(|net| net.addr() == addr)
