@@ -12,7 +12,9 @@ use crate::errors::Failure;
 /// the background of a script has nothing to do with the terminal's keys.
 pub(crate) fn flag() -> Result<Cancel, Failure> {
     let cancel = Cancel::new();
-    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)) {
+    let ignored = ignored();
+    let is_ignored = |signal: &i32| ignored & (1 << (signal - 1)) != 0;
+    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(signal)) {
         let number = usize::try_from(signal).unwrap_or_default();
         signal_hook::flag::register_usize(signal, cancel.flag().clone(), number)
             .map_err(|error| child::no_signals(&error))?;
@@ -28,10 +30,10 @@ pub(crate) fn die_by(signal: i32) -> ExitCode {
     ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
-/// Tells whether this process was started with a signal ignored (`SigIgn` in `proc_pid_status(5)`).
-fn is_ignored(signal: i32) -> bool {
+/// Returns which signals this process was started to ignore, one bit for each (`SigIgn` in
+/// `proc_pid_status(5)`).
+fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    mask & (1 << (signal - 1)) != 0
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }

@@ -81,9 +81,16 @@ impl NsThread {
     }
 }
 
+impl NsThread {
+    /// Lets the thread end, without waiting until it has.
+    pub(crate) fn dismiss(&mut self) {
+        drop(self.jobs.take());
+    }
+}
+
 impl Drop for NsThread {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        self.dismiss();
         if let Some(thread) = self.thread.take() {
             // A panic in a job has been told to whoever waited for it.
             let _ = thread.join();

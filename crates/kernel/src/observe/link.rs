@@ -90,12 +90,10 @@ pub(super) fn alias(socket: &mut Socket, nsid: Option<i32>) -> Result<Option<Str
     let mut message = request();
     message.header.index = 1;
     message.attributes.extend(nsid.map(LinkAttribute::IfNetnsId));
+    // This is asked three times for each namespace: the codec would take apart all else too.
     let marks = socket.get(&RouteNetlinkMessage::GetLink(message), |answer| {
-        let RouteNetlinkMessage::NewLink(lo) = answer.decode()? else { return Ok(None) };
-        Ok(lo.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfAlias(alias) => Some(alias.clone()),
-            _ => None,
-        }))
+        let alias = answer.attributes(HEADER_BYTES)?.find(IFLA_IFALIAS)?;
+        Ok(alias.map(|alias| alias.text().map(str::to_owned)).transpose()?)
     });
     match marks {
         Ok(marks) => Ok(marks.into_iter().next()),

@@ -118,6 +118,13 @@ impl Own {
     }
 }
 
+impl Drop for Own {
+    fn drop(&mut self) {
+        // All at once, and not one after the other.
+        self.threads.iter_mut().for_each(NsThread::dismiss);
+    }
+}
+
 fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
     match access {
         SysctlAccess::Read(key) => sysctl::read(key),
