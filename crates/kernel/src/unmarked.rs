@@ -9,17 +9,15 @@ use crate::pins::{self, Pins};
 use crate::thread::NsThread;
 
 /// Makes a namespace and pins it under `name`: on an empty file without access rights, as
-/// iproute2's (`netns_add`, ip/ipnetns.c). CAP_SYS_ADMIN.
+/// iproute2's (`netns_add`, ip/ipnetns.c). `thread` makes it, and can make the next. CAP_SYS_ADMIN.
 ///
 /// # Errors
 /// [`Error::Exists`] when the name is taken; when namespaces or mounts are forbidden.
-pub fn create(name: &NsName) -> Result<(), Error> {
+pub fn create(name: &NsName, thread: &NsThread) -> Result<(), Error> {
     pin(name, |target| {
-        NsThread::start().map(|thread| {
-            thread.run(move |walker| {
-                walker.enter_new()?;
-                rustix::mount::mount_bind("/proc/thread-self/ns/net", &target)
-            })
+        thread.run(move |walker| {
+            walker.enter_new()?;
+            rustix::mount::mount_bind("/proc/thread-self/ns/net", &target)
         })
     })
 }
@@ -29,12 +27,12 @@ pub fn create(name: &NsName) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Exists`] when the name is taken; ENOENT when there is no such process.
 pub fn attach(name: &NsName, pid: u32) -> Result<(), Error> {
-    pin(name, |target| Ok(rustix::mount::mount_bind(format!("/proc/{pid}/ns/net"), &target)))
+    pin(name, |target| rustix::mount::mount_bind(format!("/proc/{pid}/ns/net"), &target))
 }
 
 fn pin(
     name: &NsName,
-    mount: impl FnOnce(String) -> Result<Result<(), Errno>, Error>,
+    mount: impl FnOnce(String) -> Result<(), Errno>,
 ) -> Result<(), Error> {
     let _folder = Pins::open_or_make()?;
     let path = pins::path(name);
@@ -44,12 +42,9 @@ fn pin(
         Err(Errno::EXIST) => return Err(Error::Exists { path }),
         Err(errno) => return Err(Error::system("make", path)(errno)),
     }
-    let made = match mount(path.clone()) {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(errno)) => Error::system("mount a namespace on", &path)(errno),
-        Err(error) => error,
-    };
-    // Only an empty file is left behind: take it away as well as we can.
-    let _ = rustix::fs::unlink(&path);
-    Err(made)
+    mount(path.clone()).map_err(|errno| {
+        // Only an empty file is left behind: take it away as well as we can.
+        let _ = rustix::fs::unlink(&path);
+        Error::system("mount a namespace on", &path)(errno)
+    })
 }

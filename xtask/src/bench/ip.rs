@@ -41,17 +41,47 @@ struct Job {
     name: String,
     /// A batch that makes what is there before.
     before: String,
-    /// Who does it: a name and a command line, in which VNET stands for the program.
-    contenders: Vec<(&'static str, Vec<String>)>,
+    contenders: Vec<Contender>,
     floor: Option<fn(u32) -> anyhow::Result<()>>,
     count: u32,
+    reach: Vec<Reach>,
+}
+
+/// Who does it.
+struct Contender {
+    name: &'static str,
+    words: Vec<String>,
+    /// The place of the one it is compared with.
+    against: usize,
+}
+
+/// What is to be shown: that a contender is at least so many times as fast as another one.
+struct Reach {
+    contender: usize,
+    against: usize,
+    least: f64,
+    /// Whether it may need no more memory either.
+    memory: bool,
 }
 
 /// The figures of a contender: seconds and bytes.
 struct Row {
     name: &'static str,
+    against: usize,
     seconds: Vec<f64>,
     peak_bytes: u64,
+}
+
+impl Row {
+    fn median(&self) -> f64 {
+        let mut seconds = self.seconds.clone();
+        seconds.sort_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied().unwrap_or_default()
+    }
+
+    fn least(&self) -> f64 {
+        self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
+    }
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -64,7 +94,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let scale = if options.quick { 10 } else { 1 };
     for job in jobs(scale, &vnet)? {
         let rows = measure(&job, options.runs.max(1))?;
-        print!("{}", table(&job, &rows));
+        print!("{}{}", table(&job, &rows), verdicts(&job, &rows));
     }
     Ok(())
 }
@@ -84,27 +114,45 @@ fn jobs(scale: u32, vnet: &Path) -> anyhow::Result<Vec<Job>> {
     let ring = Ring(100 / scale);
     fs::write(format!("{FOLDER}/addresses"), addresses)?;
     fs::write(format!("{FOLDER}/veths"), veths)?;
-    fs::write(format!("{FOLDER}/ring"), ring.batch())?;
+    fs::write(format!("{FOLDER}/ring"), ring.whole_batch())?;
+    fs::write(format!("{FOLDER}/ring-outside"), ring.batch())?;
+    for node in ring.nodes() {
+        fs::write(format!("{FOLDER}/ring-n{node}"), ring.node_batch(node))?;
+    }
     let vnet = vnet.display().to_string();
-    let batch = |file: &str| -> Vec<(&'static str, Vec<String>)> {
-        let words = |words: &str| -> Vec<String> {
-            let words = words.replace("VNET", &vnet);
-            words.split(' ').map(str::to_owned).chain([file.to_owned()]).collect()
-        };
-        vec![
-            ("ip -batch", words("ip -batch")),
-            ("ip -force -batch", words("ip -force -batch")),
-            ("vnet ip -batch", words("VNET ip -batch")),
-            ("vnet ip -force -batch", words("VNET ip -force -batch")),
-            ("vnet ip --atomic -batch", words("VNET ip --atomic -batch")),
+    // All against iproute2's plain batch.
+    let batch = |file: &str| -> Vec<Contender> {
+        [
+            ("ip -batch", "ip -batch"),
+            ("ip -force -batch", "ip -force -batch"),
+            ("vnet ip -batch", "VNET ip -batch"),
+            ("vnet ip -force -batch", "VNET ip -force -batch"),
+            ("vnet ip --atomic -batch", "VNET ip --atomic -batch"),
         ]
-    };
-    let show = |words: &str| -> Vec<String> {
-        words.replace("VNET", &vnet).split(' ').map(str::to_owned).collect()
+        .into_iter()
+        .map(|(name, words)| contender(name, &format!("{words} {file}"), &vnet, 0))
+        .collect()
     };
     let mut ring_contenders = batch("ring");
-    // What makes namespaces can't be undone, so it is not done as a whole.
+    // What makes namespaces can't be undone, so it is not done as a whole. In its place: a batch
+    // for what is outside, and one for each node.
     ring_contenders.truncate(4);
+    let by_node = format!(
+        "set -e; ip -batch ring-outside; for n in $(seq {}); do ip -n n$n -batch ring-n$n; done",
+        ring.0
+    );
+    let words = ["sh", "-c", &by_node].map(str::to_owned).to_vec();
+    ring_contenders.push(Contender { name: "ip -batch for each node", words, against: 0 });
+    let shows = [
+        ("ip link show", 0),
+        ("vnet ip link show", 0),
+        ("ip -d link show", 2),
+        ("vnet ip -d link show", 2),
+    ];
+    let shows = shows.map(|(words, against)| {
+        contender(words, &words.replace("vnet ip", "VNET ip"), &vnet, against)
+    });
+    let at_least = |contender, against, least| Reach { contender, against, least, memory: false };
     Ok(vec![
         Job {
             name: format!("{count} addresses"),
@@ -112,6 +160,7 @@ fn jobs(scale: u32, vnet: &Path) -> anyhow::Result<Vec<Job>> {
             contenders: batch("addresses"),
             floor: Some(floor_addresses),
             count,
+            reach: vec![at_least(2, 0, 1.0), at_least(3, 0, 2.0), at_least(4, 0, 2.0)],
         },
         Job {
             name: format!("{count} veth pairs"),
@@ -119,27 +168,33 @@ fn jobs(scale: u32, vnet: &Path) -> anyhow::Result<Vec<Job>> {
             contenders: batch("veths"),
             floor: Some(floor_veths),
             count,
+            reach: vec![at_least(2, 0, 1.0), at_least(3, 0, 1.0), at_least(4, 0, 1.0)],
         },
         Job {
-            name: format!("the namespaces and links of a ring of {}", ring.0),
+            name: format!("a ring of {} as one file", ring.0),
             before: String::new(),
             contenders: ring_contenders,
-            floor: None,
-            count,
+            floor: Some(|nodes| super::floor::up(Ring(nodes))),
+            count: ring.0,
+            reach: vec![at_least(2, 0, 2.5), at_least(3, 0, 2.5), at_least(2, 4, 2.5)],
         },
         Job {
             name: format!("`link show` of {shown} interfaces"),
             before: many,
-            contenders: vec![
-                ("ip link show", show("ip link show")),
-                ("vnet ip link show", show("VNET ip link show")),
-                ("ip -d link show", show("ip -d link show")),
-                ("vnet ip -d link show", show("VNET ip -d link show")),
-            ],
+            contenders: shows.into(),
             floor: None,
             count,
+            reach: vec![
+                Reach { memory: true, ..at_least(1, 0, 1.0) },
+                Reach { memory: true, ..at_least(3, 2, 1.0) },
+            ],
         },
     ])
+}
+
+fn contender(name: &'static str, words: &str, vnet: &str, against: usize) -> Contender {
+    let words = words.replace("VNET", vnet).split(' ').map(str::to_owned).collect();
+    Contender { name, words, against }
 }
 
 fn address(number: u32) -> Ipv4Addr {
@@ -148,16 +203,15 @@ fn address(number: u32) -> Ipv4Addr {
 
 /// Lets all contenders take turns.
 fn measure(job: &Job, runs: usize) -> anyhow::Result<Vec<Row>> {
-    let names = job.contenders.iter().map(|(name, _)| *name);
-    let names: Vec<&'static str> = names.chain(job.floor.map(|_| "floor")).collect();
-    let mut rows: Vec<Row> =
-        names.iter().map(|name| Row { name, seconds: Vec::new(), peak_bytes: 0 }).collect();
+    let row = |name, against| Row { name, against, seconds: Vec::new(), peak_bytes: 0 };
+    let mut rows: Vec<Row> = job.contenders.iter().map(|it| row(it.name, it.against)).collect();
+    rows.extend(job.floor.map(|_| row("floor", 0)));
     for round in 0..=runs {
         for place in 0..rows.len() {
             let at = (round + place) % rows.len();
             let (seconds, usage) =
-                turn(job, at).with_context(|| format!("{} by {}", job.name, names[at]))?;
-            eprintln!("{}, round {round}/{runs}: {}: {seconds:.4} s", job.name, names[at]);
+                turn(job, at).with_context(|| format!("{} by {}", job.name, rows[at].name))?;
+            eprintln!("{}, round {round}/{runs}: {}: {seconds:.4} s", job.name, rows[at].name);
             if round > 0 {
                 rows[at].seconds.push(seconds);
             }
@@ -178,7 +232,7 @@ fn turn(job: &Job, at: usize) -> anyhow::Result<(f64, Option<Usage>)> {
             }
             let start = Instant::now();
             let usage = match job.contenders.get(at) {
-                Some((_, words)) => Some(host::run(&mut command(words), false)?),
+                Some(contender) => Some(host::run(&mut command(&contender.words), false)?),
                 None => job.floor.map(|floor| floor(job.count)).transpose().map(|_| None)?,
             };
             Ok((start.elapsed().as_secs_f64(), usage))
@@ -236,25 +290,12 @@ fn floor_veths(count: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows medians, and how many times as fast as `ip -batch` (or the first contender) each is.
+/// Shows medians, and how many times as fast as who it is compared with each is.
 fn table(job: &Job, rows: &[Row]) -> String {
-    let median = |row: &Row| {
-        let mut seconds = row.seconds.clone();
-        seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied().unwrap_or_default()
-    };
     let mut text = format!("\n{}\n", job.name);
-    for (at, row) in rows.iter().enumerate() {
-        let (time, least) =
-            (median(row), row.seconds.iter().copied().fold(f64::INFINITY, f64::min));
-        // `show` has two pairs of contenders.
-        let base = if job.floor.is_none() && rows.len() == 4 && at >= 2 && job.name.contains("show")
-        {
-            &rows[2]
-        } else {
-            &rows[0]
-        };
-        let ratio = median(base) / time;
+    for row in rows {
+        let (time, least) = (row.median() * 1e3, row.least() * 1e3);
+        let ratio = rows[row.against].median() / row.median();
         let memory = match row.peak_bytes {
             0 => String::new(),
             bytes => format!("{:6.1} MB", bytes as f64 / 1e6),
@@ -262,10 +303,36 @@ fn table(job: &Job, rows: &[Row]) -> String {
         let name = row.name;
         let _ = writeln!(
             text,
-            "  {name:24} {:9.1} ms  (least {:7.1})  {ratio:5.2} x  {memory}",
-            time * 1e3,
-            least * 1e3
+            "  {name:24} {time:9.1} ms  (least {least:7.1})  {ratio:5.2} x  {memory}"
         );
+    }
+    text
+}
+
+/// Says of each reach whether it holds, by the medians.
+fn verdicts(job: &Job, rows: &[Row]) -> String {
+    let mut text = String::new();
+    for reach in &job.reach {
+        let (row, other) = (&rows[reach.contender], &rows[reach.against]);
+        let ratio = other.median() / row.median();
+        let verdict = if ratio >= reach.least { "yes" } else { "NO" };
+        let (name, against) = (row.name, other.name);
+        let wanted = reach.least;
+        let _ = write!(text, "  {verdict:3} {name}: {ratio:.2} x `{against}`, at least {wanted}");
+        // What the kernel alone takes bounds what any program can do.
+        if let Some(floor) = rows.last().filter(|row| row.name == "floor") {
+            let _ = write!(text, " (the floor: {:.2})", other.median() / floor.median());
+        }
+        text.push('\n');
+        if reach.memory {
+            let verdict = if row.peak_bytes <= other.peak_bytes { "yes" } else { "NO" };
+            let megabytes = |row: &Row| row.peak_bytes as f64 / 1e6;
+            let (ours, theirs) = (megabytes(row), megabytes(other));
+            let _ = writeln!(
+                text,
+                "  {verdict:3} {name}: {ours:.1} MB, at most the {theirs:.1} MB of `{against}`"
+            );
+        }
     }
     text
 }

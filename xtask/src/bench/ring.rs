@@ -103,6 +103,17 @@ impl Ring {
         batch
     }
 
+    /// For `ip -batch`: all of it, by the one way from a batch into a namespace that iproute2 has.
+    pub(super) fn whole_batch(self) -> String {
+        let mut batch = self.batch();
+        for node in self.nodes() {
+            for line in self.node_batch(node).lines() {
+                _ = writeln!(batch, "netns exec n{node} ip {line}");
+            }
+        }
+        batch
+    }
+
     /// For `ip -n NODE -batch`: what is inside of a node.
     pub(super) fn node_batch(self, node: u32) -> String {
         let before = if node == 1 { self.0 } else { node - 1 };

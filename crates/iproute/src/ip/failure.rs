@@ -5,6 +5,9 @@ use vnet_netlink::{Refusal, errno_words};
 /// The exit code of iproute2 where its parser gives up (`exit(-1)`).
 pub const EXIT_PARSER: u8 = 255;
 
+/// How it begins that something is not covered.
+const NOT_COVERED: &str = "vnet ip does not cover ";
+
 /// A command that could not be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -75,8 +78,14 @@ impl Failure {
     /// Says that this is iproute2's, but not covered.
     #[must_use]
     pub fn not_covered(what: &str) -> Self {
-        Self { ends: true, ..Self::command(1, format!("vnet ip does not cover {what}")) }
+        Self { ends: true, ..Self::command(1, format!("{NOT_COVERED}{what}")) }
             .hint("iproute2's own `ip` does".to_owned())
+    }
+
+    /// Tells whether it says that something is not covered.
+    #[must_use]
+    pub fn is_not_covered(&self) -> bool {
+        self.line.starts_with(NOT_COVERED)
     }
 
     /// Takes the kernel's no to a change, in iproute2's words (`rtnl_dump_ext_ack`, lib/libnetlink.c).

@@ -133,6 +133,12 @@ impl Request {
         batch.push_raw(self.kind, self.flags, |writer| self.write(writer))
     }
 
+    /// Appends it to a batch, to be answered only if it is refused: half a microsecond less for
+    /// each.
+    pub fn push_unacknowledged_to(&self, batch: &mut Batch) -> usize {
+        batch.push_unacknowledged(self.kind, self.flags, |writer| self.write(writer))
+    }
+
     /// Returns it as a question.
     ///
     /// # Errors

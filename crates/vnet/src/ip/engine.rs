@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::link::{IFLA_ALT_IFNAME, IFLA_IFNAME, SKIP_STATS};
@@ -9,8 +10,9 @@ use vnet_iproute::ip::options::Options;
 use vnet_iproute::ip::tables::Tables;
 use vnet_iproute::ip::wire::{self, Attr, Request, ifinfomsg, rtm};
 use vnet_iproute::ip::{Account, World};
+use vnet_kernel::process::Identity;
 use vnet_kernel::realm::Entry;
-use vnet_kernel::thread::NsThread;
+use vnet_kernel::thread::{NsThread, Walker};
 use vnet_kernel::{Realm, pins};
 use vnet_model::NsName;
 use vnet_netlink::{Batch, Error, Flags, Protocol, Refusal, Socket};
@@ -23,8 +25,10 @@ const NETNSA_FD: u16 = 3;
 #[derive(Debug)]
 pub(super) struct Engine {
     socket: Socket,
-    tables: Tables,
+    tables: Rc<Tables>,
     realm: Option<Realm>,
+    walker: Option<NsThread>,
+    within: BTreeMap<String, Within>,
     indexes: BTreeMap<String, u32>,
     interfaces: BTreeMap<u32, Option<(String, u32)>>,
     namespaces: BTreeMap<String, Option<OwnedFd>>,
@@ -46,6 +50,16 @@ struct Queue {
     failures: Vec<(usize, Failure)>,
 }
 
+/// Another namespace in which commands of a batch run.
+#[derive(Debug)]
+struct Within {
+    identity: Identity,
+    engine: Engine,
+}
+
+/// How many namespaces are kept open for the commands of a batch.
+const WITHIN_MAX: usize = 256;
+
 /// How many changes are sent together.
 const QUEUE_MAX: usize = 512;
 
@@ -64,17 +78,61 @@ impl Engine {
                 socket
             }
         };
-        Ok(Self {
+        Ok(Self { realm, ..Self::around(socket, Rc::new(tables)) })
+    }
+
+    fn around(socket: Socket, tables: Rc<Tables>) -> Self {
+        Self {
             socket,
             tables,
-            realm,
+            realm: None,
+            walker: None,
+            within: BTreeMap::new(),
             indexes: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             ids: None,
             batch: Batch::new(),
             queue: Queue::default(),
-        })
+        }
+    }
+
+    /// Returns the thread that enters namespaces.
+    pub(super) fn walker(&mut self) -> Result<&NsThread, Failure> {
+        if self.walker.is_none() {
+            let started = NsThread::start();
+            self.walker =
+                Some(started.map_err(|error| Failure::command(1, error.to_string()))?);
+        }
+        self.walker.as_ref().ok_or_else(|| Failure::command(1, "no thread can be made"))
+    }
+
+    /// Returns an engine in a pinned namespace, the same one as long as the name means the same;
+    /// `None` where it can't be entered.
+    pub(super) fn within(&mut self, name: &str) -> Option<&mut Self> {
+        self.flush();
+        // What is done there may move interfaces to here, and what was done here to there.
+        self.forget_indexes();
+        let ns = open_pin(name)?;
+        let stat = rustix::fs::fstat(&ns).ok()?;
+        let identity = (stat.st_dev, stat.st_ino);
+        if self.within.get(name).is_none_or(|known| known.identity != identity) {
+            let open = move |walker: &Walker| {
+                walker.enter(&ns).ok()?;
+                Socket::open(Protocol::Route).ok()
+            };
+            let socket = self.walker().ok()?.run(open)?;
+            if self.within.len() >= WITHIN_MAX {
+                self.within.clear();
+            }
+            let engine = Self::around(socket, Rc::clone(&self.tables));
+            self.within.insert(name.to_owned(), Within { identity, engine });
+        }
+        let engine = &mut self.within.get_mut(name)?.engine;
+        engine.forget_indexes();
+        engine.namespaces.clear();
+        engine.ids = None;
+        Some(engine)
     }
 
     /// Returns where namespaces are pinned.
@@ -106,8 +164,7 @@ impl Engine {
             Entry::Namespace(opened) => opened.ns,
             _ => return Err(failed("it is no namespace")),
         };
-        let thread = NsThread::start().map_err(|error| failed(&error.to_string()))?;
-        let done = thread.run(move |walker| walker.enter(&fd).map(|()| job()));
+        let done = self.walker()?.run(move |walker| walker.enter(&fd).map(|()| job()));
         done.map_err(|errno| failed(&vnet_netlink::errno_words(errno)))
     }
 
@@ -139,6 +196,7 @@ impl Engine {
         self.indexes.clear();
         self.interfaces.clear();
         self.namespaces.clear();
+        self.within.clear();
         self.ids = None;
     }
 
@@ -210,7 +268,7 @@ impl Engine {
     /// Has the kernel do something, and waits for its answer unless changes are queued.
     pub(super) fn change(&mut self, request: &Request) -> Result<u8, Failure> {
         if self.queue.is_on {
-            request.push_to(&mut self.queue.batch);
+            request.push_unacknowledged_to(&mut self.queue.batch);
             self.queue.tags.push(self.queue.tag);
             self.queue.changes_links |= matches!(request.kind, rtm::NEWLINK | rtm::DELLINK);
             if self.queue.tags.len() >= QUEUE_MAX {
@@ -340,9 +398,7 @@ impl World for Engine {
 
     fn netns(&mut self, name: &str) -> Option<RawFd> {
         if !self.namespaces.contains_key(name) {
-            let name = NsName::new(name).ok()?;
-            let fd = self.realm().ok()?.descriptor(&name).ok();
-            self.namespaces.insert(name.to_string(), fd);
+            self.namespaces.insert(name.to_owned(), open_pin(name));
         }
         self.namespaces.get(name)?.as_ref().map(AsRawFd::as_raw_fd)
     }
@@ -391,6 +447,12 @@ impl World for Engine {
 pub(super) fn names() -> Vec<String> {
     let entries = std::fs::read_dir(pins::NETNS_DIR).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// Opens a pinned namespace, which takes neither a thread nor a capability.
+fn open_pin(name: &str) -> Option<OwnedFd> {
+    let name = NsName::new(name).ok()?;
+    pins::Pins::open().ok()??.open_namespace(&name).ok()
 }
 
 /// Opens a route socket in a pinned namespace.

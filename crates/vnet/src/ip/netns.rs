@@ -8,17 +8,20 @@ use rustix::io::Errno;
 use vnet_iproute::ip::World as _;
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::netns::{self, Command};
-use vnet_iproute::ip::options::Options;
+use vnet_iproute::ip::Object;
+use vnet_iproute::ip::options::{Language, Options};
 use vnet_iproute::ip::out::Out;
 use vnet_iproute::ip::wire::{Attr, Request, rtm};
 use vnet_iproute::ip::words::Words;
 use vnet_kernel::process::{Entrance, Identity, inhabitants};
 use vnet_kernel::realm::Entry;
+use vnet_kernel::thread::NsThread;
 use vnet_kernel::{Error, pins};
 use vnet_model::NsName;
 use vnet_netlink::{Flags, errno_words};
 
 use super::engine::{Engine, entry, names};
+use super::explain::explain;
 use super::{Io, help, is_colored, print};
 
 const NETNSA_NSID: u16 = 1;
@@ -34,7 +37,7 @@ pub(super) fn run(
         Command::List => list(engine, options, io),
         Command::ListId => list_ids(engine, options, io),
         Command::Add(name) => pin(engine, &name, vnet_kernel::unmarked::create),
-        Command::Attach(name, pid) => pin(engine, &name, |name| {
+        Command::Attach(name, pid) => pin(engine, &name, |name, _| {
             vnet_kernel::unmarked::attach(name, pid)
         })
         .map_err(|failure| {
@@ -62,7 +65,17 @@ pub(super) fn run(
         Command::Set(name, id) => set(engine, &name, id),
         Command::Exec(Some(name), command) => {
             let more_follows = options.batch.is_some();
-            exec(engine, &name, &command, more_follows, io)
+            if !more_follows {
+                return exec(engine, &name, &command, false, io);
+            }
+            let done = match exec_ip(engine, options, &name, &command, io) {
+                Some(code) => code,
+                // iproute2 enters the namespace in a process of its own: the batch goes on.
+                None => exec(engine, &name, &command, true, io)
+                    .map_err(|failure| Failure { ends: false, ..failure })?,
+            };
+            // Nor does what the program says end it, as a usage of ours would.
+            if done == 0 { Ok(0) } else { Err(Failure::command(done, "")) }
         }
         Command::Exec(None, command) => exec_all(engine, &command, io),
         Command::Identify(pid) => identify(options, pid, io),
@@ -103,13 +116,13 @@ fn list_ids(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<u
 fn pin(
     engine: &mut Engine,
     name: &str,
-    make: impl FnOnce(&NsName) -> Result<(), Error>,
+    make: impl FnOnce(&NsName, &NsThread) -> Result<(), Error>,
 ) -> Result<u8, Failure> {
     let path = format!("{}/{name}", pins::NETNS_DIR);
     let valid = NsName::new(name)
         .map_err(|error| Failure::command(1, format!("vnet ip does not take the name: {error}")))?;
     engine.forget();
-    match make(&valid) {
+    match make(&valid, engine.walker()?) {
         Ok(()) => Ok(0),
         Err(Error::Exists { .. }) => {
             let line = format!("Cannot create namespace file \"{path}\": File exists");
@@ -208,6 +221,46 @@ fn exec(
     };
     let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Does a command of `ip` or `bridge` that a batch has run in a namespace, without a process for it.
+///
+/// `None` where the program itself must do it: `/etc/netns/NAME` holds other tables of names, an
+/// option says where else to work, or the command is not covered.
+fn exec_ip(
+    engine: &mut Engine,
+    options: &Options,
+    name: &str,
+    command: &[String],
+    io: &mut Io<'_>,
+) -> Option<u8> {
+    let (program, words) = command.split_first()?;
+    let language = match program.as_str() {
+        "ip" => Language::Ip,
+        "bridge" => Language::Bridge,
+        _ => return None,
+    };
+    let (inner, taken) = Options::read(words, language).ok()?;
+    let words = words.get(taken..).filter(|words| !words.is_empty())?;
+    let is_elsewhere = inner.netns.is_some() || inner.batch.is_some() || inner.all;
+    let is_other = inner.numeric != options.numeric || inner.version || inner.help;
+    if is_elsewhere || is_other || Path::new("/etc/netns").join(name).exists() {
+        return None;
+    }
+    // `ip netns exec` within makes a process in its turn.
+    if language == Language::Ip && Object::read(&words[0]).ok()? == Object::Netns {
+        return None;
+    }
+    let inner = Options { netns: Some(name.to_owned()), ..inner };
+    match super::command(engine.within(name)?, &inner, words, io) {
+        Ok(code) => Some(code),
+        Err(failure) if failure.is_not_covered() => None,
+        Err(failure) => {
+            let code = failure.code;
+            io.explain(&explain(&inner, words, failure), words);
+            Some(code)
+        }
+    }
 }
 
 fn exec_all(engine: &mut Engine, command: &[String], io: &mut Io<'_>) -> Result<u8, Failure> {

@@ -30,6 +30,8 @@ pub(super) fn links(
     let links_only = selection.family == Family::Link;
     let addresses = if links_only { Vec::new() } else { addresses(engine, selection)? };
     let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+    // What stands on another of them names it without asking once more.
+    links.iter().for_each(|link| engine.remember(link));
     let mut context = Context::new(options, engine);
     for link in &links {
         let name = link.attrs(link::HEADER_BYTES).text(link::IFLA_IFNAME).unwrap_or_default();
