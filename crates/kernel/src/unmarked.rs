@@ -30,10 +30,7 @@ pub fn attach(name: &NsName, pid: u32) -> Result<(), Error> {
     pin(name, |target| rustix::mount::mount_bind(format!("/proc/{pid}/ns/net"), &target))
 }
 
-fn pin(
-    name: &NsName,
-    mount: impl FnOnce(String) -> Result<(), Errno>,
-) -> Result<(), Error> {
+fn pin(name: &NsName, mount: impl FnOnce(String) -> Result<(), Errno>) -> Result<(), Error> {
     let _folder = Pins::open_or_make()?;
     let path = pins::path(name);
     let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

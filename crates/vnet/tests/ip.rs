@@ -379,54 +379,150 @@ const FAILING: &[&str] = &[
     "netns add n\nlink set x up",
     "nexthop add id 5 via 10.0.0.9 dev v0\nnexthop del id 1\nlink set x up",
     "nexthop replace id 2 via 10.0.0.77 dev v0\nnexthop flush\nlink set x up",
+    "link set v1 type bridge_slave cost 7 hairpin on\nlink set v0 addrgenmode random\nlink set x up",
+    "link set v0 gso_max_size 4096 gso_max_segs 5\nneigh del 10.0.0.66 dev v0\nlink set x up",
+    "link add n0 type veth peer name n1 netns kept\nlink add n2 netns kept type veth peer name n3\nlink set x up",
+    // Refused by name before anything is done.
+    "link set lo mtu 1400\nlink add n0 netns kept type bridge",
+    "link set lo mtu 1400\nlink add n0 netns kept type veth peer name n1 netns kept",
+    "link set lo mtu 1400\nmaddr add 01:00:5e:00:00:07 dev v0",
+    "link set lo mtu 1400\nneigh add 10.0.0.67 lladdr 02:00:00:00:00:67 dev v0 nud stale",
+    "bridge link set dev v1 cost 9 learning off\nbridge link set dev nope cost 5",
+    "bridge link set dev v1 cost 9\nbridge fdb add 02:00:00:00:00:68 dev v1 master",
+    "bridge link set dev v1 cost 9\nbridge mdb add dev br0 port v1 grp 239.1.1.1 permanent",
+    "bridge link set dev v1 cost 9\nbridge vlan add vid 5 dev v1",
 ];
+
+/// Lines that all succeed in the place of [`atomic_place`], in any order and any number of times.
+const GOOD: &[&str] = &[
+    "addr replace 10.0.0.1/24 dev v0 noprefixroute",
+    "addr replace 10.4.0.1/24 dev v0",
+    "addr replace fd00:4::1/64 dev v0 nodad",
+    "addr flush dev v0 label v0:x",
+    "addr flush dev v0",
+    "addr flush dev v1",
+    "link set v0 down",
+    "link set v0 up",
+    "link set lo down",
+    "link set v0 mtu 1400 txqueuelen 7 alias other",
+    "link set v0 alias ''",
+    "link set v0 address 02:00:00:00:00:99",
+    "link set v1 nomaster",
+    "link set v1 master br0",
+    "link set br0 type bridge ageing_time 500 stp_state 1",
+    "link set v0 promisc on allmulticast on multicast off arp off group 9",
+    "route replace 10.77.0.0/16 dev lo table 50",
+    "route replace blackhole 10.7.0.0/16 table 100",
+    "route replace unreachable 10.9.0.0/16 metric 9",
+    "route flush table 100",
+    "route flush table main",
+    "route flush proto static",
+    "nexthop replace id 9 blackhole",
+    "nexthop replace id 3 blackhole",
+    "nexthop flush",
+    "neigh replace 10.0.0.70 lladdr 02:00:00:00:00:70 dev v0",
+    "neigh replace proxy 10.0.0.71 dev v0",
+    "neigh replace proxy 10.0.0.65 dev v0",
+    "neigh flush dev v0 nud permanent",
+    "route show",
+];
+
+/// Much that can be changed. The bridge was up once: that gives it its queueing discipline for good.
+/// It is down, so that it learns nothing meanwhile.
+fn atomic_place() -> Block {
+    let setup = "netns add kept
+        link add v0 address 02:00:00:00:00:01 type veth peer name v1 address 02:00:00:00:00:02
+        link set v0 addrgenmode none
+        link set v1 addrgenmode none
+        link add br0 address 02:00:00:00:00:03 type bridge
+        link set br0 addrgenmode none
+        link set v1 master br0
+        link set v0 alias kept
+        link property add dev v0 altname further
+        link set lo up
+        link set v0 up
+        link set v1 up
+        link set br0 up
+        link set br0 down
+        addr add 10.0.0.1/24 brd + dev v0
+        addr add 10.0.0.3/24 dev v0 label v0:x
+        addr add fd00::1/64 dev v0 nodad
+        neigh add proxy 10.0.0.65 dev v0
+        neigh add 10.0.0.66 lladdr 02:00:00:00:00:66 dev v0
+        route add 10.9.0.0/16 via 10.0.0.5 mtu 1400
+        route add 10.8.0.0/16 via 10.0.0.5 src 10.0.0.3 proto static
+        route add blackhole 10.7.0.0/16 table 100
+        nexthop add id 1 via 10.0.0.6 dev v0
+        nexthop add id 2 via 10.0.0.7 dev v0 proto static
+        nexthop add id 3 group 1,2/2
+        route add 10.6.0.0/16 nhid 3
+        route add fd00:9::/64 via fd00::5";
+    let setup = setup.lines().map(|line| line.trim().to_owned()).collect();
+    Block { title: "atomic".to_owned(), setup, ..Block::default() }
+}
+
+/// Runs a batch whose last line fails, and says what differs then from `before`.
+fn fails_atomically(text: &str, before: &str) -> Result<(), String> {
+    let is_bridge = text.starts_with("bridge ");
+    let text = if is_bridge { text.replace("bridge ", "") } else { text.to_owned() };
+    std::fs::write("/run/batch", &text).expect("/run can be written to");
+    let mut words = ["--atomic", "-batch", "/run/batch"].map(str::to_owned).to_vec();
+    if is_bridge {
+        words.insert(0, "bridge".to_owned());
+    }
+    let (code, _, complaint) = by_us(&words);
+    settle();
+    let complaint = String::from_utf8_lossy(&complaint).into_owned();
+    let (left, right) = differing_lines(before, &normal(&state()));
+    let is_told = complaint.contains("Command failed /run/batch:") && complaint.contains('^');
+    match (code, left == right, is_told) {
+        (1, true, true) => Ok(()),
+        _ => Err(format!("{text}\n{code}\n{complaint}\nbefore: {left}\nafter: {right}")),
+    }
+}
 
 #[test]
 fn an_atomic_batch_that_fails_changes_nothing() {
-    vnet_testns::root(|| {
-        let setup =
-            "link add v0 address 02:00:00:00:00:01 type veth peer name v1 address 02:00:00:00:00:02
-            link set v0 addrgenmode none
-            link set v1 addrgenmode none
-            link add br0 address 02:00:00:00:00:03 type bridge
-            link set v1 master br0
-            link set v0 alias kept
-            link property add dev v0 altname further
-            link set lo up
-            link set v0 up
-            link set v1 up
-            addr add 10.0.0.1/24 brd + dev v0
-            addr add 10.0.0.3/24 dev v0 label v0:x
-            addr add fd00::1/64 dev v0 nodad
-            route add 10.9.0.0/16 via 10.0.0.5 mtu 1400
-            route add 10.8.0.0/16 via 10.0.0.5 src 10.0.0.3 proto static
-            route add blackhole 10.7.0.0/16 table 100
-            nexthop add id 1 via 10.0.0.6 dev v0
-            nexthop add id 2 via 10.0.0.7 dev v0 proto static
-            nexthop add id 3 group 1,2/2
-            route add 10.6.0.0/16 nhid 3
-            -6 route add fd00:9::/64 via fd00::5";
-        let setup = setup.lines().map(|line| line.trim().replace("-6 ", "")).collect();
-        let block = Block { title: "atomic".to_owned(), setup, ..Block::default() };
+    vnet_testns::root_within(LIMIT, || {
         let thread = NsThread::start().expect("a thread can be made");
+        let mut failures = Vec::new();
         for text in FAILING {
-            let block = block.clone();
-            thread.run(move |walker| {
+            failures.extend(thread.run(move |walker| {
                 walker.enter_new().expect("namespaces can be made");
-                set_up(&block);
-                std::fs::write("/run/batch", text).expect("/run can be written to");
-                let before = normal(&state());
-                let words = ["--atomic", "-batch", "/run/batch"].map(str::to_owned);
-                let (code, _, complaint) = by_us(&words);
-                settle();
-                let complaint = String::from_utf8_lossy(&complaint).into_owned();
-                assert_eq!(code, 1, "{text}\n{complaint}");
-                let (left, right) = differing_lines(&before, &normal(&state()));
-                assert_eq!(left, right, "{text}\n{complaint}");
-                assert!(complaint.contains("Command failed /run/batch:"), "{complaint}");
-                assert!(complaint.contains("^"), "{complaint}");
-            });
+                set_up(&atomic_place());
+                let result = fails_atomically(text, &normal(&state()));
+                tear_down();
+                result.err()
+            }));
         }
+        assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    });
+}
+
+/// Batches of lines drawn from [`GOOD`], with one that fails put before each of them in turn.
+#[test]
+fn an_atomic_batch_that_fails_anywhere_changes_nothing() {
+    const BAD: [&str; 3] = ["link set nope up", "addr add 10.0.0.1/33 dev lo", "route del 1.2.3.4"];
+    const LINES: usize = 8;
+    vnet_testns::root_within(LIMIT, || {
+        let thread = NsThread::start().expect("a thread can be made");
+        let failures: Vec<String> = thread.run(|walker| {
+            walker.enter_new().expect("namespaces can be made");
+            set_up(&atomic_place());
+            let before = normal(&state());
+            // Not random: each line comes first once, and is followed by others each time.
+            let batches = (0..GOOD.len()).step_by(if is_slow() { 15 } else { 1 }).map(|first| {
+                let mut lines: Vec<&str> =
+                    (0..LINES).map(|at| GOOD[(first + at * (first + 7)) % GOOD.len()]).collect();
+                lines.insert(1 + first % LINES, BAD[first % BAD.len()]);
+                lines.join("\n")
+            });
+            let failures =
+                batches.filter_map(|text| fails_atomically(&text, &before).err()).collect();
+            tear_down();
+            failures
+        });
+        assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     });
 }
 

@@ -172,9 +172,7 @@ impl Options {
         match option {
             "-4" => self.family = Family::Inet,
             "-6" => self.family = Family::Inet6,
-            _ if word == "--atomic" => {
-                return Err(Failure::not_covered("`bridge` with --atomic: it can't be undone"));
-            }
+            _ if word == "--atomic" => self.atomic = true,
             _ if is("-help") => self.help = true,
             _ if is("-Version") => self.version = true,
             _ if is("-stats") || is("-statistics") => self.stats = self.stats.saturating_add(1),

@@ -11,7 +11,7 @@ use vnet_iproute::ip::options::Options;
 
 use super::engine::Engine;
 use super::explain::explain;
-use super::undo::Snapshot;
+use super::undo::{Snapshot, cannot_be_undone};
 use super::{Io, command};
 
 /// A command of a batch.
@@ -144,7 +144,7 @@ fn run_atomic(
     lines: Vec<Line>,
 ) -> u8 {
     for line in &lines {
-        if let Some(what) = cannot_be_undone(&line.words) {
+        if let Some(what) = cannot_be_undone(options.language, &line.words) {
             let failure =
                 Failure::not_covered(&format!("{what} with --atomic: it can't be undone"));
             show(&failure, name, line, "nothing was changed", io);
@@ -219,24 +219,6 @@ fn show(failure: &Failure, name: &str, line: &Line, outcome: &str, io: &mut Io<'
         io.say(&format!("{margin} = hint: {hint}"));
     }
     io.say(&format!("{margin} = {outcome}"));
-}
-
-/// Names what a line would do that can't be taken back.
-fn cannot_be_undone(words: &[String]) -> Option<&'static str> {
-    let object = words.first().and_then(|word| vnet_iproute::ip::Object::read(word).ok())?;
-    let verb = words.get(1).map_or("", String::as_str);
-    match object {
-        vnet_iproute::ip::Object::Netns => Some("`ip netns`"),
-        vnet_iproute::ip::Object::Link if !verb.is_empty() && "delete".starts_with(verb) => {
-            Some("`ip link delete`")
-        }
-        vnet_iproute::ip::Object::Link
-            if verb != "add" && words.iter().any(|word| word == "netns") =>
-        {
-            Some("`ip link set … netns`")
-        }
-        _ => None,
-    }
 }
 
 /// Reads commands: a line each, or several that end in a backslash; `#` begins a comment.

@@ -101,8 +101,7 @@ impl Engine {
     pub(super) fn walker(&mut self) -> Result<&NsThread, Failure> {
         if self.walker.is_none() {
             let started = NsThread::start();
-            self.walker =
-                Some(started.map_err(|error| Failure::command(1, error.to_string()))?);
+            self.walker = Some(started.map_err(|error| Failure::command(1, error.to_string()))?);
         }
         self.walker.as_ref().ok_or_else(|| Failure::command(1, "no thread can be made"))
     }

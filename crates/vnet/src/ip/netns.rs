@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use rustix::io::Errno;
+use vnet_iproute::ip::Object;
 use vnet_iproute::ip::World as _;
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::netns::{self, Command};
-use vnet_iproute::ip::Object;
 use vnet_iproute::ip::options::{Language, Options};
 use vnet_iproute::ip::out::Out;
 use vnet_iproute::ip::wire::{Attr, Request, rtm};
@@ -37,19 +37,24 @@ pub(super) fn run(
         Command::List => list(engine, options, io),
         Command::ListId => list_ids(engine, options, io),
         Command::Add(name) => pin(engine, &name, vnet_kernel::unmarked::create),
-        Command::Attach(name, pid) => pin(engine, &name, |name, _| {
-            vnet_kernel::unmarked::attach(name, pid)
-        })
-        .map_err(|failure| {
-            let path = format!("{}/{name}", pins::NETNS_DIR);
-            match failure.line.strip_prefix(&format!("Cannot create namespace file \"{path}\": ")) {
-                Some(why) if why != "File exists" => {
-                    let line = format!("Bind /proc/{pid}/ns/net -> {path} failed: {why}");
-                    Failure { line, ..failure }.hint(format!("is {pid} a process? `ps {pid}`"))
-                }
-                _ => failure,
-            }
-        }),
+        Command::Attach(name, pid) => {
+            pin(engine, &name, |name, _| vnet_kernel::unmarked::attach(name, pid)).map_err(
+                |failure| {
+                    let path = format!("{}/{name}", pins::NETNS_DIR);
+                    match failure
+                        .line
+                        .strip_prefix(&format!("Cannot create namespace file \"{path}\": "))
+                    {
+                        Some(why) if why != "File exists" => {
+                            let line = format!("Bind /proc/{pid}/ns/net -> {path} failed: {why}");
+                            Failure { line, ..failure }
+                                .hint(format!("is {pid} a process? `ps {pid}`"))
+                        }
+                        _ => failure,
+                    }
+                },
+            )
+        }
         Command::Monitor => super::monitor::names(io),
         Command::Delete(Some(name)) => delete(engine, &name),
         Command::Delete(None) => {

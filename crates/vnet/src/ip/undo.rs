@@ -1,7 +1,9 @@
 //! What a namespace looked like before a batch, and how it is made so again.
 //!
 //! Restored are the configuration of links, addresses, routes, rules and permanent neighbours; not
-//! the index of anything that was made anew, nor what the kernel learned meanwhile.
+//! the index of anything that was made anew, nor what the kernel learned meanwhile, nor that an
+//! interface was never up (the first time gives it its queueing discipline). What else could not be
+//! restored is refused before the batch begins ([`cannot_be_undone`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +14,13 @@ use vnet_netlink::attr::Attributes;
 
 use super::engine::Engine;
 
+mod refused;
+
+pub(super) use refused::cannot_be_undone;
+
 /// The attributes of a link that can be set back, and are compared (linux/if_link.h).
-const LINK_ATTRS: &[u16] = &[ADDRESS, BROADCAST, MTU, MASTER, TXQLEN, LINKMODE, ALIAS, GROUP];
+const LINK_ATTRS: &[u16] =
+    &[ADDRESS, BROADCAST, MTU, MASTER, TXQLEN, LINKMODE, ALIAS, GROUP, GSO_MAX_SEGS, GSO_MAX_SIZE];
 const ADDRESS: u16 = 1;
 const BROADCAST: u16 = 2;
 const IFNAME: u16 = 3;
@@ -23,8 +30,11 @@ const TXQLEN: u16 = 13;
 const LINKMODE: u16 = 17;
 const LINKINFO: u16 = 18;
 const ALIAS: u16 = 20;
+const AF_SPEC: u16 = 26;
 const GROUP: u16 = 27;
 const EXT_MASK: u16 = 29;
+const GSO_MAX_SEGS: u16 = 40;
+const GSO_MAX_SIZE: u16 = 41;
 const PROP_LIST: u16 = 52;
 
 /// The flags of a link that a person sets: UP, NOTRAILERS, NOARP, PROMISC, ALLMULTI, MULTICAST, DYNAMIC.
@@ -52,6 +62,8 @@ const ROUNDS_MAX: usize = 10;
 /// A kind of object besides links: how it is asked for, made and removed.
 struct Kind {
     get: u16,
+    /// Asks for proxied neighbours, which are listed apart.
+    proxies: bool,
     new: u16,
     del: u16,
     header_bytes: usize,
@@ -60,9 +72,10 @@ struct Kind {
     flags: Flags,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind {
         get: rtm::GETADDR,
+        proxies: false,
         new: rtm::NEWADDR,
         del: rtm::DELADDR,
         header_bytes: 8,
@@ -72,6 +85,7 @@ const KINDS: [Kind; 5] = [
     // Before routes, which may go by them.
     Kind {
         get: rtm::GETNEXTHOP,
+        proxies: false,
         new: rtm::NEWNEXTHOP,
         del: rtm::DELNEXTHOP,
         header_bytes: 8,
@@ -80,6 +94,7 @@ const KINDS: [Kind; 5] = [
     },
     Kind {
         get: rtm::GETROUTE,
+        proxies: false,
         new: rtm::NEWROUTE,
         del: rtm::DELROUTE,
         header_bytes: 12,
@@ -88,6 +103,7 @@ const KINDS: [Kind; 5] = [
     },
     Kind {
         get: rtm::GETRULE,
+        proxies: false,
         new: rtm::NEWRULE,
         del: rtm::DELRULE,
         header_bytes: 12,
@@ -96,10 +112,20 @@ const KINDS: [Kind; 5] = [
     },
     Kind {
         get: rtm::GETNEIGH,
+        proxies: false,
         new: rtm::NEWNEIGH,
         del: rtm::DELNEIGH,
         header_bytes: 12,
         ignored: &[NDA_CACHEINFO, NDA_PROBES],
+        flags: Flags::CREATE,
+    },
+    Kind {
+        get: rtm::GETNEIGH,
+        proxies: true,
+        new: rtm::NEWNEIGH,
+        del: rtm::DELNEIGH,
+        header_bytes: 12,
+        ignored: &[],
         flags: Flags::CREATE,
     },
 ];
@@ -183,7 +209,10 @@ fn links(engine: &mut Engine) -> Result<BTreeMap<u32, Object>, Failure> {
 }
 
 fn objects(engine: &mut Engine, kind: &Kind) -> Result<Vec<Object>, Failure> {
-    let header = vec![0; kind.header_bytes];
+    let mut header = vec![0; kind.header_bytes];
+    if kind.proxies {
+        header[10] = NTF_PROXY;
+    }
     let mut found = engine.dump(&Request::new(kind.get, Flags::NONE, header))?;
     found.retain(|object| match kind.get {
         // Local and broadcast routes the kernel makes itself, of addresses and links.
@@ -191,7 +220,7 @@ fn objects(engine: &mut Engine, kind: &Kind) -> Result<Vec<Object>, Failure> {
             let is_derived = object.u8_at(5) == RTPROT_KERNEL && object.u8_at(7) != RTN_UNICAST;
             !is_derived && object.u32_at(8) & RTM_F_CLONED == 0
         }
-        rtm::GETNEIGH => object.u16_at(8) & NUD_PERMANENT != 0 || object.u8_at(10) & NTF_PROXY != 0,
+        rtm::GETNEIGH => kind.proxies || object.u16_at(8) & NUD_PERMANENT != 0,
         _ => true,
     });
     Ok(found)
@@ -279,26 +308,49 @@ fn set_back(index: u32, old: &Object, now: &Object) -> Vec<Request> {
         requests.push(request(flags, flags ^ now_flags, Vec::new()));
     }
     requests.extend(kind_back(&had, &has).map(|info| request(0, 0, vec![info])));
+    requests.extend(address_mode_back(&had, &has).map(|spec| request(0, 0, vec![spec])));
     requests.extend(names_back(index, &had, &has));
     requests
 }
 
-/// Returns what sets back the settings that only this kind of link has, one by one.
+/// Returns what sets back the settings that only this kind of link has, or only ports of this kind
+/// of master.
 fn kind_back(had: &Attrs<'_>, has: &Attrs<'_>) -> Option<Attr> {
     const INFO_KIND: u16 = 1;
     const INFO_DATA: u16 = 2;
+    const INFO_SLAVE_KIND: u16 = 4;
+    const INFO_SLAVE_DATA: u16 = 5;
     let (had, has) = (had.nested(LINKINFO)?, has.nested(LINKINFO)?);
-    let (kind, old, now) = (had.text(INFO_KIND)?, had.get(INFO_DATA)?, has.nested(INFO_DATA)?);
+    let changed = |kind_at: u16, data_at: u16, is_state: fn(&str, u16) -> bool| {
+        let kind = had.text(kind_at).filter(|kind| has.text(kind_at).as_ref() == Some(kind))?;
+        let (old, now) = (had.get(data_at)?, has.nested(data_at)?);
+        let changed: Vec<Attr> = Attributes::new(old)
+            .map_while(Result::ok)
+            .filter(|attr| !is_state(&kind, attr.kind) && now.get(attr.kind) != Some(attr.value))
+            .map(|attr| Attr::Value(attr.kind, attr.value.to_vec()))
+            .collect();
+        let kind = Attr::Value(kind_at, kind.into_bytes());
+        (!changed.is_empty()).then(|| vec![kind, Attr::Nest(data_at, changed)])
+    };
     // Timers and what the spanning tree protocol finds out can't be set (net/bridge/br_netlink.c).
-    let is_state = |attr: u16| kind == "bridge" && matches!(attr, 10..=19 | 47..);
-    let changed: Vec<Attr> = Attributes::new(old)
-        .map_while(Result::ok)
-        .filter(|attr| !is_state(attr.kind) && now.get(attr.kind) != Some(attr.value))
-        .map(|attr| Attr::Value(attr.kind, attr.value.to_vec()))
-        .collect();
-    let kind = Attr::Value(INFO_KIND, kind.into_bytes());
-    let data = Attr::Nest(INFO_DATA, changed.clone());
-    (!changed.is_empty()).then(|| Attr::Nest(LINKINFO, vec![kind, data]))
+    let own = changed(INFO_KIND, INFO_DATA, |kind, attr| {
+        kind == "bridge" && matches!(attr, 10..=19 | 47..)
+    });
+    let as_port = changed(INFO_SLAVE_KIND, INFO_SLAVE_DATA, |kind, attr| {
+        kind == "bridge" && matches!(attr, 1 | 13..=24 | 26 | 35 | 36 | 38 | 41)
+    });
+    let parts: Vec<Attr> = own.into_iter().chain(as_port).flatten().collect();
+    (!parts.is_empty()).then_some(Attr::Nest(LINKINFO, parts))
+}
+
+/// Returns what sets back how IPv6 addresses are generated.
+fn address_mode_back(had: &Attrs<'_>, has: &Attrs<'_>) -> Option<Attr> {
+    const AF_INET6: u16 = 10;
+    const ADDR_GEN_MODE: u16 = 8;
+    let mode = |attrs: &Attrs<'_>| attrs.nested(AF_SPEC)?.nested(AF_INET6)?.u8(ADDR_GEN_MODE);
+    let (old, now) = (mode(had)?, mode(has)?);
+    let mode = Attr::Nest(AF_INET6, vec![Attr::u8(ADDR_GEN_MODE, old)]);
+    (old != now).then(|| Attr::Nest(AF_SPEC, vec![mode]))
 }
 
 /// Returns what takes further names away or gives them back.
