@@ -257,6 +257,11 @@ fn hint_of_conflict(conflict: &Conflict) -> String {
              give the interface another name in the file",
             end.ns, end.name
         ),
+        Conflict::Address { end, address, .. } => format!(
+            "vnet touches nothing that it did not make: remove it with `ip -n {} address del \
+             {address} dev {}`, or take the lab down first",
+            end.ns, end.name
+        ),
         _ => "vnet touches nothing that it did not make".to_owned(),
     }
 }

@@ -7,6 +7,7 @@ mod entry;
 pub(crate) mod filters;
 mod host;
 mod link;
+mod own;
 mod route;
 pub mod survey;
 mod tables;
@@ -148,6 +149,7 @@ pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result
         Ok::<_, Error>(all)
     })?;
     connect_peers(&mut found);
+    own::claim(&mut found, scope);
     wireguard::connect(&mut found);
     let mut observed = Observed::default();
     for found in found {

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use common::{Lab, end, ns, route, shown, via};
 use vnet_kernel::Realm;
+use vnet_model::kind::{VXLAN, Value};
 use vnet_model::plan::{Undeclared, plan_between};
-use vnet_model::{End, NextHop, State};
+use vnet_model::{Device, End, NextHop, State};
 use vnet_testns::sh;
 
 /// ```text
@@ -404,4 +405,76 @@ fn a_leg_that_is_down_is_part_of_its_route() {
         assert_eq!(shown(&lab.plan(realm).steps), ["~ a:lan up"]);
         lab.build(realm);
     });
+}
+
+/// What was renamed or moved has its hardware address and its kind still. A tunnel's end also has its
+/// number still, in the namespace where it was made, so it goes before the new one comes.
+#[test]
+fn what_somebody_renamed_or_moved_is_made_again() {
+    in_lab(|lab, realm| {
+        let vxlan = Device::new(&VXLAN)
+            .with("id", Value::Number(100))
+            .with("remote", Value::Ip("10.0.0.2".parse().unwrap()))
+            .with("dstport", Value::Number(4789));
+        let lab = lab.clone().device("a:vx0", vxlan);
+        lab.build(realm);
+        let mended = |damage: &str, expected: &[&str]| {
+            sh(damage);
+            let plan = lab.plan(realm);
+            assert_eq!(
+                (shown(&plan.steps), plan.undeclared),
+                (texts(expected), vec![]),
+                "{damage}"
+            );
+            lab.build(realm);
+        };
+        let again = ["+ vxlan a:vx0 (id 100, remote 10.0.0.2, dstport 4789)", "~ a:vx0 up"];
+        mended(
+            "ip -n a link set vx0 down; ip -n a link set vx0 name other",
+            &[&["- interface a:other"], &again[..]].concat(),
+        );
+        mended("ip -n a link set vx0 netns b", &[&["- interface b:vx0"], &again[..]].concat());
+        mended(
+            "ip -n s link set lan down; ip -n s link set lan name other",
+            &[
+                "+ bridge s:lan",
+                "~ s:lan ipv6 off",
+                "~ s:lan up",
+                "~ s:a master lan",
+                "~ s:b master lan",
+                "- interface s:other",
+            ],
+        );
+        // What stands on it or copies its address is a person's.
+        sh(
+            "ip -n a link add copy type bridge; ip -n a link set copy address $(ip -n s -br link show lan | awk '{ print $3 }')",
+        );
+        assert_eq!(lab.plan(realm).undeclared, [Undeclared::Interface(end("a:copy"))]);
+        sh("ip -n a link del copy; ip -n a link del vx0
+            ip -n a link add theirs type vxlan id 100 remote 10.0.0.3 dstport 4789");
+        let conflicts = lab.plan(realm).conflicts;
+        let conflicts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+        let theirs = "a:theirs exists, is a vxlan (id 100, dstport 4789) and was not made by vnet";
+        assert_eq!(conflicts, [theirs]);
+        sh("ip -n a link del theirs");
+    });
+}
+
+/// The hardware address of one end may be said by a record alone, that of the other follows from its
+/// name: they were made as one.
+#[test]
+fn both_ends_of_a_pair_are_the_labs_own_where_one_is() {
+    in_lab(|lab, realm| {
+        let mac = "02:00:00:00:00:07".parse().unwrap();
+        let larger = lab.clone().nodes(&["c"]).veth("a:c", "c:a").set("a:c", |i| i.mac = Some(mac));
+        larger.build(realm);
+        let again = lab.clone().nodes(&["c"]);
+        assert_eq!(shown(&again.plan(realm).steps)[0], "- interface a:c");
+        assert_eq!(again.plan(realm).undeclared, []);
+        lab.remove(realm);
+    });
+}
+
+fn texts(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
 }

@@ -16,6 +16,7 @@ mod bridging;
 mod build;
 mod conflict;
 mod entries;
+mod keys;
 mod order;
 mod routes;
 mod settings;
@@ -189,8 +190,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Removes interfaces that have a wanted name but can't be changed into what is wanted.
+    /// Removes interfaces that have a wanted name but can't be changed into what is wanted, and those
+    /// that are no longer wanted but are all that another could be told apart by.
     fn clear_the_way(&mut self) {
+        self.clear_keys();
         for (ns, wanted) in &self.target.namespaces {
             for (name, interface) in &wanted.interfaces {
                 let found = self.interface(ns, name).map(|found| found.kind.clone());

@@ -31,8 +31,10 @@ fn run(ops: &[Op]) -> Result<(), String> {
     let mut world = World::default();
     let mut result = Ok(());
     for op in ops {
-        result =
-            world.act(op).and_then(|()| world.check()).map_err(|what| format!("{op:?}: {what}"));
+        result = world
+            .act(op)
+            .and_then(|()| world.check())
+            .map_err(|what| format!("{op:?}: {what}{}", world.damage_done()));
         if result.is_err() {
             break;
         }

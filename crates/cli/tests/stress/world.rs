@@ -77,6 +77,8 @@ impl Op {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     up: BTreeMap<u64, u64>,
+    /// What was done by hand so far, in `ip`'s words.
+    damage: Vec<String>,
 }
 
 type Finding = Result<(), String>;
@@ -196,8 +198,13 @@ impl World {
             done.push(words.clone());
         }
         done.extend(later_damage(lab, seed));
-        let mended = self.up(lab, file).and_then(|()| self.check());
-        mended.map_err(|what| format!("{what}\n  after {done:?}"))
+        self.damage.extend(done);
+        self.up(lab, file).and_then(|()| self.check())
+    }
+
+    /// Tells what was done by hand so far.
+    pub(crate) fn damage_done(&self) -> String {
+        self.damage.iter().map(|words| format!("\n  by hand: ip {words}")).collect()
     }
 
     /// Checks that each lab is as wanted, and that nothing is left of the others.

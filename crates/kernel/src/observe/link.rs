@@ -211,7 +211,17 @@ impl Link {
             let spec = self.interface.kind.device().map(|device| device.spec);
             return self.take_options(info, spec.map(|spec| (spec, None)), Some(None));
         };
-        for known in declared(&self.name) {
+        let known = declared(&self.name);
+        if known.is_empty()
+            && let Some(device) = self.interface.kind.device()
+        {
+            // Whatever it is called, it may be in the way of one that is wanted.
+            let spec = device.spec;
+            let key = spec.key.iter().filter_map(|(word, _)| spec.option(word));
+            let key: Options = key.map(|option| (option, Value::Bool(true))).collect();
+            return self.take_options(info, Some((spec, Some(&key))), None);
+        }
+        for known in known {
             let device = self.interface.kind.device().zip(known.kind.device());
             let device = device.filter(|(device, known)| device.spec == known.spec);
             let device = device.map(|(device, known)| (device.spec, Some(&known.options)));

@@ -54,6 +54,12 @@ impl Lab {
         self.set(at, |i| i.ipv6 = Some(false))
     }
 
+    /// Makes an interface of a kind of the table that is up.
+    pub(crate) fn device(mut self, at: &str, device: Device) -> Self {
+        self.insert(at, Kind::Device(device));
+        self
+    }
+
     /// Makes an interface a port of a bridge in its namespace, without IPv6.
     pub(crate) fn port(self, at: &str, master: &str) -> Self {
         self.set(at, |i| (i.master, i.ipv6) = (Some(dev(master)), Some(false)))

@@ -106,6 +106,27 @@ impl Device {
             && !wanted.options.of(self.spec.options).any(fixed)
     }
 
+    /// Tells whether the kernel takes no other one such as `wanted` while this one is there, whatever
+    /// their names, and even if this one was moved to another namespace.
+    #[must_use]
+    pub fn excludes(&self, wanted: &Self) -> bool {
+        // What stands on an interface of another namespace says nothing of it.
+        let same_lower = self.lower == wanted.lower || self.lower.is_none();
+        let mut key = self.spec.key.iter();
+        !self.spec.key.is_empty()
+            && self.spec == wanted.spec
+            && same_lower
+            && key.all(|(word, default)| self.key(word, *default) == wanted.key(word, *default))
+    }
+
+    fn key(&self, word: &str, default: u64) -> Value {
+        match self.options.get(word) {
+            None => Value::Number(default),
+            Some(Value::Ip(any)) if any.is_unspecified() => Value::Number(default),
+            Some(value) => value.clone(),
+        }
+    }
+
     /// Returns the options by which it is not yet what is wanted.
     #[must_use]
     pub fn changes_to(&self, wanted: &Self) -> Options {

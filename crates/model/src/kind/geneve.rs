@@ -9,6 +9,8 @@ pub(super) static GENEVE: KindSpec = KindSpec {
     // The kernel keeps what is left out; `ip` wants number and far end each time.
     says_all: true,
     check,
+    // `geneve_find_dev`.
+    key: &[("id", 0), ("remote", 0), ("dstport", 6081)],
     ..KindSpec::new("geneve", "CONFIG_GENEVE", "One end of an Ethernet tunnel over UDP.", OPTIONS)
 };
 

@@ -20,6 +20,9 @@ pub struct KindSpec {
     pub hardware: Hardware,
     /// Its options in the order in which iproute2 explains them.
     pub options: &'static [OptionSpec],
+    /// The options by which the kernel tells those of a namespace apart, beside what they stand on:
+    /// no two can be alike in all of them. With each the number that is meant where none is said.
+    pub key: &'static [(&'static str, u64)],
     /// Whether other interfaces can be its ports (`IFLA_MASTER`).
     pub has_ports: bool,
     /// The options of its ports (`IFLA_INFO_SLAVE_DATA`).
@@ -101,6 +104,7 @@ impl KindSpec {
             lower: Lower::None,
             hardware: Hardware::Own,
             options,
+            key: &[],
             has_ports: false,
             port: &[],
             says_all: false,

@@ -21,6 +21,8 @@ const fn tunnel(
         module,
         hardware: Hardware::None,
         says_all: true,
+        // `ip_tunnel_find`, net/ipv4/ip_tunnel.c. A word that the kind lacks is nothing for all.
+        key: &[("local", 0), ("remote", 0), ("dev", 0), ("key", 0)],
         check: has_ends,
         ..KindSpec::new(name, config, doc, options)
     }

@@ -11,6 +11,8 @@ pub(super) const PROTOCOL: Form =
 pub static VLAN: KindSpec = KindSpec {
     module: "8021q",
     lower: Lower::Required,
+    // `vlan_check_real_dev`, net/8021q/vlan.c.
+    key: &[("protocol", 0x8100), ("id", 0)],
     ..KindSpec::new(
         "vlan",
         "CONFIG_VLAN_8021Q",

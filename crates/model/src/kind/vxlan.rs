@@ -7,6 +7,8 @@ use super::value::{Form, Switch, Value, Width};
 /// One end of an Ethernet network over UDP.
 pub static VXLAN: KindSpec = KindSpec {
     check,
+    // `vxlan_config_validate`.
+    key: &[("id", 0), ("dstport", 8472)],
     ..KindSpec::new(
         "vxlan",
         "CONFIG_VXLAN",

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use super::routes::is_in_the_way;
 use super::{Planner, can_become};
-use crate::names::NsName;
+use crate::names::{IfName, NsName};
 use crate::nft::TableId;
 use crate::origin::Origin;
-use crate::state::{End, Owner};
+use crate::state::{Address, End, Interface, Namespace, Owner};
 
 /// Something foreign where the lab wants something of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,16 @@ pub enum Conflict {
         /// What asked for an interface of this name.
         origin: Origin,
     },
+    /// An address on an interface that vnet did not make, whose prefix or whose own place a wanted
+    /// route has.
+    Address {
+        /// The interface.
+        end: End,
+        /// Its address.
+        address: Address,
+        /// What asked for the route.
+        origin: Origin,
+    },
     /// A table of the wanted name that the lab did not make.
     Table {
         /// Its namespace.
@@ -48,6 +59,7 @@ impl Conflict {
         match self {
             Self::Namespace { origin, .. }
             | Self::Interface { origin, .. }
+            | Self::Address { origin, .. }
             | Self::Table { origin, .. } => *origin,
         }
     }
@@ -59,7 +71,7 @@ impl Conflict {
     pub fn ns(&self) -> &NsName {
         match self {
             Self::Namespace { ns, .. } | Self::Table { ns, .. } => ns,
-            Self::Interface { end, .. } => &end.ns,
+            Self::Interface { end, .. } | Self::Address { end, .. } => &end.ns,
         }
     }
 }
@@ -75,6 +87,9 @@ impl fmt::Display for Conflict {
             }
             Self::Table { ns, id, .. } => {
                 write!(f, "the nftables table `{id}` in {ns} exists and was not made by vnet")
+            }
+            Self::Address { end, address, .. } => {
+                write!(f, "{address} on {end} is in the way of a route, and was not made by vnet")
             }
             Self::Namespace { ns, owner: Owner::Host, .. } => write!(f, "{ns} is the lab's host"),
             Self::Interface { end, kind, .. } => {
@@ -108,15 +123,46 @@ impl Planner<'_> {
                     });
                 }
             }
-            for (name, interface) in &wanted.interfaces {
-                let Some(there) = found.interfaces.get(name) else { continue };
-                // In the lab's own namespaces what is alike may have been made again by a person.
-                if !there.ours && (is_host || !can_become(&there.kind, &interface.kind)) {
-                    self.plan.conflicts.push(Conflict::Interface {
-                        end: End { ns: ns.clone(), name: name.clone() },
-                        kind: there.kind.name().to_owned(),
-                        origin: interface.origin,
-                    });
+            self.conflicts_of_interfaces(ns, wanted, found);
+            self.conflicts_of_routes(ns, wanted, found);
+        }
+    }
+
+    fn conflicts_of_interfaces(&mut self, ns: &NsName, wanted: &Namespace, found: &Namespace) {
+        let is_host = wanted.owner == Owner::Host;
+        for (name, interface) in &wanted.interfaces {
+            let origin = interface.origin;
+            if let Some((end, device)) = self.stranger_with_key(ns, name, interface) {
+                let kind = device.to_string();
+                self.plan.conflicts.push(Conflict::Interface { end, kind, origin });
+                continue;
+            }
+            let Some(there) = found.interfaces.get(name) else { continue };
+            // In the lab's own namespaces what is alike may have been made again by a person.
+            if !there.ours && (is_host || !can_become(&there.kind, &interface.kind)) {
+                let end = End { ns: ns.clone(), name: name.clone() };
+                let kind = there.kind.name().to_owned();
+                self.plan.conflicts.push(Conflict::Interface { end, kind, origin });
+            }
+        }
+    }
+
+    /// Finds the addresses that the lab would take away if they were on interfaces of its own.
+    fn conflicts_of_routes(&mut self, ns: &NsName, wanted: &Namespace, found: &Namespace) {
+        let is_stranger = |(name, interface): &(&IfName, &Interface)| {
+            !interface.ours && interface.up && !wanted.interfaces.contains_key(*name)
+        };
+        let strangers: Vec<_> = found.interfaces.iter().filter(is_stranger).collect();
+        if strangers.is_empty() {
+            return;
+        }
+        for route in wanted.routes.difference(&found.routes) {
+            for (name, interface) in &strangers {
+                let mut addresses = interface.addresses.iter();
+                if let Some(address) = addresses.find(|address| is_in_the_way(address, route)) {
+                    let end = End { ns: ns.clone(), name: (*name).clone() };
+                    let (address, origin) = (*address, route.origin);
+                    self.plan.conflicts.push(Conflict::Address { end, address, origin });
                 }
             }
         }

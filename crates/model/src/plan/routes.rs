@@ -60,16 +60,10 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes addresses off interfaces that are removed only at the end: no gateway may be an address
-    /// of the namespace itself (`ip6_route_check_nh`, net/ipv6/route.c), and the route that comes
-    /// with an address's prefix may have the place of a wanted one (EEXIST).
+    /// Takes addresses that are in the way off interfaces that are removed only at the end.
     fn free_the_way(&mut self, ns: &NsName, wanted: &Namespace, route: &Route) {
         let leaving = |(name, interface): &(&IfName, &Interface)| {
             interface.ours && !wanted.interfaces.contains_key(*name)
-        };
-        let is_in_the_way = |address: &&Address| {
-            route.nexthops.iter().any(|hop| hop.via == Some(address.net.addr()))
-                || connected(address) == route.key()
         };
         let found = self.work.namespaces.get(ns).map(|ns| &ns.interfaces);
         let taken: Vec<(IfName, Address)> = found
@@ -77,7 +71,8 @@ impl Planner<'_> {
             .flatten()
             .filter(leaving)
             .flat_map(|(dev, i)| {
-                i.addresses.iter().filter(is_in_the_way).map(|a| (dev.clone(), *a))
+                let addresses = i.addresses.iter().filter(|a| is_in_the_way(a, route));
+                addresses.map(|a| (dev.clone(), *a))
             })
             .collect();
         for (dev, address) in taken {
@@ -87,6 +82,16 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// Tells whether a route can't be added while there is this address: no gateway may be one of the
+/// namespace itself (`ip6_route_check_nh`, net/ipv6/route.c; `fib_check_nh_v4_gw`, net/ipv4/
+/// fib_semantics.c), and the route that comes with an address's prefix may have its place (EEXIST).
+pub(super) fn is_in_the_way(address: &Address, route: &Route) -> bool {
+    // No route comes with an IPv4 address that is all of its prefix.
+    let is_host = address.net.prefix_len() == 32 && address.net.addr().is_ipv4();
+    route.nexthops.iter().any(|hop| hop.via == Some(address.net.addr()))
+        || (!is_host && connected(address) == route.key())
 }
 
 /// Returns the key of the route that the kernel makes for an address's prefix

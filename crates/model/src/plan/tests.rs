@@ -156,6 +156,92 @@ fn an_address_makes_way_for_a_route_to_its_prefix() {
     );
 }
 
+/// A lab `x` of one node `a` with a vxlan of this name and number.
+fn with_vxlan(name: &str, id: u64) -> Desired {
+    let mut lab =
+        crate::resolve(&crate::Topology::builder("x").node("a").build().unwrap()).unwrap();
+    let device = crate::Device::new(&crate::kind::VXLAN)
+        .with("id", crate::kind::Value::Number(id))
+        .with("dstport", crate::kind::Value::Number(8472));
+    let name = IfName::new(name).unwrap();
+    let mac = crate::Mac::derive(&lab.lab, &NodeName::new("a").unwrap(), &name);
+    let vxlan = Interface { mac: Some(mac), ..Interface::new(Kind::Device(device)) };
+    only_ns(&mut lab.state).interfaces.insert(name, vxlan);
+    lab
+}
+
+fn only_ns(state: &mut State) -> &mut Namespace {
+    state.namespaces.values_mut().next().unwrap()
+}
+
+/// The kernel takes no second end of a tunnel: "A VXLAN device with the specified VNI already exists".
+#[test]
+fn an_end_of_a_tunnel_goes_before_another_one_with_its_key() {
+    let (a, b) = (with_vxlan("vx0", 100), with_vxlan("vx1", 100));
+    let steps = signed(&plan(&b, &built(&a)).steps);
+    assert_eq!(steps[0], "- interface x-a:vx0");
+    assert!(steps[1].starts_with("+ vxlan x-a:vx1 "), "{steps:?}");
+    // With another one there is no hurry.
+    let steps = signed(&plan(&with_vxlan("vx1", 101), &built(&a)).steps);
+    assert!(steps[0].starts_with("+ vxlan x-a:vx1 "), "{steps:?}");
+    // Nor need it go if it is in another namespace, unless it comes from here.
+    let elsewhere = |mac| {
+        let mut state = built(&with_vxlan("vx0", 100));
+        let mut vxlan = only_ns(&mut state).interfaces.remove("vx0").unwrap();
+        vxlan.mac = mac;
+        let ns = Namespace::new(Owner::Lab(Mark {
+            lab: a.lab.clone(),
+            node: NodeName::new("b").unwrap(),
+        }));
+        let ns = state.namespaces.entry(NsName::new("x-b").unwrap()).or_insert(ns);
+        ns.interfaces.insert(IfName::new("moved").unwrap(), vxlan);
+        signed(&plan(&a, &state).steps)
+    };
+    let mac = only_ns(&mut a.state.clone()).interfaces["vx0"].mac;
+    assert_eq!(elsewhere(mac)[0], "- interface x-b:moved");
+    assert!(elsewhere(None)[0].starts_with("+ vxlan x-a:vx0 "));
+}
+
+#[test]
+fn a_strangers_end_of_a_tunnel_with_the_same_key_is_in_the_way() {
+    let conflicts = |id: u64| {
+        let mut state = built(&with_vxlan("theirs", id));
+        only_ns(&mut state).interfaces.get_mut("theirs").unwrap().ours = false;
+        let conflicts = plan(&with_vxlan("vx0", 100), &state).conflicts;
+        conflicts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        conflicts(100),
+        ["x-a:theirs exists, is a vxlan (id 100, dstport 8472) and was not made by vnet"]
+    );
+    assert_eq!(conflicts(101), [""; 0]);
+}
+
+/// What is not the lab's keeps its addresses, and the kernel refuses a route in the place of theirs
+/// (EEXIST): so that is said before anything is touched.
+#[test]
+fn a_strangers_address_may_be_in_the_way_of_a_route() {
+    let mut lab = with_vxlan("vx0", 100);
+    let hop = crate::NextHop::dev(IfName::new("vx0").unwrap());
+    let route = crate::Route::unicast("10.0.3.0/24".parse().unwrap(), vec![hop]);
+    only_ns(&mut lab.state).routes.insert(route);
+    let conflicts = |address: &str, up: bool| {
+        let mut state = built(&with_vxlan("theirs", 7));
+        let theirs = only_ns(&mut state).interfaces.get_mut("theirs").unwrap();
+        theirs.addresses.push(Address::new(address.parse().unwrap()));
+        (theirs.ours, theirs.up) = (false, up);
+        let conflicts = plan(&lab, &state).conflicts;
+        conflicts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        conflicts("10.0.3.7/24", true),
+        ["10.0.3.7/24 on x-a:theirs is in the way of a route, and was not made by vnet"]
+    );
+    for (address, up) in [("10.0.3.7/24", false), ("10.0.3.7/25", true), ("10.0.3.0/32", true)] {
+        assert_eq!(conflicts(address, up), [""; 0], "{address}");
+    }
+}
+
 /// The topologies above do have what they are to try out.
 #[test]
 fn random_topologies_have_interfaces_of_other_kinds() {
