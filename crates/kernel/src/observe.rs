@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use netlink_packet_core::NetlinkSerializable;
 use netlink_packet_route::RouteNetlinkMessage;
+use rustix::io::Errno;
 use vnet_model::{
     End, IfName, Interface, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State,
 };
@@ -246,6 +247,19 @@ impl Found {
             wireguards: BTreeMap::new(),
         }
     }
+
+    /// Forgets an interface that has gone away since it was read.
+    fn forget(&mut self, name: &IfName) {
+        self.namespace.interfaces.remove(name);
+        self.indexes.remove(name);
+        self.peers.retain(|(veth, _)| veth != name);
+    }
+}
+
+/// Tells whether an interface that was asked about has gone away since it was listed: what is in a
+/// namespace that somebody deletes, or a veth whose other end is.
+fn is_gone(error: &NetlinkError) -> bool {
+    matches!(error, NetlinkError::Refused(refusal) if refusal.errno == Errno::NODEV)
 }
 
 fn mark_of(opened: &mut Opened, name: &NsName) -> Result<Option<Mark>, Error> {
@@ -402,12 +416,18 @@ fn read_offloads(
             let (socket, family) = match &mut line {
                 Some(line) => line,
                 None => {
-                    let mut socket = generic_socket(realm, thread, &ns)?;
+                    let mut socket = match generic_socket(realm, thread, &ns) {
+                        Err(Error::Gone { .. }) => break,
+                        socket => socket?,
+                    };
                     let family = ethtool::family(&mut socket).map_err(failed)?;
                     line.insert((socket, family))
                 }
             };
-            interface.offload = ethtool::get(socket, *family, index).map_err(failed)?;
+            match ethtool::get(socket, *family, index) {
+                Err(error) if is_gone(&error) => found.forget(name),
+                offload => interface.offload = offload.map_err(failed)?,
+            }
         }
     }
     Ok(())

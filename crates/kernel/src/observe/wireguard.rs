@@ -43,7 +43,10 @@ pub(super) fn read(realm: &Realm, thread: usize, found: &mut [Found]) -> Result<
         let mut conversation = Conversation::new(socket::from_fd(socket)?).map_err(failed)?;
         for name in devices {
             let Some(index) = found.indexes.get(&name) else { continue };
-            found.wireguards.insert(name, conversation.get(index).map_err(failed)?);
+            match conversation.get(index) {
+                Err(error) if super::is_gone(&error) => found.forget(&name),
+                device => drop(found.wireguards.insert(name, device.map_err(failed)?)),
+            }
         }
     }
     Ok(())

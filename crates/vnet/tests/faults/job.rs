@@ -63,23 +63,41 @@ pub(crate) struct Fault {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Job {
+    which: Which,
     operation: Operation,
     faults: Vec<Fault>,
 }
 
-/// The lab as it was, and as it is to be.
+/// Which lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Which {
+    /// One of the whole vocabulary, as far as every kernel has it.
+    Whole,
+    /// One of what some kernels lack.
+    Vm,
+    /// One of little.
+    Small,
+}
+
+/// A lab as it was, and as it is to be.
 #[derive(Debug)]
 pub(crate) struct Labs {
+    which: Which,
     pub(crate) before: Desired,
     pub(crate) after: Desired,
 }
 
 impl Labs {
-    pub(crate) fn read() -> Self {
-        Self {
-            before: desired(include_str!("before.yaml")),
-            after: desired(include_str!("after.yaml")),
-        }
+    /// Reads the files, which are a part of the binary: in the virtual machine there are none.
+    pub(crate) fn read(which: Which) -> Self {
+        let (before, after) = match which {
+            Which::Whole => (include_str!("labs/before.yaml"), include_str!("labs/after.yaml")),
+            Which::Vm => (include_str!("labs/vm-before.yaml"), include_str!("labs/vm-after.yaml")),
+            Which::Small => {
+                (include_str!("labs/small-before.yaml"), include_str!("labs/small-after.yaml"))
+            }
+        };
+        Self { which, before: desired(before), after: desired(after) }
     }
 
     pub(crate) fn open(&self, watch: Option<Arc<Watcher>>) -> Lab {
@@ -99,14 +117,14 @@ impl Labs {
 }
 
 /// Does it in a child process, and returns whether that was killed.
-pub(crate) fn act_elsewhere(operation: Operation, faults: &[Fault]) -> bool {
-    let status = start_elsewhere(operation, faults).status().unwrap();
+pub(crate) fn act_elsewhere(labs: &Labs, operation: Operation, faults: &[Fault]) -> bool {
+    let status = start_elsewhere(labs, operation, faults).status().unwrap();
     status.signal() == Some(Signal::KILL.as_raw())
 }
 
 /// Prepares a child process that does it.
-pub(crate) fn start_elsewhere(operation: Operation, faults: &[Fault]) -> Command {
-    let job = Job { operation, faults: faults.to_vec() };
+pub(crate) fn start_elsewhere(labs: &Labs, operation: Operation, faults: &[Fault]) -> Command {
+    let job = Job { which: labs.which, operation, faults: faults.to_vec() };
     let mut command = Command::new("/proc/self/exe");
     command
         .args(["child", "--exact", "--ignored", "--quiet", "--test-threads=1"])
@@ -120,7 +138,7 @@ pub(crate) fn be_child() {
     let Some(job) = std::env::var_os(ENV_JOB) else { return };
     let job: Job = serde_json::from_str(job.to_str().unwrap()).unwrap();
     // What comes of it shows in the kernel, if this process is not killed before.
-    let _ = Labs::read().act(job.operation, Watcher::new(job.faults));
+    let _ = Labs::read(job.which).act(job.operation, Watcher::new(job.faults));
 }
 
 /// Looks on, notes each instant, and makes things go wrong.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use job::{Fault, Labs, Operation, Watcher, What, When};
+use job::{Fault, Labs, Operation, Watcher, What, When, Which};
 use table::Table;
 use vnet::kernel::{At, Watch};
 use vnet::{Down, Lab, Phase, Settings};
@@ -54,8 +54,9 @@ impl Sample {
 }
 
 /// Fills the table of some operations.
-fn fill(operations: &[Operation], mut sample: Sample) -> Table {
-    let labs = Labs::read();
+fn fill(which: Which, operations: &[Operation], mut sample: Sample) -> Table {
+    let labs = Labs::read(which);
+    table::be_host();
     let mut table = Table::default();
     for &operation in operations {
         let instants = operation.instants(&labs);
@@ -81,15 +82,35 @@ fn fill(operations: &[Operation], mut sample: Sample) -> Table {
     table
 }
 
+/// Fills a table with one thing of each kind that goes wrong half-way: an emulated machine takes seconds for each.
+fn few(labs: &Labs) -> Table {
+    let half = |before: &vnet::model::State| {
+        vec![When::Step(vnet::plan(&labs.after, before).steps.len() / 2)]
+    };
+    let (build, change) = (half(&vnet::model::State::default()), half(&labs.before.state));
+    let down = [When::Unmounted("f-r1".into())];
+    Table(vec![
+        table::fail(labs, Operation::Build, &build, What::Fail),
+        table::fail(labs, Operation::Change, &change, What::Refuse),
+        table::die(labs, Operation::Change, &change, false),
+        table::die(labs, Operation::Down, &down, false),
+    ])
+}
+
 fn check(operations: &[Operation], every: usize, random: usize) {
-    let table = fill(operations, Sample { every, random, random_state: every as u64 });
+    let sample = Sample { every, random, random_state: every as u64 };
+    show(&fill(Which::Whole, operations, sample));
+}
+
+/// Prints the table, and fails where something came out wrong.
+fn show(table: &Table) {
     println!("{table}");
     assert_eq!(table.findings(), [""; 0]);
 }
 
 #[test]
 fn the_labs_use_the_whole_vocabulary() {
-    let labs = Labs::read();
+    let labs = Labs::read(Which::Whole);
     let nothing = vnet::model::State::default();
     let all = vnet::plan(&labs.after, &nothing).steps;
     let change = vnet::plan(&labs.after, &labs.before.state).steps;
@@ -104,17 +125,20 @@ fn the_labs_use_the_whole_vocabulary() {
     seen.extend(kinds(&change));
     let expected = [
         "AddAddress",
+        "AddFdb",
         "AddLink",
         "AddNamespace",
         "AddRoute",
         "AddTable",
         "DelAddress",
         "DelEntry",
+        "DelFdb",
         "DelLink",
         "DelNamespace",
         "DelRoute",
         "ReplaceRoute",
         "ReplaceTable",
+        "RunNft",
         "SetEntry",
         "SetLink",
         "SetSysctl",
@@ -138,6 +162,15 @@ fn the_labs_use_the_whole_vocabulary() {
         "Throw",
         "onlink: true",
         "disable_ipv6",
+        "TxQueueLen(",
+        "Offload(",
+        "rp_filter",
+        "accept_ra",
+        "isolated",
+        "macvlan",
+        "vxlan",
+        "\"tap\"",
+        "\"/host\"",
     ];
     for setting in settings {
         assert!(text.contains(setting), "no {setting}");
@@ -146,12 +179,12 @@ fn the_labs_use_the_whole_vocabulary() {
 
 #[test]
 fn a_build_that_goes_wrong() {
-    vnet_testns::root(|| check(&[Operation::Build], 64, 4));
+    vnet_testns::root(|| check(&[Operation::Build], 96, 3));
 }
 
 #[test]
 fn a_change_that_goes_wrong() {
-    vnet_testns::root(|| check(&[Operation::Change], 64, 4));
+    vnet_testns::root(|| check(&[Operation::Change], 128, 3));
 }
 
 #[test]
@@ -159,16 +192,43 @@ fn a_teardown_that_goes_wrong() {
     vnet_testns::root(|| check(&[Operation::Down], 4, 3));
 }
 
+#[test]
+fn a_record_that_is_cut_at_any_byte() {
+    vnet_testns::root(|| show(&Table(vec![table::cut_anywhere(101)])));
+}
+
+/// As all of these together, of what the kernel at hand may lack.
+#[test]
+fn vm_what_takes_more_of_a_kernel() {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&[
+            "vlan",
+            "bridge-vlan",
+            "vrf",
+            "dummy",
+            "bond",
+            "ipvlan",
+            "gre",
+            "ipip",
+            "ip6tnl",
+            "geneve",
+            "wireguard",
+        ]);
+        show(&few(&Labs::read(Which::Vm)));
+    });
+}
+
 /// A pin that a killed `up` has left without a namespace goes when the next one fails; what it had
 /// made stays as it was.
 #[test]
 fn a_failure_after_a_kill() {
     vnet_testns::root(|| {
-        let labs = Labs::read();
+        table::be_host();
+        let labs = Labs::read(Which::Whole);
         let instants = Operation::Build.instants(&labs);
         let fault = |when: &When, what| Fault { when: when.clone(), what, undoing: false };
         for when in instants.iter().filter(|when| matches!(when, When::Named(_))).step_by(4) {
-            assert!(job::act_elsewhere(Operation::Build, &[fault(when, What::Die)]));
+            assert!(job::act_elsewhere(&labs, Operation::Build, &[fault(when, What::Die)]));
             let When::Named(stale) = when else { continue };
             let stale = format!("{}/{stale}", vnet::kernel::pins::NETNS_DIR);
             let mut before = table::left();
@@ -206,7 +266,7 @@ impl Watch for Meddler {
 #[test]
 fn what_others_do_meanwhile_is_looked_at_again() {
     vnet_testns::root(|| {
-        let labs = Labs::read();
+        let labs = Labs::read(Which::Whole);
         let cases = [
             // Interfaces with the indexes that were chosen for others (EBUSY), …
             "for ns in f-r2 f-r3 f-quiet; do ip -n $ns link add made type bridge; done",
@@ -216,6 +276,7 @@ fn what_others_do_meanwhile_is_looked_at_again() {
             "ip netns del f-r3; ip netns del f-pc1",
         ];
         for script in cases {
+            table::be_host();
             labs.open(None).up(&labs.before, |_| {}).unwrap();
             let watch = Arc::new(Meddler(script, AtomicBool::new(false)));
             let settings = Settings { watch: Some(watch), ..Settings::new(common::STATE_DIR) };
@@ -235,7 +296,12 @@ fn what_others_do_meanwhile_is_looked_at_again() {
 #[test]
 #[ignore = "takes many minutes: `cargo xtask faults`"]
 fn the_whole_table() {
-    vnet_testns::root_within(Duration::from_secs(3 * 3600), || check(&Operation::ALL, 1, 400));
+    vnet_testns::root_within(Duration::from_secs(3 * 3600), || {
+        let sample = Sample { every: 1, random: 400, random_state: 1 };
+        let mut table = fill(Which::Whole, &Operation::ALL, sample);
+        table.0.push(table::cut_anywhere(1));
+        show(&table);
+    });
 }
 
 /// No test, but what a child process does: nothing without a job.

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
+use vnet::record::Record;
 use vnet::{Desired, Down, Error};
 
 use crate::common::{self, STATE_DIR};
-use crate::job::{self, Fault, Labs, Operation, UNDOING, Watcher, What, When};
+use crate::job::{self, Fault, Labs, Operation, UNDOING, Watcher, What, When, Which};
 
 /// One row: how often something was made to go wrong, and what came out wrong.
 #[derive(Debug)]
@@ -105,6 +106,11 @@ impl Operation {
     }
 }
 
+/// Makes the test's own namespace a host that has a way to the world.
+pub(crate) fn be_host() {
+    vnet_testns::sh("sysctl -qw net.ipv4.ip_forward=1; ip link set lo up");
+}
+
 /// Lists what there is of any lab.
 pub(crate) fn left() -> Vec<String> {
     let list = |folder: &str| {
@@ -113,8 +119,19 @@ pub(crate) fn left() -> Vec<String> {
     };
     let mut left = list(vnet::kernel::pins::NETNS_DIR);
     left.extend(list(STATE_DIR));
+    left.extend(in_host());
     left.sort();
     left
+}
+
+/// Lists what there is in the test's own namespace, where a lab has one end of its external segments.
+fn in_host() -> Vec<String> {
+    let interfaces = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let names = interfaces.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    let mut found: Vec<String> =
+        names.filter(|name| *name != "lo").map(|name| format!("interface {name}")).collect();
+    found.extend(vnet_testns::sh("nft list tables").lines().map(str::to_owned));
+    found
 }
 
 /// Checks that the lab is as wanted, and known to be.
@@ -125,7 +142,7 @@ fn is_up(labs: &Labs, desired: &Desired) -> Result<(), String> {
         return Err(format!("{:?} {:?}", common::signed(&plan.steps), plan.conflicts));
     }
     let record = lab.record().map_err(|error| error.to_string())?;
-    if record.as_ref().is_none_or(|r| r.desired != *desired || r.previous.is_some()) {
+    if record.is_none_or(|r| as_written(r.desired) != *desired || r.previous.is_some()) {
         return Err("the record says something else".to_owned());
     }
     let hosts = std::fs::read_to_string(format!("{STATE_DIR}/{}/hosts", lab.name()));
@@ -134,6 +151,14 @@ fn is_up(labs: &Labs, desired: &Desired) -> Result<(), String> {
         lines.filter(|line| line.ends_with(&format!(" {node}"))).count() > 0
     });
     if node { Ok(()) } else { Err("the nodes' hosts file is another lab's".to_owned()) }
+}
+
+/// Takes back what trying out the texts for `nft` has added to what a file says.
+fn as_written(mut desired: Desired) -> Desired {
+    for namespace in desired.state.namespaces.values_mut() {
+        namespace.nft_text.iter_mut().for_each(|text| text.tables = None);
+    }
+    desired
 }
 
 /// Goes on after something went wrong: to what a file says, or to nothing.
@@ -164,7 +189,7 @@ pub(crate) fn die(labs: &Labs, operation: Operation, instants: &[When], cut_reco
         for then in operation.thens() {
             operation.prepare(labs);
             let fault = Fault { when: when.clone(), what: What::Die, undoing: false };
-            let was_killed = job::act_elsewhere(operation, &[fault]);
+            let was_killed = job::act_elsewhere(labs, operation, &[fault]);
             if cut_record {
                 cut(number);
             }
@@ -184,6 +209,24 @@ fn cut(number: usize) {
     if let Ok(text) = std::fs::read(&path) {
         std::fs::write(&path, &text[..number * 7919 % (text.len() + 1)]).unwrap();
     }
+}
+
+/// The record is cut short at each of its bytes, or at every so many-th, before the first step is done;
+/// what comes next puts it right.
+pub(crate) fn cut_anywhere(every: usize) -> Row {
+    let labs = Labs::read(Which::Small);
+    let mut row = Row::new("`up` as a change: the record is cut at any byte".to_owned());
+    let path = format!("{STATE_DIR}/f/lab.json");
+    let previous = Some(labs.before.state.clone());
+    let intent = Record::new(labs.after.clone(), previous, None).to_text();
+    let thens = Operation::Change.thens();
+    for (number, length) in (0..=intent.len()).step_by(every).enumerate() {
+        Operation::Change.prepare(&labs);
+        std::fs::write(&path, &intent[..length]).unwrap();
+        let then = thens[number % thens.len()];
+        row.add(&labs, &format!("{length} bytes, {then:?}"), go_on(&labs, then));
+    }
+    row
 }
 
 /// A step or a system call fails: all is as before.
@@ -238,7 +281,7 @@ pub(crate) fn undo(
             operation.prepare(labs);
             let faults = vec![first.clone(), second.clone()];
             let wrong = match what {
-                What::Die => job::act_elsewhere(operation, &faults),
+                What::Die => job::act_elsewhere(labs, operation, &faults),
                 _ => labs.act(operation, Watcher::new(faults)).is_err(),
             };
             let result = match wrong {
@@ -261,14 +304,14 @@ pub(crate) fn random(
     let mut row = Row::new(format!("{}: killed at any time", operation.words()));
     operation.prepare(labs);
     let begin = std::time::Instant::now();
-    job::start_elsewhere(operation, &[]).status().unwrap();
+    job::start_elsewhere(labs, operation, &[]).status().unwrap();
     let whole = usize::try_from(begin.elapsed().as_micros()).unwrap();
     let _ = down(labs);
     for _ in 0..runs {
         let thens = operation.thens();
         let then = thens[pick(thens.len())];
         operation.prepare(labs);
-        let mut child = job::start_elsewhere(operation, &[]).spawn().unwrap();
+        let mut child = job::start_elsewhere(labs, operation, &[]).spawn().unwrap();
         let delay = pick(whole + whole / 4);
         std::thread::sleep(std::time::Duration::from_micros(delay.try_into().unwrap()));
         child.kill().unwrap();
