@@ -173,6 +173,7 @@ impl<'d> Sources<'d> {
             .chain(&self.desired.segments)
             .map(|(name, ns)| (ns, name))
             .collect();
+        self.tunnels(&places, &mut known, &mut wires);
         for (segment, ns) in &self.desired.segments {
             let Some(namespace) = self.desired.state.namespaces.get(ns) else { continue };
             for (name, interface) in &namespace.interfaces {
@@ -188,6 +189,33 @@ impl<'d> Sources<'d> {
             }
         }
         wires
+    }
+
+    /// The tunnels of segments without a place of their own: one to each peer.
+    fn tunnels(
+        &self,
+        places: &BTreeMap<&NsName, &'d NodeName>,
+        known: &mut BTreeSet<(&'d NodeName, IfName)>,
+        wires: &mut Vec<Wire<'d>>,
+    ) {
+        let mut ends = Vec::new();
+        for (name, ns) in &self.desired.nodes {
+            let Some(namespace) = self.desired.state.namespaces.get(ns) else { continue };
+            for (dev, interface) in &namespace.interfaces {
+                let peers = interface.wireguard.iter().flat_map(|config| config.peers.keys());
+                let is_link = known.contains(&(name, dev.clone()));
+                for peer in peers.filter(|_| !is_link) {
+                    // Each is the other's peer: once is enough.
+                    let there = places.get(&peer.ns).map(|there| (*there, peer.name.clone()));
+                    ends.extend(
+                        there.map(|there| [(name, dev.clone()), there]).filter(|[a, b]| a < b),
+                    );
+                }
+            }
+        }
+        known.extend(ends.iter().flatten().cloned());
+        let name = |ends: &[(&NodeName, IfName); 2]| format!("{}--{}", ends[0].0, ends[1].0);
+        wires.extend(ends.into_iter().map(|ends| Wire { name: name(&ends), ends }));
     }
 
     fn vertex(&self, name: &NodeName, ns: &NsName, is_segment: bool) -> Vertex {

@@ -67,3 +67,14 @@ fn a_tunnel_is_another_line() {
     assert!(svg(&graph, &arrange(&graph)).contains("class=\"line tunnel\""));
     assert!(mermaid(&graph).contains(" -.-"));
 }
+
+#[test]
+fn a_tunnel_of_many_is_a_line_to_each_peer() {
+    let graph = graph(include_str!("../../file/tests/valid/wireguard-segments.yaml"));
+    let tunnels = graph.edges.iter().filter(|edge| edge.kind.as_deref() == Some("wireguard"));
+    let ends = |edge: &vnet_draw::Edge| edge.ends.map(|end| graph.vertices[end].name.clone());
+    let mut ends: Vec<String> = tunnels.map(|edge| ends(edge).join(" ")).collect();
+    ends.sort();
+    let spokes = ["spoke1 spoke2", "spoke1 spoke3", "spoke2 spoke3"];
+    assert_eq!(ends, [&["hub spoke1", "hub spoke2", "hub spoke3"][..], &spokes].concat());
+}

@@ -102,6 +102,7 @@ const fn later(name: &'static str, doc: &'static str) -> Key {
 }
 
 const MTU: Shape = Shape::Number { min: MTU_MIN_BYTES, max: MTU_MAX_BYTES };
+const PORT: Shape = Shape::Number { min: 1, max: 65535 };
 const COST: Shape = Shape::Number { min: 1, max: u32::MAX };
 
 /// The smallest MTU of an interface, in bytes (`ETH_MIN_MTU`, linux/if_ether.h).
@@ -404,6 +405,17 @@ pub(crate) static INTERFACE: Object = Object {
             "Whether a member of a segment can't reach the other isolated ones there.",
             Shape::Bool,
         ),
+        key(
+            "listen_port",
+            "The UDP port of a member of a WireGuard segment, where the segment does not say it.",
+            PORT,
+        ),
+        key(
+            "allowed_ips",
+            "Prefixes that are sent to a member of a WireGuard segment, and may come from it, beside \
+             its own addresses and what the others have routes to by it.",
+            Shape::OneOrMany,
+        ),
         later("impair", "What it does to the packets it sends: delay, loss, rate."),
     ],
     kinds: true,
@@ -483,14 +495,15 @@ pub(crate) static SEGMENT: Object = Object {
         key("cost", "What it costs `routing: auto` to cross it; 1 where not given.", COST),
         key(
             "kind",
-            "What carries its packets: a `bridge` where not given, or a `vxlan`, a tunnel from each \
-             member to each other.",
-            Shape::Choice(&["bridge", "vxlan"]),
+            "What carries its packets: a `bridge` where not given, or a tunnel from each member to \
+             each other, a `vxlan` or a `wireguard`.",
+            Shape::Choice(&["bridge", "vxlan", "wireguard"]),
         ),
         key("id", "The number (VNI) of a VXLAN.", Shape::Number { min: 0, max: VNI_MAX }),
         key(
             "over",
-            "The interface of each member whose address the packets of a VXLAN go from and to: `lo`.",
+            "The interface of each member whose address the packets of a VXLAN go from and to: `lo`; \
+             those of WireGuard find it where not given.",
             Shape::Text,
         ),
         key(
@@ -499,12 +512,25 @@ pub(crate) static SEGMENT: Object = Object {
              each member.",
             Shape::Text,
         ),
+        key("dstport", "The UDP port of a VXLAN; 4789 where not given.", PORT),
         key(
-            "dstport",
-            "The UDP port of a VXLAN; 4789 where not given.",
-            Shape::Number { min: 1, max: 65535 },
+            "hub",
+            "The member of a WireGuard segment that the others connect to, and that passes on between \
+             them; without one each connects to each.",
+            Shape::Text,
         ),
-        later("hub", "The WireGuard member that the others connect to."),
+        key(
+            "listen_port",
+            "The UDP port of all members of a WireGuard segment; 51820 for the first device of a node \
+             where not given, then 51821.",
+            PORT,
+        ),
+        key(
+            "keepalive",
+            "How often the members of a WireGuard segment send a packet so that firewalls keep the way \
+             open, in seconds; 0 for never.",
+            Shape::Number { min: 0, max: 65535 },
+        ),
         key(
             "vlan",
             "The number of the VLAN that it is. Without members it is nothing more: the ports of \

@@ -263,6 +263,17 @@ impl Writer<'_> {
                 self.line(4, "group", &scalar(&group.to_string()));
             }
         }
+        if let SegmentKind::Wireguard { tunnel, hub } = &segment.kind {
+            self.line(4, "kind", tunnel.device.spec.name);
+            for (option, value) in tunnel.device.options.of(tunnel.device.spec.options) {
+                self.line(4, option.key, &scalar(&option.form.written(value)));
+            }
+            let over = tunnel.over.as_ref().map(|over| ("over", over.as_str()));
+            let hub = hub.as_ref().map(|hub| ("hub", hub.as_str()));
+            for (key, name) in over.into_iter().chain(hub) {
+                self.line(4, key, &scalar(name));
+            }
+        }
         if !segment.prefixes.is_empty() {
             self.line(4, "prefix", &prefixes(&segment.prefixes));
         }
@@ -346,6 +357,10 @@ impl Writer<'_> {
         // At the end of a link it is the interface's own option.
         if end.isolated && interface.port.get("isolated").is_none() {
             options.push(("isolated", "true".to_owned()));
+        }
+        options.extend(end.listen_port.map(|port| ("listen_port", port.to_string())));
+        if !end.allowed_ips.is_empty() {
+            options.push(("allowed_ips", prefixes(&end.allowed_ips)));
         }
         if !end.trunk.is_empty() {
             options.push(("trunk", names(&end.trunk)));

@@ -4,6 +4,7 @@ mod filter;
 mod hint;
 mod nearest;
 mod routing;
+mod tunnel;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use crate::topology::Segment;
 pub use filter::FilterProblem;
 pub use nearest::nearest;
 pub use routing::RoutingProblem;
+pub use tunnel::TunnelProblem;
 
 /// Something that keeps a topology from being valid, with the places that matter.
 #[derive(Debug, Clone)]
@@ -249,16 +251,6 @@ pub enum ProblemKind {
         /// The node.
         node: NodeName,
     },
-    /// A member of a tunnel has no address that it could go over.
-    #[error("`{at}` goes over `{over}`, which has no {family}address")]
-    NoOuterAddress {
-        /// The member's end of the tunnel.
-        at: At,
-        /// The interface that it goes over.
-        over: IfName,
-        /// "IPv4 ", "IPv6 ", or nothing where any would do.
-        family: &'static str,
-    },
     /// Two VLANs on one bridge have the same number.
     #[error("`{first}` and `{second}` are both VLAN {vlan}, on one bridge")]
     SameVlan {
@@ -349,22 +341,6 @@ pub enum ProblemKind {
     StandsOnItself {
         /// The interface.
         at: At,
-    },
-    /// A link is of a kind that has no two ends.
-    #[error("a link can't be {} {kind}", article(kind))]
-    NotALink {
-        /// The kind.
-        kind: &'static str,
-    },
-    /// Two nodes have no addresses that a tunnel could go between.
-    #[error("`{a}` and `{b}` have no addresses that {} {kind} could go between", article(kind))]
-    NoUnderlay {
-        /// One end.
-        a: NodeName,
-        /// The other.
-        b: NodeName,
-        /// The kind of the tunnel.
-        kind: &'static str,
     },
     /// An interface names something as its VRF that is none.
     #[error("`{at}` is not a VRF")]
@@ -656,6 +632,9 @@ pub enum ProblemKind {
     /// Something about rules, neighbours or nexthop objects.
     #[error(transparent)]
     Routing(#[from] RoutingProblem),
+    /// A tunnel that can't be.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelProblem),
 }
 
 /// An interface of a node or segment, as people write it: `node:interface`.

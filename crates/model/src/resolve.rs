@@ -19,6 +19,7 @@ mod routes;
 mod routing;
 mod tunnels;
 mod vxlan;
+mod wireguard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,6 +120,7 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     if topology.routing() == Routing::Auto {
         routing::add(&network, &mut routes);
     }
+    wireguard::allow(&mut network, &routes, &entries);
     let desired = desired(&network, routes, tables, entries);
     let problems = expect::problems(&desired);
     if problems.is_empty() { Ok(desired) } else { Err(sorted(problems)) }

@@ -10,6 +10,7 @@ mod devices;
 pub mod firewall;
 mod loops;
 mod route;
+mod segment;
 pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::state::{Neighbor, Offload};
 pub use builder::TopologyBuilder;
 pub use firewall::{Firewall, FirewallRule, NatKind, NatRule, Peer};
 pub use route::{Leg, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule, Via};
+pub use segment::{Segment, SegmentKind, Vxlan};
 
 /// A network as it is meant, checked to be consistent in itself.
 #[derive(Debug, Clone)]
@@ -316,7 +318,7 @@ pub struct Link {
     pub origin: Origin,
 }
 
-/// A tunnel between two nodes.
+/// A tunnel between two nodes, or from each member of a segment to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunnel {
     /// Its kind, with the options that both ends have; where from and where to follows.
@@ -379,100 +381,6 @@ pub struct Pool {
     pub origin: Origin,
 }
 
-/// A segment: a bridge in a namespace of its own, and its members; or a VLAN, which is on other
-/// segments.
-#[derive(Debug, Clone)]
-pub struct Segment {
-    /// Its name, which no other segment or node has.
-    pub name: NodeName,
-    /// The prefixes its members get addresses of, in member order, gateway first.
-    pub prefixes: Vec<IpNet>,
-    /// The addresses that are never handed out: single ones have their full length. An interface
-    /// that names one gets it all the same.
-    pub reserved: Vec<IpNet>,
-    /// The member that is the others' default route.
-    pub gateway: Option<NodeName>,
-    /// Its members in written order.
-    pub members: Vec<Endpoint>,
-    /// The VLAN that it is, 2 to 4094, and that members which say nothing else are in. Without
-    /// members it is nothing more than that: the ports of other segments carry it.
-    pub vlan: Option<u16>,
-    /// What carries packets between its members.
-    pub kind: SegmentKind,
-    /// Whether the lab's host is on it, with the first address of each prefix: it is the way out for
-    /// members without another default route, and hides them behind its own address.
-    pub external: bool,
-    /// The MTU of all its interfaces, in bytes, where a member does not say otherwise.
-    pub mtu: Option<u32>,
-    /// Whether its bridge runs the spanning tree protocol.
-    pub stp: bool,
-    /// What it costs `routing: auto` to cross it; 1 where not given.
-    pub cost: Option<u32>,
-    /// What asked for it.
-    pub origin: Origin,
-}
-
-impl Segment {
-    /// Makes a segment without members.
-    #[must_use]
-    pub fn new(name: NodeName) -> Self {
-        Self {
-            name,
-            prefixes: Vec::new(),
-            reserved: Vec::new(),
-            gateway: None,
-            members: Vec::new(),
-            vlan: None,
-            kind: SegmentKind::Bridge,
-            external: false,
-            mtu: None,
-            stp: false,
-            cost: None,
-            origin: Origin::NONE,
-        }
-    }
-
-    /// Says why it has no bridge and no namespace of its own, if so.
-    #[must_use]
-    pub fn without_bridge(&self) -> Option<&'static str> {
-        match self.kind {
-            SegmentKind::Vxlan(_) => Some("a VXLAN"),
-            SegmentKind::Bridge if self.vlan.is_some() && self.members.is_empty() => {
-                Some("a VLAN without members")
-            }
-            SegmentKind::Bridge => None,
-        }
-    }
-}
-
-/// What carries packets between the members of a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SegmentKind {
-    /// A bridge in a namespace of its own, with a cable to each member.
-    Bridge,
-    /// A tunnel from each member to each other, over the lab's own network (RFC 7348).
-    Vxlan(Vxlan),
-}
-
-/// What there is to say of a VXLAN.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vxlan {
-    /// Its number (VNI), up to 16777215.
-    pub id: u32,
-    /// The interface of each member whose address its packets go from and to.
-    pub over: IfName,
-    /// The multicast group for packets to addresses that are not known; without one they go to each
-    /// member.
-    pub group: Option<IpAddr>,
-    /// The UDP port of its packets.
-    pub port: u16,
-}
-
-impl Vxlan {
-    /// The UDP port that VXLAN has (RFC 7348, section 5).
-    pub const PORT: u16 = 4789;
-}
-
 /// The end of a link, or a member of a segment: a node (or, at a link, a segment) and an interface.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -487,6 +395,11 @@ pub struct Endpoint {
     pub trunk: Vec<NodeName>,
     /// Whether it can't reach the other isolated ones on the segment that it is plugged into.
     pub isolated: bool,
+    /// The UDP port of a member of a WireGuard segment, where the segment does not say it.
+    pub listen_port: Option<u16>,
+    /// What may come from a member of a WireGuard segment, and is sent to it, beside its own addresses
+    /// and what the others' routes lead to by it.
+    pub allowed_ips: Vec<IpNet>,
     /// Its options.
     pub options: InterfaceOptions,
     /// What asked for it.
@@ -503,6 +416,8 @@ impl Endpoint {
             vlan: None,
             trunk: Vec::new(),
             isolated: false,
+            listen_port: None,
+            allowed_ips: Vec::new(),
             options: InterfaceOptions::default(),
             origin: Origin::NONE,
         }

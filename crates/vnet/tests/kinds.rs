@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 mod common;
+#[path = "kinds/vm_wireguard.rs"]
+mod vm_wireguard;
 
 use common::{desired, open, ping_all, planned, signed};
 use vnet::kernel::echo::{self, Outcome, Probe};
@@ -385,81 +387,6 @@ links:
             lab.up(desired, |_| {}).unwrap();
             let outcome = ping(lab, desired, "ce2", "10.0.0.1");
             assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
-        });
-    }
-}
-
-mod vm_wireguard {
-    use super::*;
-
-    const FILE: &str = "
-name: wg
-routing: auto
-nodes: { a: , r: { forward: true }, b: }
-links:
-  - { endpoints: [ a, r ], prefix: 10.0.1.0/24 }
-  - { endpoints: [ r, b ], prefix: 10.0.2.0/24 }
-  - { kind: wireguard, endpoints: [ a:wg0, b:wg0 ], prefix: [ 10.9.0.0/24, 'fd00:9::/64' ] }
-";
-
-    #[test]
-    fn two_nodes_ping_through_their_tunnel() {
-        in_lab(&["wireguard"], FILE, |lab, desired| {
-            for dst in ["10.9.0.2", "fd00:9::2"] {
-                let outcome = ping(lab, desired, "a", dst);
-                assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
-            }
-            let sent = |dev: &str| {
-                let json = sh(&format!("ip -n wg-a -s -j link show dev {dev}"));
-                let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-                json[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
-            };
-            assert!(sent("wg0") >= 2);
-        });
-    }
-
-    /// The key outlives the device, so that the other end still knows it.
-    #[test]
-    fn a_device_that_was_deleted_comes_back_with_its_key() {
-        in_lab(&["wireguard"], FILE, |lab, desired| {
-            let file = format!("{}/wg/wireguard.json", common::STATE_DIR);
-            let keys = std::fs::read_to_string(&file).unwrap();
-            assert_eq!(sh(&format!("stat -c %a {file}")).trim(), "600");
-            sh("ip -n wg-a link del dev wg0");
-            lab.up(desired, |_| {}).unwrap();
-            assert_eq!(planned(lab, desired), Vec::<String>::new());
-            assert_eq!(std::fs::read_to_string(&file).unwrap(), keys);
-            let outcome = ping(lab, desired, "b", "10.9.0.1");
-            assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
-            // Nothing that is written or shown has one of them.
-            let record = std::fs::read_to_string(format!("{}/wg/lab.json", common::STATE_DIR));
-            let record = record.unwrap();
-            let keys: std::collections::BTreeMap<String, Vec<u8>> =
-                serde_json::from_str(&keys).unwrap();
-            assert_eq!(keys.len(), 2);
-            for key in keys.values() {
-                let bytes: Vec<String> = key.iter().map(u8::to_string).collect();
-                assert!(!record.contains(&bytes.join(",")));
-            }
-        });
-    }
-
-    #[test]
-    fn a_port_changes_in_place() {
-        let before = desired(FILE);
-        let after =
-            desired(&FILE.replace("prefix: [", "listen_port: 7000, keepalive: 25, prefix: ["));
-        in_lab(&["wireguard"], FILE, |lab, _| {
-            let index = sh("ip -n wg-a -o link show dev wg0");
-            let up = lab.up(&after, |_| {}).unwrap();
-            let [a, b] = signed(&up.steps).try_into().unwrap();
-            let peer = "listen-port 7000 peer wg-b:wg0 endpoint 10.0.2.2:7000";
-            assert_eq!(a, format!("~ wg-a:wg0 {peer}"));
-            assert!(b.starts_with("~ wg-b:wg0 listen-port 7000"), "{b}");
-            assert_eq!(sh("ip -n wg-a -o link show dev wg0"), index);
-            let outcome = ping(lab, &after, "a", "10.9.0.2");
-            assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
-            lab.up(&before, |_| {}).unwrap();
         });
     }
 }

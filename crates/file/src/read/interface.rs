@@ -16,6 +16,9 @@ use crate::vocabulary::{INTERFACE, MTU_MAX_BYTES, MTU_MIN_BYTES};
 /// The bounds of an MTU, in bytes.
 pub(super) const MTU_BYTES: (u32, u32) = (MTU_MIN_BYTES, MTU_MAX_BYTES);
 
+/// The bounds of a port of UDP.
+pub(super) const PORTS: (u32, u32) = (1, 65535);
+
 impl Reader<'_> {
     /// Reads a node's `interfaces:`.
     pub(super) fn node_interfaces(&mut self, value: &Value, at: At<'_>) -> Vec<NodeInterface> {
@@ -39,7 +42,7 @@ impl Reader<'_> {
     }
 
     fn interface_kind(&mut self, fields: &Fields<'_>, at: At<'_>) -> NodeInterfaceKind {
-        self.refuse_vlans(fields);
+        self.refuse_plug(fields);
         let Some((_, value)) = fields.find("kind") else {
             self.refuse_options(fields);
             return NodeInterfaceKind::Existing;
@@ -70,11 +73,15 @@ impl Reader<'_> {
     }
 
     /// Refuses what is said where a node is plugged in, not in the node.
-    fn refuse_vlans(&mut self, fields: &Fields<'_>) {
-        for name in ["vlan", "trunk", "isolated"] {
+    fn refuse_plug(&mut self, fields: &Fields<'_>) {
+        for name in ["vlan", "trunk", "isolated", "listen_port", "allowed_ips"] {
             if let Some((key, _)) = fields.find(name) {
-                let message =
-                    format!("`{name}` is for a segment's `members` and a link's `endpoints`");
+                let message = match name {
+                    "listen_port" | "allowed_ips" => {
+                        format!("`{name}` is for the `members` of a segment of `kind: wireguard`")
+                    }
+                    _ => format!("`{name}` is for a segment's `members` and a link's `endpoints`"),
+                };
                 let hint = "here it is said what the node has, there where it is plugged in";
                 self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
             }
@@ -121,7 +128,7 @@ impl Reader<'_> {
     }
 
     /// Reads the value of an option.
-    fn kind_option(
+    pub(super) fn kind_option(
         &mut self,
         option: &OptionSpec,
         value: &Value,
@@ -231,6 +238,12 @@ impl Reader<'_> {
             endpoint.isolated = isolated.unwrap_or(false);
             if let Some(value) = fields.get("trunk") {
                 endpoint.trunk = self.vlans(value, at);
+            }
+            let port = fields.get("listen_port");
+            let port = port.and_then(|value| self.number(value, "listen_port", at, PORTS));
+            endpoint.listen_port = port.and_then(|port| u16::try_from(port).ok());
+            if let Some(value) = fields.get("allowed_ips") {
+                endpoint.allowed_ips = self.nets(value, "allowed_ips", at);
             }
             for (key, _) in fields.entries {
                 let name = key.text.as_str();
@@ -362,6 +375,8 @@ impl Add for Endpoint {
         pick(&mut self.vlan, other.vlan, wins);
         self.trunk.extend(other.trunk);
         self.isolated |= other.isolated;
+        pick(&mut self.listen_port, other.listen_port, wins);
+        self.allowed_ips.extend(other.allowed_ips);
         self.options.add(other.options, wins);
     }
 }

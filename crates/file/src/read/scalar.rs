@@ -173,12 +173,12 @@ impl Reader<'_> {
         texts.iter().filter_map(|text| self.host_prefix(text)).collect()
     }
 
-    /// Reads addresses and prefixes that are kept free, an address without a length for itself.
-    pub(super) fn reserved(&mut self, value: &Value, at: At<'_>) -> Vec<IpNet> {
+    /// Reads addresses and prefixes, an address without a length for itself.
+    pub(super) fn nets(&mut self, value: &Value, what: &str, at: At<'_>) -> Vec<IpNet> {
         if matches!(value.data, Data::Empty) {
-            self.mismatch(value, "reserve", "addresses");
+            self.mismatch(value, what, "addresses");
         }
-        let texts = self.texts(value, "reserve", at);
+        let texts = self.texts(value, what, at);
         let net = |text: &Text<'_>| match text.text.contains('/') {
             true => self.prefix(&text.text, text),
             false => self.ip(&text.text, text.span).map(IpNet::from),

@@ -1,11 +1,11 @@
 //! `segments:`.
 
 use std::net::IpAddr;
-use vnet_model::NodeName;
+use vnet_model::kind::WIREGUARD;
+use vnet_model::topology::{Endpoint, Segment, SegmentKind, Tunnel, Vxlan};
+use vnet_model::{Device, NodeName};
 
-use vnet_model::topology::{Endpoint, Segment, SegmentKind, Vxlan};
-
-use super::interface::MTU_BYTES;
+use super::interface::{MTU_BYTES, PORTS};
 use super::merge::{Add, Merge};
 use super::{At, Entry, Fields, Reader};
 use crate::report::Diagnostic;
@@ -41,7 +41,7 @@ impl Reader<'_> {
             segment.prefixes = self.prefixes(value, "prefix", at);
         }
         if let Some(value) = fields.get("reserve") {
-            segment.reserved = self.reserved(value, at);
+            segment.reserved = self.nets(value, "reserve", at);
         }
         segment.gateway =
             fields.get("gateway").and_then(|value| self.node_of(value, "gateway", at));
@@ -71,22 +71,53 @@ impl Reader<'_> {
 
     /// Reads what carries the packets of a segment.
     fn segment_kind(&mut self, fields: &Fields<'_>, entry: &Entry<'_>) -> SegmentKind {
-        const PORTS: (u32, u32) = (1, 65535);
-        let at = entry.at();
-        let words = [("bridge", false), ("vxlan", true)];
-        let kind = fields.get("kind").and_then(|value| self.word(value, "kind", at, &words));
-        if kind != Some(true) {
-            // What is wrong with `kind` is said already.
-            let is_bad = kind.is_none() && fields.find("kind").is_some();
-            for name in ["id", "over", "group", "dstport"] {
-                if let (false, Some((key, _))) = (is_bad, fields.find(name)) {
-                    let message = format!("a bridge has no `{name}`");
-                    let error = Diagnostic::error(message, Some(key.span));
-                    self.error(error.hint("a VXLAN has: add `kind: vxlan`"));
-                }
-            }
+        const VXLAN: &[&str] = &["id", "over", "group", "dstport"];
+        const WIREGUARD: &[&str] = &["hub", "over", "listen_port", "keepalive"];
+        let kinds = [("bridge", ("a bridge", &[][..])), ("vxlan", ("a VXLAN", VXLAN))];
+        let kinds = kinds.into_iter().chain([("wireguard", ("a WireGuard tunnel", WIREGUARD))]);
+        let kinds: Vec<_> = kinds.collect();
+        let kind = fields.get("kind").map(|value| self.word(value, "kind", entry.at(), &kinds));
+        // What is wrong with `kind` is said already.
+        let Some((whose, own)) = kind.unwrap_or(Some(kinds[0].1)) else {
             return SegmentKind::Bridge;
+        };
+        for (key, _) in fields.entries {
+            let name = key.text.as_str();
+            let mut others = kinds.iter().filter(|(_, (_, keys))| keys.contains(&name));
+            if let (false, Some((kind, _))) = (own.contains(&name), others.next()) {
+                let message = format!("{whose} has no `{name}`");
+                let error = Diagnostic::error(message, Some(key.span));
+                let hint = match (others.next(), *kind) {
+                    (None, "wireguard") => "a WireGuard tunnel has: add `kind: wireguard`",
+                    (None, _) => "a VXLAN has: add `kind: vxlan`",
+                    (Some(_), _) => "a tunnel has: add `kind: vxlan` or `kind: wireguard`",
+                };
+                self.error(error.hint(hint));
+            }
         }
+        match own {
+            VXLAN => self.vxlan(fields, entry),
+            WIREGUARD => self.wireguard(fields, entry.at()),
+            _ => SegmentKind::Bridge,
+        }
+    }
+
+    fn wireguard(&mut self, fields: &Fields<'_>, at: At<'_>) -> SegmentKind {
+        let mut device = Device::new(&WIREGUARD);
+        for option in WIREGUARD.options {
+            let value = fields.get(option.key);
+            if let Some(value) = value.and_then(|value| self.kind_option(option, value, at)) {
+                device.options.set(option, value);
+            }
+        }
+        let over = fields.get("over").and_then(|value| self.text(value, "over", at));
+        let over = over.and_then(|text| self.if_name(&text.text, text.span));
+        let hub = fields.get("hub").and_then(|value| self.node_of(value, "hub", at));
+        SegmentKind::Wireguard { tunnel: Tunnel { device, over }, hub }
+    }
+
+    fn vxlan(&mut self, fields: &Fields<'_>, entry: &Entry<'_>) -> SegmentKind {
+        let at = entry.at();
         for name in ["id", "over"] {
             if fields.find(name).is_none() {
                 let message = format!("the VXLAN has no `{name}`");

@@ -4,10 +4,6 @@
 //! [`Change::SetWireguard`](crate::Change::SetWireguard). No key is in any state: a peer is named by
 //! the interface at its other end. Whoever executes has the private keys; the public ones the kernel
 //! tells.
-//!
-//! To have one with many peers, give each member's [`Interface`](crate::Interface) a kind of
-//! [`WIREGUARD`] and a [`Wireguard`] whose peers are the other members' interfaces: planning,
-//! executing, observing and printing then follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -80,6 +76,17 @@ impl fmt::Display for Wireguard {
             write!(f, " peer {end}")?;
             if let Some(endpoint) = peer.endpoint {
                 write!(f, " endpoint {endpoint}")?;
+            }
+            // What is so anyway, between two alone, is not said.
+            if peer.allowed_ips.iter().any(|net| net.prefix_len() > 0)
+                || peer.allowed_ips.is_empty()
+            {
+                let nets: Vec<String> = peer.allowed_ips.iter().map(IpNet::to_string).collect();
+                let nets = if nets.is_empty() { "none".to_owned() } else { nets.join(",") };
+                write!(f, " allowed-ips {nets}")?;
+            }
+            if peer.keepalive > 0 {
+                write!(f, " persistent-keepalive {}", peer.keepalive)?;
             }
         }
         Ok(())

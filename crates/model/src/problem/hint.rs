@@ -8,6 +8,7 @@ impl ProblemKind {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Filter(problem) => return problem.hint(),
+            Self::Tunnel(problem) => return problem.hint(),
             Self::UnknownNode { nearest: Some(name), .. } => {
                 format!("one with a similar name exists: `{name}`")
             }
@@ -31,16 +32,6 @@ impl ProblemKind {
             }
             Self::MacNotUnicast { .. } => {
                 "the first byte must be even, and not all bytes zero: 02:00:00:00:00:01".into()
-            }
-            Self::NoUnderlay { .. } => {
-                "both need one of its family, on a common link, on `lo` or on the interface that \
-                 `over` names"
-                    .into()
-            }
-            Self::NotALink { .. } => {
-                let tunnels = crate::kind::ALL.iter().filter(|kind| kind.is_tunnel());
-                let names: Vec<&str> = tunnels.map(|kind| kind.name).collect();
-                format!("the kinds of links are {}", names.join(", "))
             }
             Self::NotAVrf { at } => {
                 format!("make it one: `{}: {{ kind: vrf, table: 10 }}`", at.interface)

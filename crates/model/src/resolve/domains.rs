@@ -38,7 +38,8 @@ impl Domains {
         }
 
         for (segment, ends) in topology.segments().iter().zip(&wiring.other_ends) {
-            if let (SegmentKind::Vxlan(_), [first, rest @ ..]) = (&segment.kind, ends.as_slice()) {
+            let is_tunnel = segment.kind != SegmentKind::Bridge;
+            if let (true, [first, rest @ ..]) = (is_tunnel, ends.as_slice()) {
                 rest.iter().for_each(|end| sets.join(*first, *end));
             }
         }
@@ -65,9 +66,11 @@ impl Domains {
         let links = links
             .map(|(ends, link)| (ends[0], link.cost.or(link.tunnel.as_ref().map(|_| TUNNEL_COST))));
         let segments = topology.segments().iter().enumerate().flat_map(|(index, segment)| {
-            let cost = match segment.kind {
+            let cost = match &segment.kind {
                 SegmentKind::Bridge => segment.cost,
-                SegmentKind::Vxlan(_) => segment.cost.or(Some(TUNNEL_COST)),
+                SegmentKind::Vxlan(_) | SegmentKind::Wireguard { .. } => {
+                    segment.cost.or(Some(TUNNEL_COST))
+                }
             };
             wiring.ends_of(index).into_iter().map(move |end| (end, cost))
         });

@@ -103,7 +103,7 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
     }
     interface.ipv6 = ipv6(network, id);
     as_port(network, id, &mut interface);
-    if let Made::Vxlan(segment) = wired.made {
+    if let (Made::Tunnel(segment), None) = (wired.made, wired.device) {
         interface.fdb = Some(vxlan::fdb(network, segment, id));
     }
     interface
@@ -145,7 +145,7 @@ fn kind_of(network: &Network<'_>, id: usize) -> Kind {
             let parent = network.wiring.interfaces[parent].name.clone();
             Kind::Device(Device::new(&kind::VLAN).with("id", vid).on(parent))
         }
-        Made::Vxlan(segment) => Kind::Device(vxlan::device(network, segment, id)),
+        Made::Tunnel(segment) => Kind::Device(vxlan::device(network, segment, id)),
         Made::LinkEnd(_) | Made::Member(_) | Made::Port(_) => {
             Kind::Veth { peer: network.peers[id].map(|peer| end(network, peer)) }
         }

@@ -9,11 +9,11 @@ use super::domains::Domains;
 use super::vxlan;
 use crate::kind::{Device, Wireguard};
 use crate::mac::Mac;
-use crate::names::NsName;
+use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
 use crate::state::MTU_DEFAULT_BYTES;
 use crate::topology::wiring::{Made, PlaceKind, Wiring};
-use crate::topology::{Node, Topology};
+use crate::topology::{Node, SegmentKind, Topology};
 
 /// A topology with its interfaces by number.
 #[derive(Debug)]
@@ -180,13 +180,14 @@ impl<'t> Network<'t> {
             Made::Loopback | Made::NodeDevice => return wired.mtu(),
             Made::SegmentBridge(index) => return segment(index),
             Made::Vlan { segment: vlan, parent } => segment(vlan).or_else(|| self.mtu(parent)),
-            Made::Vxlan(index) => Some(segment(index).unwrap_or(vxlan::MTU_BYTES)),
+            // The kernel knows best what is left of a packet in another.
+            Made::Tunnel(index) if wired.device.is_some() => return wired.mtu().or(segment(index)),
+            Made::Tunnel(index) => Some(segment(index).unwrap_or(vxlan::MTU_BYTES)),
             Made::Member(index) => access.or(segment(index)),
             Made::Port(index) => {
                 let member = self.peers[id].and_then(|peer| self.wiring.interfaces[peer].mtu());
                 member.or(access).or(segment(index))
             }
-            // The kernel knows best what is left of a packet in another.
             Made::LinkEnd(index) if wired.device.is_some() => {
                 return wired.mtu().or(self.topology.links()[index].mtu);
             }
@@ -221,10 +222,19 @@ impl<'t> Network<'t> {
     }
 }
 
-/// Tells which places forward: nodes that say so, and gateways, which are of no use otherwise.
+fn hub(kind: &SegmentKind) -> Option<&NodeName> {
+    match kind {
+        SegmentKind::Wireguard { hub, .. } => hub.as_ref(),
+        SegmentKind::Bridge | SegmentKind::Vxlan(_) => None,
+    }
+}
+
+/// Tells which places forward: nodes that say so, and gateways and hubs, which are of no use
+/// otherwise.
 fn forwards(topology: &Topology, wiring: &Wiring<'_>) -> Vec<bool> {
     let links = topology.links().iter().filter_map(|link| link.gateway.as_ref());
-    let segments = topology.segments().iter().filter_map(|segment| segment.gateway.as_ref());
+    let segments = topology.segments().iter();
+    let segments = segments.flat_map(|segment| segment.gateway.iter().chain(hub(&segment.kind)));
     let gateways: HashSet<_> = links.chain(segments).collect();
     let places = wiring.places.iter();
     places

@@ -23,6 +23,10 @@ pub(super) struct Table {
 }
 
 impl Table {
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.written.values().chain(&self.automatic)
+    }
+
     pub(super) fn into_routes(self) -> BTreeSet<Route> {
         let mut routes: BTreeSet<Route> = self.automatic.into_iter().collect();
         routes.extend(self.written.into_values());

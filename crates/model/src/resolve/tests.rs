@@ -8,6 +8,7 @@ mod routes;
 mod routing;
 mod settings;
 mod vlans;
+mod wireguard;
 
 use super::*;
 use crate::state::{Interface, Namespace};

@@ -1,12 +1,12 @@
-//! Tunnels that are links: between which addresses of their two nodes they go.
+//! Tunnels: between which addresses of their two nodes they go.
 
 use std::net::IpAddr;
 
 use super::network::{Family, Network, is_link_local};
-use crate::kind::wireguard::{LISTEN_PORT, Peer};
-use crate::kind::{Device, Form, KindSpec, Value, WIREGUARD, Wireguard};
+use super::wireguard;
+use crate::kind::{Device, Form, KindSpec, Value};
 use crate::names::IfName;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, TunnelProblem};
 
 /// Finds the addresses of all tunnels, and says what each of their ends is.
 pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
@@ -15,7 +15,7 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
         let ends = network.wiring.links[index];
         match underlay(network, ends, tunnel.device.spec, tunnel.over.as_ref()) {
             Some([a, b]) if tunnel.device.spec.is_wireguard() => {
-                wireguard(network, &tunnel.device, ends, [a, b]);
+                wireguard::link(network, &tunnel.device, ends, [a, b]);
             }
             Some([a, b]) => {
                 network.tunnels[ends[0]] = Some(end(&tunnel.device, a, b));
@@ -23,41 +23,12 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
             }
             None => {
                 let [a, b] = link.ends.each_ref().map(|end| end.node.clone());
-                let kind = ProblemKind::NoUnderlay { a, b, kind: tunnel.device.spec.name };
+                let kind = TunnelProblem::NoUnderlay { a, b, kind: tunnel.device.spec.name };
                 problems.push(Problem::new(kind, link.origin));
             }
         }
     }
-}
-
-/// Makes two devices each other's only peer, to which everything may go that is routed there.
-fn wireguard(network: &mut Network<'_>, device: &Device, ends: [usize; 2], addrs: [IpAddr; 2]) {
-    let number = |word| match device.options.get(word) {
-        Some(Value::Number(number)) => u16::try_from(*number).ok(),
-        _ => None,
-    };
-    let ports = ends.map(|end| number("listen-port").unwrap_or(listen_port(network, end)));
-    for (here, there) in [(0, 1), (1, 0)] {
-        let peer = Peer {
-            endpoint: Some((addrs[there], ports[there]).into()),
-            allowed_ips: Family::BOTH.map(Family::default_dst).into(),
-            keepalive: number("persistent-keepalive").unwrap_or(0),
-        };
-        let peers = [(super::namespaces::end(network, ends[there]), peer)].into();
-        let config = Wireguard { listen_port: ports[here], peers, strangers: 0 };
-        network.tunnels[ends[here]] = Some(Device::new(&WIREGUARD));
-        network.wireguards[ends[here]] = Some(config);
-    }
-}
-
-/// The port of a device: the first of a node has the usual one, the next the next.
-fn listen_port(network: &Network<'_>, end: usize) -> u16 {
-    let wiring = &network.wiring;
-    let is_one =
-        |id: &&usize| wiring.interfaces[**id].device.is_some_and(|d| d.spec.is_wireguard());
-    let all = wiring.places[wiring.interfaces[end].place].interfaces.iter().filter(is_one);
-    let before = all.take_while(|id| **id != end).count();
-    LISTEN_PORT.saturating_add(u16::try_from(before).unwrap_or(u16::MAX))
+    wireguard::segments(network, problems);
 }
 
 fn end(device: &Device, local: IpAddr, remote: IpAddr) -> Device {
@@ -75,7 +46,7 @@ fn families(spec: &KindSpec) -> &'static [Family] {
 
 /// Returns the addresses of both nodes: of the interface that the tunnel is to go over; else those by
 /// which the two reach each other on a wire that both are on; else of `lo`; else the first they have.
-fn underlay(
+pub(super) fn underlay(
     network: &Network<'_>,
     ends: [usize; 2],
     spec: &KindSpec,

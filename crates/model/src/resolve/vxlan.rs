@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::network::{Family, Network};
 use crate::kind::{self, Device, Value};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, TunnelProblem};
 use crate::state::{FdbEntry, MTU_DEFAULT_BYTES};
 use crate::topology::{SegmentKind, Vxlan};
 
@@ -62,7 +62,7 @@ pub(super) fn check(network: &Network<'_>, problems: &mut Vec<Problem>) {
                     Family::V6 => "IPv6 ",
                 };
                 let (at, over) = (network.wiring.at(id), vxlan.over.clone());
-                let kind = ProblemKind::NoOuterAddress { at, over, family };
+                let kind = TunnelProblem::NoOuterAddress { at, over, family };
                 problems.push(Problem::new(kind, origin));
             }
         }
@@ -72,7 +72,7 @@ pub(super) fn check(network: &Network<'_>, problems: &mut Vec<Problem>) {
 fn of<'t>(network: &Network<'t>, segment: usize) -> Option<&'t Vxlan> {
     match &network.topology.segments()[segment].kind {
         SegmentKind::Vxlan(vxlan) => Some(vxlan),
-        SegmentKind::Bridge => None,
+        SegmentKind::Bridge | SegmentKind::Wireguard { .. } => None,
     }
 }
 

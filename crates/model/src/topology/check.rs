@@ -12,7 +12,7 @@ use super::{
 };
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
-use crate::problem::{Problem, ProblemKind, nearest};
+use crate::problem::{Problem, ProblemKind, TunnelProblem, nearest};
 
 /// The most nodes and segments of a lab: 430 kB of kernel memory each make 43 GB.
 const PLACES_MAX: usize = 100_000;
@@ -191,6 +191,20 @@ fn gateways(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem
             problems.push(Problem::new(kind, segment.origin));
         }
     }
+    for segment in &topology.segments {
+        let SegmentKind::Wireguard { hub, .. } = &segment.kind else { continue };
+        let is_stranger = |hub: &&NodeName| !segment.members.iter().any(|it| it.node == **hub);
+        if let Some(hub) = hub.as_ref().filter(is_stranger) {
+            let kind = TunnelProblem::HubNotThere { hub: hub.clone(), of: segment.name.clone() };
+            problems.push(Problem::new(kind, segment.origin));
+        }
+        let mut nodes = std::collections::HashSet::new();
+        for member in segment.members.iter().filter(|member| !nodes.insert(&member.node)) {
+            let (node, of) = (member.node.clone(), segment.name.clone());
+            let kind = TunnelProblem::MemberTwice { node, of };
+            problems.push(Problem::new(kind, member.origin.or(segment.origin)));
+        }
+    }
     for link in &topology.links {
         let [a, b] = &link.ends;
         let Some(gateway) = &link.gateway else { continue };
@@ -219,11 +233,11 @@ fn externals(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Proble
 /// Checks the numbers of VLANs, and that what is a VLAN alone is not used as a bridge.
 fn vlans(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
     for segment in &topology.segments {
-        let is_vxlan = segment.kind != SegmentKind::Bridge;
+        let is_tunnel = segment.kind != SegmentKind::Bridge;
         let roles = [
             (segment.stp, "run STP"),
             (segment.external, "be external"),
-            (is_vxlan && segment.vlan.is_some(), "be a VLAN"),
+            (is_tunnel && segment.vlan.is_some(), "be a VLAN"),
         ];
         for (_, role) in roles.into_iter().filter(|(is_on, _)| *is_on) {
             let kind = ProblemKind::no_bridge(segment, role);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
 use crate::kind::{Device, Form, Lower, Value};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, ProblemKind, TunnelProblem};
 
 /// Finds what is wrong with the interfaces of a kind, and with the options of ports.
 pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
@@ -14,8 +14,10 @@ pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
             (Some(device), Made::LinkEnd(link)) => {
                 kinds.extend(of_tunnel(wiring, (id, link), device));
             }
-            (Some(device), _) if device.spec.is_wireguard() => {
-                let reason = "comes with a link of this kind".to_owned();
+            (Some(device), made)
+                if device.spec.is_wireguard() && !matches!(made, Made::Tunnel(_)) =>
+            {
+                let reason = "comes with a link or segment of this kind".to_owned();
                 let kind = device.spec.name;
                 kinds.push(ProblemKind::BadDevice { at: wiring.at(id), kind, reason });
             }
@@ -47,7 +49,7 @@ fn of_tunnel(wiring: &Wiring<'_>, (id, link): (usize, usize), device: &Device) -
     let full = device.clone().with("local", Value::Ip(somewhere));
     of_device(wiring, id, &full.with("remote", Value::Ip(somewhere)))
         .into_iter()
-        .chain((!device.spec.is_tunnel()).then_some(ProblemKind::NotALink { kind }))
+        .chain((!device.spec.is_tunnel()).then_some(TunnelProblem::NotALink { kind }.into()))
         .collect()
 }
 

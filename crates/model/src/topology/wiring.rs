@@ -16,7 +16,7 @@ use crate::kind::Device;
 use crate::mac::Mac;
 use crate::names::{IfName, NodeName};
 use crate::origin::Origin;
-use crate::problem::{At, Problem, ProblemKind, nearest};
+use crate::problem::{At, Problem, ProblemKind, TunnelProblem, nearest};
 
 pub(crate) use lanes::{Carried, Lane};
 pub(crate) use names::derived_name;
@@ -75,7 +75,7 @@ pub(crate) struct Wired<'t> {
     pub(crate) made: Made,
     /// The bridge that it is a port of.
     pub(crate) master: Option<usize>,
-    /// What it is, where a node's `interfaces:` makes it, or a link that is a tunnel.
+    /// What it is, where a node's `interfaces:` makes it, or a tunnel that is a link or a WireGuard segment.
     pub(crate) device: Option<&'t Device>,
     /// Whether it is an isolated port of a segment.
     pub(crate) isolated: bool,
@@ -100,8 +100,8 @@ pub(crate) enum Made {
     SegmentBridge(usize),
     /// An interface that a node's `interfaces:` makes.
     NodeDevice,
-    /// The member's end of a VXLAN.
-    Vxlan(usize),
+    /// The member's end of a segment that is a tunnel.
+    Tunnel(usize),
     /// A VLAN (by its segment) on a trunk, as an interface of its own.
     Vlan {
         segment: usize,
@@ -207,10 +207,12 @@ impl<'t> Wiring<'t> {
         self.places[place].by_name.get(name).copied()
     }
 
-    /// Tells whether it is the end of a link that is a tunnel.
+    /// Tells whether it is the end of a tunnel that finds its way by itself: a link, or a member of a
+    /// WireGuard segment.
     pub(crate) fn is_tunnel(&self, interface: usize, topology: &Topology) -> bool {
         match self.interfaces[interface].made {
             Made::LinkEnd(link) => topology.links()[link].tunnel.is_some(),
+            Made::Tunnel(segment) => topology.segments()[segment].kind.device().is_some(),
             _ => false,
         }
     }
@@ -278,6 +280,7 @@ impl<'t> Wiring<'t> {
         let bridge = self.add(place, name, Made::SegmentBridge(index), segment.origin);
         let mut members = Vec::with_capacity(segment.members.len());
         for member in &segment.members {
+            self.refuse_wireguard(member, segment.origin);
             let node = self.place_or_unknown(&member.node, member.origin);
             let number = count_cable(cables, node, place);
             let name = end_name(member, &segment.name, number);
@@ -304,9 +307,13 @@ impl<'t> Wiring<'t> {
         let node = self.place_or_unknown(&member.node, member.origin);
         let number = count_cable(cables, node, place);
         let name = end_name(member, &segment.name, number);
-        let end = self.add(node, name, Made::Vxlan(index), member.origin);
+        let end = self.add(node, name, Made::Tunnel(index), member.origin);
         self.interfaces[end].options.push(&member.options);
+        self.interfaces[end].device = segment.kind.device();
         self.other_ends[index].push(end);
+        if segment.kind.device().is_none() {
+            self.refuse_wireguard(member, segment.origin);
+        }
         let said = [
             (member.vlan.is_some(), "put a member into a VLAN"),
             (!member.trunk.is_empty(), "have a trunk"),
@@ -316,6 +323,18 @@ impl<'t> Wiring<'t> {
             let kind = ProblemKind::no_bridge(segment, role);
             let origin = member.origin.or(segment.origin);
             self.problems.extend(kind.map(|kind| Problem::new(kind, origin)));
+        }
+    }
+
+    /// Refuses what only a member of a WireGuard segment can say.
+    fn refuse_wireguard(&mut self, end: &Endpoint, origin: Origin) {
+        let said = [
+            (end.listen_port.is_some(), "listen_port"),
+            (!end.allowed_ips.is_empty(), "allowed_ips"),
+        ];
+        for (_, option) in said.into_iter().filter(|(is_said, _)| *is_said) {
+            let kind = TunnelProblem::OnlyWireguard { option };
+            self.problems.push(Problem::new(kind, end.origin.or(origin)));
         }
     }
 
@@ -329,6 +348,7 @@ impl<'t> Wiring<'t> {
         let names = [end_name(a, &b.node, second[0]), end_name(b, &a.node, second[1])];
         let mut ends = [0; 2];
         for (end, (endpoint, name)) in link.ends.iter().zip(names).enumerate() {
+            self.refuse_wireguard(endpoint, link.origin);
             if end == 1 && self.is_same_interface(ends[0], places[1], &name.name) {
                 let at = self.at(ends[0]);
                 self.problems.push(Problem::new(ProblemKind::SameInterface { at }, link.origin));
