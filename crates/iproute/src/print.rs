@@ -12,6 +12,7 @@ use vnet_model::{
 };
 
 use crate::command::Command;
+pub use entry::del_rule;
 use entry::{del_entry, set_entry};
 use route::{del_route, leg_words, set_route};
 

@@ -48,7 +48,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use vnet_model::nft::TableId;
-use vnet_model::{Desired, End, Facts, IfName, NsName, Origin, Packet, State, Step};
+use vnet_model::{Desired, End, Facts, IfName, NsName, Origin, Packet, Rule, State, Step};
 
 pub use codes::{CODES, Code, explain};
 pub use travel::why;
@@ -236,6 +236,8 @@ pub enum Effect {
     Passes(End),
     /// An interface asks neighbours, and answers them.
     Resolves(End),
+    /// A policy rule is gone, whoever made it.
+    Unruled(NsName, Box<Rule>),
     /// An IPv6 address can be used.
     Usable(NsName, IpAddr),
 }

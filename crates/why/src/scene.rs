@@ -184,6 +184,9 @@ impl<'a> Scene<'a> {
         match mend {
             Mend::Step(step) => self.apply(step).is_ok(),
             Mend::Command { effect, .. } => {
+                if let Effect::Unruled(ns, rule) = effect {
+                    self.set_rule(ns, rule, false);
+                }
                 self.effects.insert(effect.clone());
                 true
             }

@@ -218,6 +218,10 @@ const FAULTS: &[Fault] = &[
 const WITHOUT_MEND: [&str; 4] =
     ["no-such-address", "dead-translation", "broadcast-refused", "link-local-scope"];
 
+/// Faults under which an echo is answered all the same: by the other who has the address, or because
+/// a raw socket guesses the link where `connect(2)` refuses to.
+const ANSWERED: [&str; 2] = ["duplicate-address", "link-local-scope"];
+
 /// In how many parts the catalogue is worked off at the same time: most of it is waiting.
 const PARTS: usize = 4;
 
@@ -257,7 +261,7 @@ const UNTOLD: &[([&str; 2], &str, &str)] = &[
     (["pc1", "pc2"], "ip -n lan link set dev pc2 type bridge_slave bcast_flood off", "bcast_flood off"),
     (["pc1", "2001:db8::3"], "ip -n lan link set dev pc2 type bridge_slave mcast_flood off", "mcast_flood off"),
     (["pc1", "pc2"], "ip -n lan link set dev pc1 type bridge_slave neigh_suppress on", "lan:pc1, a port of a bridge, has neigh_suppress on"),
-    (["pc1", "pc2"], "bridge -n lan fdb replace $(cat /proc/self/fd/3) dev pc3 master static", "forwarding entry"),
+    (["pc1", "pc2"], "bridge -n lan fdb replace $(cat /proc/self/fd/3) dev pc3 master static sticky", "forwarding entry"),
     (["pc1", "pc2"], "bridge -n lan fdb replace $(cat /proc/self/fd/3) dev pc2 master", "forwarding entry"),
 ];
 
@@ -401,7 +405,7 @@ fn run(fault: &Fault) -> Result<(), String> {
     let result = if !named || well {
         complain("not named")
     } else if !is_sized
-        && found[0].0 != "duplicate-address"
+        && !ANSWERED.contains(&found[0].0)
         && replied(&told)
         && told.answer.verdict == Verdict::Unreachable
     {

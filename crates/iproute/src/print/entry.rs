@@ -27,11 +27,17 @@ pub(super) fn set_entry(ns: &NsName, entry: &Entry) -> Option<Command> {
 pub(super) fn del_entry(ns: &NsName, entry: &Entry) -> Option<Command> {
     match entry {
         // One that others made may select the same.
-        Entry::Rule(rule) => Some(rule_command(ns, "del", rule).text(OURS)),
+        Entry::Rule(rule) => Some(del_rule(ns, rule).text(OURS)),
         Entry::Neighbor(it) => Some(ip(ns).text("neighbor del").text(&it.to_string())),
         Entry::Nexthop(object) => Some(ip(ns).text("nexthop del id").word(object.id)),
         _ => None,
     }
+}
+
+/// Returns the command that removes a policy rule, whoever made it.
+#[must_use]
+pub fn del_rule(ns: &NsName, rule: &Rule) -> Command {
+    rule_command(ns, "del", rule)
 }
 
 fn rule_command(ns: &NsName, verb: &str, rule: &Rule) -> Command {

@@ -4,8 +4,8 @@ use vnet_model::facts::PolicyRule;
 use vnet_model::{Change, Entry, NsName, Rule, RuleAction, Step};
 
 use super::Case;
-use crate::Cause;
 use crate::fib::{self, Decision, Flowi};
+use crate::{Cause, Effect, Mend};
 
 impl Case<'_, '_> {
     /// Finds the first decision of the failing direction that rules make another than was meant.
@@ -55,7 +55,7 @@ impl Case<'_, '_> {
         };
         let mut cause = self.stray_rule(ns, packet, &instead.rule, &decision);
         cause.evidence = format!("{}, instead of `{}`", cause.evidence, missing.rule);
-        cause.mend.extend(steps.into_iter().map(crate::Mend::Step));
+        cause.mend.extend(steps.into_iter().map(Mend::Step));
         Some(cause)
     }
 
@@ -78,7 +78,9 @@ impl Case<'_, '_> {
             }
             _ => ("rule-astray", format!("`{rule}` in {label} decides about packets to {dst}")),
         };
-        self.cause(code, format!("rule {rule} in {label}"), evidence, vec![without(ns, rule)])
+        let mut cause = self.cause(code, format!("rule {rule} in {label}"), evidence, Vec::new());
+        cause.mend.push(without(ns, rule));
+        cause
     }
 
     /// A rule that drops.
@@ -86,7 +88,8 @@ impl Case<'_, '_> {
         let label = self.scene.label(ns);
         let evidence = format!("{label} drops packets to {}: `{rule}`", self.dst);
         let object = format!("rule {rule} in {label}");
-        let mut cause = self.cause("rule-refuses", object, evidence, vec![without(ns, rule)]);
+        let mut cause = self.cause("rule-refuses", object, evidence, Vec::new());
+        cause.mend.push(without(ns, rule));
         let meant =
             self.scene.meant(ns).and_then(|meant| meant.entries.get(&Entry::Rule(rule.clone())));
         if let Some(meant) = meant {
@@ -96,6 +99,11 @@ impl Case<'_, '_> {
     }
 }
 
-fn without(ns: &NsName, rule: &Rule) -> Step {
-    Step::new(ns.clone(), Change::DelEntry(Entry::Rule(rule.clone())))
+/// The end of a rule; a step would leave those that others made.
+fn without(ns: &NsName, rule: &Rule) -> Mend {
+    Mend::Command {
+        text: format!("- rule {rule} in {ns}"),
+        commands: vec![vnet_iproute::del_rule(ns, rule).to_string()],
+        effect: Effect::Unruled(ns.clone(), Box::new(rule.clone())),
+    }
 }
