@@ -222,18 +222,20 @@ fn wait_for_deadline(lab: &Lab, id: &str) -> Result<bool, Error> {
         let is_alone = is_alone();
         let now = lab.dir.pending_stamp();
         if now != stamp || now.is_none() {
-            (stamp, pending) = (now, lab.dir.pending_of(id)?);
+            (stamp, pending) = (now, lab.dir.pending()?);
         }
         match &pending {
-            Some(pending) if pending.left().is_zero() => return Ok(true),
-            Some(pending) => {
+            Some(pending) if pending.id == id && pending.left().is_zero() => return Ok(true),
+            Some(pending) if pending.id == id => {
                 was_there = true;
                 std::thread::sleep(pending.left().min(INTERVAL));
             }
-            // It was confirmed, the lab was taken down, or another change has come; or this one has
-            // not begun, and never will.
-            None if was_there || is_alone => return Ok(false),
-            None => std::thread::sleep(INTERVAL),
+            // Another change is being made. Where it succeeds it ends this process; where it fails,
+            // this one waits again.
+            Some(_) if was_there => std::thread::sleep(INTERVAL),
+            // It was confirmed, or the lab was taken down; or it has not begun, and never will.
+            _ if was_there || is_alone => return Ok(false),
+            _ => std::thread::sleep(INTERVAL),
         }
     }
 }

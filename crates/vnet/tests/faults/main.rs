@@ -110,7 +110,7 @@ fn show(table: &Table) {
 
 #[test]
 fn the_labs_use_the_whole_vocabulary() {
-    let labs = Labs::read(Which::Whole);
+    let labs = Labs::read_all(Which::Whole);
     let nothing = vnet::model::State::default();
     let all = vnet::plan(&labs.after, &nothing).steps;
     let change = vnet::plan(&labs.after, &labs.before.state).steps;
