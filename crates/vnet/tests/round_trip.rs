@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 mod common;
+#[path = "round_trip/look.rs"]
+mod look;
 
 use common::{open, planned, signed};
 use proptest::strategy::{Strategy, ValueTree};
@@ -69,6 +71,48 @@ fn snapshot_means_what_is_there(number: usize, desired: &Desired) {
     assert_eq!(plan, [""; 0], "lab {number}, of which the snapshot is\n{text}");
     let mut lab = lab;
     lab.down(&Down::default()).unwrap();
+}
+
+/// Has Debian's `ip` and others do what `vnet plan --as ip` prints, and sees that they make what `up` makes.
+fn script_makes_what_up_makes(number: usize, desired: &Desired) {
+    let mut lab = open(desired);
+    let plan = lab.plan(desired).unwrap().plan;
+    let script = vnet_iproute::script(&plan.steps);
+    vnet_testns::sh(&script);
+    assert_eq!(planned(&lab, desired), [""; 0], "lab {number}, after {script}");
+    let namespaces: Vec<String> =
+        desired.state.namespaces.keys().map(ToString::to_string).collect();
+    let by_script = look::settled(&namespaces);
+    lab.down(&Down::default()).unwrap();
+    lab.up(desired, |_| {}).unwrap_or_else(|error| panic!("lab {number}: {error}"));
+    let by_steps = look::settled(&namespaces);
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|line| !those.contains(line)).cloned().collect()
+    };
+    if by_script != by_steps {
+        let (more, less) = (only(&by_script, &by_steps), only(&by_steps, &by_script));
+        panic!("lab {number}, after {script}\nis {more:#?}\ninstead of {less:#?}");
+    }
+    lab.down(&Down::default()).unwrap();
+}
+
+#[test]
+fn a_script_of_a_random_lab_makes_that_lab() {
+    vnet_testns::root(|| {
+        for (number, desired) in Labs::new(arbitrary::desired_with_entries(), 10) {
+            script_makes_what_up_makes(number, &desired);
+        }
+    });
+}
+
+#[test]
+fn vm_a_script_of_a_random_lab_of_all_kinds_makes_that_lab() {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["vlan", "vrf", "dummy", "bond", "vxlan", "macvlan"]);
+        for (number, desired) in Labs::new(arbitrary::desired_of_all_kinds(), 2) {
+            script_makes_what_up_makes(number, &desired);
+        }
+    });
 }
 
 #[test]
