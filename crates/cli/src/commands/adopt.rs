@@ -33,6 +33,10 @@ pub(super) fn run(context: &Context<'_>, args: &args::Adopt) -> Outcome {
         let obstacles = adoption.obstacles;
         return Err(failed(vnet::Error::Obstacles { obstacles }));
     }
+    if !args.yes && !adoption.conflicts.is_empty() {
+        let conflicts = adoption.conflicts;
+        return Err(failed(vnet::Error::Conflicts { conflicts }));
+    }
     if context.printer.is_json() {
         context.printer.json(
             "adopt",
