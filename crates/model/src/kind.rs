@@ -28,7 +28,7 @@ pub mod wireguard;
 
 pub use device::Device;
 pub use options::Options;
-pub use spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec};
+pub use spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec, Unsaid};
 pub use value::{Form, Switch, Value, Width};
 
 pub use bond::BOND;

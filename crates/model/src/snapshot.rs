@@ -225,55 +225,24 @@ fn can_be_said(device: &Device, ns: &Namespace) -> bool {
     device.needs().all(is_there)
 }
 
-/// The options that tell what a device is for; all others are the kernel's defaults in most cases,
-/// which no table has.
-const TELLING: &[&str] = &[
-    "id",
-    "protocol",
-    "table",
-    "mode",
-    "local",
-    "remote",
-    "group",
-    "dev",
-    "dstport",
-    "key",
-    "ikey",
-    "okey",
-    "stp_state",
-    "vlan_filtering",
-    "vlan_default_pvid",
-    "miimon",
-    "xmit_hash_policy",
-    "lacp_rate",
-    "learning",
-];
+/// The options that tell what a device is for, of those whose defaults no table knows.
+const TELLING: &[&str] = &["id", "local", "remote", "group", "ikey", "okey"];
 
-/// Returns a device with the options that tell what it is for.
+/// Returns a device with the options that tell what it is for: those that are not as they were if
+/// nothing were said.
 fn telling(device: &Device) -> Device {
     let mut short = Device { options: Options::new(), ..device.clone() };
     for (option, value) in device.options.of(device.spec.options) {
-        let is_usual = matches!(
-            (device.spec.name, option.word, value),
-            ("bridge", "stp_state" | "vlan_filtering", Value::Bool(false))
-                | ("vxlan", "learning", Value::Bool(true))
-        ) || is_usual_number(device.spec.name, option.word, value);
-        let tells = option.required || (TELLING.contains(&option.word) && !is_usual);
-        if tells {
+        let tells = match (device.spec.name, option.word) {
+            // A bond that looks after no links is what `ip` makes.
+            ("bond", "miimon") => *value != Value::Number(0),
+            (_, word) => TELLING.contains(&word) || option.is_unusual(value),
+        };
+        if option.required || tells {
             short.options.set(option, value.clone());
         }
     }
     short
-}
-
-/// Tells whether a number is the kernel's default.
-fn is_usual_number(kind: &str, word: &str, value: &Value) -> bool {
-    let default = match (kind, word) {
-        ("bridge", "vlan_default_pvid") => 1,
-        ("bond", "miimon") => 0,
-        _ => return false,
-    };
-    *value == Value::Number(default)
 }
 
 fn has_ipv6(state: &State) -> bool {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 mod common;
+#[path = "kinds/vm_defaults.rs"]
+mod vm_defaults;
 #[path = "kinds/vm_wireguard.rs"]
 mod vm_wireguard;
 

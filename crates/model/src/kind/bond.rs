@@ -44,6 +44,7 @@ const OPTIONS: &[OptionSpec] = &[
         },
         "How its ports share the work.",
     )
+    .by_default(0)
     // Only without ports, and down.
     .at_birth(),
     OptionSpec::new(
@@ -57,13 +58,15 @@ const OPTIONS: &[OptionSpec] = &[
         4,
         number(0, i32::MAX as u64),
         "How long a port must be well to be used again, in ms.",
-    ),
+    )
+    .by_default(0),
     OptionSpec::new(
         "downdelay",
         5,
         number(0, i32::MAX as u64),
         "How long a port must be down to be given up, in ms.",
-    ),
+    )
+    .by_default(0),
     OptionSpec::new(
         "xmit_hash_policy",
         14,
@@ -79,32 +82,37 @@ const OPTIONS: &[OptionSpec] = &[
             ],
         },
         "What of a packet says which port it takes.",
-    ),
+    )
+    .by_default(0),
     OptionSpec::new(
         "fail_over_mac",
         13,
         Form::Choice { width: Width::U8, words: &[("none", 0), ("active", 1), ("follow", 2)] },
         "Whose hardware address its ports have: that of the bond (`none`), or their own.",
     )
+    .by_default(0)
     .at_birth(),
     OptionSpec::new(
         "primary_reselect",
         12,
         Form::Choice { width: Width::U8, words: &[("always", 0), ("better", 1), ("failure", 2)] },
         "When the primary port takes over again.",
-    ),
+    )
+    .by_default(0),
     OptionSpec::new(
         "min_links",
         18,
         number(0, i32::MAX as u64),
         "With how many good ports it is up itself.",
-    ),
+    )
+    .by_default(0),
     OptionSpec::new(
         "lacp_rate",
         21,
         Form::Choice { width: Width::U8, words: &[("slow", 0), ("fast", 1)] },
         "How often its partner is to speak LACP: each 30 s or each second.",
     )
+    .by_default(0)
     .while_down(),
     OptionSpec::new(
         "ad_select",
@@ -112,31 +120,36 @@ const OPTIONS: &[OptionSpec] = &[
         Form::Choice { width: Width::U8, words: &[("stable", 0), ("bandwidth", 1), ("count", 2)] },
         "Which of several groups of ports is used.",
     )
+    .by_default(0)
     .while_down(),
     OptionSpec::new(
         "all_slaves_active",
         17,
         Form::switch(Switch::Digit),
         "Whether frames that come in by a waiting port are taken.",
-    ),
+    )
+    .off_by_default(),
     OptionSpec::new(
         "lp_interval",
         19,
         number(1, i32::MAX as u64),
         "How often switches are told where it is, in seconds.",
-    ),
+    )
+    .by_default(1),
     OptionSpec::new(
         "packets_per_slave",
         20,
         number(0, 65535),
         "How many packets take one port before the next has its turn.",
-    ),
+    )
+    .by_default(1),
     OptionSpec::new(
         "resend_igmp",
         15,
         number(0, 255),
         "How often multicast groups are joined again after a change.",
-    ),
+    )
+    .by_default(1),
 ];
 
 /// `IFLA_BOND_SLAVE_…`; iproute2's words after `type bond_slave`.
@@ -145,7 +158,8 @@ const PORT: &[OptionSpec] = &[OptionSpec::new(
     5,
     Form::number(Width::U16, 0, u16::MAX as u64),
     "The queue whose packets take this port.",
-)];
+)
+.by_default(0)];
 
 /// Tells whether a device is a bond whose ports all have its hardware address.
 pub(crate) fn shares_mac(device: &Device) -> bool {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::options::Options;
-use super::spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec};
+use super::spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec, Unsaid};
 use super::value::{Form, Value};
 use crate::names::IfName;
 
@@ -95,15 +95,19 @@ impl Device {
     }
 
     /// Tells whether messages can make it what is wanted: the same kind on the same interface, and
-    /// no option is another that can't be changed.
+    /// no option is, or was and is not any more, another that can't be changed.
     #[must_use]
     pub fn can_become(&self, wanted: &Self) -> bool {
         let fixed = |(option, value): (&'static OptionSpec, &Value)| {
             option.change == ChangeBy::Rebirth && self.options.get(option.word) != Some(value)
         };
+        let stays = |option: &OptionSpec| {
+            option.change == ChangeBy::Rebirth || option.default == Unsaid::Nothing
+        };
         self.spec == wanted.spec
             && self.lower == wanted.lower
             && !wanted.options.of(self.spec.options).any(fixed)
+            && !self.options.no_longer_in(&wanted.options, self.spec.options).any(stays)
     }
 
     /// Tells whether the kernel takes no other one such as `wanted` while this one is there, whatever
@@ -127,10 +131,11 @@ impl Device {
         }
     }
 
-    /// Returns the options by which it is not yet what is wanted.
+    /// Returns the options by which it is not yet what is wanted, and those that go back to their
+    /// defaults.
     #[must_use]
     pub fn changes_to(&self, wanted: &Self) -> Options {
-        wanted.options.unlike(&self.options)
+        self.options.changes_to(&wanted.options, self.spec.options)
     }
 }
 

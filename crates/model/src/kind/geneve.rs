@@ -31,14 +31,16 @@ const OPTIONS: &[OptionSpec] = &[
         3,
         Form::Number { width: Width::U8, min: 1, max: 255, words: &[("auto", 0)] },
         "The time to live of its packets.",
-    ),
-    OptionSpec::new("tos", 4, Form::Tos, "The type of service of its packets."),
+    )
+    .by_default(0),
+    OptionSpec::new("tos", 4, Form::Tos, "The type of service of its packets.").by_default(0),
     OptionSpec::new(
         "dstport",
         5,
         Form::number(Width::Be16, 1, u16::MAX as u64),
         "The UDP port of both ends; 6081 where not given.",
     )
+    .by_default(6081)
     .once(),
     OptionSpec::new(
         "external",
@@ -46,8 +48,11 @@ const OPTIONS: &[OptionSpec] = &[
         Form::Flag,
         "Whether routes and filters say for each packet where it goes.",
     )
+    .off_by_default()
     .once(),
-    OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.").once(),
+    OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.")
+        .off_by_default()
+        .once(),
 ];
 
 fn check(options: &Options) -> Result<(), &'static str> {

@@ -22,4 +22,5 @@ const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
     1,
     Form::Choice { width: Width::U16, words: &[("l2", 0), ("l3", 1), ("l3s", 2)] },
     "Whether packets are switched (`l2`) or routed (`l3`, and `l3s` past the firewall).",
-)];
+)
+.by_default(1)];

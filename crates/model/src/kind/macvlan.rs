@@ -40,11 +40,13 @@ const OPTIONS: &[OptionSpec] = &[
         },
         "Whether it reaches its like on the same interface: `bridge` directly, `vepa` by way of \
          the switch, `private` not at all; `passthru` takes the whole interface.",
-    ),
+    )
+    .by_default(2),
     OptionSpec::new(
         "bcqueuelen",
         7,
         Form::number(Width::U32, 0, u32::MAX as u64),
         "How many broadcasts wait for their copies.",
-    ),
+    )
+    .by_default(1000),
 ];

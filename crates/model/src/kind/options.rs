@@ -73,6 +73,29 @@ impl Options {
         Self(self.0.iter().filter(differs).map(|(word, value)| (*word, value.clone())).collect())
     }
 
+    /// Iterates over the options of a table that are here, and not in `wanted`, with another value
+    /// than where nothing is said: they were said once. (What never was is not read.)
+    pub fn no_longer_in<'a>(
+        &'a self,
+        wanted: &'a Self,
+        table: &'static [OptionSpec],
+    ) -> impl Iterator<Item = &'static OptionSpec> + 'a {
+        let left = |option: &OptionSpec, value| {
+            wanted.get(option.word).is_none() && option.is_unusual(value)
+        };
+        self.of(table).filter(move |(option, value)| left(option, value)).map(|(option, _)| option)
+    }
+
+    /// Returns what makes these options of a table the wanted ones: those that are not here or have
+    /// another value, and those that go back to their defaults.
+    #[must_use]
+    pub fn changes_to(&self, wanted: &Self, table: &'static [OptionSpec]) -> Self {
+        let back = |option: &'static OptionSpec| Some((option, option.default_value()?));
+        let mut changes: Self = self.no_longer_in(wanted, table).filter_map(back).collect();
+        changes.extend(&wanted.unlike(self));
+        changes
+    }
+
     /// Writes the options of a table as people read them: `ageing_time 300, stp on`.
     pub(crate) fn show(
         &self,

@@ -1,7 +1,7 @@
 //! What a row of the table says.
 
 use super::options::Options;
-use super::value::Form;
+use super::value::{Form, Value};
 
 /// A kind of interface.
 #[derive(Debug)]
@@ -69,12 +69,27 @@ pub struct OptionSpec {
     pub attr: u16,
     /// What it takes.
     pub form: Form,
+    /// What it is where nothing says it.
+    pub default: Unsaid,
     /// How it can be changed.
     pub change: ChangeBy,
     /// Whether the kind can't be without it.
     pub required: bool,
     /// Whether a change must not say it, even as it is.
     pub once: bool,
+}
+
+/// What an option is where nothing says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsaid {
+    /// It depends on what no table knows: an option that is no longer said stays as it is.
+    Depends,
+    /// On or off.
+    Switch(bool),
+    /// This number, or what a word stands for.
+    Number(u64),
+    /// The interface is without it, and no message makes it so: it is made again.
+    Nothing,
 }
 
 /// How an option of an interface that exists is changed.
@@ -184,6 +199,26 @@ impl PartialEq for KindSpec {
 impl Eq for KindSpec {}
 
 impl OptionSpec {
+    /// Returns what it is where nothing says it, if that is a value that is known.
+    #[must_use]
+    pub const fn default_value(&self) -> Option<Value> {
+        match self.default {
+            Unsaid::Switch(on) => Some(Value::Bool(on)),
+            Unsaid::Number(number) => Some(Value::Number(number)),
+            Unsaid::Depends | Unsaid::Nothing => None,
+        }
+    }
+
+    /// Tells whether a value is another than where nothing is said, as far as that is known.
+    #[must_use]
+    pub fn is_unusual(&self, value: &Value) -> bool {
+        match self.default {
+            Unsaid::Depends => false,
+            Unsaid::Nothing => true,
+            _ => self.default_value().as_ref() != Some(value),
+        }
+    }
+
     /// An option that can be changed by a message and left out.
     pub(super) const fn new(word: &'static str, attr: u16, form: Form, doc: &'static str) -> Self {
         Self {
@@ -192,6 +227,7 @@ impl OptionSpec {
             doc,
             attr,
             form,
+            default: Unsaid::Depends,
             change: ChangeBy::Message,
             required: false,
             once: false,
@@ -201,6 +237,26 @@ impl OptionSpec {
     /// Gives the option another key in the file.
     pub(super) const fn called(self, key: &'static str) -> Self {
         Self { key, ..self }
+    }
+
+    /// Says that it is on where nothing is said.
+    pub(super) const fn on_by_default(self) -> Self {
+        Self { default: Unsaid::Switch(true), ..self }
+    }
+
+    /// Says that it is off where nothing is said.
+    pub(super) const fn off_by_default(self) -> Self {
+        Self { default: Unsaid::Switch(false), ..self }
+    }
+
+    /// Says which number it is where nothing is said.
+    pub(super) const fn by_default(self, number: u64) -> Self {
+        Self { default: Unsaid::Number(number), ..self }
+    }
+
+    /// Says that the interface is without it where nothing is said.
+    pub(super) const fn else_without(self) -> Self {
+        Self { default: Unsaid::Nothing, ..self }
     }
 
     /// Says that it can only be changed while the interface is down.

@@ -97,3 +97,36 @@ fn what_can_be_changed_in_place_is_told_from_what_can_not() {
     assert!(vxlan(1, 5).can_become(&Device::new(&VXLAN)));
     assert!(!vxlan(1, 5).can_become(&Device::bridge(false)));
 }
+
+#[test]
+fn defaults_are_values_that_their_options_take() {
+    for kind in ALL {
+        for option in kind.options.iter().chain(kind.port) {
+            let Some(default) = option.default_value() else { continue };
+            let (name, word) = (kind.name, option.word);
+            assert!(!option.required, "{name} can't be without {word}");
+            let written = option.form.written(&default);
+            assert_eq!(option.form.parse(&written), Ok(default), "{name} {word}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_longer_said_goes_back_or_takes_a_new_interface() {
+    let plain = Device::new(&BRIDGE);
+    let bridge = plain.clone().with("ageing_time", Value::Number(100));
+    assert!(bridge.can_become(&plain));
+    assert_eq!(
+        bridge.changes_to(&plain),
+        plain.clone().with("ageing_time", Value::Number(30000)).options
+    );
+    // As it is anyway, there is nothing to do.
+    let usual = plain.clone().with("ageing_time", Value::Number(30000));
+    assert!(usual.changes_to(&plain).is_empty());
+    // No message takes back what can't be changed, or what has no value for being without it.
+    let vxlan = Device::new(&VXLAN).with("id", Value::Number(1));
+    let far = Value::Ip(std::net::Ipv4Addr::new(10, 0, 0, 2).into());
+    assert!(!vxlan.clone().with("dstport", Value::Number(4789)).can_become(&vxlan));
+    assert!(!vxlan.clone().with("remote", far).can_become(&vxlan));
+    assert!(vxlan.clone().with("dstport", Value::Number(8472)).can_become(&vxlan));
+}

@@ -140,10 +140,11 @@ const fn dev(attr: u16) -> OptionSpec {
         Form::Interface { dies: false },
         "The interface that its packets leave by.",
     )
+    .else_without()
 }
 
 const fn ttl(attr: u16) -> OptionSpec {
-    OptionSpec::new("ttl", attr, TTL, "The time to live of its packets.")
+    OptionSpec::new("ttl", attr, TTL, "The time to live of its packets.").by_default(0)
 }
 
 /// `IFLA_GRE_…` over IPv4; flags of linux/if_tunnel.h. Key and flags are said at birth: a change of
@@ -153,13 +154,15 @@ const GRE_V4: &[OptionSpec] = &[
     local(6, Form::Ipv4),
     dev(1),
     ttl(8),
-    OptionSpec::new("tos", 9, Form::Tos, "The type of service of its packets."),
-    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth(),
+    OptionSpec::new("tos", 9, Form::Tos, "The type of service of its packets.").by_default(0),
+    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth().by_default(0),
     OptionSpec::new("csum", 2, Form::GreFlag(0x8000), "Whether its packets have a checksum.")
-        .at_birth(),
+        .at_birth()
+        .off_by_default(),
     OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
-        .at_birth(),
-    OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC),
+        .at_birth()
+        .off_by_default(),
+    OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC).on_by_default(),
 ];
 
 const GRE_V6: &[OptionSpec] = &[
@@ -171,12 +174,15 @@ const GRE_V6: &[OptionSpec] = &[
         8,
         Form::number(Width::U8, 0, 255),
         "The hop limit of its packets.",
-    ),
-    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth(),
+    )
+    .by_default(HOP_LIMIT as u64),
+    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth().by_default(0),
     OptionSpec::new("csum", 2, Form::GreFlag(0x8000), "Whether its packets have a checksum.")
-        .at_birth(),
+        .at_birth()
+        .off_by_default(),
     OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
-        .at_birth(),
+        .at_birth()
+        .off_by_default(),
 ];
 
 /// `IFLA_IPTUN_…` over IPv4.
@@ -185,8 +191,8 @@ const IPTUN_V4: &[OptionSpec] = &[
     local(2, Form::Ipv4),
     dev(1),
     ttl(4),
-    OptionSpec::new("tos", 5, Form::Tos, "The type of service of its packets."),
-    OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC),
+    OptionSpec::new("tos", 5, Form::Tos, "The type of service of its packets.").by_default(0),
+    OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC).on_by_default(),
 ];
 
 const IPTUN_V6: &[OptionSpec] = &[
@@ -198,7 +204,8 @@ const IPTUN_V6: &[OptionSpec] = &[
         4,
         Form::number(Width::U8, 0, 255),
         "The hop limit of its packets.",
-    ),
+    )
+    .by_default(HOP_LIMIT as u64),
     OptionSpec::new(
         "mode",
         9,
@@ -206,6 +213,7 @@ const IPTUN_V6: &[OptionSpec] = &[
         Form::Choice { width: Width::U8, words: &[("any", 0), ("ip6ip6", 41), ("ipip6", 4)] },
         "Which packets go through it.",
     )
+    .by_default(0)
     .at_birth(),
 ];
 

@@ -30,6 +30,7 @@ const OPTIONS: &[OptionSpec] = &[
         PROTOCOL,
         "The tag: `802.1Q` or, for the outer of two, `802.1ad`.",
     )
+    .by_default(0x8100)
     .at_birth(),
     OptionSpec::new("id", 1, Form::number(Width::U16, 0, 4094), "The VLAN's number.")
         .at_birth()
@@ -39,13 +40,17 @@ const OPTIONS: &[OptionSpec] = &[
         2,
         Form::VlanFlag(0x1),
         "Whether packets that come in look as if they had had no tag.",
-    ),
-    OptionSpec::new("gvrp", 2, Form::VlanFlag(0x2), "Whether it is announced by GVRP."),
+    )
+    .on_by_default(),
+    OptionSpec::new("gvrp", 2, Form::VlanFlag(0x2), "Whether it is announced by GVRP.")
+        .off_by_default(),
     OptionSpec::new(
         "loose_binding",
         2,
         Form::VlanFlag(0x4),
         "Whether it may be up while the interface below is down.",
-    ),
-    OptionSpec::new("mvrp", 2, Form::VlanFlag(0x8), "Whether it is announced by MVRP."),
+    )
+    .off_by_default(),
+    OptionSpec::new("mvrp", 2, Form::VlanFlag(0x8), "Whether it is announced by MVRP.")
+        .off_by_default(),
 ];

@@ -33,46 +33,53 @@ const OPTIONS: &[OptionSpec] = &[
         2,
         Form::Address { v6: 16 },
         "The far end, or the multicast group, to which frames for unknown addresses go.",
-    ),
+    )
+    .else_without(),
     OptionSpec::new(
         "local",
         4,
         Form::Address { v6: 17 },
         "The address that its packets have as their source.",
     )
+    .else_without()
     .at_birth(),
     OptionSpec::new(
         "dev",
         3,
         Form::Interface { dies: true },
         "The interface that its packets leave by.",
-    ),
+    )
+    .else_without(),
     OptionSpec::new(
         "dstport",
         15,
         Form::number(Width::Be16, 1, u16::MAX as u64),
         "The UDP port of all its ends: 4789 by the standard, 8472 where not given.",
     )
+    .by_default(8472)
     .at_birth(),
     OptionSpec::new(
         "ttl",
         5,
         Form::Number { width: Width::U8, min: 1, max: 255, words: &[("auto", 0)] },
         "The time to live of its packets.",
-    ),
-    OptionSpec::new("tos", 6, Form::Tos, "The type of service of its packets."),
+    )
+    .by_default(0),
+    OptionSpec::new("tos", 6, Form::Tos, "The type of service of its packets.").by_default(0),
     OptionSpec::new(
         "learning",
         7,
         NO,
         "Whether it learns from what it receives where each address is.",
-    ),
+    )
+    .on_by_default(),
     OptionSpec::new(
         "ageing",
         8,
         Form::Number { width: Width::U32, min: 1, max: u32::MAX as u64, words: &[("none", 0)] },
         "How long a learned address is kept, in seconds.",
-    ),
+    )
+    .by_default(300),
     OptionSpec::new(
         "maxaddress",
         9,
@@ -84,20 +91,27 @@ const OPTIONS: &[OptionSpec] = &[
         },
         "How many addresses it keeps.",
     )
+    .by_default(0)
     .at_birth(),
-    OptionSpec::new("proxy", 11, NO, "Whether it answers ARP for whom it knows.").at_birth(),
+    OptionSpec::new("proxy", 11, NO, "Whether it answers ARP for whom it knows.")
+        .off_by_default()
+        .at_birth(),
     OptionSpec::new(
         "rsc",
         12,
         NO,
         "Whether packets to a router go straight to whom it would send them.",
     )
+    .off_by_default()
     .at_birth(),
     OptionSpec::new("l2miss", 13, NO, "Whether it tells of addresses that it does not know.")
+        .off_by_default()
         .at_birth(),
     OptionSpec::new("l3miss", 14, NO, "Whether it tells of neighbours that it does not know.")
+        .off_by_default()
         .at_birth(),
     OptionSpec::new("udpcsum", 18, NO, "Whether its UDP packets over IPv4 have a checksum.")
+        .on_by_default()
         .at_birth(),
     OptionSpec::new(
         "external",
@@ -105,8 +119,10 @@ const OPTIONS: &[OptionSpec] = &[
         NO,
         "Whether routes and filters say for each packet where it goes.",
     )
+    .off_by_default()
     .at_birth(),
     OptionSpec::new("gbp", 23, Form::Flag, "Whether its packets carry the group policy extension.")
+        .off_by_default()
         .at_birth(),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::order::{By, ordered};
 use super::{Planner, demoted, interface_of_sysctl, is_primary, wants_ipv6};
-use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options, Value};
+use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options};
 use crate::names::{IfName, NsName};
 use crate::nft::Table;
 use crate::state::{Address, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace};
@@ -102,8 +102,7 @@ impl Planner<'_> {
         else {
             return;
         };
-        let mut set = device.changes_to(wanted_device);
-        set.extend(&no_longer(&wanted_device.options, &device.options, wanted_device.spec.options));
+        let set = device.changes_to(wanted_device);
         if set.is_empty() {
             return;
         }
@@ -136,8 +135,7 @@ impl Planner<'_> {
             self.set(ns, name, set, wanted.origin);
         }
         let Some((spec, found)) = spec.zip(self.interface(ns, name)) else { return };
-        let mut set = wanted.port.unlike(&found.port);
-        set.extend(&no_longer(&wanted.port, &found.port, spec.port));
+        let set = found.port.changes_to(&wanted.port, spec.port);
         if !set.is_empty() && found.master == wanted.master {
             let set = LinkSetting::Options { spec, port: true, set, rest: Options::new() };
             self.set(ns, name, set, wanted.origin);
@@ -177,16 +175,4 @@ impl Planner<'_> {
             }
         }
     }
-}
-
-/// Returns what a segment was told once and is not any more, which goes back to what is usual. (It is
-/// read only because it was declared.)
-fn no_longer(wanted: &Options, found: &Options, table: &'static [OptionSpec]) -> Options {
-    const OFF_WHERE_NOT_SAID: [&str; 2] = ["vlan_filtering", "isolated"];
-    let on = Some(&Value::Bool(true));
-    let is_left = |option: &&OptionSpec| {
-        let word = option.word;
-        OFF_WHERE_NOT_SAID.contains(&word) && found.get(word) == on && wanted.get(word).is_none()
-    };
-    table.iter().filter(is_left).map(|option| (option, Value::Bool(false))).collect()
 }

@@ -1,0 +1,200 @@
+//! An option that the file no longer says goes back to what the kernel makes of it where nothing is
+//! said: the default that the table has is the kernel's own.
+
+use serde_json::Value;
+use vnet::Down;
+use vnet_testns::sh;
+
+use super::common::{open, planned, signed};
+use super::{lab, link};
+
+/// What passes by itself, or by chance.
+const PASSING: [&str; 11] = [
+    "forward_delay_timer",
+    "hold_timer",
+    "message_age_timer",
+    "hello_timer",
+    "tcn_timer",
+    "topology_change_timer",
+    "gc_timer",
+    "bridge_id",
+    "root_id",
+    "designated_bridge",
+    "designated_root",
+];
+
+/// What `ip` says of the kind of an interface of node `a`, and of it as a port.
+fn info(dev: &str) -> Value {
+    let mut info = link(dev)["linkinfo"].clone();
+    for part in ["info_data", "info_slave_data"] {
+        if let Some(part) = info[part].as_object_mut() {
+            PASSING.iter().for_each(|key| drop(part.remove(*key)));
+        }
+    }
+    info
+}
+
+/// Builds an interface `x` with the least that can be said, says more, and takes that back.
+fn goes_back(needs: &[&str], seen: &str, least: &str, more: &str) {
+    vnet_testns::root(|| {
+        vnet_testns::requires(needs);
+        let bare = super::lab(&format!("{{ {least} }}"));
+        let full = lab(&format!("{{ {least}, {more} }}"));
+        let mut lab = open(&bare);
+        lab.up(&bare, |_| {}).unwrap();
+        let (usual, index) = (info(seen), link("x")["ifindex"].clone());
+        lab.up(&full, |_| {}).unwrap();
+        assert_ne!(info(seen), usual);
+        assert_eq!(planned(&lab, &full), Vec::<String>::new());
+
+        assert_ne!(planned(&lab, &bare), Vec::<String>::new());
+        let up = lab.up(&bare, |_| {}).unwrap();
+        assert_eq!(info(seen), usual, "after {:?}", signed(&up.steps));
+        assert_eq!(link("x")["ifindex"], index, "made again by {:?}", signed(&up.steps));
+        assert_eq!(planned(&lab, &bare), Vec::<String>::new());
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+macro_rules! goes_back {
+    ($($name:ident: $needs:expr, $least:expr, $more:expr;)*) => { $(
+        #[test]
+        fn $name() {
+            goes_back(&$needs, "x", $least, $more);
+        }
+    )* };
+}
+
+goes_back! {
+    bridge: ["bridge"], "kind: bridge",
+        "forward_delay: 500, hello_time: 150, max_age: 900, ageing_time: 100, stp: true, \
+         priority: 4096, group_fwd_mask: 8, mcast_router: 2, mcast_snooping: off, \
+         mcast_query_use_ifaddr: on, mcast_hash_max: 1024, mcast_stats_enabled: on, \
+         mcast_igmp_version: 3, mcast_mld_version: 2";
+    bridge_vlans: ["bridge-vlan"], "kind: bridge",
+        "vlan_filtering: on, vlan_protocol: 802.1ad, vlan_default_pvid: 7, vlan_stats_enabled: on";
+    bond: ["bond"], "kind: bond, mode: 802.3ad, miimon: 100",
+        "updelay: 200, downdelay: 200, xmit_hash_policy: layer3+4, primary_reselect: better, \
+         min_links: 1, lacp_rate: fast, ad_select: count, all_slaves_active: on, lp_interval: 5, \
+         resend_igmp: 3";
+    vlan: ["vlan"], "kind: vlan, link: eth0, id: 10",
+        "reorder_hdr: off, gvrp: on, loose_binding: on, mvrp: on";
+    vxlan: ["vxlan"], "kind: vxlan, id: 100, local: 10.0.0.1, remote: 10.0.0.2, dstport: 4789",
+        "ttl: 5, tos: 4, learning: off, ageing: 60";
+    geneve: ["geneve"], "kind: geneve, id: 5, remote: 10.0.0.2", "ttl: 9, tos: 4";
+    macvlan: ["macvlan"], "kind: macvlan, link: eth0", "mode: bridge, bcqueuelen: 10";
+    ipvlan: ["ipvlan"], "kind: ipvlan, link: eth0", "mode: l2";
+    gre: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4";
+    gre_cut: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2", "pmtudisc: off";
+    ip6gre: ["ip6gre"], "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+        "hoplimit: 5";
+    ipip: ["ipip"], "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4";
+    ip6tnl: ["ip6tnl"], "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+        "hoplimit: 5";
+}
+
+/// What no message changes takes a new interface, which is as if nothing had been said.
+#[test]
+fn what_can_not_be_changed_is_made_again() {
+    const CASES: [(&str, &str, &str); 7] = [
+        ("bond", "kind: bond", "mode: active-backup, fail_over_mac: active"),
+        ("vlan-ad", "kind: vlan, link: eth0, id: 10", "protocol: 802.1ad"),
+        (
+            "vxlan",
+            "kind: vxlan, id: 100",
+            "local: 10.0.0.1, remote: 10.0.0.2, dev: eth0, dstport: 4789, maxaddress: 9, \
+             proxy: on, rsc: on, l2miss: on, l3miss: on, udpcsum: off, gbp: on",
+        ),
+        ("geneve", "kind: geneve, id: 5, remote: 10.0.0.2", "dstport: 7000, udpcsum: on"),
+        (
+            "gre",
+            "kind: gre, local: 10.0.0.1, remote: 10.0.0.2",
+            "key: 7, csum: on, seq: on, dev: eth0",
+        ),
+        (
+            "ip6gre",
+            "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+            "key: 7, csum: on, seq: on, dev: eth0",
+        ),
+        (
+            "ip6tnl",
+            "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+            "mode: ipip6, dev: eth0",
+        ),
+    ];
+    vnet_testns::root(|| {
+        for (needs, least, more) in CASES {
+            vnet_testns::requires(&[needs]);
+            let bare = lab(&format!("{{ {least} }}"));
+            let full = super::lab(&format!("{{ {least}, {more} }}"));
+            let mut lab = open(&bare);
+            lab.up(&bare, |_| {}).unwrap();
+            let usual = info("x");
+            lab.up(&full, |_| {}).unwrap();
+            assert_ne!(info("x"), usual);
+            assert_eq!(planned(&lab, &full), Vec::<String>::new());
+            lab.up(&bare, |_| {}).unwrap();
+            assert_eq!(info("x"), usual);
+            assert_eq!(planned(&lab, &bare), Vec::<String>::new());
+            lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+        }
+    });
+}
+
+/// All options of a bridge's ports: what the bridge program says of them, a change in place, the way
+/// back, and a port that somebody takes out.
+#[test]
+fn ports_of_a_bridge() {
+    const MORE: &str = "priority: 8, hairpin: on, guard: on, root_block: on, fastleave: on, \
+        learning: off, flood: off, proxy_arp: on, mcast_router: 2, mcast_flood: off, \
+        mcast_to_unicast: on, bcast_flood: off, neigh_suppress: on, isolated: on";
+    let file = |port: &str| {
+        super::desired(&format!(
+            "{{ name: k, nodes: {{ a: {{ interfaces: {{ x: {{ kind: bridge, ports: m0 }} }} }}, b: }}, \
+             links: [ {{ endpoints: {{ a:m0: {{ port: {{ {port} }} }}, b:m0: }} }} ] }}"
+        ))
+    };
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["bridge"]);
+        let (bare, full) = (file("cost: 7"), file(&format!("cost: 7, {MORE}")));
+        let mut lab = open(&bare);
+        lab.up(&bare, |_| {}).unwrap();
+        let usual = info("m0");
+        let up = lab.up(&full, |_| {}).unwrap();
+        assert_eq!(up.steps.len(), 1, "{:?}", signed(&up.steps));
+        assert_eq!(planned(&lab, &full), Vec::<String>::new());
+        let port = || {
+            let json = sh("bridge -n k-a -d -j link show dev m0");
+            serde_json::from_str::<Value>(&json).unwrap()[0].clone()
+        };
+        let shows = |on: &[&str], off: &[&str]| {
+            let port = port();
+            on.iter().for_each(|key| assert_eq!(port[*key], true, "{key} of {port:#}"));
+            off.iter().for_each(|key| assert_eq!(port[*key], false, "{key} of {port:#}"));
+            port
+        };
+        let turned_on = [
+            "hairpin",
+            "guard",
+            "root_block",
+            "fastleave",
+            "mcast_to_unicast",
+            "neigh_suppress",
+            "isolated",
+        ];
+        let turned_off = ["learning", "flood", "mcast_flood", "bcast_flood"];
+        let port = shows(&turned_on, &turned_off);
+        assert_eq!((&port["priority"], &port["cost"]), (&Value::from(8), &Value::from(7)));
+
+        sh("ip -n k-a link set dev m0 nomaster");
+        assert_ne!(planned(&lab, &full), Vec::<String>::new());
+        lab.up(&full, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &full), Vec::<String>::new());
+        shows(&turned_on, &turned_off);
+
+        lab.up(&bare, |_| {}).unwrap();
+        assert_eq!(info("m0"), usual);
+        shows(&turned_off, &turned_on);
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
