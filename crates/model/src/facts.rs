@@ -87,6 +87,21 @@ impl PolicyRule {
     }
 }
 
+impl PolicyRule {
+    /// Makes the rules that a namespace gets with its first VRF (`vrf_add_fib_rules`,
+    /// drivers/net/vrf.c).
+    #[must_use]
+    pub fn of_vrfs() -> [Self; 2] {
+        [false, true].map(|ipv6| Self {
+            l3mdev: true,
+            ..Rule::new(ipv6, L3MDEV_PRIORITY, RuleAction::Table(0)).into()
+        })
+    }
+}
+
+/// `FIB_RULE_PREF` (drivers/net/vrf.c).
+const L3MDEV_PRIORITY: u32 = 1000;
+
 impl From<Rule> for PolicyRule {
     fn from(rule: Rule) -> Self {
         Self { rule, tos: 0, l3mdev: false, is_unread: false }
@@ -167,7 +182,7 @@ pub struct BridgeEntry {
 }
 
 /// A socket that waits for packets from anybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
     /// TCP or UDP.
     pub transport: Transport,
@@ -177,6 +192,9 @@ pub struct Listener {
     pub port: u16,
     /// Whether it takes IPv6 only, where it is bound to `::`.
     pub ipv6_only: bool,
+    /// The interface that it is bound to, where it is to one: also that of a VRF.
+    #[serde(default)]
+    pub dev: Option<IfName>,
 }
 
 impl Listener {

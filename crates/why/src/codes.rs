@@ -221,6 +221,22 @@ pub const CODES: &[Code] = &[
         "A port of a bridge that keeps VLANs apart is not in the VLAN of the packet, or not in the way \
          that was meant: as that of packets without a tag, or with tags.",
     ),
+    code(
+        "wrong-vrf",
+        "An interface is in another VRF than was meant, or in none: its packets are looked up in \
+         another table. Who comes to a VRF or leaves it loses its routes.",
+    ),
+    code(
+        "vrf-leak-missing",
+        "A packet would have to go from one VRF to another, or from or to none, and the table that is \
+         asked has no route that says so. What programs send that are not bound to a VRF \
+         (`ip vrf exec`) is looked up in the main table.",
+    ),
+    code(
+        "outside-vrf",
+        "A packet comes in by a VRF, and the program that it is for is not bound to that. It is given \
+         the packet where net.ipv4.tcp_l3mdev_accept (or udp_) is 1.",
+    ),
     code("port-isolated", "Two ports of a bridge are isolated, and pass nothing on to each other."),
     code(
         "dad-failed",

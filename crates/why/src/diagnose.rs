@@ -11,6 +11,7 @@ mod link;
 mod meant;
 mod mends;
 mod rules;
+mod vrf;
 
 use std::net::IpAddr;
 
@@ -61,6 +62,7 @@ pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> O
     }
     case.doubt(trip)
         .or_else(|| case.twins(trip))
+        .or_else(|| case.wrong_vrf())
         .or_else(|| case.by_rules())
         .or_else(|| case.as_meant())
         .or_else(|| case.stopped())
@@ -147,6 +149,8 @@ impl Case<'_, '_> {
             Some(Stop::NobodyListens) => Some(self.nobody_listens(ns)),
             Some(Stop::Filtered(dev)) => Some(self.filtered(ns, dev)),
             Some(Stop::Loop(circle)) => Some(self.circle(circle)),
+            Some(Stop::OutsideVrf { vrf, key }) => Some(self.outside_vrf(ns, vrf, key)),
+            Some(Stop::VrfDown(vrf)) => Some(self.interface_down(ns, vrf)),
             Some(Stop::Ignored(key)) => {
                 let label = self.scene.label(ns);
                 let evidence = format!("{label} has {key} set");
@@ -186,6 +190,9 @@ impl Case<'_, '_> {
         let owners = scene.owners(dst);
         if owners.is_empty() {
             return self.nobody_has(dst);
+        }
+        if let Some(cause) = self.no_leak(ns) {
+            return cause;
         }
         let near = suggest::neighbours(scene, ns)
             .into_iter()

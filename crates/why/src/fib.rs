@@ -5,6 +5,7 @@
 //! then the lowest metric (`fib_table_lookup`, net/ipv4/fib_trie.c).
 
 mod rules;
+mod vrf;
 
 use std::net::IpAddr;
 
@@ -15,6 +16,7 @@ use vnet_model::state::{MTU_IPV6_MIN_BYTES, NexthopKind, TABLE_DEFAULT, TABLE_LO
 use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind, Rule};
 
 pub(crate) use rules::{Flowi, matches};
+pub(crate) use vrf::{table_of, vrf_of};
 
 /// The tables that are asked for what is not the own namespace's, in their order.
 pub(crate) const TABLES: [u32; 2] = [TABLE_MAIN, TABLE_DEFAULT];
@@ -60,10 +62,12 @@ pub(crate) fn has_ipv6(interface: &Interface) -> bool {
 /// The `local` table keeps an IPv4 address while its interface is down (`fib_sync_down_dev` leaves
 /// routes of scope `nowhere`, net/ipv4/fib_semantics.c); IPv6 loses it.
 pub(crate) fn owns(ns: &Namespace, addr: IpAddr) -> bool {
-    ns.interfaces.values().any(|interface| {
-        let alive = addr.is_ipv4() || (interface.up && has_ipv6(interface));
-        alive && interface.addresses.iter().any(|address| address.net.addr() == addr)
-    })
+    ns.interfaces.values().any(|interface| has(interface, addr))
+}
+
+fn has(interface: &Interface, addr: IpAddr) -> bool {
+    let alive = addr.is_ipv4() || (interface.up && has_ipv6(interface));
+    alive && interface.addresses.iter().any(|address| address.net.addr() == addr)
 }
 
 /// The length of the longest IPv4 subnet on `lo` that holds an address: all of it is the namespace's
@@ -101,7 +105,7 @@ pub(crate) fn lookup(
 /// Asks the tables `local`, `main` and `default`.
 fn born(ns: &Namespace, kernel: &[Route], dst: IpAddr) -> Decision {
     let subnet = local_subnet(ns, dst);
-    if let Some(found) = own(ns, dst) {
+    if let Some(found) = own(ns, TABLE_LOCAL, dst) {
         return found;
     }
     for table in TABLES {
@@ -119,28 +123,33 @@ fn born(ns: &Namespace, kernel: &[Route], dst: IpAddr) -> Decision {
 
 /// Asks the table `local` alone.
 fn local(ns: &Namespace, dst: IpAddr) -> Option<Decision> {
-    own(ns, dst).or_else(|| local_subnet(ns, dst).map(|_| Decision::Local))
+    own(ns, TABLE_LOCAL, dst).or_else(|| local_subnet(ns, dst).map(|_| Decision::Local))
 }
 
-/// Finds what becomes of packets to an address that is the namespace's own, or all of a link's.
-fn own(ns: &Namespace, dst: IpAddr) -> Option<Decision> {
-    if owns(ns, dst) {
+/// Finds what becomes of packets to an address that is the namespace's own, or all of a link's, by
+/// the table of such: `local`, or that of a VRF.
+fn own(ns: &Namespace, table: u32, dst: IpAddr) -> Option<Decision> {
+    if vrf::interfaces(ns, table).any(|(_, interface)| has(interface, dst)) {
         return Some(Decision::Local);
     }
-    if let Some(dev) = broadcast(ns, dst) {
+    if let Some(dev) = broadcast(ns, table, dst) {
         return Some(Decision::Broadcast { dev });
     }
     let is_local = |route: &Route| {
         matches!(route.kind, RouteKind::Local | RouteKind::Anycast)
-            && route.table == TABLE_LOCAL
+            && route.table == table
             && route.dst.contains(&dst)
     };
     ns.routes.iter().any(is_local).then_some(Decision::Local)
 }
 
-/// Tells whether packets to an address end here by the table `local`.
-pub(crate) fn is_local(ns: &Namespace, addr: IpAddr) -> bool {
-    local(ns, addr) == Some(Decision::Local)
+/// Tells whether packets to an address end here by the table `local`, or by that of a VRF.
+pub(crate) fn is_local(ns: &Namespace, vrf: Option<&IfName>, addr: IpAddr) -> bool {
+    let found = match vrf.and_then(|vrf| vrf::table(ns, vrf)) {
+        Some(table) => own(ns, table, addr),
+        None => local(ns, addr),
+    };
+    found == Some(Decision::Local)
 }
 
 /// Asks one table: what it says, and the length of the prefix by which. `None` where another is to be
@@ -148,6 +157,7 @@ pub(crate) fn is_local(ns: &Namespace, addr: IpAddr) -> bool {
 fn in_table(ns: &Namespace, kernel: &[Route], table: u32, dst: IpAddr) -> Option<(Decision, u8)> {
     let mut found: Vec<(&Route, bool, Vec<NextHop>)> = kernel
         .iter()
+        .filter(|route| !route.kind.leads() || route.kind == RouteKind::Unicast)
         .map(|route| (route, true))
         .chain(ns.routes.iter().map(|route| (route, false)))
         .filter(|(route, _)| route.table == table && route.dst.contains(&dst))
@@ -183,7 +193,7 @@ pub(crate) fn alive(ns: &Namespace, route: &Route) -> Vec<NextHop> {
     ns.legs(route).into_iter().filter(|hop| lives(&hop)).collect()
 }
 
-fn broadcast(ns: &Namespace, dst: IpAddr) -> Option<IfName> {
+fn broadcast(ns: &Namespace, table: u32, dst: IpAddr) -> Option<IfName> {
     let IpAddr::V4(dst) = dst else { return None };
     let has = |interface: &Interface| {
         interface.up
@@ -192,7 +202,7 @@ fn broadcast(ns: &Namespace, dst: IpAddr) -> Option<IfName> {
                 IpNet::V6(_) => false,
             })
     };
-    ns.interfaces.iter().find(|(_, interface)| has(interface)).map(|(name, _)| name.clone())
+    vrf::interfaces(ns, table).find(|(_, found)| has(found)).map(|(name, _)| name.clone())
 }
 
 /// Derives the routes that the kernel makes of addresses on interfaces that are up (`fib_add_ifaddr`,
@@ -214,6 +224,9 @@ pub(crate) fn connected(ns: &Namespace) -> Vec<Route> {
             match net {
                 IpNet::V4(_) => route.src = Some(net.addr()),
                 IpNet::V6(_) => route.metric = METRIC_IPV6_CONNECTED,
+            }
+            if let Some(table) = vrf_of(ns, name).and_then(|vrf| vrf::table(ns, vrf)) {
+                route.table = table;
             }
             let known = |other: &Route| other.dst == route.dst && other.nexthops == route.nexthops;
             if !routes.iter().any(known) {
@@ -263,15 +276,19 @@ pub(crate) fn source_ipv4(ns: &Namespace, dev: &IfName, towards: Option<IpAddr>)
     let own = ns.interfaces.get(dev)?;
     let near = towards.and_then(|via| global_ipv4(own).find(|net| net.contains(&via)));
     let first = || global_ipv4(own).next();
-    let other = || ns.interfaces.values().find_map(|other| global_ipv4(other).next());
-    near.or_else(first).or_else(other).map(|net| net.addr())
+    // Only those of the same VRF, or of none; the VRF's own first (`inet_select_addr`).
+    let domain = vrf_of(ns, dev);
+    let of_vrf = || global_ipv4(ns.interfaces.get(domain?)?).next();
+    let mut others = ns.interfaces.iter().filter(|(name, _)| vrf_of(ns, name) == domain);
+    let other = || others.find_map(|(_, other)| global_ipv4(other).next());
+    near.or_else(first).or_else(of_vrf).or_else(other).map(|net| net.addr())
 }
 
 pub(crate) fn source_ipv6(ns: &Namespace, dev: &IfName, dst: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(dst) = dst else { return None };
     let mut best: Option<((bool, bool, u32), IpAddr)> = None;
     for (name, interface) in &ns.interfaces {
-        if !interface.up || !has_ipv6(interface) {
+        if !interface.up || !has_ipv6(interface) || vrf_of(ns, name) != vrf_of(ns, dev) {
             continue;
         }
         for address in &interface.addresses {

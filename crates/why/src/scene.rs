@@ -61,6 +61,7 @@ impl<'a> Scene<'a> {
             labels: labels.collect(),
         };
         scene.take_nexthops();
+        scene.take_options();
         for step in world.assumed {
             // What can't be done on paper is so already.
             let _ = scene.apply(step);
@@ -78,6 +79,27 @@ impl<'a> Scene<'a> {
                     && let Some(found) = self.state.to_mut().namespaces.get_mut(ns)
                 {
                     found.foreign.insert(Entry::Nexthop(object.clone()));
+                }
+            }
+        }
+    }
+
+    /// Takes into the state what was observed of interfaces by which packets go other ways than on a
+    /// wire: what nobody declared of them counts too.
+    fn take_options(&mut self) {
+        let Some(facts) = self.facts else { return };
+        for (ns, facts) in &facts.namespaces {
+            let Some(found) = self.state.namespaces.get(ns) else { continue };
+            let goes_on = |interface: &Interface| {
+                interface.kind.device().is_some_and(|device| !device.spec.is_bridge())
+            };
+            if !found.interfaces.values().any(goes_on) {
+                continue;
+            }
+            let Some(found) = self.state.to_mut().namespaces.get_mut(ns) else { continue };
+            for (name, facts) in &facts.interfaces {
+                if let Some(interface) = found.interfaces.get_mut(name).filter(|it| goes_on(it)) {
+                    facts.complete(interface);
                 }
             }
         }
@@ -310,6 +332,11 @@ impl<'a> Scene<'a> {
         self.lookup(ns, &Flowi::to(dst))
     }
 
+    /// Finds what becomes of packets to an address in the VRF of an interface, if it is in one.
+    pub(crate) fn lookup_beside(&self, ns: &NsName, dev: &IfName, dst: IpAddr) -> Decision {
+        self.lookup(ns, &Flowi { vrf: self.vrf_of(ns, dev), ..Flowi::to(dst) })
+    }
+
     /// The policy rules; none where they are those that every namespace is born with.
     pub(crate) fn rules(&self, ns: &NsName) -> Cow<'_, [PolicyRule]> {
         match (self.rules.get(ns), self.facts(ns)) {
@@ -350,9 +377,9 @@ impl<'a> Scene<'a> {
         Some(fib::lookup(meant, None, &declared_rules(meant), packet))
     }
 
-    /// Tells whether packets to an address end here by the table `local`.
-    pub(crate) fn is_local(&self, ns: &NsName, addr: IpAddr) -> bool {
-        self.ns(ns).is_some_and(|found| fib::is_local(found, addr))
+    /// Tells whether packets to an address end here by the table `local`, or that of a VRF.
+    pub(crate) fn is_local(&self, ns: &NsName, vrf: Option<&IfName>, addr: IpAddr) -> bool {
+        self.ns(ns).is_some_and(|found| fib::is_local(found, vrf, addr))
     }
 
     pub(crate) fn owns(&self, ns: &NsName, addr: IpAddr) -> bool {
@@ -388,10 +415,20 @@ impl<'a> Scene<'a> {
         own.unwrap_or_else(|| on("net.ipv4.ip_forward") || on("net.ipv4.conf.all.forwarding"))
     }
 
-    /// Tells whether an interface is a VRF.
-    pub(crate) fn is_vrf(&self, ns: &NsName, dev: &IfName) -> bool {
-        let device = self.interface(ns, dev).and_then(|interface| interface.kind.device());
-        device.is_some_and(|device| device.spec.is_vrf())
+    /// The VRF that an interface is, or is a port of.
+    pub(crate) fn vrf_of(&self, ns: &NsName, dev: &IfName) -> Option<IfName> {
+        fib::vrf_of(self.ns(ns)?, dev).cloned()
+    }
+
+    /// The bridge or bond that an interface is a port of. The ports of a VRF are stations.
+    pub(crate) fn bridge_of(&self, end: &End) -> Option<IfName> {
+        bridge_in(self.ns(&end.ns)?, &end.name)
+    }
+
+    /// The bridge or bond that an interface was meant to be a port of, if it is there.
+    pub(crate) fn meant_bridge_of(&self, end: &End) -> Option<IfName> {
+        let master = bridge_in(self.meant(&end.ns)?, &end.name)?;
+        self.interface(&end.ns, &master).is_some().then_some(master)
     }
 
     /// The bridge ports of a namespace.
@@ -409,11 +446,19 @@ fn declared_rules(ns: &Namespace) -> Vec<PolicyRule> {
         _ => None,
     });
     let mut rules: Vec<PolicyRule> = own.collect();
-    if !rules.is_empty() {
+    let has_vrf = ns.interfaces.keys().any(|dev| fib::vrf_of(ns, dev).is_some());
+    if !rules.is_empty() || has_vrf {
         rules.extend(PolicyRule::born());
+        rules.extend(has_vrf.then(PolicyRule::of_vrfs).into_iter().flatten());
         rules.sort_by_key(|policy| policy.rule.priority);
     }
     rules
+}
+
+fn bridge_in(ns: &Namespace, dev: &IfName) -> Option<IfName> {
+    let master = ns.interfaces.get(dev)?.master.as_ref()?;
+    let vrf = ns.interfaces.get(master).and_then(|it| it.kind.device());
+    (!vrf.is_some_and(|device| device.spec.is_vrf())).then(|| master.clone())
 }
 
 /// A setting of IPv4 on an interface; dots of its name are written `/` (`sysctl(8)`).

@@ -78,8 +78,8 @@ pub(crate) fn first_hop(scene: &Scene<'_>, ns: &NsName, dst: IpAddr) -> Option<(
 pub(crate) fn neighbours(scene: &Scene<'_>, ns: &NsName) -> Vec<(IfName, End)> {
     let mut found = Vec::new();
     for (dev, interface) in scene.ns(ns).into_iter().flat_map(|ns| &ns.interfaces) {
-        if interface.up && interface.master.is_none() {
-            let from = End { ns: ns.clone(), name: dev.clone() };
+        let from = End { ns: ns.clone(), name: dev.clone() };
+        if interface.up && scene.bridge_of(&from).is_none() {
             let stations = wire::domain(scene, &from, SMALL_BYTES, false).stations;
             let others = stations.into_iter().filter(|station| station.end.ns != *ns);
             found.extend(others.map(|station| (dev.clone(), station.end)));

@@ -2,6 +2,7 @@
 
 mod hooks;
 mod neighbour;
+mod vrf;
 
 use std::net::IpAddr;
 
@@ -40,6 +41,8 @@ pub(crate) struct Sent {
     pub(crate) sport: Option<u16>,
     /// The port it goes to, where it is known.
     pub(crate) dport: Option<u16>,
+    /// The VRF that it is sent in.
+    pub(crate) vrf: Option<IfName>,
     /// What the way there has noted down, for an answer.
     pub(crate) flows: Vec<Flow>,
 }
@@ -89,6 +92,10 @@ pub(crate) enum Stop {
     Filtered(IfName),
     /// It goes round in circles.
     Loop(Vec<NsName>),
+    /// It came in by an interface of a VRF, and programs outside of that are not given such.
+    OutsideVrf { vrf: IfName, key: &'static str },
+    /// The VRF that it is sent in is down.
+    VrfDown(IfName),
     /// It is an echo request, and this sysctl says to ignore those.
     Ignored(&'static str),
     /// It goes to an interface of a kind that is not modelled, or to rules that are not.
@@ -127,6 +134,10 @@ impl Stop {
             Self::Filtered(dev) => format!("dropped by rp_filter: {dev} is not the way back"),
             Self::Loop(_) => "it was here before: it goes round in circles".to_owned(),
             Self::Ignored(key) => format!("echo requests are ignored: {key}"),
+            Self::OutsideVrf { vrf, key } => {
+                format!("only programs in the VRF {vrf} are given it: {key}")
+            }
+            Self::VrfDown(vrf) => format!("the VRF {vrf}, which it would be sent in, is down"),
             Self::Unknown(what) => what.clone(),
         }
     }
@@ -156,6 +167,8 @@ pub(crate) struct Walked {
     pub(crate) dport: Option<u16>,
     /// What namespaces have noted down of it.
     pub(crate) flows: Vec<Flow>,
+    /// The VRF that it is in where it is, and so its answer.
+    pub(crate) vrf: Option<IfName>,
     /// Where it is: delivered, or stopped.
     pub(crate) at: NsName,
     pub(crate) stop: Option<Stop>,
@@ -184,6 +197,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         dst: packet.dst,
         dport: packet.dport,
         flows: Vec::new(),
+        vrf: packet.vrf.clone(),
         at: packet.from.clone(),
         stop: None,
         choices: Vec::new(),
@@ -205,7 +219,17 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         mark: Some(0),
     };
     let came = header.clone();
-    let mut walk = Walk { scene, packet, legs, walked, came_in: None, header, came, is_out: false };
+    let mut walk = Walk {
+        scene,
+        packet,
+        legs,
+        walked,
+        came_in: None,
+        header,
+        came,
+        is_out: false,
+        entered: Vec::new(),
+    };
     walk.walked.stop = walk.run().err();
     walk.walked
 }
@@ -222,6 +246,8 @@ struct Walk<'s, 'a> {
     came: Header,
     /// Whether it has passed the filters of its own namespace, and is only routed again.
     is_out: bool,
+    /// The VRFs that it was sent into since it came in.
+    entered: Vec<IfName>,
 }
 
 impl Walk<'_, '_> {
@@ -231,7 +257,7 @@ impl Walk<'_, '_> {
             return Err(Stop::NoLink);
         }
         if let Some(src) = self.packet.src
-            && !self.scene.is_local(&self.packet.from, src)
+            && !self.scene.is_local(&self.packet.from, self.packet.vrf.as_ref(), src)
         {
             return Err(Stop::NotOwn(src));
         }
@@ -245,6 +271,9 @@ impl Walk<'_, '_> {
             }
             if let Some(dev) = self.came_in.clone() {
                 self.hook(&ns, Hook::Prerouting, Some(&dev), None)?;
+            }
+            if let Some(vrf) = self.walked.vrf.clone().filter(|_| self.came_in.is_none()) {
+                self.enter_vrf(&ns, &vrf)?;
             }
             let (packet, decision) = self.decide(&ns);
             self.walked.decisions.push(Decided {
@@ -265,9 +294,11 @@ impl Walk<'_, '_> {
                 Decision::None => return Err(Stop::NoRoute),
                 Decision::Via { route, connected, legs } => (route, connected, legs),
             };
-            if passed.contains(&ns) || passed.len() > HOPS_MAX {
-                let start = passed.iter().position(|known| *known == ns).unwrap_or(0);
-                return Err(Stop::Loop(passed.split_off(start)));
+            let here = (ns.clone(), self.walked.vrf.clone());
+            if passed.contains(&here) || passed.len() > HOPS_MAX {
+                let start = passed.iter().position(|known| *known == here).unwrap_or(0);
+                let circle = passed.split_off(start).into_iter().map(|(ns, _)| ns);
+                return Err(Stop::Loop(circle.collect()));
             }
             if let Some(dev) = self.came_in.clone() {
                 self.check_source(&ns, &dev)?;
@@ -281,7 +312,7 @@ impl Walk<'_, '_> {
             let leg = self.choose(&legs);
             if self.leave(&ns, &route, connected, &leg)? {
                 self.is_out = false;
-                passed.push(ns);
+                passed.push(here);
             }
         }
     }
@@ -306,6 +337,7 @@ impl Walk<'_, '_> {
             src: header.src,
             dst: header.dst,
             iif: self.came_in.clone(),
+            vrf: self.walked.vrf.clone().filter(|_| self.came_in.is_none()),
             mark: header.mark,
             protocol: Some(header.protocol()),
             sport: header.sport,
@@ -352,11 +384,11 @@ impl Walk<'_, '_> {
         let dst = self.header.dst;
         match self.came_in.clone() {
             None => {
-                // `ip_route_output_key_hash_rcu` and `ip6_route_output` send it by `lo`.
-                let lo = self
-                    .scene
-                    .ns(ns)
-                    .and_then(|found| found.interfaces.get_key_value(vnet_model::apply::LOOPBACK));
+                // `ip_route_output_key_hash_rcu` and `ip6_route_output` send it by `lo`, or by the
+                // VRF that it is in.
+                let lo =
+                    self.walked.vrf.as_ref().map_or(vnet_model::apply::LOOPBACK, IfName::as_str);
+                let lo = self.scene.ns(ns).and_then(|found| found.interfaces.get_key_value(lo));
                 if lo.is_some_and(|(_, lo)| !lo.up) {
                     return Err(Stop::LoDown);
                 }
@@ -370,7 +402,15 @@ impl Walk<'_, '_> {
                     self.hook(ns, Hook::Prerouting, Some(lo), None)?;
                     self.hook(ns, Hook::Input, Some(lo), None)?;
                 }
-                self.hop(ns, None, By::Local, format!("{dst} is its own address: by lo"));
+                self.hop(
+                    ns,
+                    None,
+                    By::Local,
+                    format!(
+                        "{dst} is its own address: by {}",
+                        lo.map_or("lo", |(lo, _)| lo.as_str())
+                    ),
+                );
             }
             Some(dev) => {
                 self.check_source(ns, &dev)?;
@@ -378,6 +418,9 @@ impl Walk<'_, '_> {
                 self.note(ns);
                 self.hop(ns, None, By::Local, format!("{dst} is its own address: delivered"));
             }
+        }
+        if let Some(stop) = self.is_kept_from_programs(ns) {
+            return Err(stop);
         }
         if !self.packet.is_answer && self.nobody_listens(ns) {
             return Err(Stop::NobodyListens);
@@ -414,6 +457,9 @@ impl Walk<'_, '_> {
             return Err(Stop::NoRoute);
         };
         let out = End { ns: ns.clone(), name: leg.dev.clone() };
+        if self.scene.vrf_of(ns, &leg.dev).is_some_and(|vrf| vrf == leg.dev) {
+            return self.leave_by_vrf(ns, route, leg);
+        }
         let strange = match &interface.kind {
             Kind::Other(kind) if kind.is_empty() => Some("of an unknown kind"),
             Kind::Other(kind) => Some(kind.as_str()),
@@ -425,23 +471,11 @@ impl Walk<'_, '_> {
             let port = self.scene.port(ns, &leg.dev);
             return Err(Stop::Unknown(format!("{port} is {kind}, which is not followed")));
         }
-        let master = interface.master.as_ref();
-        if let Some(vrf) = master.filter(|master| self.scene.is_vrf(ns, master)) {
-            let port = self.scene.port(ns, &leg.dev);
-            return Err(Stop::Unknown(format!(
-                "{port} is in the VRF {vrf}, which is not followed"
-            )));
-        }
-        if interface.master.is_some() {
+        if self.scene.bridge_of(&out).is_some() {
             return Err(Stop::ByPort(leg.dev.clone()));
         }
         let mtu = interface.mtu.unwrap_or(vnet_model::state::MTU_DEFAULT_BYTES);
-        if self.header.src.is_none() {
-            let found = self.scene.ns(ns);
-            let src = found.and_then(|found| fib::source(found, route, leg, dst));
-            self.header.src = Some(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
-            (self.walked.src, self.walked.left_with) = (self.header.src, self.header.src);
-        }
+        self.choose_source(ns, route, leg)?;
         if !self.pass_filters(ns, leg)? {
             return Ok(false);
         }
@@ -461,9 +495,27 @@ impl Walk<'_, '_> {
         self.hop(ns, Some(&leg.dev), By::Neighbour, format!("{hop} is at {there}"));
         self.walked.touched.push(End { ns: ns.clone(), name: leg.dev.clone() });
         self.walked.touched.extend(station.ports.iter().chain([&station.end]).cloned());
-        self.walked.at = station.end.ns.clone();
-        self.came_in = Some(station.end.name.clone());
+        self.come_in(station.end);
         Ok(true)
+    }
+
+    /// Gives it a source where it has none yet.
+    fn choose_source(&mut self, ns: &NsName, route: &Route, leg: &NextHop) -> Result<(), Stop> {
+        if self.header.src.is_none() {
+            let found = self.scene.ns(ns);
+            let src = found.and_then(|found| fib::source(found, route, leg, self.header.dst));
+            self.header.src = Some(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
+            (self.walked.src, self.walked.left_with) = (self.header.src, self.header.src);
+        }
+        Ok(())
+    }
+
+    /// Comes to a namespace by an interface of it.
+    fn come_in(&mut self, end: End) {
+        self.entered.clear();
+        self.walked.vrf = self.scene.vrf_of(&end.ns, &end.name);
+        self.walked.at = end.ns;
+        self.came_in = Some(end.name);
     }
 }
 

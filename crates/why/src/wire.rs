@@ -199,11 +199,12 @@ impl Search<'_, '_> {
             return;
         };
         (at.end.name, at.vlan) = (name.clone(), None);
-        if found.master.is_some() {
+        let up = found.up;
+        if self.scene.bridge_of(&at.end).is_some() {
             return self.found.unknown.push(at.end);
         }
         let down = Block::PeerDown(at.end.clone());
-        if let Some(at) = self.pass(at, (!found.up).then_some(down)) {
+        if let Some(at) = self.pass(at, (!up).then_some(down)) {
             self.found.stations.push(at);
         }
     }
@@ -211,8 +212,9 @@ impl Search<'_, '_> {
     fn receive(&mut self, at: Station) {
         let Some(interface) = self.scene.end(&at.end) else { return };
         let (up, mtu) = (interface.up, interface.mtu);
-        let master = interface.master.clone();
-        let meant = self.meant_master(&at.end).filter(|_| self.through && master.is_none());
+        let master = self.scene.bridge_of(&at.end);
+        let meant = self.scene.meant_bridge_of(&at.end);
+        let meant = meant.filter(|_| self.through && master.is_none());
         let is_port = master.is_some() || meant.is_some();
         let down = match is_port {
             true => Block::PortDown(at.end.clone()),
@@ -231,12 +233,6 @@ impl Search<'_, '_> {
             }
             None => self.hear(at),
         }
-    }
-
-    /// The bridge that an interface was meant to be a port of, if it is there.
-    fn meant_master(&self, end: &End) -> Option<IfName> {
-        let master = self.scene.meant_interface(&end.ns, &end.name)?.master.clone()?;
-        self.scene.interface(&end.ns, &master).is_some().then_some(master)
     }
 
     /// Enters a bridge by a port.

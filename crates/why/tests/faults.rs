@@ -386,6 +386,56 @@ fn vm_each_fault_of_vlans_is_named_and_its_mend_mends_it() {
     });
 }
 
+#[rustfmt::skip]
+const VRF_FAULTS: &[Fault] = &[
+    fault("vrfs", ["ce1", "ce2"], "ip -n pe route del 10.0.2.0/30 table 10", &[("vrf-leak-missing", "10.0.2.0/30 dev b table 10 in pe")]),
+    fault("vrfs", ["ce1", "ce2"], "ip -n pe route del 10.0.1.0/30 table 20; ip -n pe route del 10.0.1.2 dev red", &[("vrf-leak-missing", "10.0.1.0/30 dev r table 20 in pe")]),
+    fault("vrfs", ["srv", "ce1"], "ip -n pe route del 10.0.1.2 dev red", &[("vrf-leak-missing", "10.0.1.2 dev red in pe")]),
+    fault("vrfs", ["ce1", "srv"], "ip -n pe link set dev r master blue", &[("wrong-vrf", "pe:r")]),
+    fault("vrfs", ["ce1", "srv"], "ip -n pe link set dev r nomaster", &[("wrong-vrf", "pe:r")]),
+    fault("vrfs", ["srv", "ce1"], "ip -n pe link set dev m master blue", &[("wrong-vrf", "pe:m")]),
+    fault("vrfs", ["ce1", "pe:r"], "ip -n pe link set dev red down", &[("interface-down", "pe:red")]),
+    fault("vrfs", ["pe", "ce2"], "true", &[("vrf-leak-missing", "10.0.2.2 in pe")]),
+    fault("vrfs", ["ce2", "srv"], "true", &[("vrf-leak-missing", "10.0.2.2 in pe")]),
+    fault("vrfs", ["ce1", "ce2"], "ip -n pe route add prohibit 10.0.2.2 table 10", &[("prohibit-route", "10.0.2.2 table 10")]),
+    fault("vrfs", ["ce1", "srv"], "ip -n pe link set dev m down", &[("interface-down", "pe:m")]),
+    fault("vrfs", ["ce1", "2001:db8:1::1"], "ip -n pe -6 addr del 2001:db8:1::1/64 dev r", &[("address-missing", "2001:db8:1::1/64 on pe:r")]),
+];
+
+#[test]
+fn vm_each_fault_of_vrfs_is_named_and_its_mend_mends_it() {
+    vnet_testns::root_within(std::time::Duration::from_secs(240), || {
+        vnet_testns::requires(&["vrf"]);
+        let lab = up(&desired("vrfs"));
+        let pairs = [["ce1", "ce2"], ["ce1", "srv"], ["srv", "ce1"], ["pe", "ce1"]];
+        for ends in pairs.into_iter().chain([["ce2", "pe:b"], ["ce1", "2001:db8:1::1"]]) {
+            let told = lab.why(ends[0], ends[1], &probing()).unwrap();
+            assert!(is_well(&told) && replied(&told), "{ends:?}: {}", shown(&told));
+        }
+        // Programs that are in no VRF are given nothing of one, unless they may be.
+        let ask = Ask { packet: vnet_model::Packet::Tcp(7), timeout: None, ..probing() };
+        sh("ip netns exec pe sh -c 'nc -l -p 7 >/dev/null 2>&1 & echo $! >$HOME/nc'; sleep 1");
+        let told = lab.why("ce1", "pe:r", &ask).unwrap();
+        let codes: Vec<&str> = told.answer.causes.iter().map(|cause| cause.code).collect();
+        assert_eq!((codes, replied(&told)), (vec!["outside-vrf"], false), "{}", shown(&told));
+        mend(&told);
+        let told = lab.why("ce1", "pe:r", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        sh("kill $(cat $HOME/nc) 2>/dev/null; true");
+        // A VRF whose table ends in no default goes on to the main table.
+        let told = lab.why("ce1", "10.9.9.9", &probing()).unwrap();
+        let codes: Vec<&str> = told.answer.causes.iter().map(|cause| cause.code).collect();
+        assert_eq!((codes, replied(&told)), (vec!["unreachable-route"], false), "{}", shown(&told));
+        sh("ip -n pe route del unreachable default metric 4278198272 table 10");
+        let told = lab.why("ce1", "10.9.9.9", &probing()).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        down(lab);
+        let failures: Vec<String> =
+            VRF_FAULTS.iter().filter_map(|fault| run(fault).err()).collect();
+        assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    });
+}
+
 fn run(fault: &Fault) -> Result<(), String> {
     let desired = desired(fault.lab);
     let lab = up(&desired);

@@ -29,6 +29,9 @@ use crate::realm::{Entry, Realm, SysctlAccess};
 const KEYS: [&str; 3] =
     ["net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all", "net.ipv6.icmp.echo_ignore_all"];
 
+/// Sysctls that decide about packets in VRFs.
+const VRF_KEYS: [&str; 2] = ["net.ipv4.tcp_l3mdev_accept", "net.ipv4.udp_l3mdev_accept"];
+
 /// Sysctls of IPv4 on one interface, or on all.
 const CONF_KEYS: [&str; 4] = ["rp_filter", "arp_ignore", "arp_filter", "proxy_arp"];
 
@@ -52,7 +55,9 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             let own = devs
                 .chain(["all".to_owned()])
                 .flat_map(|dev| CONF_KEYS.map(|key| format!("net.ipv4.conf.{dev}.{key}")));
-            let keys = KEYS.iter().map(|key| (*key).to_owned()).chain(own);
+            let of_vrfs = found.rules.iter().any(|policy| policy.l3mdev);
+            let of_vrfs = VRF_KEYS.iter().filter(|_| of_vrfs);
+            let keys = KEYS.iter().chain(of_vrfs).map(|key| (*key).to_owned()).chain(own);
             let mut accesses: Vec<SysctlAccess> = keys.map(SysctlAccess::Read).collect();
             accesses.push(SysctlAccess::Filters);
             requests.push((name.clone(), accesses));

@@ -53,7 +53,7 @@ impl Case<'_, '_> {
             let all = self.scene.facts(ns).and_then(|facts| facts.listeners.as_deref());
             let all = all.unwrap_or_default().iter();
             all.filter(|one| one.transport == transport && one.port == port)
-                .copied()
+                .cloned()
                 .collect::<Vec<_>>()
         };
         let own = here(ns);

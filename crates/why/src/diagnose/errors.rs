@@ -44,6 +44,7 @@ impl Case<'_, '_> {
             size_bytes: ERROR_BYTES,
             df: false,
             packet: Packet::Icmp,
+            vrf: self.walked.vrf.clone(),
             is_answer: true,
             is_error: true,
             sport: None,

@@ -197,7 +197,11 @@ impl Case<'_, '_> {
             return Some(self.replaced(ns, route, other));
         }
         let label = self.scene.label(ns);
-        let code = if self.is_back { "no-route-back" } else { "no-route" };
+        let code = match self.is_back {
+            _ if self.is_leak(ns, route) => "vrf-leak-missing",
+            true => "no-route-back",
+            false => "no-route",
+        };
         let evidence = match got {
             Decision::Via { route: got, .. } | Decision::Dropped { route: got } => {
                 format!("`{route}` is missing in {label}, so `{got}` takes packets to {}", self.dst)
@@ -257,7 +261,7 @@ impl Case<'_, '_> {
     }
 
     /// Tells whether a step has to do with an interface or its other end.
-    fn is_about(&self, step: &Step, ns: &NsName, dev: &vnet_model::IfName) -> bool {
+    pub(super) fn is_about(&self, step: &Step, ns: &NsName, dev: &vnet_model::IfName) -> bool {
         let meant = self.scene.meant_interface(ns, dev);
         let peer = match meant.map(|meant| &meant.kind) {
             Some(vnet_model::Kind::Veth { peer }) => peer.clone(),

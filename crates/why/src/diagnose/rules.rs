@@ -45,8 +45,11 @@ impl Case<'_, '_> {
             changes(&more)
         })?;
         let add = Change::SetEntry(Entry::Rule(missing.rule.clone()));
-        let steps = vec![Step::new(ns.clone(), add).from(missing.rule.origin)];
-        let asked = extra.iter().find(|policy| fib::matches(policy, packet) == Some(true));
+        // What says that VRFs count can't be said as a step.
+        let add = (!missing.l3mdev).then(|| Step::new(ns.clone(), add).from(missing.rule.origin));
+        let steps: Vec<Step> = add.into_iter().collect();
+        let vrf = scene.ns(ns).and_then(|found| packet.vrf_in(found));
+        let asked = extra.iter().find(|policy| fib::matches(policy, packet, vrf) == Some(true));
         let label = scene.label(ns);
         let Some(instead) = asked else {
             let evidence = format!("the policy rule `{}` is missing in {label}", missing.rule);

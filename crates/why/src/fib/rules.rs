@@ -9,7 +9,8 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::state::{PortRange, TABLE_LOCAL};
 use vnet_model::{IfName, Namespace, Route, RuleAction};
 
-use super::{Decision, in_table, local};
+use super::vrf::{self, vrf_of};
+use super::{Decision, in_table, local, own};
 
 /// A packet as rules see it (`struct flowi`).
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(crate) struct Flowi {
     pub(crate) dst: IpAddr,
     /// The interface that it came in by; none where the namespace sends it.
     pub(crate) iif: Option<IfName>,
+    /// The VRF that it is sent in, where it came in by no interface.
+    pub(crate) vrf: Option<IfName>,
     /// Its mark, where it is known.
     pub(crate) mark: Option<u32>,
     /// Its protocol; none where that is not looked at.
@@ -30,8 +33,13 @@ pub(crate) struct Flowi {
 impl Flowi {
     /// Asks where an address is, as the namespace itself does.
     pub(crate) fn to(dst: IpAddr) -> Self {
-        let (src, iif, protocol, sport, dport) = Default::default();
-        Self { src, dst, iif, mark: Some(0), protocol, sport, dport }
+        let (src, iif, vrf, protocol, sport, dport) = Default::default();
+        Self { src, dst, iif, vrf, mark: Some(0), protocol, sport, dport }
+    }
+
+    /// The VRF that it is in (`l3mdev_update_flow`, net/l3mdev/l3mdev.c).
+    pub(crate) fn vrf_in<'n>(&self, ns: &'n Namespace) -> Option<&'n IfName> {
+        self.vrf.as_ref().or(self.iif.as_ref()).and_then(|dev| vrf_of(ns, dev))
     }
 }
 
@@ -45,15 +53,18 @@ pub(super) fn lookup(
 ) -> Decision {
     let of_family = |policy: &&PolicyRule| policy.rule.ipv6 == packet.dst.is_ipv6();
     let rules: Vec<&PolicyRule> = rules.iter().filter(of_family).collect();
+    let vrf = packet.vrf_in(ns);
     let mut at = 0;
     while let Some(policy) = rules.get(at) {
         at += 1;
-        match matches(policy, packet) {
+        match matches(policy, packet, vrf) {
             Some(true) => {}
             Some(false) => continue,
             None => return Decision::Untold { rule: policy.rule.clone() },
         }
+        let of_vrf = vrf.filter(|_| policy.l3mdev).and_then(|vrf| vrf::table(ns, vrf));
         let table = match policy.rule.action {
+            RuleAction::Table(_) if of_vrf.is_some() => of_vrf.unwrap_or_default(),
             RuleAction::Table(table) => table,
             RuleAction::Goto(priority) => {
                 let target = rules.iter().position(|other| other.rule.priority == priority);
@@ -64,7 +75,8 @@ pub(super) fn lookup(
         };
         let found = match table {
             TABLE_LOCAL => local(ns, packet.dst),
-            table => in_table(ns, kernel, table, packet.dst).map(|(decision, _)| decision),
+            table => own(ns, table, packet.dst)
+                .or_else(|| in_table(ns, kernel, table, packet.dst).map(|(decision, _)| decision)),
         };
         let Some(found) = found else { continue };
         let length = match &found {
@@ -80,7 +92,7 @@ pub(super) fn lookup(
 
 /// Tells whether a rule is for a packet, if that is known (`fib_rule_match`, net/core/fib_rules.c;
 /// `fib4_rule_match`, net/ipv4/fib_rules.c).
-pub(crate) fn matches(policy: &PolicyRule, packet: &Flowi) -> Option<bool> {
+pub(crate) fn matches(policy: &PolicyRule, packet: &Flowi, vrf: Option<&IfName>) -> Option<bool> {
     let rule = &policy.rule;
     // A source that is not chosen yet is 0.0.0.0.
     let from = |net: IpNet| packet.src.is_some_and(|src| net.contains(&src));
@@ -94,13 +106,18 @@ pub(crate) fn matches(policy: &PolicyRule, packet: &Flowi) -> Option<bool> {
         (Some(_), None) => None,
     };
     let tests = [
-        // In no VRF.
-        Some(!policy.l3mdev),
+        Some(!policy.l3mdev || vrf.is_some()),
         Some(policy.tos == 0),
         (!policy.is_unread).then_some(true),
         Some(rule.from.is_none_or(from)),
         Some(rule.to.is_none_or(|net| net.contains(&packet.dst))),
-        Some(rule.iif.as_ref().is_none_or(iif)),
+        match rule.iif.as_ref() {
+            // Kernels differ in which of the two it is.
+            Some(dev) if vrf.is_some_and(|vrf| vrf == dev || packet.iif.as_ref() == Some(dev)) => {
+                None
+            }
+            dev => Some(dev.is_none_or(iif)),
+        },
         // No socket is bound.
         Some(rule.oif.is_none()),
         match rule.fwmark {

@@ -1,6 +1,6 @@
 //! The filters that a walk passes.
 
-use vnet_model::facts::Transport;
+use vnet_model::facts::{Listener, Transport};
 use vnet_model::nft::Hook;
 use vnet_model::{IfName, NextHop, NsName, Packet};
 
@@ -78,8 +78,15 @@ impl Walk<'_, '_> {
         let all = self.scene.facts(ns).and_then(|facts| facts.listeners.as_ref());
         all.is_some_and(|all| {
             let mut all = all.iter().filter(|one| one.transport == transport && one.port == port);
-            !all.any(|one| one.takes(self.header.dst))
+            !all.any(|one| one.takes(self.header.dst) && self.hears(one))
         })
+    }
+
+    /// Tells whether a program is given what comes in here: one that is bound to an interface, or to
+    /// a VRF, only what comes in by that.
+    pub(super) fn hears(&self, listener: &Listener) -> bool {
+        let came = [self.came_in.as_ref(), self.walked.vrf.as_ref()];
+        listener.dev.is_none() || came.contains(&listener.dev.as_ref())
     }
 
     /// Notes down what a namespace knows of the connection from now on.

@@ -168,7 +168,7 @@ fn speaks(scene: &Scene<'_>, station: &End, addr: IpAddr, asker: IpAddr) -> Resu
         _ => return silent("arp_ignore"),
     }
     let filters = scene.conf(ns, name, "arp_filter") != 0;
-    let back = match scene.lookup_to(ns, asker) {
+    let back = match scene.lookup_beside(ns, name, asker) {
         Decision::Via { legs, .. } => legs.iter().any(|leg| leg.dev == *name),
         _ => false,
     };
@@ -187,7 +187,8 @@ pub(super) fn accepts(
     let own = match scene.rules(ns).is_empty() {
         true => scene.owns(ns, src),
         false => {
-            matches!(scene.lookup_to(ns, src), Decision::Local | Decision::Broadcast { .. })
+            let found = scene.lookup_beside(ns, dev, src);
+            matches!(found, Decision::Local | Decision::Broadcast { .. })
         }
     };
     if own {
@@ -195,7 +196,7 @@ pub(super) fn accepts(
     }
     let filtered = match scene.conf(ns, dev, "rp_filter") {
         0 => false,
-        mode => match scene.lookup_to(ns, src) {
+        mode => match scene.lookup_beside(ns, dev, src) {
             Decision::Via { legs, .. } => mode == 1 && !legs.iter().any(|leg| leg.dev == *dev),
             _ => true,
         },

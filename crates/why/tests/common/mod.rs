@@ -7,7 +7,7 @@ use vnet::{Desired, Down, Lab, Settings};
 use vnet_testns::sh;
 
 /// The labs, in the binary: there are no files where the VM tier runs it.
-const LABS: [(&str, &str); 8] = [
+const LABS: &[(&str, &str)] = &[
     ("asymmetric", include_str!("../labs/asymmetric.yaml")),
     ("chain", include_str!("../labs/chain.yaml")),
     ("lan", include_str!("../labs/lan.yaml")),
@@ -16,6 +16,7 @@ const LABS: [(&str, &str); 8] = [
     ("square", include_str!("../labs/square.yaml")),
     ("tutorial", include_str!("../labs/tutorial.yaml")),
     ("vlans", include_str!("../labs/vlans.yaml")),
+    ("vrfs", include_str!("../labs/vrfs.yaml")),
 ];
 
 pub(crate) fn desired(name: &str) -> Desired {

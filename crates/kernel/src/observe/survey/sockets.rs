@@ -1,9 +1,10 @@
 //! Who listens on which port, by sock_diag.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vnet_model::NsName;
 use vnet_model::facts::{Facts, Listener, Transport};
+use vnet_model::{IfName, NsName};
 use vnet_netlink::{Error as NetlinkError, RawMessage, Socket};
 
 use crate::error::Error;
@@ -24,6 +25,7 @@ const SKV6ONLY: u16 = 11;
 const MESSAGE_BYTES: usize = 72;
 const PORT_AT: usize = 4;
 const ADDRESS_AT: usize = 8;
+const INTERFACE_AT: usize = 40;
 
 /// Adds to facts who listens on TCP and UDP ports. CAP_SYS_ADMIN.
 ///
@@ -34,12 +36,15 @@ pub fn listeners(realm: &Realm, names: &[NsName], facts: &mut Facts) -> Result<(
     for (name, opened) in names.iter().zip(realm.sockets(0, names, SocketKind::Diag)?) {
         let (Some(found), Ok(opened)) = (facts.namespaces.get_mut(name), opened) else { continue };
         let mut socket = socket::from_fd(opened)?;
-        found.listeners = read(&mut socket).ok();
+        found.listeners = read(&mut socket, &found.indexes).ok();
     }
     Ok(())
 }
 
-fn read(socket: &mut Socket) -> Result<Vec<Listener>, NetlinkError> {
+fn read(
+    socket: &mut Socket,
+    indexes: &BTreeMap<IfName, u32>,
+) -> Result<Vec<Listener>, NetlinkError> {
     let mut all = Vec::new();
     for family in [AF_INET, AF_INET6] {
         for (protocol, transport) in PROTOCOLS {
@@ -57,7 +62,7 @@ fn read(socket: &mut Socket) -> Result<Vec<Listener>, NetlinkError> {
             })
             .map_err(|too_long| NetlinkError::AttributeTooLong { index: 0, too_long })?;
             all.extend(socket.dump(&request, |message| {
-                let listener = listener(message.payload, transport);
+                let listener = listener(message.payload, transport, indexes);
                 let only = message.attributes(MESSAGE_BYTES)?.find(SKV6ONLY)?;
                 let only = only.map(|attribute| attribute.u8()).transpose()?.unwrap_or(0) != 0;
                 Ok::<_, NetlinkError>(listener.map(|one| Listener { ipv6_only: only, ..one }))
@@ -67,12 +72,19 @@ fn read(socket: &mut Socket) -> Result<Vec<Listener>, NetlinkError> {
     Ok(all)
 }
 
-fn listener(payload: &[u8], transport: Transport) -> Option<Listener> {
+fn listener(
+    payload: &[u8],
+    transport: Transport,
+    indexes: &BTreeMap<IfName, u32>,
+) -> Option<Listener> {
     let port = u16::from_be_bytes(payload.get(PORT_AT..PORT_AT + 2)?.try_into().ok()?);
     let bytes: [u8; 16] = payload.get(ADDRESS_AT..ADDRESS_AT + 16)?.try_into().ok()?;
     let addr: IpAddr = match payload.first()? {
         &AF_INET => Ipv4Addr::from(<[u8; 4]>::try_from(&bytes[..4]).ok()?).into(),
         _ => Ipv6Addr::from(bytes).into(),
     };
-    (port != 0).then_some(Listener { transport, addr, port, ipv6_only: false })
+    let index = payload.get(INTERFACE_AT..INTERFACE_AT + 4)?.try_into().ok()?;
+    let index = u32::from_ne_bytes(index);
+    let dev = indexes.iter().find(|(_, known)| **known == index).map(|(name, _)| name.clone());
+    (port != 0).then_some(Listener { transport, addr, port, ipv6_only: false, dev })
 }
