@@ -41,8 +41,9 @@ fn adopt(lab: &mut Lab, desired: &Desired) -> Vec<String> {
 }
 
 #[test]
-fn what_an_up_that_was_killed_had_written_down_is_not_forgotten() {
+fn vm_what_an_up_that_was_killed_had_written_down_is_not_forgotten() {
     vnet_testns::root(|| {
+        vnet_testns::requires(&["tun"]);
         // Only the record knows a tun as the lab's: it has no hardware address.
         let old = desired("{ name: k, nodes: { a: { interfaces: { t0: { kind: tun } } } } }");
         let new = desired("{ name: k, nodes: [ a, b ] }");
@@ -76,8 +77,9 @@ fn a_namespace_of_another_node_is_not_taken_over() {
 }
 
 #[test]
-fn what_the_file_does_not_say_stays_and_what_is_in_the_way_is_a_conflict() {
+fn vm_what_the_file_does_not_say_stays_and_what_is_in_the_way_is_a_conflict() {
     vnet_testns::root(|| {
+        vnet_testns::requires(&["tun"]);
         sh("ip netns add k-a
             ip -n k-a link set lo up
             ip -n k-a link add more type bridge
