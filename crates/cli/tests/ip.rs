@@ -29,6 +29,41 @@ fn the_tutorial_as_written() {
     });
 }
 
+/// Each line as it stands there, and how the articles go on, by somebody who is not root.
+#[test]
+fn the_tutorial_by_an_ordinary_user() {
+    vnet_testns::user(|| {
+        let before = Snapshot::take();
+        pinned!(
+            "vnet ip link add veth0 type veth peer name veth1
+             vnet ip link show veth0 | sed 's/link.ether.*/link/'
+             vnet ip netns add vnet0
+             vnet ip link set veth0 netns vnet0
+             vnet ip -n vnet0 addr add 10.0.1.0/24 dev veth0
+             vnet ip -n vnet0 link set veth0 up
+             vnet ip -n vnet0 link set lo up
+             vnet ip -n vnet0 -4 addr show | sed 's/NO-CARRIER,//; s/state [A-Z]*/state/'
+             vnet ip netns add vnet1
+             vnet ip link set veth1 netns vnet1
+             vnet ip -n vnet1 addr add 10.0.2.0/24 dev veth1
+             vnet ip -n vnet1 link set veth1 up
+             vnet ip -n vnet1 link set lo up
+             vnet ip -n vnet0 route add 10.0.2.0/24 dev veth0
+             vnet ip -n vnet1 route add 10.0.1.0/24 dev veth1
+             vnet ip -n vnet0 route get 10.0.2.0 | sed 's/ uid.*//'
+             vnet ip netns exec vnet0 ip -br -4 addr show dev veth0 | sed 's/if[0-9]*//'
+             vnet ip netns | sed 's/ .id.*//' | sort
+             vnet -l default snapshot | sed 's/mac: [^ ,]*/mac: MAC/g'
+             vnet -l default snapshot >vnet.yaml
+             vnet -l default adopt --yes
+             vnet -l default plan
+             vnet -l default ping vnet0 vnet1
+             vnet -l default down -q"
+        );
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
 #[test]
 fn what_went_wrong_is_explained() {
     vnet_testns::root(|| {
@@ -162,6 +197,27 @@ fn under_the_name_ip_it_is_ip() {
              ./ip netns add n && ./ip netns exec n sh -c 'exit 7'
              echo 'netns del n' | ./ip -batch -
              ./ip netns list"
+        );
+    });
+}
+
+#[test]
+fn under_the_name_bridge_it_is_bridge() {
+    vnet_testns::root(|| {
+        pinned!(
+            "ln -s $(command -v vnet) bridge
+             cp $(command -v vnet) ip
+             ./ip link add br0 address 02:00:00:00:00:01 type bridge
+             ./ip link add p0 type veth peer name p1
+             ./ip link set p0 master br0
+             ./bridge link show dev p0 | sed 's/^[0-9]*//; s/mtu.*master/master/'
+             ./bridge fdb add 02:00:00:00:00:09 dev p0 master static
+             ./bridge -j fdb show dev p0 state static
+             printf 'fdb del 02:00:00:00:00:09 dev p0 master\\nfdb del 02:00:00:00:00:09 dev p0 master\\n' >batch
+             ./bridge -batch batch
+             ./bridge link set dev p9 cost 5
+             ./bridge frob
+             ./ip link del p0; ./ip link del br0"
         );
     });
 }
