@@ -19,7 +19,7 @@ use vnet_testns::sh;
 use vnet_why::{Question, Verdict, World, why};
 
 /// How many labs are damaged and asked in one run.
-const LABS: usize = 30;
+const LABS: usize = 60;
 
 /// A runner that makes the same labs each time.
 fn runner(seed: u8) -> TestRunner {
