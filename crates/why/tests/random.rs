@@ -4,21 +4,27 @@
 
 mod common;
 
+use std::io::Read;
 use std::net::IpAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use common::{down, shown, up};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use vnet::Desired;
-use vnet::kernel::echo::{self, Options, Outcome, Probe};
-use vnet::kernel::observe::survey::survey;
+use vnet::kernel::Realm;
+use vnet::kernel::connect::{self, Attempt};
+use vnet::kernel::echo::{self, Options, Probe};
+use vnet::kernel::observe::survey::{listeners, survey};
 use vnet::kernel::observe::{Scope, observe};
-use vnet_model::{Facts, NsName, State};
+use vnet::why::{Probed, Told};
+use vnet_model::{Facts, NsName, Packet, State};
 use vnet_testns::sh;
 use vnet_why::{Question, Verdict, World, why};
 
-/// How many labs are damaged and asked in one run.
+/// How many labs are damaged and asked in one run, where `VNET_WHY_LABS` does not say.
 const LABS: usize = 60;
 
 /// A runner that makes the same labs each time.
@@ -186,10 +192,12 @@ fn sysctl(ns: &NsName, key: &str, value: u8) -> String {
     format!("link show lo >/dev/null; ip netns exec {ns} sh -c 'echo {value} >/proc/sys/net/{key}'")
 }
 
-/// For every pair the model's yes or no is the kernel's.
+/// For every pair the model's yes or no is the kernel's, to a ping and to a connection.
+///
+/// `VNET_WHY_LABS` and `VNET_WHY_SEED` (0 to 255) say how many labs, and which.
 #[test]
 fn the_model_says_what_the_kernel_does() {
-    vnet_testns::root_within(std::time::Duration::from_secs(240), || {
+    vnet_testns::root_within(std::time::Duration::from_secs(600), || {
         let labs = std::env::var("VNET_WHY_LABS").ok().and_then(|n| n.parse().ok()).unwrap_or(LABS);
         let mut runner = runner(std::env::var("VNET_WHY_SEED").map_or(1, |n| n.parse().unwrap()));
         let damages = prop::collection::vec((any::<usize>(), 0_usize..14), 0..4);
@@ -199,6 +207,7 @@ fn the_model_says_what_the_kernel_does() {
         for _ in 0..labs {
             let ((_, desired), damages) = strategy.new_tree(&mut runner).unwrap().current();
             let lab = up(&desired);
+            let listeners = Listeners::start(&desired);
             let mut done = Vec::new();
             for (number, kind) in damages {
                 if let Some(command) = damage(&desired, number, kind) {
@@ -208,6 +217,7 @@ fn the_model_says_what_the_kernel_does() {
             }
             let (all, good, none) = compare(&desired, &done, &mut wrong);
             (asked, reached, untold) = (asked + all, reached + good, untold + none);
+            drop(listeners);
             down(lab);
         }
         let disagree = wrong.len();
@@ -220,46 +230,105 @@ fn the_model_says_what_the_kernel_does() {
     });
 }
 
+/// How long what is asked in a batch may take; what was lost is asked for again, with more patience.
+const WITHIN: Duration = Duration::from_millis(150);
+
+/// The port that every other node listens on.
+const PORT: u16 = 8080;
+
+/// Programs that listen on all addresses of every other node; they end with this.
+struct Listeners(Vec<Child>);
+
+impl Listeners {
+    /// Starts them, in Perl, which every Debian has, and waits until they listen.
+    fn start(desired: &Desired) -> Self {
+        let script = format!(
+            "use IO::Socket::IP; $| = 1; my $s = IO::Socket::IP->new(Listen => 1024, LocalHost => '::', \
+             LocalPort => {PORT}, V6Only => 0, GetAddrInfoFlags => 0) or die $@; print 'x'; sleep 60"
+        );
+        let start = |ns: &NsName| {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", ns.as_str(), "perl", "-e", &script]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+        };
+        let mut children: Vec<Child> = desired.nodes.values().step_by(2).map(start).collect();
+        for child in &mut children {
+            child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        }
+        Self(children)
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            child.kill().and_then(|()| child.wait()).unwrap();
+        }
+    }
+}
+
+/// Asks the kernel: by echo requests, or by connections.
+fn tried(realm: &Realm, asked: &[Question], watched: &[NsName], within: Duration) -> Vec<Probed> {
+    if asked[0].packet == Packet::Icmp {
+        let probe = |question: &Question| Probe::new(question.from.clone(), question.dst);
+        let probes: Vec<Probe> = asked.iter().map(probe).collect();
+        let options = Options { timeout: within, watched: watched.to_vec(), ..Options::default() };
+        let outcomes = echo::echo(realm, &probes, &options, |_, _| {}).unwrap();
+        return outcomes.into_iter().map(Probed::Echo).collect();
+    }
+    let attempt = |question: &Question| Attempt {
+        from: question.from.clone(),
+        src: None,
+        dst: question.dst,
+        packet: question.packet,
+        at: None,
+    };
+    let attempts: Vec<Attempt> = asked.iter().map(attempt).collect();
+    let outcomes = connect::connect(realm, &attempts, within).unwrap();
+    outcomes.into_iter().map(Probed::Port).collect()
+}
+
 fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (usize, usize, usize) {
-    let realm = vnet::kernel::Realm::own().unwrap();
+    let realm = Realm::own().unwrap();
     let scope = Scope { lab: &desired.lab, declared: &desired.state, recorded: None };
     let state = observe(&realm, scope).unwrap().state;
     let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
-    let facts = survey(&realm, &names).unwrap();
-    let pairs = pairs(desired);
-    let probes: Vec<Probe> =
-        pairs.iter().map(|(from, dst)| Probe::new(from.clone(), *dst)).collect();
-    let timeout = std::time::Duration::from_millis(300);
-    let options = Options { timeout, watched: names, ..Options::default() };
-    let outcomes = echo::echo(&realm, &probes, &options, |_, _| {}).unwrap();
-    let (mut reached, mut untold) = (0, 0);
-    for ((from, dst), outcome) in pairs.iter().zip(outcomes) {
-        let answer = ask(desired, &state, Some(&facts), from, *dst);
-        let replied = matches!(outcome, Outcome::Reply { .. });
-        reached += usize::from(replied);
-        untold += usize::from(matches!(answer.verdict, Verdict::Partly | Verdict::Unknown));
-        let agrees = |replied: bool| match answer.verdict {
-            Verdict::Reachable => replied,
-            Verdict::Unreachable => !replied && !answer.causes.is_empty(),
-            // It says itself that it can't tell.
-            Verdict::Partly | Verdict::Unknown => true,
-        };
-        // What was just changed may not have settled: a lost reply is asked for again.
-        let again = || {
-            let probe = Probe::new(from.clone(), *dst);
-            let outcome = echo::echo(&realm, &[probe], &Options::default(), |_, _| {}).unwrap();
-            matches!(outcome[0], Outcome::Reply { .. })
-        };
-        let agrees = agrees(replied) || (0..3).any(|_| agrees(again()));
-        if !agrees {
-            let question = Question::new(from.clone(), *dst);
-            let told = vnet::why::Told {
-                question,
-                answer,
-                probed: Some(vnet::why::Probed::Echo(outcome)),
+    let mut facts = survey(&realm, &names).unwrap();
+    listeners(&realm, &names, &mut facts).unwrap();
+    let world = World { state: &state, facts: Some(&facts), intent: Some(desired), assumed: &[] };
+    let (mut asked, mut reached, mut untold) = (0, 0, 0);
+    for packet in [Packet::Icmp, Packet::Tcp(PORT)] {
+        let question = |(from, dst)| Question { packet, ..Question::new(from, dst) };
+        let questions: Vec<Question> = pairs(desired).into_iter().map(question).collect();
+        if questions.is_empty() {
+            continue;
+        }
+        asked += questions.len();
+        let outcomes = tried(&realm, &questions, &names, WITHIN);
+        for (question, mut probed) in questions.into_iter().zip(outcomes) {
+            let answer = why(&world, &question);
+            let replied = probed.replied() == Some(true);
+            reached += usize::from(replied);
+            untold += usize::from(matches!(answer.verdict, Verdict::Partly | Verdict::Unknown));
+            let agrees = |replied: bool| match answer.verdict {
+                // Where nothing was damaged nothing is said against it.
+                Verdict::Reachable => replied && (!damage.is_empty() || answer.causes.is_empty()),
+                Verdict::Unreachable => !replied && !answer.causes.is_empty(),
+                // It says itself that it can't tell.
+                Verdict::Partly | Verdict::Unknown => true,
             };
-            wrong.push(format!("{from} to {dst} after {damage:?}: {}", shown(&told)));
+            // What was just changed may not have settled.
+            let mut again = || {
+                let within = Duration::from_millis(1500);
+                probed = tried(&realm, std::slice::from_ref(&question), &names, within)[0];
+                agrees(probed.replied() == Some(true))
+            };
+            if !agrees(replied) && !(0..3).any(|_| again()) {
+                let what = format!("{} to {packet:?} of {}", question.from, question.dst);
+                let told = Told { question, answer, probed: Some(probed) };
+                wrong.push(format!("{what} after {damage:?}: {}", shown(&told)));
+            }
         }
     }
-    (pairs.len(), reached, untold)
+    (asked, reached, untold)
 }
