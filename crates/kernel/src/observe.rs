@@ -322,6 +322,7 @@ fn read_namespace(
     found.namespace.routes = route::dump(socket, &names).map_err(failed)?.into_iter().collect();
     let entries = entry::read(socket, &names, wanted_entries(name, scope)).map_err(failed)?;
     (found.namespace.entries, found.namespace.foreign) = (entries.ours, entries.foreign);
+    found.namespace.lost_rules = entries.lost;
     read_neighbours(&mut found, socket).map_err(failed)?;
     let declared = scope.declared.namespaces.get(name);
     if declared.is_some_and(|ns| ns.sysctls.contains_key(IPV6_FORWARDING)) {
@@ -335,10 +336,15 @@ fn read_namespace(
 /// Which entries to ask for: those of kinds that are declared or were before, and all where it is
 /// not known what was.
 fn wanted_entries(name: &NsName, scope: Scope<'_>) -> entry::Wanted {
-    let Some(recorded) = scope.recorded else { return entry::Wanted::ALL };
+    let lost = !name.is_host();
+    let Some(recorded) = scope.recorded else {
+        return entry::Wanted { lost, ..entry::Wanted::ALL };
+    };
     let states = recorded.iter().copied().chain([scope.declared]);
     let namespaces = states.filter_map(|state| state.namespaces.get(name));
-    entry::Wanted::of(namespaces.flat_map(|ns| ns.entries.iter().chain(&ns.foreign)))
+    let wanted = entry::Wanted::of(namespaces.flat_map(|ns| ns.entries.iter().chain(&ns.foreign)));
+    // Without the rule for the table main the kernel finds no gateway, and no packet a route.
+    entry::Wanted { lost, ..wanted }
 }
 
 /// Reads the marks of the namespaces at the other ends of veths.

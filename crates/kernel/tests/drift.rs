@@ -254,6 +254,27 @@ fn routes_are_mended() {
     });
 }
 
+/// Without the rule for the table main no gateway is found: so it is back before the route.
+#[test]
+fn rules_of_the_kernels_own_are_mended() {
+    in_lab(|_, _| {
+        mend(
+            "ip -n a route del 10.9.0.0/24; ip -n a rule flush",
+            &[
+                "+ rule from all table main priority 32766 in a",
+                "+ rule from all table default priority 32767 in a",
+                "+ route 10.9.0.0/24 via 10.0.0.2 dev eth0 in a",
+            ],
+            &[],
+        );
+        mend(
+            "ip -n a -6 rule del priority 32766",
+            &["+ rule -6 from all table main priority 32766 in a"],
+            &[],
+        );
+    });
+}
+
 #[test]
 fn links_and_namespaces_are_made_again() {
     in_lab(|_, _| {

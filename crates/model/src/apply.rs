@@ -231,6 +231,7 @@ impl Namespace {
             routes: Default::default(),
             entries: Default::default(),
             foreign: Default::default(),
+            lost_rules: Default::default(),
             sysctls: Default::default(),
             tables: Default::default(),
             nft_text: None,

@@ -172,6 +172,7 @@ impl<'a> Planner<'a> {
             self.push(ns, Change::AddNamespace { mark: mark.clone() }, wanted.origin);
         }
         self.sysctls(ns, wanted, |key| interface_of_sysctl(key).is_none());
+        self.rules_again(ns, wanted);
         self.ipv6_again(ns, wanted);
         let lo_up = |ns: &Namespace| ns.interfaces.get(LOOPBACK).is_some_and(|lo| lo.up);
         if lo_up(wanted) && !self.work.namespaces.get(ns).is_some_and(lo_up) {
@@ -207,6 +208,7 @@ impl<'a> Planner<'a> {
     /// Removes what the lab made and no longer wants; names what others made.
     fn leftovers(&mut self) {
         for (ns, wanted) in &self.target.namespaces {
+            self.rules_lost(ns, wanted);
             let Some(found) = self.work.namespaces.get(ns) else { continue };
             let ours = |table: &&Table| table.mark.as_ref().is_some_and(|m| m.lab == *self.lab);
             let extra = found.tables.values().filter(ours).map(|table| table.id.clone());

@@ -83,6 +83,9 @@ pub struct Namespace {
     /// The entries that others made, as far as they were asked for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub foreign: BTreeSet<Entry>,
+    /// The policy rules that it was born with and that somebody took away.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost_rules: BTreeSet<Rule>,
     /// Sysctls by their dotted name (`net.ipv4.tcp_ecn`), as far as they are declared.
     pub sysctls: BTreeMap<String, String>,
     /// Its tables of nf_tables: those that carry a lab's mark, and of others, only those whose name

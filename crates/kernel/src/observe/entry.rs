@@ -30,12 +30,16 @@ pub(super) struct Entries {
     pub(super) ours: BTreeSet<Entry>,
     /// What others made.
     pub(super) foreign: BTreeSet<Entry>,
+    /// The rules that the namespace was born with and has no more.
+    pub(super) lost: BTreeSet<Rule>,
 }
 
 /// Which entries are asked for: each kind costs a dump, so only where there may be some of ours.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted {
     pub(super) rules: bool,
+    /// Whether to look for the kernel's own rules that are missing.
+    pub(super) lost: bool,
     pub(super) neighbors: bool,
     pub(super) nexthops: bool,
 }
@@ -55,7 +59,7 @@ impl Wanted {
         wanted
     }
 
-    pub(super) const ALL: Self = Self { rules: true, neighbors: true, nexthops: true };
+    pub(super) const ALL: Self = Self { rules: true, lost: true, neighbors: true, nexthops: true };
 }
 
 /// Reads the entries of the socket's namespace.
@@ -65,12 +69,13 @@ pub(super) fn read(
     wanted: Wanted,
 ) -> Result<Entries, Error> {
     let mut all: Vec<(Entry, bool)> = Vec::new();
-    if wanted.rules {
-        let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
-        all.extend(super::dump(socket, &request, |message| match message {
-            RouteNetlinkMessage::NewRule(message) => rule(&message),
-            _ => None,
-        })?);
+    let mut lost = BTreeSet::new();
+    if wanted.rules || wanted.lost {
+        let rules = dump_rules(socket)?;
+        lost = lost_rules(&rules);
+        if wanted.rules {
+            all.extend(rules.into_iter().filter_map(rule));
+        }
     }
     if wanted.neighbors {
         for flags in [NeighbourFlags::empty(), NeighbourFlags::Proxy] {
@@ -89,7 +94,7 @@ pub(super) fn read(
         })?;
         all.extend(socket.dump(&request, |message| Ok(nexthop(&message, names)?))?);
     }
-    let mut entries = Entries::default();
+    let mut entries = Entries { lost, ..Entries::default() };
     for (entry, ours) in all {
         if ours {
             entries.ours.insert(entry)
@@ -114,11 +119,20 @@ pub(super) fn nexthops(
     Ok(all.filter_map(object).collect())
 }
 
-/// Reads a rule, and whether it is ours; none of the kernel's own, of which every namespace has
-/// three, and one more with a VRF.
-fn rule(message: &RuleMessage) -> Option<(Entry, bool)> {
-    let read = policy_rule(message)?;
-    if read.protocol == RouteProtocol::Kernel {
+/// Finds the rules that the namespace was born with and has no more. A family without any rule does
+/// not run.
+fn lost_rules(found: &[ReadRule]) -> BTreeSet<Rule> {
+    let runs = |ipv6: bool| found.iter().any(|read| read.policy.rule.ipv6 == ipv6);
+    let is_there = |born: &PolicyRule| found.iter().any(|read| read.policy == *born);
+    let lost =
+        PolicyRule::born().into_iter().filter(|born| runs(born.rule.ipv6) && !is_there(born));
+    lost.map(|born| born.rule).collect()
+}
+
+/// Tells what a rule is as an entry, and whether it is ours; none of the kernel's own, of which every
+/// namespace has three, and one more with a VRF, nor one that was put back in the place of such.
+fn rule(read: ReadRule) -> Option<(Entry, bool)> {
+    if read.protocol == RouteProtocol::Kernel || PolicyRule::born().contains(&read.policy) {
         return None;
     }
     let PolicyRule { rule, tos, l3mdev, is_unread } = read.policy;
@@ -140,11 +154,7 @@ struct ReadRule {
 /// Reads all policy rules of the socket's namespace, in the kernel's order; none where they are those
 /// that it is born with.
 pub(super) fn policy_rules(socket: &mut Socket) -> Result<Vec<PolicyRule>, Error> {
-    let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
-    let found = super::dump(socket, &request, |message| match message {
-        RouteNetlinkMessage::NewRule(message) => Some(policy_rule(&message)?.policy),
-        _ => None,
-    })?;
+    let found: Vec<_> = dump_rules(socket)?.into_iter().map(|read| read.policy).collect();
     // Where IPv6 does not run it has no rules either.
     let born = PolicyRule::born();
     let is_of = |ipv6: bool, of: &[PolicyRule]| {
@@ -155,6 +165,14 @@ pub(super) fn policy_rules(socket: &mut Socket) -> Result<Vec<PolicyRule>, Error
         of_family == is_of(ipv6, &born) || (ipv6 || found.is_empty()) && of_family.is_empty()
     };
     Ok(if as_born(false) && as_born(true) { Vec::new() } else { found })
+}
+
+fn dump_rules(socket: &mut Socket) -> Result<Vec<ReadRule>, Error> {
+    let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
+    super::dump(socket, &request, |message| match message {
+        RouteNetlinkMessage::NewRule(message) => policy_rule(&message),
+        _ => None,
+    })
 }
 
 fn policy_rule(message: &RuleMessage) -> Option<ReadRule> {

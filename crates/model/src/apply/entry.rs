@@ -1,8 +1,9 @@
 //! Rules, neighbours and nexthop objects: what the kernel accepts, and what it takes away of itself.
 
 use super::Refused;
+use crate::facts::PolicyRule;
 use crate::names::{IfName, NsName};
-use crate::state::{Entry, Kind, Namespace, NexthopKind, NexthopObject, State};
+use crate::state::{Entry, Kind, Namespace, NexthopKind, NexthopObject, Rule, State};
 
 impl State {
     pub(super) fn set_entry(&mut self, ns: &NsName, entry: &Entry) -> Result<(), Refused> {
@@ -60,6 +61,9 @@ impl Namespace {
         if entry.dev().is_some_and(|dev| !self.interfaces.contains_key(dev)) {
             return Err(Refused::Missing(format!("the interface of {entry}")));
         }
+        if matches!(entry, Entry::Rule(rule) if self.lost_rules.remove(rule)) {
+            return Ok(());
+        }
         let mut all = self.entries.iter().chain(&self.foreign);
         match all.find(|other| other.same_key(entry)) {
             Some(Entry::Rule(_)) => return Err(Refused::Exists(entry.to_string())),
@@ -76,6 +80,13 @@ impl Namespace {
     }
 
     pub(super) fn del_entry(&mut self, entry: &Entry) -> Result<(), Refused> {
+        let is_born = |rule: &Rule| PolicyRule::born().iter().any(|born| born.rule == *rule);
+        if let Entry::Rule(rule) = entry
+            && is_born(rule)
+            && self.lost_rules.insert(rule.clone())
+        {
+            return Ok(());
+        }
         if !self.entries.remove(entry) && !self.foreign.remove(entry) {
             return Err(Refused::Missing(entry.to_string()));
         }

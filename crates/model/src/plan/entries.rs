@@ -27,6 +27,25 @@ impl Planner<'_> {
         }
     }
 
+    /// Gives a namespace back the rules that it was born with, before anything that needs a route:
+    /// a gateway is looked for by them.
+    pub(super) fn rules_again(&mut self, ns: &NsName, wanted: &Namespace) {
+        let Some(found) = self.work.namespaces.get(ns) else { return };
+        let again: Vec<_> = found.lost_rules.difference(&wanted.lost_rules).cloned().collect();
+        for rule in again {
+            self.push(ns, Change::SetEntry(Entry::Rule(rule)), wanted.origin);
+        }
+    }
+
+    /// Takes away those that were missing in the state to go back to, after all that needs a route.
+    pub(super) fn rules_lost(&mut self, ns: &NsName, wanted: &Namespace) {
+        let Some(found) = self.work.namespaces.get(ns) else { return };
+        let lost: Vec<_> = wanted.lost_rules.difference(&found.lost_rules).cloned().collect();
+        for rule in lost {
+            self.push(ns, Change::DelEntry(Entry::Rule(rule)), wanted.origin);
+        }
+    }
+
     fn set_entries(&mut self, ns: &NsName, wanted: &Namespace, which: fn(&Entry) -> bool) {
         let mut missing: Vec<&Entry> = wanted.entries.iter().filter(|entry| which(entry)).collect();
         // The members of a group before it.

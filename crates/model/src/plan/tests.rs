@@ -222,7 +222,7 @@ fn a_strangers_end_of_a_tunnel_with_the_same_key_is_in_the_way() {
 #[test]
 fn a_strangers_address_may_be_in_the_way_of_a_route() {
     let mut lab = with_vxlan("vx0", 100);
-    let hop = crate::NextHop::dev(IfName::new("vx0").unwrap());
+    let hop = crate::NextHop::dev(IfName::new("lo").unwrap());
     let route = crate::Route::unicast("10.0.3.0/24".parse().unwrap(), vec![hop]);
     only_ns(&mut lab.state).routes.insert(route);
     let conflicts = |address: &str, up: bool| {
@@ -240,6 +240,32 @@ fn a_strangers_address_may_be_in_the_way_of_a_route() {
     for (address, up) in [("10.0.3.7/24", false), ("10.0.3.7/25", true), ("10.0.3.0/32", true)] {
         assert_eq!(conflicts(address, up), [""; 0], "{address}");
     }
+}
+
+/// Without the rule for the table main the kernel finds no gateway (ENETUNREACH): so it comes first,
+/// and goes last where the start had none.
+#[test]
+fn a_rule_of_the_kernels_own_comes_back_before_any_route() {
+    let mut lab = with_vxlan("vx0", 100);
+    let start = built(&lab);
+    let mut damaged = start.clone();
+    let main = crate::Rule::new(false, 32766, crate::RuleAction::Table(254));
+    only_ns(&mut damaged).lost_rules.insert(main);
+    let hop = crate::NextHop::dev(IfName::new("lo").unwrap());
+    let route = crate::Route::unicast("10.0.3.0/24".parse().unwrap(), vec![hop]);
+    only_ns(&mut lab.state).routes.insert(route);
+
+    let steps = plan(&lab, &damaged).steps;
+    assert_eq!(signed(&steps)[0], "+ rule from all table main priority 32766 in x-a");
+    assert_eq!(steps.len(), 2, "{:?}", signed(&steps));
+    let mut state = damaged.clone();
+    apply_all(&mut state, &steps);
+    assert_eq!(signed(&plan(&lab, &state).steps), [""; 0]);
+
+    let back = plan_between(&lab.lab, &damaged, &state).steps;
+    assert_eq!(signed(&back)[1], "- rule from all table main priority 32766 in x-a");
+    apply_all(&mut state, &back);
+    assert_eq!(state, damaged);
 }
 
 /// The topologies above do have what they are to try out.

@@ -38,6 +38,7 @@ pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool)
         routes: BTreeSet::new(),
         entries: BTreeSet::new(),
         foreign: BTreeSet::new(),
+        lost_rules: BTreeSet::new(),
         sysctls: sysctls(network, place, lab_has_ipv6),
         tables: BTreeMap::new(),
         nft_text: network.node(place).and_then(|node| node.nftables.clone()),
