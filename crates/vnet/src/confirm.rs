@@ -230,12 +230,12 @@ fn wait_for_deadline(lab: &Lab, id: &str) -> Result<bool, Error> {
                 was_there = true;
                 std::thread::sleep(pending.left().min(INTERVAL));
             }
-            // Another change is being made. Where it succeeds it ends this process; where it fails,
-            // this one waits again.
-            Some(_) if was_there => std::thread::sleep(INTERVAL),
+            // Another change is being made, maybe before this one's note was ever seen here. Where it
+            // succeeds it ends this process; where it fails, this one waits again.
+            Some(_) => std::thread::sleep(INTERVAL),
             // It was confirmed, or the lab was taken down; or it has not begun, and never will.
-            _ if was_there || is_alone => return Ok(false),
-            _ => std::thread::sleep(INTERVAL),
+            None if was_there || is_alone => return Ok(false),
+            None => std::thread::sleep(INTERVAL),
         }
     }
 }
