@@ -28,7 +28,7 @@ use vnet_netlink::{Batch, Protocol, Socket};
 use crate::error::Error;
 use crate::execute::message;
 use crate::pins::NETNS_DIR;
-use crate::process::{unshare, write};
+use crate::process::{unshare, until_alone, write};
 
 /// What the holder writes when all is ready.
 const READY: &str = "ready";
@@ -144,6 +144,7 @@ impl Holder {
         let types =
             ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::NETWORK;
         let working_directory = std::env::current_dir();
+        until_alone();
         rustix::thread::move_into_thread_name_spaces(self.pidfd.as_fd(), types)
             .map_err(Error::system("join", "the keeper's namespaces"))?;
         if let Ok(path) = working_directory {

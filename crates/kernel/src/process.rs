@@ -81,13 +81,14 @@ impl Entrance {
         self
     }
 
-    /// Takes the calling thread into the node. CAP_SYS_ADMIN.
+    /// Takes the calling thread, the only one of its process, into the node. CAP_SYS_ADMIN.
     ///
     /// Allocates nothing and takes no locks.
     ///
     /// # Errors
     /// When a namespace can't be entered or a mount can't be made.
     pub fn enter(&self) -> Result<(), Errno> {
+        until_alone();
         let mut path = [MaybeUninit::uninit(); PATH_MAX_BYTES];
         let working_directory = working_directory(&mut path).ok();
         for (ns, kind) in &self.join {
@@ -176,6 +177,27 @@ pub fn drop_inherited() {
     // SAFETY: nothing in this process owns a descriptor yet, so none is closed under its owner.
     unsafe {
         libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, 0);
+    }
+}
+
+/// Waits until this thread is the only one of its process, but not long.
+///
+/// A user namespace is entered by a process with one thread, or not at all (EINVAL, `setns(2)`,
+/// `unshare(2)`). A thread that has been joined may still be one: it tells whoever joins it first
+/// (`mm_release`), and leaves its process after that (`release_task`, kernel/exit.c). Allocates
+/// nothing.
+pub(crate) fn until_alone() {
+    const TRIES: usize = 1000;
+    const BETWEEN: Duration = Duration::from_millis(1);
+    /// A folder has two links, and one for each folder in it: here each thread has one
+    /// (`proc_task_getattr`, fs/proc/base.c).
+    const LINKS_OF_ONE: u64 = 3;
+    for _ in 0..TRIES {
+        match rustix::fs::stat(c"/proc/self/task") {
+            Ok(stat) if u64::from(stat.st_nlink) > LINKS_OF_ONE => std::thread::sleep(BETWEEN),
+            // Without /proc nothing is known, and entering tells.
+            Ok(_) | Err(_) => return,
+        }
     }
 }
 
