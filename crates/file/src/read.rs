@@ -5,6 +5,7 @@
 //! the keys mean is in the modules below, one an object.
 
 mod expect;
+mod fdb;
 mod file;
 mod firewall;
 mod interface;

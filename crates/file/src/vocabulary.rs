@@ -213,6 +213,13 @@ pub(crate) static NODE: Object = Object {
              eth0`; `proxy 10.0.0.9 dev eth0` answers for one.",
             Shape::OneOrMany,
         ),
+        key(
+            "fdb",
+            "Forwarding entries in the words of `bridge fdb`: `02:00:00:00:00:09 dev vx0 dst \
+             10.0.0.2` of a VXLAN (all zeros for every address that is not known), \
+             `02:00:00:00:00:09 dev eth0 vlan 10` of a port of a bridge of the node.",
+            Shape::OneOrMany,
+        ),
         key("sysctls", "Kernel settings under `net.` by their dotted name.", Shape::Texts),
         key(
             "firewall",

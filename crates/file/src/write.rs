@@ -20,7 +20,7 @@ use vnet_model::kind::{self, Value};
 use vnet_model::plan::interface_of_sysctl;
 use vnet_model::topology::{
     Addressing, Endpoint, InterfaceOptions, Link, NetnsPattern, Node, NodeInterfaceKind, Routing,
-    Segment, SegmentKind,
+    Segment, SegmentKind, StaticFdb,
 };
 use vnet_model::{Desired, Entry, IfName, Interface, Kind, Namespace, NodeName, Topology};
 
@@ -171,7 +171,11 @@ impl Writer<'_> {
                 _ => {}
             }
         }
-        for (key, list) in [("nexthops", nexthops), ("rules", rules), ("neighbors", neighbors)] {
+        let fdb = node.fdb.iter();
+        let fdb = fdb.map(|StaticFdb { dev, entry }| format!("{entry} dev {dev}")).collect();
+        let lists =
+            [("nexthops", nexthops), ("rules", rules), ("neighbors", neighbors), ("fdb", fdb)];
+        for (key, list) in lists {
             self.heading_at(4, key, list.is_empty());
             for text in list {
                 let _ = writeln!(self.out, "      - {}", scalar(&text));

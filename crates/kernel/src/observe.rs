@@ -14,7 +14,7 @@ mod tables;
 mod whole;
 mod wireguard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netlink_packet_core::NetlinkSerializable;
 use netlink_packet_route::RouteNetlinkMessage;
@@ -305,8 +305,13 @@ fn read_namespace(
     }
     let is_tunnel = |interface: &Interface| interface.kind.name() == "vxlan";
     let has_tunnel = found.namespace.interfaces.values().any(is_tunnel);
-    if has_tunnel || declares(|interface| interface.fdb.is_some()) {
-        bridging::read_fdb(socket, &names, &mut found.namespace).map_err(failed)?;
+    // Those that are declared, or were: what others wrote elsewhere is theirs.
+    let known_fdb = known.iter().flat_map(|ns| &ns.interfaces);
+    let known_fdb: BTreeSet<&IfName> =
+        known_fdb.filter(|(_, it)| it.fdb.is_some()).map(|(name, _)| name).collect();
+    let of = (!known.is_empty()).then_some(&known_fdb);
+    if of.map_or(has_tunnel, |of| !of.is_empty()) {
+        bridging::read_fdb(socket, &names, &mut found.namespace, of).map_err(failed)?;
     }
     let mut addresses = address::dump(socket).map_err(failed)?;
     // The kernel lists IPv4 addresses as they were added, IPv6 ones the last first

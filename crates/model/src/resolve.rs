@@ -11,6 +11,7 @@ mod conflicts;
 mod domains;
 mod expect;
 mod external;
+mod fdb;
 mod filter;
 mod namespaces;
 mod network;
@@ -109,6 +110,7 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     tunnels::assign(&mut network, &mut problems);
     conflicts::find(&network, &mut problems);
     vxlan::check(&network, &mut problems);
+    fdb::check(&network, &mut problems);
     let mut routes = routes::all(&network, &mut problems);
     let tables = filter::tables(&network, &mut problems);
     let places = 0..network.wiring.places.len();

@@ -18,8 +18,8 @@ use crate::state::{
 use crate::step::Step;
 use crate::topology::{
     AddressSpec, Endpoint, InterfaceOptions, Leg, Link, NetnsPattern, Node, NodeInterface,
-    NodeInterfaceKind, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule, Sysctl, Topology,
-    Via,
+    NodeInterfaceKind, StaticFdb, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule,
+    Sysctl, Topology, Via,
 };
 
 /// Sysctls of a namespace as a whole that a snapshot looks at, besides those of its interfaces.
@@ -167,8 +167,8 @@ impl Taken<'_> {
                 return;
             }
         };
-        if interface.fdb.as_ref().is_some_and(|entries| !entries.is_empty()) {
-            self.left_out.push(format!("forwarding entries of {dev} in {ns_name}"));
+        for &entry in interface.fdb.iter().flatten() {
+            node.fdb.push(StaticFdb { dev: dev.clone(), entry });
         }
         if interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering")) {
             self.left_out.push(format!("which VLANs pass at the ports of {dev} in {ns_name}"));

@@ -24,7 +24,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::nft::RawText;
 use crate::origin::Origin;
-use crate::state::{Neighbor, Offload};
+use crate::state::{FdbEntry, Neighbor, Offload};
 
 pub use builder::TopologyBuilder;
 pub use firewall::{Firewall, FirewallRule, NatKind, NatRule, Peer};
@@ -175,6 +175,8 @@ pub struct Node {
     pub rules: Vec<StaticRule>,
     /// Its permanent neighbours, and those that it answers for.
     pub neighbors: Vec<Neighbor>,
+    /// Its forwarding entries: of tunnels, and of ports of its bridges.
+    pub fdb: Vec<StaticFdb>,
     /// Its sysctls by dotted name, under `net.`.
     pub sysctls: BTreeMap<String, Sysctl>,
     /// What it lets in, out and through; nothing: all.
@@ -200,6 +202,7 @@ impl Node {
             nexthops: Vec::new(),
             rules: Vec::new(),
             neighbors: Vec::new(),
+            fdb: Vec::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),
@@ -214,6 +217,15 @@ impl TryFrom<&str> for Node {
     fn try_from(name: &str) -> Result<Self, Self::Error> {
         Ok(Self::new(name.try_into()?))
     }
+}
+
+/// A forwarding entry of an interface of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticFdb {
+    /// A tunnel, or a port of a bridge.
+    pub dev: IfName,
+    /// Where packets to a hardware address go.
+    pub entry: FdbEntry,
 }
 
 /// The value of a sysctl, as text with single spaces, and what asked for it.

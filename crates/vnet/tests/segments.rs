@@ -244,3 +244,88 @@ fn vm_the_example_of_vlans() {
         down(&mut lab);
     });
 }
+
+/// ```text
+///  h ── a:h, a:br, a:vx ──(VXLAN by what the file says of addresses)── b, c
+/// ```
+fn forwarding(fdb: &str) -> Desired {
+    desired(&format!(
+        "
+name: fwd
+nodes:
+  a:
+    interfaces:
+      br: {{ kind: bridge, ports: [ h, vx ] }}
+      vx: {{ kind: vxlan, id: 7, local: 10.0.0.1, dstport: 4789, learning: off }}
+    fdb: [ {fdb} ]
+  b: {{ interfaces: {{ vx: {{ kind: vxlan, id: 7, local: 10.0.0.2, remote: 10.0.0.1, dstport: 4789, mac: 02:00:00:00:00:0b, addresses: 10.9.0.2/24 }} }} }}
+  h:
+links:
+  - {{ endpoints: [ a:eth0, b:eth0 ], prefix: 10.0.0.0/24 }}
+  - {{ endpoints: {{ a:h: , h: {{ addresses: 10.9.0.1/24, mac: 02:00:00:00:00:01 }} }} }}
+"
+    ))
+}
+
+#[test]
+fn forwarding_entries_are_as_the_file_says() {
+    vnet_testns::root(|| {
+        let flood = "00:00:00:00:00:00 dev vx dst 10.0.0.3, 00:00:00:00:00:00 dev vx dst 10.0.0.2";
+        let first = forwarding(&format!(
+            "02:00:00:00:00:01 dev h, 02:00:00:00:00:0b dev vx dst 10.0.0.2, {flood}"
+        ));
+        let mut lab = open(&first);
+        up(&mut lab, &first);
+        let told = |dev: &str| {
+            sh(&format!("bridge -n fwd-a fdb show dev {dev} | grep -E 'static|dst' | sort"))
+        };
+        assert_eq!(told("h"), "02:00:00:00:00:01 master br static\n");
+        let of_tunnel = "00:00:00:00:00:00 dst 10.0.0.2 self permanent
+00:00:00:00:00:00 dst 10.0.0.3 self permanent
+02:00:00:00:00:0b dst 10.0.0.2 self permanent\n";
+        assert_eq!(told("vx"), of_tunnel);
+        assert!(reaches("fwd-h", "10.9.0.2"));
+
+        // Another far end, in place; what nobody wrote in the file stays as it is.
+        sh("bridge -n fwd-b fdb add 02:00:00:00:00:0f dev vx dst 10.0.0.9");
+        let second = forwarding(&format!("02:00:00:00:00:0b dev vx dst 10.0.0.3, {flood}"));
+        let before = indexes("fwd-a");
+        let steps = up(&mut lab, &second);
+        assert_eq!(
+            steps,
+            [
+                "- fdb 02:00:00:00:00:01 on fwd-a:h",
+                "- fdb 02:00:00:00:00:0b dst 10.0.0.2 on fwd-a:vx",
+                "+ fdb 02:00:00:00:00:0b dst 10.0.0.3 on fwd-a:vx",
+            ]
+        );
+        assert_eq!(indexes("fwd-a"), before);
+        assert_eq!(told("h"), "");
+        assert!(is_cut_off("fwd-h", "10.9.0.2"));
+        assert!(sh("bridge -n fwd-b fdb show dev vx").contains("02:00:00:00:00:0f dst 10.0.0.9"));
+
+        up(&mut lab, &first);
+        sh("bridge -n fwd-a fdb del 02:00:00:00:00:0b dev vx dst 10.0.0.2
+            bridge -n fwd-a fdb del 02:00:00:00:00:01 dev h master
+            bridge -n fwd-a fdb del 00:00:00:00:00:00 dev vx dst 10.0.0.2
+            bridge -n fwd-a fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.9");
+        let steps = up(&mut lab, &first);
+        assert_eq!(
+            steps,
+            [
+                "+ fdb 02:00:00:00:00:01 on fwd-a:h",
+                "- fdb 00:00:00:00:00:00 dst 10.0.0.9 on fwd-a:vx",
+                "+ fdb 00:00:00:00:00:00 dst 10.0.0.2 on fwd-a:vx",
+                "+ fdb 02:00:00:00:00:0b dst 10.0.0.2 on fwd-a:vx",
+            ]
+        );
+        assert_eq!(told("vx"), of_tunnel);
+        assert!(reaches("fwd-h", "10.9.0.2"));
+        // The interface and all its entries.
+        sh("ip -n fwd-a link del vx");
+        up(&mut lab, &first);
+        assert_eq!(told("vx"), of_tunnel);
+        assert!(reaches("fwd-h", "10.9.0.2"));
+        down(&mut lab);
+    });
+}

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use vnet_model::nft::RawText;
 use vnet_model::topology::{
-    Firewall, NatRule, Node, NodeInterface, StaticNexthop, StaticRoute, StaticRule, Sysctl,
+    Firewall, NatRule, Node, NodeInterface, StaticFdb, StaticNexthop, StaticRoute, StaticRule,
+    Sysctl,
 };
 use vnet_model::{Neighbor, NodeName, Origin};
 
@@ -24,6 +25,7 @@ struct Draft {
     nexthops: Vec<StaticNexthop>,
     rules: Vec<StaticRule>,
     neighbors: Vec<Neighbor>,
+    fdb: Vec<StaticFdb>,
     sysctls: BTreeMap<String, Sysctl>,
     firewall: Option<Firewall>,
     nat: Vec<NatRule>,
@@ -57,6 +59,7 @@ impl Reader<'_> {
             nexthops: Vec::new(),
             rules: Vec::new(),
             neighbors: Vec::new(),
+            fdb: Vec::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),
@@ -83,6 +86,9 @@ impl Reader<'_> {
         }
         if let Some(value) = fields.get("neighbors") {
             draft.neighbors = self.neighbors(value, at);
+        }
+        if let Some(value) = fields.get("fdb") {
+            draft.fdb = self.fdb(value, at);
         }
         if let Some(value) = fields.get("sysctls") {
             draft.sysctls = self.sysctls(value, SysctlsOf::Node, at);
@@ -116,6 +122,7 @@ impl Add for Draft {
         self.nexthops.extend(other.nexthops);
         self.rules.extend(other.rules);
         self.neighbors.extend(other.neighbors);
+        self.fdb.extend(other.fdb);
         pick(&mut self.nftables, other.nftables, wins);
         add_sysctls(&mut self.sysctls, other.sysctls, wins);
         if wins {
@@ -134,6 +141,7 @@ impl Draft {
         node.nexthops = self.nexthops;
         node.rules = self.rules;
         node.neighbors = self.neighbors;
+        node.fdb = self.fdb;
         node.sysctls = self.sysctls;
         node.firewall = self.firewall;
         node.nat = self.nat;

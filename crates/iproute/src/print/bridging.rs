@@ -20,7 +20,7 @@ pub(super) fn del_port_vlan(ns: &NsName, dev: &IfName, vid: u16) -> Command {
 
 pub(super) fn add_fdb(ns: &NsName, dev: &IfName, entry: &FdbEntry) -> Command {
     let stands_beside = entry.dst.is_some() && !entry.mac.is_usable();
-    fdb(ns, if stands_beside { "append" } else { "add" }, dev, entry)
+    fdb(ns, if stands_beside { "append" } else { "replace" }, dev, entry)
 }
 
 pub(super) fn del_fdb(ns: &NsName, dev: &IfName, entry: &FdbEntry) -> Command {

@@ -123,9 +123,12 @@ fn bridging() {
     );
     assert_eq!(
         add(one),
-        format!("{fdb} add 02:00:00:00:00:01 dev eth0 dst 10.0.0.2 self permanent")
+        format!("{fdb} replace 02:00:00:00:00:01 dev eth0 dst 10.0.0.2 self permanent")
     );
-    assert_eq!(add(here), format!("{fdb} add 02:00:00:00:00:01 dev eth0 vlan 10 master static"));
+    assert_eq!(
+        add(here),
+        format!("{fdb} replace 02:00:00:00:00:01 dev eth0 vlan 10 master static")
+    );
     let del = shown(Change::DelFdb { dev: dev.clone(), entry: flood });
     assert_eq!(del, format!("{fdb} del 00:00:00:00:00:00 dev eth0 dst 10.0.0.2 self permanent"));
 }

@@ -67,22 +67,27 @@ fn port_vlans(spec: vnet_netlink::attr::Attributes<'_>) -> Result<PortVlans, Err
 
 /// Reads the forwarding entries in the socket's namespace that somebody wrote.
 ///
-/// To be asked for only where there is a tunnel with some, or some are declared.
+/// To be asked for only where there is a tunnel with some, or some are declared: of these
+/// interfaces, or of all where they are not given.
 pub(super) fn read_fdb(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
     namespace: &mut Namespace,
+    of: Option<&BTreeSet<&IfName>>,
 ) -> Result<(), Error> {
     let entries = dump_fdb(socket)?;
     let entries = entries.into_iter().filter_map(|raw| Some((raw.index, raw.written()?)));
-    for interface in namespace.interfaces.values_mut() {
-        interface.fdb = Some(Default::default());
+    for (name, interface) in &mut namespace.interfaces {
+        if of.is_none_or(|of| of.contains(name)) {
+            interface.fdb = Some(Default::default());
+        }
     }
     for (index, entry) in entries {
         let interface = names.get(&index).and_then(|name| namespace.interfaces.get_mut(name));
         // What a tunnel's `remote` says is an entry too.
         let remote = interface.as_ref().and_then(|it| it.kind.device()?.options.get("remote"));
-        if remote.is_some_and(|remote| entry.dst.map(Value::Ip).as_ref() == Some(remote)) {
+        let is_flood = entry.mac == Mac([0; 6]);
+        if is_flood && remote.is_some_and(|it| entry.dst.map(Value::Ip).as_ref() == Some(it)) {
             continue;
         }
         if let Some(fdb) = interface.and_then(|interface| interface.fdb.as_mut()) {

@@ -1,5 +1,7 @@
 //! VLANs of ports, and forwarding entries.
 
+use std::collections::BTreeSet;
+
 use super::Planner;
 use crate::names::{IfName, NsName};
 use crate::state::{FdbEntry, Interface};
@@ -24,7 +26,9 @@ impl Planner<'_> {
     }
 
     pub(super) fn fdb(&mut self, ns: &NsName, dev: &IfName, wanted: &Interface) {
-        let Some(entries) = &wanted.fdb else { return };
+        // Of what declares none, and never did, they are not read.
+        let (entries, none) = (wanted.fdb.as_ref(), BTreeSet::new());
+        let entries = entries.unwrap_or(&none);
         let found = self.interface(ns, dev).and_then(|it| it.fdb.clone()).unwrap_or_default();
         // An entry that names no VLAN is made in each of the port's too (`br_fdb_add`,
         // net/bridge/br_fdb.c).

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::{At, article};
+use crate::mac::Mac;
 use crate::names::{IfName, NodeName};
 
 /// Something about a tunnel: a link or a segment.
@@ -67,6 +68,20 @@ pub enum TunnelProblem {
         /// The other.
         second: At,
     },
+    /// A forwarding entry is of an interface that has none such.
+    #[error("`{at}` is no {}", if *dst { "VXLAN: nothing goes to a `dst` by it" } else { "port of a bridge of the node" })]
+    NoFdb {
+        /// The interface.
+        at: At,
+        /// Whether the entry has a `dst`, as those of tunnels have.
+        dst: bool,
+    },
+    /// Two forwarding entries of one table are of one address.
+    #[error("`{mac}` has two entries in one table")]
+    FdbTwice {
+        /// The hardware address.
+        mac: Mac,
+    },
     /// Two WireGuard devices of a node listen on the same port.
     #[error("`{at}` can't have the UDP port {port}: `{first}` of the node has it")]
     SamePort {
@@ -98,6 +113,8 @@ impl TunnelProblem {
                 "a link of that kind says it beside its `endpoints`".into()
             }
             Self::OnlyWireguard { .. } => "a link of that kind lets everything through".into(),
+            Self::NoFdb { dst: true, .. } => "leave out `dst` for a port of a bridge".into(),
+            Self::NoFdb { .. } => "say the far end by `dst` for a VXLAN".into(),
             Self::SamePort { .. } => "give one of them another `listen_port`".into(),
             Self::AllowedTwice { .. } => {
                 "take it off one of them; a part of it, being longer, may go to the other".into()

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::network::Network;
-use super::vxlan;
+use super::{fdb, vxlan};
 use crate::kind::{self, Device, Value};
 use crate::names::{IfName, Mark};
 use crate::origin::Origin;
@@ -106,6 +106,10 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
     as_port(network, id, &mut interface);
     if let (Made::Tunnel(segment), None) = (wired.made, wired.device) {
         interface.fdb = Some(vxlan::fdb(network, segment, id));
+    }
+    let written = fdb::of(network, id);
+    if !written.is_empty() {
+        interface.fdb.get_or_insert_default().extend(written);
     }
     interface
 }

@@ -43,10 +43,11 @@ fn port_vlan(batch: &mut Batch, kind: u16, index: u32, vid: u16, vlan: PortVlan)
     });
 }
 
-/// Adds a forwarding entry. One for every unknown address stands beside others of its kind.
+/// Adds a forwarding entry. One for every unknown address stands beside others of its kind; one for
+/// an address takes the place of what was learned of it.
 pub fn add_fdb(batch: &mut Batch, index: u32, entry: &FdbEntry) {
     let stands_beside = entry.dst.is_some() && !entry.mac.is_usable();
-    let flags = if stands_beside { Flags::APPEND } else { Flags::EXCL };
+    let flags = if stands_beside { Flags::APPEND } else { Flags::REPLACE };
     fdb(batch, RTM_NEWNEIGH, Flags::CREATE | flags, index, entry);
 }
 
