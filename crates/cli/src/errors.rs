@@ -187,7 +187,7 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::MissingProgram { package, .. } => format!("install the package `{package}`"),
         Error::TooLittle { shortages } => return shortages.iter().map(Shortage::hint).collect(),
-        Error::ExternalRootless { .. } => "run vnet as root, or leave `external` out".to_owned(),
+        Error::ExternalRootless { .. } => "run vnet as root, or leave it out".to_owned(),
         Error::HostForwarding { key, .. } => format!(
             "it is a setting of the whole host, which vnet leaves alone: `sudo sysctl -w {key}=1`"
         ),

@@ -16,6 +16,7 @@ mod nat;
 mod neighbor;
 mod nexthop;
 mod node;
+mod publish;
 mod route;
 mod rule;
 mod scalar;

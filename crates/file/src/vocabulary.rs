@@ -237,7 +237,13 @@ pub(crate) static NODE: Object = Object {
              made beside that of `firewall` and `nat`.",
             Shape::Text,
         ),
-        later("publish", "Ports reachable from outside the lab."),
+        key(
+            "publish",
+            "Ports that are reached from the host's 127.0.0.1: `tcp/8080:80` is the node's port 80 as \
+             8080 there, `udp/53` the same in both. The node gets an interface `host` for it, by \
+             which it answers and begins nothing.",
+            Shape::OneOrMany,
+        ),
         later("services", "Programs that run in it while the lab is up."),
     ],
     kinds: false,

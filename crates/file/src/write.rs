@@ -128,6 +128,10 @@ impl Writer<'_> {
             let _ = writeln!(self.out, "      - {}", scalar(&route));
         }
         self.entries(node);
+        self.heading_at(4, "publish", node.publish.is_empty());
+        for port in &node.publish {
+            self.item(6, &scalar(&port.to_string()));
+        }
         let sysctls = self.written_sysctls(node);
         self.heading_at(4, "sysctls", sysctls.is_empty());
         for (key, value) in sysctls {

@@ -149,6 +149,12 @@ pub enum ProblemKind {
         /// Whether one of them was not named but called after its far end.
         derived: bool,
     },
+    /// Two nodes, or one twice, would be reached by the same port outside.
+    #[error("{port} of the host is published twice")]
+    PublishedTwice {
+        /// The port: `tcp/8080`.
+        port: String,
+    },
     /// An interface is named that nothing makes.
     #[error("`{node}` has no interface `{interface}`")]
     UnknownInterface {

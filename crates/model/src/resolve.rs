@@ -16,6 +16,7 @@ mod filter;
 mod namespaces;
 mod network;
 mod prefix;
+mod publish;
 mod routes;
 mod routing;
 mod tunnels;
@@ -111,6 +112,7 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     conflicts::find(&network, &mut problems);
     vxlan::check(&network, &mut problems);
     fdb::check(&network, &mut problems);
+    publish::check(&network, &mut problems);
     let mut routes = routes::all(&network, &mut problems);
     let tables = filter::tables(&network, &mut problems);
     let places = 0..network.wiring.places.len();

@@ -177,6 +177,8 @@ pub struct Node {
     pub neighbors: Vec<Neighbor>,
     /// Its forwarding entries: of tunnels, and of ports of its bridges.
     pub fdb: Vec<StaticFdb>,
+    /// Its ports that are reached from outside the lab.
+    pub publish: Vec<Publish>,
     /// Its sysctls by dotted name, under `net.`.
     pub sysctls: BTreeMap<String, Sysctl>,
     /// What it lets in, out and through; nothing: all.
@@ -203,6 +205,7 @@ impl Node {
             rules: Vec::new(),
             neighbors: Vec::new(),
             fdb: Vec::new(),
+            publish: Vec::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),
@@ -216,6 +219,38 @@ impl TryFrom<&str> for Node {
     type Error = crate::names::NameError;
     fn try_from(name: &str) -> Result<Self, Self::Error> {
         Ok(Self::new(name.try_into()?))
+    }
+}
+
+/// A port of a node that is reached from outside the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publish {
+    /// The protocol's number: TCP's or UDP's.
+    pub protocol: u8,
+    /// The port of 127.0.0.1 in the host.
+    pub outside: u16,
+    /// The node's port.
+    pub inside: u16,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+impl Publish {
+    /// Returns the name of its protocol.
+    #[must_use]
+    pub fn protocol_name(&self) -> &'static str {
+        match self.protocol {
+            crate::nft::build::UDP => "udp",
+            _ => "tcp",
+        }
+    }
+}
+
+impl std::fmt::Display for Publish {
+    /// Writes it as in a file: `tcp/8080:80`, `udp/53`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.protocol_name(), self.outside)?;
+        if self.inside != self.outside { write!(f, ":{}", self.inside) } else { Ok(()) }
     }
 }
 

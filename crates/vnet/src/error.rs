@@ -117,9 +117,12 @@ pub enum Error {
         /// The line.
         origin: Origin,
     },
-    /// A segment is external, and an ordinary user's lab has no world around it. Nothing was touched.
-    #[error("an external segment needs root: the host of an ordinary user's lab leads nowhere")]
+    /// A segment is external, or a port is published, and an ordinary user's lab has no world around
+    /// it. Nothing was touched.
+    #[error("{what} needs root: the host of an ordinary user's lab leads nowhere")]
     ExternalRootless {
+        /// "an external segment" or "a published port".
+        what: &'static str,
         /// What asked for it.
         origin: Origin,
     },
@@ -253,7 +256,7 @@ impl Error {
             | Self::NftText { origin, .. } => *origin,
             Self::BadSysctl { step, .. } | Self::SysctlNotKept { step, .. } => step.origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
-            Self::ExternalRootless { origin } | Self::HostForwarding { origin, .. } => *origin,
+            Self::ExternalRootless { origin, .. } | Self::HostForwarding { origin, .. } => *origin,
             _ => Origin::NONE,
         }
     }

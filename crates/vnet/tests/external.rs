@@ -3,8 +3,12 @@
 
 mod common;
 
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
 use common::{desired, open, planned, signed};
-use vnet::{Down, Error, Lab};
+use vnet::{Desired, Down, Error, Lab};
 use vnet_testns::sh;
 
 /// ```text
@@ -127,6 +131,93 @@ fn a_host_that_can_not_serve_is_refused_before_anything_is_touched() {
         let error = lab.up(&desired, |_| {}).unwrap_err().to_string();
         assert!(error.contains("inet vnet-out"), "{error}");
         sh("nft delete table inet vnet-out");
+    });
+}
+
+/// ```text
+///  127.0.0.1:8080 ── host ──(169.254.x.y/31)── web:80
+/// ```
+fn published(ports: &str) -> Desired {
+    desired(&format!(
+        "{{ name: pub, nodes: {{ web: {{ publish: [ {ports} ] }}, pc: }},
+           links: [ {{ endpoints: [ web, pc ], prefix: 10.0.0.0/24 }} ] }}"
+    ))
+}
+
+/// Answers TCP on port 80 of the node, and UDP on port 53.
+const SERVER: &str = "ip netns exec pub-web perl -MIO::Socket -e '
+    my $t = IO::Socket::INET->new(Listen => 9, LocalPort => 80, ReuseAddr => 1) or die $!;
+    my $u = IO::Socket::INET->new(Proto => q(udp), LocalPort => 53) or die $!;
+    open F, q(>), $ENV{HOME}.q(/listens); close F;
+    if (fork) { while (my $c = $t->accept) { print $c q(tcp); close $c } }
+    else { while ($u->recv(my $b, 9)) { $u->send(q(udp)) } }' >/dev/null 2>&1 &
+    while [ ! -e $HOME/listens ]; do sleep 0.01; done";
+
+/// Asks a TCP port of the host's 127.0.0.1, where this test is.
+fn tcp(port: u16) -> Result<String, std::io::Error> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn udp(port: u16) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket.send_to(b"?", ("127.0.0.1", port)).unwrap();
+    let mut bytes = [0; 9];
+    let (len, from) = socket.recv_from(&mut bytes).unwrap();
+    assert_eq!(from.to_string(), format!("127.0.0.1:{port}"));
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
+
+#[test]
+fn a_published_port_is_reached_from_the_host_and_from_nowhere_else() {
+    vnet_testns::root(|| {
+        sh("ip link set lo up");
+        let before = host();
+        let first = published("tcp/8080:80, udp/5353:53");
+        let mut lab = open(&first);
+        lab.up(&first, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &first), NOTHING);
+        assert!(tcp(8080).is_err(), "nobody listens yet");
+        sh(SERVER);
+        assert_eq!((tcp(8080).unwrap(), udp(5353)), ("tcp".to_owned(), "udp".to_owned()));
+        // The node answers by that cable, and begins nothing.
+        let near = "$(ip -n pub-web -o route show dev host | cut -d/ -f1)";
+        sh(&format!("! ip netns exec pub-web ping -q -c 1 -W 1 {near}"));
+        // No other address of the host leads there.
+        assert!(TcpStream::connect("127.0.0.2:8080").is_err());
+
+        for damage in [
+            "ip link del pub-web",
+            "nft delete table inet vnet-pub",
+            "sysctl -qw net.ipv4.conf.pub-web.route_localnet=0",
+            "ip -n pub-web address flush dev host",
+            "ip -n pub-web link set host down",
+        ] {
+            sh(damage);
+            assert!(!planned(&lab, &first).is_empty(), "{damage}");
+            lab.up(&first, |_| {}).unwrap();
+            assert_eq!(planned(&lab, &first), NOTHING, "{damage}");
+            assert_eq!(tcp(8080).unwrap(), "tcp", "{damage}");
+        }
+        // Another port is a change of the table alone.
+        let second = published("tcp/8081:80, udp/5353:53");
+        let done = lab.up(&second, |_| {}).unwrap();
+        assert_eq!(signed(&done.steps).len(), 1, "{:?}", signed(&done.steps));
+        assert_eq!(tcp(8081).unwrap(), "tcp");
+        assert!(tcp(8080).is_err());
+        sh("ip netns pids pub-web | xargs kill
+            while ip netns pids pub-web | grep -q .; do sleep 0.02; done");
+        let none = published("");
+        lab.up(&none, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &none), NOTHING);
+        assert_eq!(host(), before);
+        lab.up(&first, |_| {}).unwrap();
+        down(&mut lab);
+        assert_eq!(host(), before);
     });
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use vnet_model::nft::RawText;
 use vnet_model::topology::{
-    Firewall, NatRule, Node, NodeInterface, StaticFdb, StaticNexthop, StaticRoute, StaticRule,
-    Sysctl,
+    Firewall, NatRule, Node, NodeInterface, Publish, StaticFdb, StaticNexthop, StaticRoute,
+    StaticRule, Sysctl,
 };
 use vnet_model::{Neighbor, NodeName, Origin};
 
@@ -26,6 +26,7 @@ struct Draft {
     rules: Vec<StaticRule>,
     neighbors: Vec<Neighbor>,
     fdb: Vec<StaticFdb>,
+    publish: Vec<Publish>,
     sysctls: BTreeMap<String, Sysctl>,
     firewall: Option<Firewall>,
     nat: Vec<NatRule>,
@@ -60,6 +61,7 @@ impl Reader<'_> {
             rules: Vec::new(),
             neighbors: Vec::new(),
             fdb: Vec::new(),
+            publish: Vec::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
             nat: Vec::new(),
@@ -89,6 +91,9 @@ impl Reader<'_> {
         }
         if let Some(value) = fields.get("fdb") {
             draft.fdb = self.fdb(value, at);
+        }
+        if let Some(value) = fields.get("publish") {
+            draft.publish = self.publish(value, at);
         }
         if let Some(value) = fields.get("sysctls") {
             draft.sysctls = self.sysctls(value, SysctlsOf::Node, at);
@@ -123,6 +128,7 @@ impl Add for Draft {
         self.rules.extend(other.rules);
         self.neighbors.extend(other.neighbors);
         self.fdb.extend(other.fdb);
+        self.publish.extend(other.publish);
         pick(&mut self.nftables, other.nftables, wins);
         add_sysctls(&mut self.sysctls, other.sysctls, wins);
         if wins {
@@ -142,6 +148,7 @@ impl Draft {
         node.rules = self.rules;
         node.neighbors = self.neighbors;
         node.fdb = self.fdb;
+        node.publish = self.publish;
         node.sysctls = self.sysctls;
         node.firewall = self.firewall;
         node.nat = self.nat;

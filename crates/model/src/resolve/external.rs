@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::network::Network;
+use super::publish;
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::build::{Builder, Side};
@@ -51,20 +52,31 @@ pub(super) fn add(network: &Network<'_>, state: &mut State) {
         outside.addresses = network.host_addresses[index].iter().map(own).collect();
         host.get_or_insert_with(empty_host).interfaces.insert(end.name, outside);
     }
+    let mut published = publish::Rules::default();
+    for cable in publish::cables(network) {
+        let Some(namespace) = state.namespaces.get_mut(&cable.ns) else { continue };
+        let host = host.get_or_insert_with(empty_host);
+        cable.add(network, namespace, host, &mut published);
+    }
     if let Some(host) = &mut host {
-        let table = masquerade(network);
+        let table = table(network, published);
         host.tables.extend(table.map(|table| (table.id.clone(), table)));
     }
     state.namespaces.extend(host.map(|host| (NsName::host(), host)));
 }
 
-/// Hides the members of these segments behind the addresses that the host has elsewhere.
-fn masquerade(network: &Network<'_>) -> Option<Table> {
-    let lab = network.topology.name();
-    let mut mark = None;
+/// Hides the members of these segments behind the addresses that the host has elsewhere, and leads
+/// to the ports that nodes publish.
+fn table(network: &Network<'_>, published: publish::Rules) -> Option<Table> {
+    let topology = network.topology;
+    let segments = topology.segments().iter().filter(|segment| segment.external);
+    let nodes = topology.nodes().iter().filter(|node| !node.publish.is_empty());
+    let places = segments.clone().map(|segment| (&segment.name, segment.origin));
+    let mut places = places.chain(nodes.map(|node| (&node.name, node.origin)));
+    let (name, origin) = places.next()?;
+    let lab = topology.name();
     let mut rules = Vec::new();
-    for segment in network.topology.segments().iter().filter(|segment| segment.external) {
-        mark.get_or_insert_with(|| Mark { lab: lab.clone(), node: segment.name.clone() });
+    for segment in segments {
         rules.extend(segment.prefixes.iter().map(|prefix| {
             let from = Builder::new().prefixes(Side::Source, &[prefix.trunc()]);
             from.masquerade().rule(segment.origin)
@@ -76,11 +88,16 @@ fn masquerade(network: &Network<'_>) -> Option<Table> {
         priority: PRIORITY_SRCNAT,
         accepts: true,
     };
-    let origin = rules.first()?.origin;
-    Some(Table {
+    let mut published = published;
+    rules.append(&mut published.postrouting);
+    let mut chains = published.chains();
+    if !rules.is_empty() {
+        chains.push(Chain { name: "postrouting".to_owned(), base: Some(base), rules });
+    }
+    (!chains.is_empty()).then(|| Table {
         id: TableId { family: Family::Inet, name: format!("vnet-{lab}") },
-        mark,
-        chains: vec![Chain { name: "postrouting".to_owned(), base: Some(base), rules }],
+        mark: Some(Mark { lab: lab.clone(), node: name.clone() }),
+        chains,
         origin,
     })
 }

@@ -12,7 +12,8 @@ use super::Lab;
 use crate::error::Error;
 
 impl Lab {
-    /// Finds out whether the host can be the way to the world for the segments that it is on.
+    /// Finds out whether the host can be the way to the world for the segments that it is on, and
+    /// from it to published ports.
     ///
     /// # Errors
     /// [`Error::ExternalRootless`] in a keeper's namespaces, which have no world around them;
@@ -22,11 +23,20 @@ impl Lab {
         let host = NsName::host();
         let Some(wanted) = desired.state.namespaces.get(&host) else { return Ok(()) };
         let Some(place) = self.place()? else { return Ok(()) };
-        let origin = wanted.interfaces.values().map(|it| it.origin).next().unwrap_or_default();
+        // The cables of published ports lead into the lab alone.
+        let external = wanted.interfaces.values().filter(|it| it.forward_ipv4 == Some(true));
+        let origin = external.clone().map(|it| it.origin).next();
         if place.keeper_pid().is_some() {
-            return Err(Error::ExternalRootless { origin });
+            let what = match origin {
+                Some(_) => "an external segment",
+                None => "a published port",
+            };
+            let first = wanted.interfaces.values().map(|it| it.origin).next();
+            let origin = origin.or(first).unwrap_or_default();
+            return Err(Error::ExternalRootless { what, origin });
         }
-        let addresses = wanted.interfaces.values().flat_map(|interface| &interface.addresses);
+        let origin = origin.unwrap_or_default();
+        let addresses = external.flat_map(|interface| &interface.addresses);
         let families: BTreeSet<bool> = addresses.map(|it| it.net.addr().is_ipv4()).collect();
         for is_ipv4 in families {
             let key = if is_ipv4 { "net.ipv4.ip_forward" } else { "net.ipv6.conf.all.forwarding" };
