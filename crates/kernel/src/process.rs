@@ -194,7 +194,7 @@ pub(crate) fn until_alone() {
     const LINKS_OF_ONE: u64 = 3;
     for _ in 0..TRIES {
         match rustix::fs::stat(c"/proc/self/task") {
-            Ok(stat) if u64::from(stat.st_nlink) > LINKS_OF_ONE => std::thread::sleep(BETWEEN),
+            Ok(stat) if stat.st_nlink > LINKS_OF_ONE => std::thread::sleep(BETWEEN),
             // Without /proc nothing is known, and entering tells.
             Ok(_) | Err(_) => return,
         }
