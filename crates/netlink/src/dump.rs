@@ -54,7 +54,13 @@ impl Socket {
         request: &impl NetlinkSerializable,
         mut decode: impl FnMut(Message<'_>) -> Result<Option<T>, Error>,
     ) -> Result<Vec<T>, Error> {
-        self.ask(request, NLM_F_ACK, &mut decode)?.ok_or(Error::AnswersLost { sent: 1 })
+        // Once more if the first answer was longer than any before it.
+        for _ in 0..2 {
+            if let Some(objects) = self.ask(request, NLM_F_ACK, &mut decode)? {
+                return Ok(objects);
+            }
+        }
+        Err(Error::AnswersLost { sent: 1 })
     }
 
     /// Asks once. `None` if the answer is incomplete or inconsistent.
@@ -70,8 +76,12 @@ impl Socket {
         self.send(&request).map_err(|errno| Error::Send { first: 0, errno })?;
         let mut answer = Answer { sequence, is_whole: true, objects: Ok(Vec::new()) };
         loop {
-            let length = match self.receive() {
-                Ok(length) => length,
+            let length = match self.receive_part() {
+                Ok(Some(length)) => length,
+                Ok(None) => {
+                    answer.is_whole = false;
+                    continue;
+                }
                 Err(Errno::AGAIN) if answer.is_whole => return Err(Error::AnswersLost { sent: 1 }),
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::NOBUFS) => {

@@ -194,6 +194,17 @@ impl Socket {
         self.receive_now().map(|length| length.min(self.buffer.len()))
     }
 
+    /// Receives a part of an answer that can be asked for again, by one system call instead of two; returns its length.
+    ///
+    /// `None` if it did not fit and is lost: next time it will.
+    pub(crate) fn receive_part(&mut self) -> Result<Option<usize>, Errno> {
+        self.reserve(DUMP_PART_BYTES);
+        let length = self.receive_now()?;
+        let fits = length <= self.buffer.len();
+        self.reserve(length);
+        Ok(fits.then_some(length))
+    }
+
     /// Receives a queued acknowledgement by one system call instead of two; returns its length.
     ///
     /// A datagram that does not fit is no acknowledgement; it is dropped, and its length is 0.

@@ -6,7 +6,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
-use vnet_netlink::{Error, Protocol, RawMessage, Socket};
+use vnet_netlink::{Batch, Error, Message, Protocol, RawMessage, Socket};
 
 use crate::*;
 
@@ -135,5 +135,46 @@ fn generic_family_is_found_by_its_name() {
         assert_eq!(ask(&mut socket, "nlctrl").unwrap(), [GENL_ID_CTRL]);
         let error = ask(&mut socket, "no such family").unwrap_err();
         assert_eq!(error.errno(), Some(Errno::NOENT));
+    });
+}
+
+#[test]
+fn message_longer_than_any_before_is_asked_for_again() {
+    vnet_testns::root(|| {
+        const IFLA_ALT_IFNAME: u16 = 53;
+        const IFLA_PROP_LIST: u16 = 52;
+        const RTM_NEWLINKPROP: u16 = 108;
+        const IFLA_EXT_MASK: u16 = 29;
+        const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+        const NAMES: usize = 400;
+        let mut writer = socket();
+        let name = |number: usize| format!("{number:0>120}\0");
+        for hundred in (0..NAMES).step_by(100) {
+            let message = RawMessage::new(RTM_NEWLINKPROP, |message| {
+                message.header(&[0; 4]).header(&LO.to_ne_bytes()).header(&[0; 8]);
+                message.nest(IFLA_PROP_LIST, |list| {
+                    for number in hundred..hundred + 100 {
+                        list.bytes(IFLA_ALT_IFNAME, name(number).as_bytes());
+                    }
+                });
+            });
+            let mut batch = Batch::new();
+            batch.push(&message.unwrap(), exclusive());
+            assert!(writer.submit(&mut batch).unwrap().is_ok());
+        }
+        // Each by a socket of its own: it remembers what was long.
+        // Without a filter the kernel leaves out what is longer (`rtnl_calcit`, net/core/rtnetlink.c).
+        let question = |index: u32| {
+            let header = [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat();
+            let message = RawMessage::new(RTM_GETLINK, |message| {
+                message.header(&header).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+            });
+            message.unwrap()
+        };
+        let length = |message: Message<'_>| Ok(Some(message.payload.len()));
+        let dumped = socket().dump(&question(0), length).unwrap();
+        let got = socket().get(&question(LO), length).unwrap();
+        assert!(dumped[0] > NAMES * 120, "{dumped:?}");
+        assert_eq!(dumped[0], got[0]);
     });
 }
