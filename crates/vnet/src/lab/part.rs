@@ -3,18 +3,40 @@
 use std::collections::BTreeSet;
 
 use vnet_kernel::Observed;
-use vnet_model::{IfName, Kind, NsName, State};
+use vnet_model::{Change, IfName, Kind, Namespace, NewLink, NsName, State, Step};
 
-/// Returns these namespaces with all that veths lead to from them, in any of the states.
+/// Returns the namespaces in which steps do something.
+pub(super) fn of_steps(steps: &[Step]) -> BTreeSet<NsName> {
+    let own = steps.iter().map(|step| step.ns.clone());
+    own.chain(other_ends(steps).cloned()).collect()
+}
+
+/// Returns the namespaces of the other ends of the veths that steps make.
+pub(super) fn other_ends(steps: &[Step]) -> impl Iterator<Item = &NsName> {
+    steps.iter().filter_map(|step| match &step.change {
+        Change::AddLink { link: NewLink::Veth { peer, .. }, .. } => Some(&peer.end.ns),
+        _ => None,
+    })
+}
+
+/// Returns these namespaces with all that veths lead to from them, in any of the states, and with
+/// all that have WireGuard devices if one of them has: these know their peers by their keys, and
+/// whose a key is shows only where its owner is read too.
 pub(super) fn with_neighbours(names: &BTreeSet<NsName>, states: &[&State]) -> BTreeSet<NsName> {
     let mut all = names.clone();
     for state in states {
         let here = names.iter().filter_map(|name| state.namespaces.get(name));
-        let kinds = here.flat_map(|ns| ns.interfaces.values()).map(|interface| &interface.kind);
+        let here = here.flat_map(|ns| ns.interfaces.values());
+        let kinds = here.clone().map(|interface| &interface.kind);
         all.extend(kinds.filter_map(|kind| match kind {
             Kind::Veth { peer: Some(peer) } => Some(peer.ns.clone()),
             _ => None,
         }));
+        if here.into_iter().any(|interface| interface.wireguard.is_some()) {
+            let has_one = |ns: &Namespace| ns.interfaces.values().any(|i| i.wireguard.is_some());
+            let others = state.namespaces.iter().filter(|(_, ns)| has_one(ns));
+            all.extend(others.map(|(name, _)| name.clone()));
+        }
     }
     all
 }

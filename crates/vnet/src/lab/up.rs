@@ -1,5 +1,6 @@
 //! `up`: builds a lab or changes it, and goes back where that fails.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use vnet_kernel::limits::Limits;
@@ -7,9 +8,9 @@ use vnet_kernel::probe::{BRIDGE_VLAN, MissingKind};
 use vnet_kernel::{Observed, Realm, execute_while};
 use vnet_model::nft::Table;
 use vnet_model::plan::{Plan, plan, plan_between};
-use vnet_model::{Change, Desired, NewLink, Owner, State, Step};
+use vnet_model::{Change, Desired, NewLink, NsName, Owner, State, Step};
 
-use super::{Lab, Phase, Up, sysctls};
+use super::{Lab, Phase, Up, part, sysctls};
 use crate::cancel::Cancel;
 use crate::confirm::{Guard, Pending};
 use crate::error::Error;
@@ -227,8 +228,8 @@ impl Lab {
         Ok(reached)
     }
 
-    /// Goes to a state: does the steps, looks again, and mends what the kernel did differently, or
-    /// somebody else meanwhile.
+    /// Goes to a state: does the steps, looks again at what they touched, and mends what the kernel
+    /// did differently, or somebody else meanwhile.
     pub(super) fn go(
         &self,
         intent: &Record,
@@ -239,12 +240,13 @@ impl Lab {
     ) -> Result<Reached, Error> {
         let (mut rounds, mut races) = (0, 0);
         let mut steps = Vec::new();
+        let mut touched = None;
         loop {
             let (mut observed, plan) = match seen.take() {
                 Some(seen) => seen,
                 None => {
                     progress(Phase::Verifying);
-                    let observed = self.look_by(&intent.desired, Some(intent), None)?;
+                    let observed = self.look_after(intent, touched.take())?;
                     let plan = to(&observed.state);
                     (observed, plan)
                 }
@@ -265,7 +267,10 @@ impl Lab {
             progress(Phase::Executing(plan.steps.len()));
             let go_on = || Cancel::check(cancel).is_ok();
             match execute_while(self.realm()?, &observed, &plan.steps, &go_on) {
-                Ok(()) => rounds += 1,
+                Ok(()) => {
+                    rounds += 1;
+                    touched = Some((observed, part::of_steps(&plan.steps)));
+                }
                 Err(error) if error.is_race() && races < RACES_MAX => races += 1,
                 Err(error) => {
                     Cancel::check(cancel)?;
@@ -274,6 +279,23 @@ impl Lab {
             }
             steps.extend(plan.steps);
         }
+    }
+
+    /// Reads what steps have touched, or everything where that is not known.
+    fn look_after(
+        &self,
+        intent: &Record,
+        touched: Option<(Observed, BTreeSet<NsName>)>,
+    ) -> Result<Observed, Error> {
+        let desired = &intent.desired;
+        let Some((mut known, touched)) = touched else {
+            return self.look_by(desired, Some(intent), None);
+        };
+        let part = part::with_neighbours(&touched, &[&desired.state, &known.state]);
+        let names: Vec<NsName> = part.iter().cloned().collect();
+        let found = self.look_by(desired, Some(intent), Some(&names))?;
+        part::take(&mut known, &part, found);
+        Ok(known)
     }
 
     /// Brings back the state from before, whatever part of the steps was done.

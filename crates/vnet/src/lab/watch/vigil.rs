@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use vnet_kernel::{Heard, Hub, Observed, execute};
 use vnet_model::plan::{Plan, plan_between};
-use vnet_model::{Change, Desired, NewLink, NsName, Step};
+use vnet_model::{Desired, NsName, Step};
 
 use super::{Difference, Ended, Notice, Watching};
 use crate::error::Error;
@@ -343,9 +343,5 @@ fn plan_part(desired: &Desired, known: &Observed, part: &BTreeSet<NsName>) -> Pl
 
 /// Returns the namespaces beyond a part that its steps reach into.
 fn beyond(steps: &[Step], part: &BTreeSet<NsName>) -> BTreeSet<NsName> {
-    let other_ends = steps.iter().filter_map(|step| match &step.change {
-        Change::AddLink { link: NewLink::Veth { peer, .. }, .. } => Some(&peer.end.ns),
-        _ => None,
-    });
-    other_ends.filter(|ns| !part.contains(*ns)).cloned().collect()
+    part::other_ends(steps).filter(|ns| !part.contains(*ns)).cloned().collect()
 }
