@@ -20,7 +20,7 @@ use netlink_packet_core::NetlinkSerializable;
 use netlink_packet_route::RouteNetlinkMessage;
 use rustix::io::Errno;
 use vnet_model::{
-    End, IfName, Interface, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State,
+    End, IfName, Interface, Interfaces, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State,
 };
 use vnet_netlink::{Error as NetlinkError, Message, Socket};
 
@@ -240,7 +240,7 @@ impl Found {
     fn unread(name: &NsName, owner: Owner) -> Self {
         Self {
             name: name.clone(),
-            namespace: Namespace { interfaces: BTreeMap::new(), ..Namespace::new(owner) },
+            namespace: Namespace { interfaces: Interfaces::new(), ..Namespace::new(owner) },
             indexes: Indexes::default(),
             peers: Vec::new(),
             neighbours: BTreeMap::new(),

@@ -16,8 +16,8 @@ mod sysctl;
 use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::state::{
-    End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES, Namespace,
-    Owner, State,
+    End, Interface, Interfaces, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES,
+    Namespace, Owner, State,
 };
 use crate::step::{Change, NewLink, Step};
 
@@ -227,7 +227,7 @@ impl Namespace {
         let name = IfName::new(LOOPBACK).unwrap();
         Self {
             owner,
-            interfaces: [(name, lo)].into(),
+            interfaces: Interfaces::from_iter([(name, lo)]),
             routes: Default::default(),
             entries: Default::default(),
             foreign: Default::default(),

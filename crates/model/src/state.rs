@@ -5,6 +5,7 @@
 
 mod bridging;
 mod entry;
+mod interfaces;
 mod offload;
 mod route;
 
@@ -22,6 +23,7 @@ use crate::origin::Origin;
 
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
 pub use entry::{Entry, Neighbor, NexthopKind, NexthopObject, PortRange, Rule, RuleAction};
+pub use interfaces::Interfaces;
 pub use offload::Offload;
 pub use route::{
     Encap, Metric, MetricValue, NextHop, Route, RouteKey, RouteKind, SCOPES, Seg6Mode, TABLE_LOCAL,
@@ -73,7 +75,7 @@ pub struct Namespace {
     /// Whose it is.
     pub owner: Owner,
     /// Its interfaces, `lo` among them.
-    pub interfaces: BTreeMap<IfName, Interface>,
+    pub interfaces: Interfaces,
     /// Its routes, without those the kernel derives from addresses.
     pub routes: BTreeSet<Route>,
     /// Its policy rules, neighbours and nexthop objects: those that are declared or were made by

@@ -55,7 +55,7 @@ impl Record {
                 there.sysctls.entry(key.clone()).or_insert_with(|| value.clone());
             }
             for (name, interface) in &ns.interfaces {
-                there.interfaces.entry(name.clone()).or_insert_with(|| interface.clone());
+                there.interfaces.get_or_insert_with(name.clone(), || interface.clone());
             }
         }
         known

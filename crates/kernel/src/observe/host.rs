@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vnet_model::{IfName, Mark, Namespace, NsName, Owner, State};
+use vnet_model::{IfName, Interfaces, Mark, Namespace, NsName, Owner, State};
 
 use super::link::{self, Link};
 use super::{Found, Indexes, Scope, address};
@@ -26,7 +26,7 @@ pub(super) fn read(opened: &mut Opened, scope: Scope<'_>) -> Result<Found, Error
     let socket = &mut opened.socket;
     let mut found = Found {
         name: host.clone(),
-        namespace: Namespace { interfaces: BTreeMap::new(), ..Namespace::new(Owner::Host) },
+        namespace: Namespace { interfaces: Interfaces::new(), ..Namespace::new(Owner::Host) },
         indexes: Indexes::default(),
         peers: Vec::new(),
         neighbours: BTreeMap::new(),

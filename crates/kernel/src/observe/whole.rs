@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use vnet_model::kind::{Device, Value};
-use vnet_model::{Interface, Kind, Mark, Namespace, NsName, Owner, State};
+use vnet_model::{Interface, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
 use vnet_netlink::{RawMessage, Socket};
 
 use super::{CHUNK, Found, Observed, Scope, connect_peers, read_namespace, read_sysctls};
@@ -89,7 +89,7 @@ fn all_options(found: &Found, declared: &State) -> Option<State> {
         Some(Interface::new(Kind::Device(Device { options, ..device.clone() })))
     };
     let interfaces = found.namespace.interfaces.iter();
-    let interfaces: BTreeMap<_, _> =
+    let interfaces: Interfaces =
         interfaces.filter_map(|(name, interface)| Some((name.clone(), all(interface)?))).collect();
     if interfaces.is_empty() {
         return None;

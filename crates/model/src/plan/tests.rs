@@ -29,7 +29,7 @@ fn comparable(mut state: State, known: &State) -> State {
     for (name, ns) in &mut state.namespaces {
         ns.interfaces.values_mut().for_each(|interface| interface.addresses.sort());
         let known = known.namespaces.get(name);
-        for (name, interface) in &mut ns.interfaces {
+        for (name, interface) in ns.interfaces.iter_mut() {
             let known = known.and_then(|known| known.interfaces.get(name)?.kind.device());
             if let (Kind::Device(device), Some(known)) = (&mut interface.kind, known) {
                 device.options.keep_only(&known.options);

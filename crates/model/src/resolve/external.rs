@@ -1,6 +1,6 @@
 //! Segments that the lab's host is on: its end of the cable, and what it does there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::network::Network;
 use super::publish;
@@ -9,7 +9,9 @@ use crate::names::{IfName, Mark, NsName};
 use crate::nft::build::{Builder, Side};
 use crate::nft::{Base, Chain, ChainKind, Family, Hook, Table, TableId};
 use crate::origin::Origin;
-use crate::state::{Address, End, Interface, Kind, MTU_DEFAULT_BYTES, Namespace, Owner, State};
+use crate::state::{
+    Address, End, Interface, Interfaces, Kind, MTU_DEFAULT_BYTES, Namespace, Owner, State,
+};
 use crate::topology::Segment;
 use crate::topology::wiring::derived_name;
 
@@ -103,7 +105,7 @@ fn table(network: &Network<'_>, published: publish::Rules) -> Option<Table> {
 }
 
 fn empty_host() -> Namespace {
-    Namespace { interfaces: BTreeMap::new(), origin: Origin::NONE, ..Namespace::new(Owner::Host) }
+    Namespace { interfaces: Interfaces::new(), origin: Origin::NONE, ..Namespace::new(Owner::Host) }
 }
 
 fn port_name() -> IfName {

@@ -112,7 +112,7 @@ impl Lab {
             return Err(vnet_kernel::Error::Gone { ns: ns.clone() }.into());
         }
         for (name, ns) in &mut found.state.namespaces {
-            for (interface, there) in &mut ns.interfaces {
+            for (interface, there) in ns.interfaces.iter_mut() {
                 let wanted =
                     wanted.namespaces.get(name).and_then(|ns| ns.interfaces.get(interface));
                 if let (Some(wanted), vnet_model::Kind::Veth { peer: None }) = (wanted, &there.kind)

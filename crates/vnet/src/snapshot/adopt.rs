@@ -121,7 +121,7 @@ impl Lab {
         let known: Vec<&State> = iter::once(&desired.state).chain(&known).collect();
         for (ns, mark) in &wanted {
             let Some(found) = observed.state.namespaces.get_mut(ns) else { continue };
-            for (name, interface) in &mut found.interfaces {
+            for (name, interface) in found.interfaces.iter_mut() {
                 let known = known.iter().filter_map(|state| state.namespaces.get(ns));
                 let mut known = known.filter_map(|ns| ns.interfaces.get(name));
                 interface.ours = interface.kind == Kind::Loopback
