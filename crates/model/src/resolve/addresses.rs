@@ -194,7 +194,7 @@ fn hand_out(
         let has_one = network.addresses[id]
             .iter()
             .any(|address| !address.handed_out && prefix.contains(&address.net.addr()));
-        wired.master.is_none() && family_on && !has_one
+        !network.is_wire(id) && family_on && !has_one
     };
     let takers: Vec<usize> = wire.ends.iter().copied().filter(|&id| takes(id)).collect();
     let count = takers.len() + usize::from(wire.external.is_some());

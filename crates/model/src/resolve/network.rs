@@ -7,11 +7,11 @@ use ipnet::IpNet;
 
 use super::domains::Domains;
 use super::vxlan;
-use crate::kind::{Device, Wireguard};
+use crate::kind::{Device, Value, Wireguard};
 use crate::mac::Mac;
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
-use crate::state::MTU_DEFAULT_BYTES;
+use crate::state::{MTU_DEFAULT_BYTES, TABLE_MAIN};
 use crate::topology::wiring::{Made, PlaceKind, Wiring};
 use crate::topology::{Node, SegmentKind, Topology};
 
@@ -137,6 +137,16 @@ impl<'t> Network<'t> {
     pub(super) fn vrf(&self, id: usize) -> Option<usize> {
         let master = self.wiring.interfaces[id].master?;
         self.wiring.interfaces[master].is_vrf().then_some(master)
+    }
+
+    /// Returns the table in which the kernel makes the routes to its prefixes: that of its VRF
+    /// (`fib_magic` with `l3mdev_fib_table`, net/ipv4/fib_frontend.c).
+    pub(super) fn table_of_prefixes(&self, id: usize) -> u32 {
+        let device = self.vrf(id).and_then(|vrf| self.wiring.interfaces[vrf].device);
+        match device.and_then(|device| device.options.get("table")) {
+            Some(Value::Number(table)) => u32::try_from(*table).unwrap_or(TABLE_MAIN),
+            _ => TABLE_MAIN,
+        }
     }
 
     /// Tells whether it is a station that is up.

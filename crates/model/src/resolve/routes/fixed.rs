@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::way::{Maker, Way};
 use crate::problem::{Problem, ProblemKind, RoutingProblem};
 use crate::resolve::network::{Family, Network};
-use crate::state::{Route, TABLE_MAIN, default_metric};
+use crate::state::{Route, default_metric};
 use crate::topology::{Leg, StaticRoute};
 
 /// Makes the static routes of a node, in written order.
@@ -58,8 +58,8 @@ impl Maker<'_, '_> {
             self.check_way(way, dst)?;
         }
         self.check(spec, dst)?;
-        if (table, metric) == (TABLE_MAIN, 0) {
-            self.check_connected(dst)?;
+        if metric == 0 {
+            self.check_connected(dst, table)?;
         }
         let hops = ways.iter().zip(&spec.legs).map(|(way, leg)| self.next_hop(way, leg));
         let mut route = Route {
@@ -107,9 +107,11 @@ impl Maker<'_, '_> {
 
     /// The kernel has a route with metric 0 to each IPv4 prefix that the node is in, and would
     /// answer "File exists" (EEXIST). Its IPv6 ones have metric 256, so they get in nobody's way.
-    fn check_connected(&self, dst: IpNet) -> Result<(), ProblemKind> {
+    fn check_connected(&self, dst: IpNet, table: u32) -> Result<(), ProblemKind> {
         let interfaces = &self.network.wiring.places[self.place].interfaces;
-        let mut up = interfaces.iter().filter(|&&id| self.network.wiring.interfaces[id].up());
+        let mut up = interfaces.iter().filter(|&&id| {
+            self.network.wiring.interfaces[id].up() && self.network.table_of_prefixes(id) == table
+        });
         let is_dst = |net: IpNet| net.prefix_len() < net.max_prefix_len() && net.trunc() == dst;
         let at = up.find(|&&id| self.network.addresses[id].iter().any(|a| is_dst(a.net)));
         match at {

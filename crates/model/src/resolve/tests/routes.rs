@@ -1,6 +1,8 @@
 use super::*;
+use crate::names::IfName;
 use crate::topology::samples::{addressed, lab, node, nodes, prefixed, route, segment};
-use crate::topology::{Node, Segment};
+use crate::topology::{InterfaceOptions, Node, NodeInterface, NodeInterfaceKind, Segment};
+use crate::{Device, kind};
 
 fn with_routes(name: &str, texts: &[&str]) -> Node {
     let mut node = node(name);
@@ -72,6 +74,27 @@ fn a_route_that_the_kernel_would_refuse_is_refused() {
         "`a` has two routes to 10.1.0.0/16",
     );
     resolved(pair(&["10.1.0.0/16 via b", "blackhole 10.1.0.0/16 metric 9"]));
+}
+
+/// The routes to a VRF's prefixes are in its table, so only there they are in the way.
+#[test]
+fn a_prefix_of_a_vrf_is_in_its_table() {
+    let topology = |route: &str| {
+        let mut a = with_routes("a", &[route]);
+        let device = Device::new(&kind::VRF).with("table", kind::Value::Number(10));
+        let kind = NodeInterfaceKind::Device { device, ports: vec![IfName::new("b").unwrap()] };
+        let name = IfName::new("red").unwrap();
+        a.interfaces.push(NodeInterface { name, kind, options: InterfaceOptions::default() });
+        let links = [prefixed("a", "b", &["10.0.0.0/24"]), prefixed("a", "c", &["10.1.0.0/24"])];
+        let lab = lab().node(a).node("b").node("c");
+        links.into_iter().fold(lab, TopologyBuilder::link)
+    };
+    assert_eq!(routes(&resolved(topology("10.0.0.0/24 dev c")), "a"), ["10.0.0.0/24 dev c"]);
+    refused(
+        topology("10.0.0.0/24 dev b table 10"),
+        "`a:b` is in 10.0.0.0/24, so the kernel has a route to it already",
+    );
+    resolved(topology("10.1.0.0/24 dev c table 10"));
 }
 
 #[test]
