@@ -222,6 +222,38 @@ pub const CODES: &[Code] = &[
          that was meant: as that of packets without a tag, or with tags.",
     ),
     code(
+        "tunnel-ends",
+        "The two ends of a tunnel do not fit each other: the far end of each is the near end of the \
+         other, and both are of one kind and number their packets alike.",
+    ),
+    code(
+        "tunnel-key",
+        "The two ends of a tunnel have different keys, or network numbers (VNI): neither takes what the \
+         other sends.",
+    ),
+    code("tunnel-port", "The two ends of a tunnel over UDP have different ports."),
+    code(
+        "tunnel-loop",
+        "The packets of a tunnel would go into that tunnel: its far end has to be reached another way.",
+    ),
+    code(
+        "fdb-missing",
+        "A VXLAN is not told of a far end: what goes to all, such as ARP, does not get there.",
+    ),
+    code(
+        "wireguard-key",
+        "A WireGuard device knows its peer by another key than it has, or not at all.",
+    ),
+    code(
+        "wireguard-endpoint",
+        "A WireGuard device does not know where its peer is, or takes it to be elsewhere.",
+    ),
+    code(
+        "allowed-ips",
+        "An address is not among the allowed IPs of a WireGuard peer: packets to it do not go there, \
+         and from it are dropped.",
+    ),
+    code(
         "wrong-vrf",
         "An interface is in another VRF than was meant, or in none: its packets are looked up in \
          another table. Who comes to a VRF or leaves it loses its routes.",

@@ -11,6 +11,7 @@ mod link;
 mod meant;
 mod mends;
 mod rules;
+mod tunnel;
 mod vrf;
 
 use std::net::IpAddr;
@@ -150,6 +151,8 @@ impl Case<'_, '_> {
             Some(Stop::Filtered(dev)) => Some(self.filtered(ns, dev)),
             Some(Stop::Loop(circle)) => Some(self.circle(circle)),
             Some(Stop::OutsideVrf { vrf, key }) => Some(self.outside_vrf(ns, vrf, key)),
+            Some(Stop::Tunnel(broken)) => self.broken(broken),
+            Some(Stop::Nowhere(dev)) => Some(self.nowhere(ns, dev)),
             Some(Stop::VrfDown(vrf)) => Some(self.interface_down(ns, vrf)),
             Some(Stop::Ignored(key)) => {
                 let label = self.scene.label(ns);
@@ -345,6 +348,22 @@ impl Case<'_, '_> {
             self.add_line(&mut cause, meant.origin, format!("give it `mtu: {wanted}`"));
         }
         cause
+    }
+
+    /// A route leads to an interface that sends nothing.
+    fn nowhere(&self, ns: &NsName, dev: &IfName) -> Cause {
+        if self.scene.owners(self.dst).is_empty() {
+            return self.nobody_has(self.dst);
+        }
+        let port = self.scene.port(ns, dev);
+        let evidence = format!("{} is looked for by {port}, which sends nothing", self.dst);
+        let last = self.walked.decisions.last().map(|decided| &decided.decision);
+        let Some(Decision::Via { route, connected, .. }) = last else {
+            return self.cause("route-astray", port, evidence, Vec::new());
+        };
+        let replaced = Some(route).filter(|_| !connected);
+        let step = suggest::route(self.scene, ns, self.dst, replaced);
+        self.cause("route-astray", self.object(route, ns), evidence, step.into_iter().collect())
     }
 
     fn not_forwarded(&self, ns: &NsName, dev: &IfName) -> Cause {

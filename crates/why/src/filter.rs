@@ -143,6 +143,7 @@ impl Filter<'_, '_> {
             (true, _) if self.header.is_error => CtState::Related,
             (true, _) => CtState::Established,
             (false, Packet::Udp(_)) => CtState::New,
+            (false, _) if self.header.outer.is_some() => CtState::New,
             (false, _) => CtState::Invalid,
         })
     }

@@ -41,6 +41,7 @@ pub mod pairs;
 mod scene;
 mod suggest;
 mod travel;
+mod tunnel;
 mod walk;
 mod wire;
 
@@ -182,6 +183,8 @@ pub enum By {
     Neighbour,
     /// A bridge, from port to port.
     Port,
+    /// A tunnel: the hops that follow are those of the packet that carries it.
+    Tunnel,
     /// A rule that translates addresses.
     Filter,
     /// Nothing: here it ends.

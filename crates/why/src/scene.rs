@@ -1,20 +1,23 @@
 //! What a walk looks at: a state that can be mended on paper, and lookups in it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vnet_model::apply::Refused;
 use vnet_model::facts::{BridgeEntry, InterfaceFacts, PolicyRule, Port};
-use vnet_model::kind::Value;
+use vnet_model::kind::{self, Value};
 use vnet_model::nft::{Table, TableId};
 use vnet_model::state::PortVlans;
 use vnet_model::{
-    Change, Desired, End, Entry, Facts, IfName, Interface, Mac, Namespace, NamespaceFacts, NsName,
-    Route, Rule, State, Step,
+    Change, Desired, End, Entry, Facts, IfName, Interface, Kind, Mac, Namespace, NamespaceFacts,
+    NsName, Route, Rule, State, Step,
 };
 
 use crate::fib::{self, Decision, Flowi};
+use crate::tunnel::{self, Medium};
+use crate::wire;
 use crate::{Effect, Mend, World};
 
 /// The time to live that IPv4 packets get.
@@ -41,6 +44,8 @@ pub(crate) struct Scene<'a> {
     /// What was mended otherwise than by steps.
     effects: BTreeSet<Effect>,
     labels: BTreeMap<NsName, String>,
+    /// How many tunnels the walk that goes on now is in.
+    depth: Cell<u32>,
 }
 
 impl<'a> Scene<'a> {
@@ -59,6 +64,7 @@ impl<'a> Scene<'a> {
             rules: BTreeMap::new(),
             effects: BTreeSet::new(),
             labels: labels.collect(),
+            depth: Cell::new(0),
         };
         scene.take_nexthops();
         scene.take_options();
@@ -413,6 +419,30 @@ impl<'a> Scene<'a> {
         }
         let own = self.interface(ns, dev).and_then(|interface| interface.forward_ipv4);
         own.unwrap_or_else(|| on("net.ipv4.ip_forward") || on("net.ipv4.conf.all.forwarding"))
+    }
+
+    /// How packets leave by an interface.
+    pub(crate) fn medium(&self, end: &End) -> Medium {
+        match self.end(end).map(|interface| &interface.kind) {
+            Some(Kind::Loopback | Kind::Veth { .. }) => Medium::Wire,
+            Some(Kind::Device(device)) if *device.spec == kind::VLAN => {
+                wire::vlan_of(self, end).map_or(Medium::Unknown, |_| Medium::Wire)
+            }
+            Some(Kind::Device(device)) => tunnel::medium(device.spec),
+            _ => Medium::Unknown,
+        }
+    }
+
+    /// Walks in a walk; nothing where that would be one too many.
+    pub(crate) fn nested<T>(&self, max: u32, walk: impl FnOnce() -> T) -> Option<T> {
+        let depth = self.depth.get();
+        if depth >= max {
+            return None;
+        }
+        self.depth.set(depth + 1);
+        let walked = walk();
+        self.depth.set(depth);
+        Some(walked)
     }
 
     /// The VRF that an interface is, or is a port of.

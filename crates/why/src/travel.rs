@@ -234,7 +234,7 @@ pub(crate) fn travel(scene: &Scene<'_>, question: &Question) -> Vec<Trip> {
     trips
 }
 
-fn ways(scene: &Scene<'_>, packet: &Sent) -> Vec<Walked> {
+pub(crate) fn ways(scene: &Scene<'_>, packet: &Sent) -> Vec<Walked> {
     let mut ways = Vec::new();
     let mut legs: Vec<usize> = Vec::new();
     loop {
@@ -259,12 +259,16 @@ fn forth(question: &Question) -> Sent {
         size_bytes: size_bytes(question),
         df: question.size_bytes.is_some(),
         packet: question.packet,
+        outer: None,
+        oif: None,
         vrf: None,
         is_answer: false,
         is_error: false,
         sport: None,
         dport: question.packet.port(),
         flows: Vec::new(),
+        outer_flows: Vec::new(),
+        heard: Vec::new(),
     }
 }
 
@@ -278,12 +282,16 @@ fn back(question: &Question, forth: &Walked) -> Option<Sent> {
         size_bytes: size_bytes(question),
         df: false,
         packet: question.packet,
+        outer: None,
+        oif: None,
         vrf: forth.vrf.clone(),
         is_answer: true,
         is_error: false,
         sport: forth.dport,
         dport: None,
         flows: forth.flows.clone(),
+        outer_flows: forth.outer_flows.clone(),
+        heard: forth.heard.clone(),
     })
 }
 

@@ -2,17 +2,18 @@
 
 mod hooks;
 mod neighbour;
+mod tunnel;
 mod vrf;
 
 use std::net::IpAddr;
 
 use vnet_model::nft::Hook;
-use vnet_model::{End, IfName, Kind, Mac, NextHop, NsName, Packet, Route, Rule};
+use vnet_model::{End, IfName, Mac, NextHop, NsName, Packet, Route, Rule};
 
 use crate::fib::{self, Decision, Flowi};
 use crate::filter::{Dropped, Flow, Header};
 use crate::scene::Scene;
-use crate::wire;
+use crate::tunnel::{Broken, Heard, Medium};
 use crate::{By, Hop};
 
 use neighbour::accepts;
@@ -41,10 +42,18 @@ pub(crate) struct Sent {
     pub(crate) sport: Option<u16>,
     /// The port it goes to, where it is known.
     pub(crate) dport: Option<u16>,
+    /// The protocol of a packet that carries another, with its time to live where that is said.
+    pub(crate) outer: Option<(u8, Option<u32>)>,
+    /// The interface that it may leave by alone.
+    pub(crate) oif: Option<IfName>,
     /// The VRF that it is sent in.
     pub(crate) vrf: Option<IfName>,
     /// What the way there has noted down, for an answer.
     pub(crate) flows: Vec<Flow>,
+    /// The same of the packets that carried it.
+    pub(crate) outer_flows: Vec<Flow>,
+    /// Which devices have heard from which on the way there.
+    pub(crate) heard: Vec<Heard>,
 }
 
 /// Why a packet gets no further.
@@ -94,6 +103,10 @@ pub(crate) enum Stop {
     Loop(Vec<NsName>),
     /// It came in by an interface of a VRF, and programs outside of that are not given such.
     OutsideVrf { vrf: IfName, key: &'static str },
+    /// A tunnel that it leaves by is not passed.
+    Tunnel(Box<Broken>),
+    /// What leaves by this interface goes nowhere.
+    Nowhere(IfName),
     /// The VRF that it is sent in is down.
     VrfDown(IfName),
     /// It is an echo request, and this sysctl says to ignore those.
@@ -137,6 +150,8 @@ impl Stop {
             Self::OutsideVrf { vrf, key } => {
                 format!("only programs in the VRF {vrf} are given it: {key}")
             }
+            Self::Tunnel(broken) => broken.text(),
+            Self::Nowhere(dev) => format!("what leaves by {dev} goes nowhere"),
             Self::VrfDown(vrf) => format!("the VRF {vrf}, which it would be sent in, is down"),
             Self::Unknown(what) => what.clone(),
         }
@@ -144,7 +159,7 @@ impl Stop {
 }
 
 /// A routing decision on the way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decided {
     pub(crate) ns: NsName,
     /// The packet as it was there.
@@ -153,7 +168,7 @@ pub(crate) struct Decided {
 }
 
 /// How far a packet got.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Walked {
     pub(crate) hops: Vec<Hop>,
     pub(crate) decisions: Vec<Decided>,
@@ -167,6 +182,10 @@ pub(crate) struct Walked {
     pub(crate) dport: Option<u16>,
     /// What namespaces have noted down of it.
     pub(crate) flows: Vec<Flow>,
+    /// The same of the packets that carried it.
+    pub(crate) outer_flows: Vec<Flow>,
+    /// Which devices have heard from which.
+    pub(crate) heard: Vec<Heard>,
     /// The VRF that it is in where it is, and so its answer.
     pub(crate) vrf: Option<IfName>,
     /// Where it is: delivered, or stopped.
@@ -197,6 +216,8 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         dst: packet.dst,
         dport: packet.dport,
         flows: Vec::new(),
+        outer_flows: Vec::new(),
+        heard: Vec::new(),
         vrf: packet.vrf.clone(),
         at: packet.from.clone(),
         stop: None,
@@ -216,6 +237,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         sport: packet.sport,
         dport: packet.dport,
         len: packet.df.then_some(packet.size_bytes),
+        outer: packet.outer.map(|(protocol, _)| protocol),
         mark: Some(0),
     };
     let came = header.clone();
@@ -262,7 +284,9 @@ impl Walk<'_, '_> {
             return Err(Stop::NotOwn(src));
         }
         let mut passed = Vec::new();
-        let ttl = self.scene.ttl(&self.packet.from, self.packet.dst.is_ipv6());
+        let ttl = self.packet.outer.and_then(|(_, ttl)| ttl);
+        let ipv6 = self.packet.dst.is_ipv6();
+        let ttl = ttl.unwrap_or_else(|| self.scene.ttl(&self.packet.from, ipv6));
         loop {
             let ns = self.walked.at.clone();
             if !self.is_out {
@@ -294,6 +318,11 @@ impl Walk<'_, '_> {
                 Decision::None => return Err(Stop::NoRoute),
                 Decision::Via { route, connected, legs } => (route, connected, legs),
             };
+            let oif = self.packet.oif.as_ref().filter(|_| passed.is_empty());
+            if let Some(oif) = oif.filter(|oif| legs.iter().any(|leg| leg.dev != **oif)) {
+                let text = format!("it may leave by {oif} alone, and its route leads elsewhere");
+                return Err(Stop::Unknown(text));
+            }
             let here = (ns.clone(), self.walked.vrf.clone());
             if passed.contains(&here) || passed.len() > HOPS_MAX {
                 let start = passed.iter().position(|known| *known == here).unwrap_or(0);
@@ -419,6 +448,9 @@ impl Walk<'_, '_> {
                 self.hop(ns, None, By::Local, format!("{dst} is its own address: delivered"));
             }
         }
+        if self.header.outer.is_some() {
+            return Ok(());
+        }
         if let Some(stop) = self.is_kept_from_programs(ns) {
             return Err(stop);
         }
@@ -457,19 +489,20 @@ impl Walk<'_, '_> {
             return Err(Stop::NoRoute);
         };
         let out = End { ns: ns.clone(), name: leg.dev.clone() };
-        if self.scene.vrf_of(ns, &leg.dev).is_some_and(|vrf| vrf == leg.dev) {
-            return self.leave_by_vrf(ns, route, leg);
-        }
-        let strange = match &interface.kind {
-            Kind::Other(kind) if kind.is_empty() => Some("of an unknown kind"),
-            Kind::Other(kind) => Some(kind.as_str()),
-            _ if wire::vlan_of(self.scene, &out).is_some() => None,
-            Kind::Device(device) if !device.spec.is_bridge() => Some(device.spec.name),
-            _ => None,
-        };
-        if let Some(kind) = strange {
-            let port = self.scene.port(ns, &leg.dev);
-            return Err(Stop::Unknown(format!("{port} is {kind}, which is not followed")));
+        match self.scene.medium(&out) {
+            Medium::Vrf => return self.leave_by_vrf(ns, route, leg),
+            Medium::Tunnel(carrier) if carrier.is_ethernet => {}
+            Medium::Tunnel(_) | Medium::Wireguard => return self.leave_by_tunnel(ns, route, leg),
+            Medium::Nowhere => return Err(Stop::Nowhere(leg.dev.clone())),
+            Medium::Wire => {}
+            Medium::Unknown => {
+                let kind = match interface.kind.name() {
+                    "" => "of an unknown kind",
+                    kind => kind,
+                };
+                let port = self.scene.port(ns, &leg.dev);
+                return Err(Stop::Unknown(format!("{port} is {kind}, which is not followed")));
+            }
         }
         if self.scene.bridge_of(&out).is_some() {
             return Err(Stop::ByPort(leg.dev.clone()));
@@ -487,6 +520,9 @@ impl Walk<'_, '_> {
         let station = self.resolve(ns, &leg.dev, hop, size)?;
         self.doubt_bridges(&station);
         let there = self.scene.port(&station.end.ns, &station.end.name);
+        for crossed in &station.crossed {
+            self.cross(crossed);
+        }
         for ports in station.ports.chunks(2) {
             let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
             let text = format!("bridge, port {}", names.join(" to port "));

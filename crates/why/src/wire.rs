@@ -4,15 +4,17 @@
 //! port, and sends it out by its other ports (net/bridge/br_forward.c). Whoever hears it and is no
 //! port is a *station*: its namespace may take the packet. A bridge that filters VLANs keeps every
 //! frame in one of them (net/bridge/br_vlan.c); an interface of a VLAN puts the tag on and takes it
-//! off.
+//! off. A tunnel that carries frames is a cable to each of its far ends.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
 
 use vnet_model::kind::{self, Value};
 use vnet_model::state::{PortVlan, PortVlans};
 use vnet_model::{End, IfName, Kind};
 
 use crate::scene::Scene;
+use crate::tunnel::{self, Broken, Crossed, Fault, Load, Medium};
 
 /// What a frame may be longer than the receiver's MTU: a VLAN tag, which `is_skb_forwardable` always
 /// leaves room for (net/core/dev.c).
@@ -46,6 +48,10 @@ pub(crate) enum Block {
     Apart(End, End),
     /// An interface whose MTU in bytes is too small for the frame.
     Mtu(End, u32),
+    /// A tunnel is not passed.
+    Tunnel(Box<Broken>),
+    /// A tunnel is not told of a far end that it was meant to send to.
+    NoFlood(End, IpAddr),
 }
 
 /// An interface that hears a frame, and how it gets there.
@@ -54,6 +60,8 @@ pub(crate) struct Station {
     pub(crate) end: End,
     /// The ports of bridges on the way, in and out.
     pub(crate) ports: Vec<End>,
+    /// The tunnels on the way.
+    pub(crate) crossed: Vec<Crossed>,
     /// What is in its way; empty but where blocks were to be looked through.
     pub(crate) blocks: Vec<Block>,
     /// What may be in its way and is not evaluated, with the family whose neighbours are kept from
@@ -106,8 +114,8 @@ struct Search<'s, 'a> {
 
 impl Search<'_, '_> {
     fn run(mut self, from: &End) -> Domain {
-        let (ports, blocks, unsure) = Default::default();
-        let mut start = Station { end: from.clone(), ports, blocks, unsure, vlan: None };
+        let (ports, crossed, blocks, unsure) = Default::default();
+        let mut start = Station { end: from.clone(), ports, crossed, blocks, unsure, vlan: None };
         match self.scene.end(from).map(|interface| (&interface.kind, interface.up)) {
             Some((kind, up)) if kind.is_bridge() => {
                 // What the bridge itself sends is in the VLAN of its own packets without a tag.
@@ -147,6 +155,11 @@ impl Search<'_, '_> {
         if let Some((vid, lower)) = vlan_of(self.scene, &at.end) {
             return self.send_tagged(at, vid, lower);
         }
+        if let Medium::Tunnel(carrier) = self.scene.medium(&at.end)
+            && carrier.is_ethernet
+        {
+            return self.send_in_tunnel(at);
+        }
         let peer = match &interface.kind {
             Kind::Veth { peer } => peer.clone(),
             Kind::Loopback => return,
@@ -169,6 +182,65 @@ impl Search<'_, '_> {
         };
         at.end = peer;
         self.receive(at);
+    }
+
+    /// Sends in packets, to every far end that the tunnel is told of; the end of the cable is there.
+    fn send_in_tunnel(&mut self, at: Station) {
+        let up = self.scene.end(&at.end).is_some_and(|interface| interface.up);
+        let down = Block::Down(at.end.clone());
+        let Some(at) = self.pass(at, (!up).then_some(down)) else { return };
+        if at.vlan.is_some() {
+            return self.found.unknown.push(at.end);
+        }
+        let load = Load {
+            src: None,
+            dst: Ipv4Addr::UNSPECIFIED.into(),
+            size_bytes: self.size_bytes,
+            is_answer: false,
+            flows: &[],
+            heard: &[],
+            legs: None,
+        };
+        for way in tunnel::ways(self.scene, &at.end, &load) {
+            let mut next = at.clone();
+            match way {
+                Ok(crossed) => {
+                    next.end = crossed.end.clone();
+                    next.crossed.push(crossed);
+                    self.take_in(next);
+                }
+                Err(broken) if matches!(broken.fault, Fault::Unknown(_)) => {
+                    self.found.unknown.push(at.end.clone());
+                }
+                Err(broken) => {
+                    if let Some(end) = tunnel::likely(self.scene, &broken) {
+                        next.end = end;
+                        self.go_past(next, Block::Tunnel(broken));
+                    }
+                }
+            }
+        }
+        for dst in self.lost_flood(&at.end) {
+            if let Some(end) = tunnel::far_end(self.scene, &at.end, dst) {
+                let block = Block::NoFlood(at.end.clone(), dst);
+                self.go_past(Station { end, ..at.clone() }, block);
+            }
+        }
+    }
+
+    fn go_past(&mut self, at: Station, block: Block) {
+        if let Some(at) = self.pass(at, Some(block)) {
+            self.take_in(at);
+        }
+    }
+
+    /// The far ends that a tunnel was meant to send to, and is not told of.
+    fn lost_flood(&self, end: &End) -> Vec<IpAddr> {
+        let meant = self.scene.meant_interface(&end.ns, &end.name);
+        let meant = meant.and_then(|meant| meant.fdb.as_ref()).into_iter().flatten();
+        let found = self.scene.end(end).and_then(|found| found.fdb.as_ref());
+        let lost = meant.filter(|entry| found.is_some_and(|found| !found.contains(entry)));
+        lost.filter_map(|entry| entry.dst).collect()
     }
 
     /// Sends by the interface below, with a tag. A tag on another is not modelled.
@@ -223,7 +295,17 @@ impl Search<'_, '_> {
         let Some(at) = self.pass(at, (!up).then_some(down)) else { return };
         let narrow = mtu.filter(|mtu| self.size_bytes > mtu + SPARE_BYTES);
         let narrow = narrow.map(|mtu| Block::Mtu(at.end.clone(), mtu));
-        let Some(at) = self.pass(at, narrow) else { return };
+        if let Some(at) = self.pass(at, narrow) {
+            self.take_in(at);
+        }
+    }
+
+    /// Gives a frame that has come in to the bridge that the interface is a port of, or to the
+    /// namespace.
+    fn take_in(&mut self, at: Station) {
+        let master = self.scene.bridge_of(&at.end);
+        let meant = self.scene.meant_bridge_of(&at.end);
+        let meant = meant.filter(|_| self.through && master.is_none());
         let stray = meant.clone().map(|bridge| Block::NotAPort(at.end.clone(), bridge));
         match master.or(meant) {
             Some(bridge) => {

@@ -436,6 +436,126 @@ fn vm_each_fault_of_vrfs_is_named_and_its_mend_mends_it() {
     });
 }
 
+/// The command that makes a tunnel of r3 anew, with its hardware address and these options.
+macro_rules! anew {
+    ($dev:literal, $net:literal, $options:literal) => {
+        concat!(
+            "M=$(ip netns exec r3 cat /sys/class/net/",
+            $dev,
+            "/address); ip -n r3 link del ",
+            $dev,
+            "; ip -n r3 link add ",
+            $dev,
+            " address $M ",
+            $options,
+            "; ip -n r3 addr add ",
+            $net,
+            " dev ",
+            $dev,
+            "; ip -n r3 link set dev ",
+            $dev,
+            " up"
+        )
+    };
+}
+
+#[rustfmt::skip]
+const TUNNEL_FAULTS: &[Fault] = &[
+    fault("tunnels", ["r1", "172.16.1.2"], "ip -n r2 route del 10.255.0.3", &[("no-route", "10.255.0.3 via 10.0.23.2 dev r3 in r2")]),
+    fault("tunnels", ["r1", "172.16.4.2"], "ip -n r2 route del 10.255.0.1", &[("no-route", "10.255.0.1 via 10.0.12.1 dev r1 in r2")]),
+    fault("tunnels", ["r1", "172.16.2.2"], "ip -n r1 link set dev r2 down", &[("interface-down", "r1:r2")]),
+    fault("tunnels", ["r1", "172.16.3.2"], "ip -n r2 -6 route del 2001:db8:fe::3", &[("no-route", "2001:db8:fe::3 via 2001:db8:23::2 dev r3 in r2")]),
+    fault("tunnels", ["r1", "172.16.1.2"], "ip -n r3 link set dev gre1 type gre local 10.255.0.3 remote 10.255.0.1 ttl 64 key 6", &[("tunnel-key", "r3:gre1")]),
+    fault("tunnels", ["r1", "172.16.1.2"], "ip -n r1 link set dev gre1 type gre local 10.255.0.1 remote 10.255.0.3 ttl 1 key 5", &[("ttl-too-small", "r1:gre1")]),
+    fault("tunnels", ["r1", "172.16.2.2"], "ip -n r1 link set dev tun1 type ipip local 10.255.0.1 remote 10.0.23.2", &[("tunnel-ends", "r1:tun1")]),
+    fault("tunnels", ["r1", "172.16.2.2"], "ip -n r3 link set dev tun1 type ipip local 10.255.0.3 remote 10.0.12.1", &[("tunnel-ends", "r3:tun1")]),
+    fault("tunnels", ["r1", "2001:db8:f::2"], "ip -n r3 link set dev sit1 type sit local 10.255.0.3 remote 10.0.12.1", &[("tunnel-ends", "r3:sit1")]),
+    fault("tunnels", ["r1", "172.16.3.2"], "ip -n r3 link set dev six1 down", &[("peer-down", "r3:six1")]),
+    fault("tunnels", ["r1", "172.16.1.2"], "ip -n r1 link set dev gre1 down", &[("interface-down", "r1:gre1")]),
+    fault("tunnels", ["r1", "172.16.4.2"], "ip -n r3 link set dev vx1 down", &[("peer-down", "r3:vx1")]),
+    fault("tunnels", ["r1", "172.16.4.2"], anew!("vx1", "172.16.4.2/24", "type vxlan id 8 local 10.255.0.3 remote 10.255.0.1 dstport 4789"), &[("tunnel-key", "r3:vx1")]),
+    fault("tunnels", ["r1", "172.16.4.2"], anew!("vx1", "172.16.4.2/24", "type vxlan id 7 local 10.255.0.3 remote 10.255.0.1 dstport 4790"), &[("tunnel-port", "r3:vx1")]),
+    fault("tunnels", ["r1", "172.16.5.2"], anew!("gnv1", "172.16.5.2/24", "mtu 1300 type geneve id 8 remote 10.255.0.1"), &[("tunnel-key", "r3:gnv1")]),
+    fault("tunnels", ["r1", "172.16.6.2"], "ip -n r3 link set dev tap1 type gretap local 10.255.0.3 remote 10.0.12.1", &[("tunnel-ends", "r3:tap1")]),
+    fault("tunnels", ["r1", "172.16.1.2"], nft!("r2", "inet f", "type filter hook forward priority 0;", "ip protocol gre drop"), &[("filter-drop", "on r2")]),
+    fault("tunnels", ["r1", "172.16.4.2"], nft!("r3", "inet f", "type filter hook input priority 0;", "udp dport 4789 drop"), &[("filter-drop", "on r3")]),
+    fault("tunnels", ["r1", "172.16.2.2"], nft!("r3", "inet f", "type filter hook output priority 0; policy drop;", "ip protocol != 4 accept"), &[("filter-policy", "on r3")]),
+    fault("tunnels", ["r1", "172.16.1.2"], "ip -n r1 route replace 10.255.0.3 dev gre1 proto static", &[("wrong-gateway", "10.255.0.3 dev gre1 in r1")]),
+    fault("tunnels", ["r1", "172.16.1.2"], "ip -n r3 addr del 10.255.0.3/32 dev lo", &[("address-missing", "10.255.0.3/32 on r3:lo"), ("no-route", "src 10.255.0.3 in r3")]),
+    sized("tunnels", ["r1", "172.16.1.2"], 1400, "ip -n r2 link set dev r3 mtu 1300", &[("mtu-too-small", "r2:r3")]),
+    sized("tunnels", ["r1", "172.16.1.2"], 1400, "ip -n r1 link set dev gre1 mtu 1300", &[("mtu-too-small", "r1:gre1")]),
+    fault("vxlans", ["h1", "h2"], "bridge -n leaf1 fdb del 00:00:00:00:00:00 dev vx100 dst 10.1.0.2", &[("fdb-missing", "10.1.0.2 at leaf1:vx100")]),
+    fault("vxlans", ["h1", "h2"], "ip -n leaf2 link set dev vx100 nomaster", &[("not-a-port", "leaf2:vx100")]),
+    fault("vxlans", ["h1", "h2"], "ip -n under link set dev leaf2 down", &[("port-down", "under:leaf2")]),
+];
+
+#[test]
+fn vm_each_fault_of_tunnels_is_named_and_its_mend_mends_it() {
+    vnet_testns::root_within(std::time::Duration::from_secs(400), || {
+        vnet_testns::requires(&["gre", "ipip", "sit", "ip6tnl", "vxlan", "geneve", "gretap"]);
+        let lab = up(&desired("tunnels"));
+        for to in [
+            "172.16.1.2",
+            "172.16.2.2",
+            "2001:db8:f::2",
+            "172.16.3.2",
+            "172.16.4.2",
+            "172.16.5.2",
+            "172.16.6.2",
+        ] {
+            let told = lab.why("r1", to, &probing()).unwrap();
+            assert!(is_well(&told) && replied(&told), "{to}: {}", shown(&told));
+        }
+        down(lab);
+        let lab = up(&desired("vxlans"));
+        // Where each is the others learn of whom they hear.
+        for damage in ["true", "bridge -n leaf2 fdb del 00:00:00:00:00:00 dev vx100 dst 10.1.0.1"] {
+            sh(damage);
+            let told = lab.why("h1", "h2", &probing()).unwrap();
+            assert!(is_well(&told) && replied(&told), "{damage}: {}", shown(&told));
+        }
+        down(lab);
+        let failures: Vec<String> =
+            TUNNEL_FAULTS.iter().filter_map(|fault| run(fault).err()).collect();
+        assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    });
+}
+
+#[rustfmt::skip]
+const WIREGUARD_FAULTS: &[Fault] = &[
+    fault("vpn", ["spoke1", "10.99.0.1"], "ip netns exec spoke1 wg set wg0 peer $(ip netns exec hub wg show wg0 public-key) remove", &[("wireguard-key", "spoke1:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], "K=$(wg genkey | wg pubkey); ip netns exec spoke1 wg set wg0 peer $(ip netns exec hub wg show wg0 public-key) remove; ip netns exec spoke1 wg set wg0 peer $K endpoint 203.0.113.2:51820 allowed-ips 0.0.0.0/0,::/0", &[("wireguard-key", "spoke1:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], "K=$(wg genkey | wg pubkey); ip netns exec hub wg set wg0 peer $(ip netns exec spoke1 wg show wg0 public-key) remove; ip netns exec hub wg set wg0 peer $K allowed-ips 10.99.0.2/32", &[("wireguard-key", "hub:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], "ip netns exec spoke1 wg set wg0 peer $(ip netns exec hub wg show wg0 public-key) allowed-ips 10.98.0.0/24", &[("allowed-ips", "spoke1:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], "ip netns exec hub wg set wg0 peer $(ip netns exec spoke1 wg show wg0 public-key) allowed-ips 10.98.0.2/32", &[("allowed-ips", "hub:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], "ip netns exec hub wg set wg0 listen-port 7000", &[("tunnel-port", "hub:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], nft!("hub", "inet f", "type filter hook input priority 0;", "udp dport 51820 drop"), &[("filter-drop", "on hub")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], "ip -n net link set dev spoke1 down", &[("port-down", "net:spoke1")]),
+    fault("vpn", ["spoke1", "10.99.0.1"], "ip -n hub link set dev wg0 down", &[("peer-down", "hub:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.3"], "ip netns exec hub sh -c 'echo 0 >/proc/sys/net/ipv4/conf/wg0/forwarding'", &[("forwarding-off", "hub:wg0")]),
+    fault("vpn", ["spoke1", "10.99.0.3"], "ip netns exec spoke2 wg set wg0 peer $(ip netns exec hub wg show wg0 public-key) allowed-ips 10.99.0.1/32", &[("allowed-ips", "spoke2:wg0")]),
+];
+
+#[test]
+fn vm_each_fault_of_wireguard_is_named_and_its_mend_mends_it() {
+    vnet_testns::root_within(std::time::Duration::from_secs(240), || {
+        vnet_testns::requires(&["wireguard"]);
+        let lab = up(&desired("vpn"));
+        for ends in [["spoke1", "10.99.0.1"], ["spoke1", "10.99.0.3"]] {
+            let mut told = lab.why(ends[0], ends[1], &Ask { timeout: None, ..probing() }).unwrap();
+            // What is sent while keys are agreed upon may be lost.
+            if !replied(&told) {
+                told = lab.why(ends[0], ends[1], &Ask { timeout: None, ..probing() }).unwrap();
+            }
+            assert!(is_well(&told) && replied(&told), "{ends:?}: {}", shown(&told));
+        }
+        down(lab);
+        let failures: Vec<String> =
+            WIREGUARD_FAULTS.iter().filter_map(|fault| run(fault).err()).collect();
+        assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    });
+}
+
 fn run(fault: &Fault) -> Result<(), String> {
     let desired = desired(fault.lab);
     let lab = up(&desired);

@@ -123,6 +123,7 @@ fn way(title: &str, hops: &[Hop]) -> String {
             By::Route => "route",
             By::Neighbour => "->",
             By::Port => "bridge",
+            By::Tunnel => "tunnel",
             By::Filter => "nft",
             By::Stop => "stop",
         };

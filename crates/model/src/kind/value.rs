@@ -251,6 +251,8 @@ impl OptionSpec {
             (Form::Switch { .. } | Form::GreFlag(_), Value::Bool(on)) => {
                 vec![if *on { word } else { format!("no{word}") }]
             }
+            // A key of 0 would be one: none is what is meant.
+            (Form::GreKey, Value::Number(0)) => vec![format!("no{word}")],
             // iproute2 has a word of its own for a group.
             (Form::Address { .. }, Value::Ip(addr)) if addr.is_multicast() => {
                 vec!["group".to_owned(), addr.to_string()]

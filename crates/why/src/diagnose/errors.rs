@@ -44,12 +44,16 @@ impl Case<'_, '_> {
             size_bytes: ERROR_BYTES,
             df: false,
             packet: Packet::Icmp,
+            outer: None,
+            oif: None,
             vrf: self.walked.vrf.clone(),
             is_answer: true,
             is_error: true,
             sport: None,
             dport: None,
             flows: self.walked.flows.clone(),
+            outer_flows: self.walked.outer_flows.clone(),
+            heard: Vec::new(),
         };
         let walked = walk(self.scene, &error, &[]);
         match walked.stop {

@@ -113,6 +113,10 @@ impl Case<'_, '_> {
                 let step = super::set(&bridge.ns, &bridge.name, set);
                 self.cause("wrong-vlan", port(end), evidence, vec![step])
             }
+            Block::Tunnel(broken) => self.broken(broken).unwrap_or_else(|| {
+                self.cause("tunnel-ends", port(from), broken.text(), Vec::new())
+            }),
+            Block::NoFlood(end, dst) => self.no_flood(end, *dst),
             Block::NoPeer(end) => {
                 let evidence = format!("{} has no other end", port(end));
                 let missing = self.interface_missing(&end.ns, &end.name);

@@ -13,7 +13,7 @@ use super::vrf::{self, vrf_of};
 use super::{Decision, in_table, local, own};
 
 /// A packet as rules see it (`struct flowi`).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flowi {
     /// Its source; none while it has none.
     pub(crate) src: Option<IpAddr>,

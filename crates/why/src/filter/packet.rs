@@ -30,6 +30,8 @@ pub(crate) struct Header {
     pub(crate) dport: Option<u16>,
     /// The length of the IP packet in bytes, where it is known.
     pub(crate) len: Option<u32>,
+    /// Its protocol, where it carries another packet.
+    pub(crate) outer: Option<u8>,
     /// Its mark, where no rule may have set one.
     pub(crate) mark: Option<u32>,
 }
@@ -76,7 +78,7 @@ fn index(dev: Option<&IfName>, index: Option<u32>) -> Loaded {
 
 impl Header {
     pub(crate) fn protocol(&self) -> u8 {
-        self.packet.protocol(self.dst.is_ipv6())
+        self.outer.unwrap_or_else(|| self.packet.protocol(self.dst.is_ipv6()))
     }
 
     /// Loads what the kernel knows about it (`nft_meta_get_eval`, net/netfilter/nft_meta.c).
@@ -159,6 +161,7 @@ impl Header {
             None => vec![None; 2],
         };
         match self.packet {
+            Packet::Icmp if self.outer.is_some() => Vec::new(),
             // "Fragmentation needed" (RFC 792), "packet too big" (RFC 4443, section 3.2).
             Packet::Icmp if self.is_error => match self.dst.is_ipv6() {
                 false => vec![Some(3), Some(4)],

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use vnet_model::facts::BridgeEntry;
 use vnet_model::ipnet::IpNet;
+use vnet_model::kind::Value;
 use vnet_model::{End, IfName, NsName};
 
 use super::{Stop, Walk};
 use crate::fib::{self, Decision, Flowi};
 use crate::scene::Scene;
-use crate::wire::{self, Station};
+use crate::wire::{self, Block, Station};
 
 impl Walk<'_, '_> {
     /// Finds who on the link answers for an address: by ARP whoever has it on any interface
@@ -76,9 +77,28 @@ impl Walk<'_, '_> {
                     let port = self.scene.port(&end.ns, &end.name);
                     Err(Stop::Unknown(format!("what is behind {port} is not known")))
                 }
-                _ => Err(Stop::Unresolved { dev: dev.clone(), hop }),
+                _ => self
+                    .learned(&from, hop, size_bytes)
+                    .ok_or_else(|| Stop::Unresolved { dev: dev.clone(), hop }),
             },
         }
+    }
+
+    /// Finds who has just been heard of, where what goes to all would not get there: a VXLAN has
+    /// learned where to answer (`vxlan_snoop`, drivers/net/vxlan/vxlan_core.c).
+    fn learned(&self, from: &End, hop: IpAddr, size_bytes: u32) -> Option<Station> {
+        if !self.packet.is_answer {
+            return None;
+        }
+        let is_learned = |block: &Block| match block {
+            Block::NoFlood(end, _) => {
+                self.scene.option(end, "learning") != Some(&Value::Bool(false))
+            }
+            _ => false,
+        };
+        let stations = wire::domain(self.scene, from, size_bytes, true).stations;
+        let mut learned = stations.into_iter().filter(|it| it.blocks.iter().all(is_learned));
+        learned.find(|station| answers(self.scene, &station.end, hop))
     }
 
     /// Notes who else behind the same bridges has the hardware address that frames go to.

@@ -14,9 +14,12 @@ const LABS: &[(&str, &str)] = &[
     ("nat", include_str!("../labs/nat.yaml")),
     ("plain", include_str!("../labs/plain.yaml")),
     ("square", include_str!("../labs/square.yaml")),
+    ("tunnels", include_str!("../labs/tunnels.yaml")),
     ("tutorial", include_str!("../labs/tutorial.yaml")),
     ("vlans", include_str!("../labs/vlans.yaml")),
+    ("vpn", include_str!("../labs/vpn.yaml")),
     ("vrfs", include_str!("../labs/vrfs.yaml")),
+    ("vxlans", include_str!("../labs/vxlans.yaml")),
 ];
 
 pub(crate) fn desired(name: &str) -> Desired {

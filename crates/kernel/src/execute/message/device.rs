@@ -142,7 +142,8 @@ impl<'a> Resolved<'a> {
                         *gre.get_or_insert(0) |= if *on { bit } else { 0 };
                     }
                     (Form::GreKey, Value::Number(key)) => {
-                        *gre.get_or_insert(0) |= GRE_KEY;
+                        // A key of 0 stands for none: with the flag it would be one.
+                        *gre.get_or_insert(0) |= if *key == 0 { 0 } else { GRE_KEY };
                         data.u32_be(option.attr, *key as u32);
                         data.u32_be(option.attr + 1, *key as u32);
                     }
