@@ -4,6 +4,7 @@ mod address;
 mod bridging;
 mod device;
 mod entry;
+pub mod fates;
 pub(crate) mod filters;
 mod host;
 mod link;

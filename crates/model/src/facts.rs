@@ -3,6 +3,7 @@
 //! Only who explains what a packet meets needs it, and reading it costs more than the rest.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -220,4 +221,58 @@ pub enum Transport {
     Tcp,
     /// UDP.
     Udp,
+}
+
+/// A packet that a namespace is to route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lookup {
+    /// The namespace.
+    pub ns: NsName,
+    /// Its source address, if it has one yet.
+    pub src: Option<IpAddr>,
+    /// Its destination.
+    pub dst: IpAddr,
+    /// The interface that it came in by; nothing for one of the namespace's own.
+    pub iif: Option<IfName>,
+    /// The VRF that it is sent in.
+    pub vrf: Option<IfName>,
+    /// Its mark, if that is known.
+    pub mark: Option<u32>,
+    /// The protocol in it, by its number, if that is known.
+    pub protocol: Option<u8>,
+    /// The port it comes from.
+    pub sport: Option<u16>,
+    /// The port it goes to.
+    pub dport: Option<u16>,
+}
+
+/// What becomes of such a packet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It is for the namespace itself.
+    Local,
+    /// It goes to all, or to many, on a link.
+    All,
+    /// It leaves.
+    Leaves {
+        /// The interface that it leaves by.
+        dev: IfName,
+        /// The gateway that it goes to; nothing where its destination is on the link.
+        via: Option<IpAddr>,
+    },
+    /// It is dropped, whatever for: no route leads there, say.
+    Refused,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("delivers it itself"),
+            Self::All => f.write_str("takes it for all on a link"),
+            Self::Leaves { dev, via: None } => write!(f, "sends it by {dev}"),
+            Self::Leaves { dev, via: Some(via) } => write!(f, "sends it by {dev} to {via}"),
+            Self::Refused => f.write_str("drops it"),
+        }
+    }
 }

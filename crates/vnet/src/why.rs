@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use vnet_kernel::Realm;
 use vnet_kernel::connect::{self, Attempt};
 use vnet_kernel::echo::{self, Options, Outcome, Probe};
+use vnet_kernel::observe::fates::fates;
 use vnet_kernel::observe::survey::{listeners, survey};
+use vnet_model::facts::{Fate, Lookup};
 use vnet_model::problem::nearest;
 use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, Packet, State};
-use vnet_why::{Question, World};
+use vnet_why::{Question, Routed, World};
 
 pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain, lint};
 
@@ -46,6 +49,31 @@ pub struct Told {
     pub answer: Answer,
     /// What a packet met; `None` where none was sent.
     pub probed: Option<Probed>,
+    /// About how many routing decisions the kernel was asked.
+    pub compared: usize,
+    /// Those that it makes otherwise than the model.
+    pub otherwise: Vec<Otherwise>,
+}
+
+/// A routing decision that the kernel makes otherwise than the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Otherwise {
+    /// What was asked.
+    pub lookup: Lookup,
+    /// What the kernel says.
+    pub kernel: Fate,
+    /// What the model says: one of these.
+    pub model: Vec<Fate>,
+}
+
+impl fmt::Display for Otherwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lookup { ns, src, dst, .. } = &self.lookup;
+        let from = src.map(|src| format!(" from {src}")).unwrap_or_default();
+        let model: Vec<String> = self.model.iter().map(ToString::to_string).collect();
+        let (kernel, model) = (&self.kernel, model.join(", or "));
+        write!(f, "a packet{from} to {dst} in {ns}: the kernel {kernel}, the model {model}")
+    }
 }
 
 /// What a packet met.
@@ -114,7 +142,8 @@ impl Lab {
             true => self.probe(&question, ask.timeout)?,
             false => None,
         };
-        Ok(Told { question, answer, probed })
+        let (compared, otherwise) = compare(self.realm()?, &facts, &answer.routed)?;
+        Ok(Told { question, answer, probed, compared, otherwise })
     }
 
     fn probe(
@@ -146,6 +175,27 @@ impl Lab {
     }
 }
 
+/// Asks the kernel about routing decisions of the model: tells about how many it could be asked, and
+/// which it makes otherwise.
+///
+/// # Errors
+/// When a namespace can't be entered.
+pub fn compare(
+    realm: &Realm,
+    facts: &Facts,
+    routed: &[Routed],
+) -> Result<(usize, Vec<Otherwise>), Error> {
+    let lookups: Vec<Lookup> = routed.iter().map(|routed| routed.lookup.clone()).collect();
+    let answers = fates(realm, facts, &lookups)?;
+    let compared = answers.iter().flatten().count();
+    let differs = |(routed, fate): (&Routed, Option<Fate>)| {
+        let kernel = fate.filter(|fate| !routed.fates.contains(fate))?;
+        let model = routed.fates.iter().cloned().collect();
+        Some(Otherwise { lookup: routed.lookup.clone(), kernel, model })
+    };
+    Ok((compared, routed.iter().zip(answers).filter_map(differs).collect()))
+}
+
 /// Finds out the same of a file, without any kernel: as if all were as it says.
 ///
 /// # Errors
@@ -153,7 +203,7 @@ impl Lab {
 pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
     let question = question(desired, &desired.state, from, to, ask)?;
     let answer = answer(desired, &desired.state, None, &question);
-    Ok(Told { question, answer, probed: None })
+    Ok(Told { question, answer, probed: None, compared: 0, otherwise: Vec::new() })
 }
 
 fn answer(desired: &Desired, state: &State, facts: Option<&Facts>, question: &Question) -> Answer {

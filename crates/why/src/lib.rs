@@ -14,6 +14,7 @@
 //! * `filter`: the chains of nf_tables rule by rule, address translation and its undoing.
 //! * `wire`: which interfaces share a broadcast domain: veth pairs and bridges.
 //! * `walk`: one direction, hop by hop.
+//! * `fates`: its routing decisions, as questions that the kernel can be asked too.
 //! * `diagnose`: from where a packet stopped to what is at fault. Where it is known what was meant
 //!   (the file), the decision that differs from it is the fault; else the state speaks for itself.
 //! * `suggest`: a way that would work, where nobody wrote one.
@@ -34,6 +35,7 @@
 mod codes;
 mod diagnose;
 pub mod expect;
+mod fates;
 mod fib;
 mod filter;
 pub mod lint;
@@ -45,9 +47,11 @@ mod tunnel;
 mod walk;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::Serialize;
+use vnet_model::facts::{Fate, Lookup};
 use vnet_model::nft::TableId;
 use vnet_model::{Desired, End, Facts, IfName, NsName, Origin, Packet, Rule, State, Step};
 
@@ -126,6 +130,18 @@ pub struct Answer {
     pub elsewhere: Option<String>,
     /// What the packet meets that was not evaluated.
     pub unknown: Vec<String>,
+    /// The routing decisions on all its ways, which the kernel can be asked about too.
+    #[serde(skip)]
+    pub routed: Vec<Routed>,
+}
+
+/// A routing decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routed {
+    /// The packet as it was where it was made.
+    pub lookup: Lookup,
+    /// What may become of it: a route with several legs has several.
+    pub fates: BTreeSet<Fate>,
 }
 
 impl Answer {

@@ -1,6 +1,7 @@
 //! There and back, and the loop around it: look, diagnose, mend on paper, look again.
 
 use crate::diagnose::diagnose;
+use crate::fates;
 use crate::scene::Scene;
 use crate::walk::{Sent, Stop, Walked, walk};
 use crate::{Answer, By, Cause, Hop, Mend, Question, Verdict, World};
@@ -80,6 +81,7 @@ pub fn why(world: &World<'_>, question: &Question) -> Answer {
             .unwrap_or_default(),
         causes: Vec::new(),
         unknown: unknown(&trips),
+        routed: fates::of(&scene, &trips),
         elsewhere: shown.and_then(|trip| trip.elsewhere(&scene)),
     };
     if trips.iter().any(|trip| trip.failed().is_some() || trip.has_doubts()) {

@@ -93,3 +93,33 @@ fn rules_are_asked_in_turn() {
         down(lab);
     });
 }
+
+/// The kernel is asked too what becomes of the packet wherever it is routed, and what it says otherwise
+/// is told.
+#[test]
+fn the_kernel_is_asked_about_each_decision() {
+    vnet_testns::root(|| {
+        let desired = desired("chain");
+        let lab = up(&desired);
+        let told = lab.why("a", "b", &probing()).unwrap();
+        // Three routers' tables and the end's, in both directions.
+        assert_eq!((told.compared, told.otherwise.len()), (8, 0), "{:?}", told.otherwise);
+        let realm = vnet::kernel::Realm::own().unwrap();
+        let names: Vec<_> = desired.state.namespaces.keys().cloned().collect();
+        let facts = vnet::kernel::observe::survey::survey(&realm, &names).unwrap();
+        sh("ip -n r1 route replace 10.0.3.0/24 via 10.0.1.1 dev a
+            ip -n b route add blackhole 10.0.1.1");
+        let (_, otherwise) = vnet::why::compare(&realm, &facts, &told.answer.routed).unwrap();
+        let said: Vec<String> = otherwise.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "a packet from 10.0.1.1 to 10.0.3.2 in r1: the kernel sends it by a to 10.0.1.1, \
+                 the model sends it by r2 to 10.0.2.2",
+                "a packet from 10.0.3.2 to 10.0.1.1 in b: the kernel drops it, \
+                 the model sends it by r2 to 10.0.3.1",
+            ]
+        );
+        down(lab);
+    });
+}

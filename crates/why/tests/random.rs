@@ -22,7 +22,7 @@ use vnet::kernel::observe::{Scope, observe};
 use vnet::why::{Probed, Told};
 use vnet_model::{Facts, NsName, Packet, State};
 use vnet_testns::sh;
-use vnet_why::{Question, Verdict, World, why};
+use vnet_why::{Question, Routed, Verdict, World, why};
 
 /// How many labs are damaged and asked in one run, where `VNET_WHY_LABS` does not say.
 const LABS: usize = 60;
@@ -297,6 +297,7 @@ fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (us
     listeners(&realm, &names, &mut facts).unwrap();
     let world = World { state: &state, facts: Some(&facts), intent: Some(desired), assumed: &[] };
     let (mut asked, mut reached, mut untold) = (0, 0, 0);
+    let mut routed: Vec<Routed> = Vec::new();
     for packet in [Packet::Icmp, Packet::Tcp(PORT)] {
         let question = |(from, dst)| Question { packet, ..Question::new(from, dst) };
         let questions: Vec<Question> = pairs(desired).into_iter().map(question).collect();
@@ -307,6 +308,7 @@ fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (us
         let outcomes = tried(&realm, &questions, &names, WITHIN);
         for (question, mut probed) in questions.into_iter().zip(outcomes) {
             let answer = why(&world, &question);
+            routed.extend(answer.routed.iter().cloned());
             let replied = probed.replied() == Some(true);
             reached += usize::from(replied);
             untold += usize::from(matches!(answer.verdict, Verdict::Partly | Verdict::Unknown));
@@ -325,10 +327,18 @@ fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (us
             };
             if !agrees(replied) && !(0..3).any(|_| again()) {
                 let what = format!("{} to {packet:?} of {}", question.from, question.dst);
-                let told = Told { question, answer, probed: Some(probed) };
+                let told = Told {
+                    question,
+                    answer,
+                    probed: Some(probed),
+                    compared: 0,
+                    otherwise: Vec::new(),
+                };
                 wrong.push(format!("{what} after {damage:?}: {}", shown(&told)));
             }
         }
     }
+    let otherwise = vnet::why::compare(&realm, &facts, &routed).unwrap().1;
+    wrong.extend(otherwise.iter().map(|it| format!("after {damage:?}: {it}: {:?}", it.lookup)));
     (asked, reached, untold)
 }

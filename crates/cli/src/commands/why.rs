@@ -28,6 +28,10 @@ struct Body<'t> {
     probe: Option<String>,
     /// Whether the probe contradicts the model.
     disagree: bool,
+    /// About how many routing decisions the kernel was asked.
+    compared: usize,
+    /// Those that it makes otherwise than the model.
+    otherwise: Vec<String>,
 }
 
 pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
@@ -63,6 +67,8 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
                 answer: &told.answer,
                 probe,
                 disagree: told.disagree(),
+                compared: told.compared,
+                otherwise: told.otherwise.iter().map(ToString::to_string).collect(),
             },
         ),
         false => context.printer.data(&text(args, &told)),
@@ -108,6 +114,9 @@ fn text(args: &args::Why, told: &Told) -> String {
         };
         let contradicts = if told.disagree() { ", unlike what was worked out above" } else { "" };
         let _ = writeln!(text, "\n{what}: {outcome}{contradicts}");
+    }
+    for otherwise in &told.otherwise {
+        let _ = writeln!(text, "\nwrongly worked out above: {}", plain(&otherwise.to_string()));
     }
     text
 }

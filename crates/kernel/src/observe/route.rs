@@ -169,7 +169,7 @@ fn tunnel(attributes: &[RouteAttribute]) -> Option<Encap> {
     encap::read(kind?, &value?)
 }
 
-fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+pub(super) fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
     attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Gateway(found) => addr(found),
         RouteAttribute::Via(RouteVia::Inet(found)) => Some((*found).into()),
