@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use vnet::model::Packet;
+use vnet::model::{NsName, Packet};
 use vnet::{LabName, confirm, keeper};
 
 use crate::errors::EXIT_VNET_FAILED;
@@ -315,7 +315,7 @@ pub(crate) struct Shell {
 /// The arguments of `why`.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
-    /// Who asks: a node, an address, or `node:interface`
+    /// Who asks: a node, an address, `node:interface`, `host`, or a namespace of --netns or --pid
     #[arg(value_name = "A")]
     pub(crate) from: String,
     /// Who is asked: as A
@@ -324,6 +324,12 @@ pub(crate) struct Why {
     /// What is sent: tcp/80, udp/53 or icmp
     #[arg(value_name = "PACKET")]
     pub(crate) packet: Option<Packet>,
+    /// Looks at this namespace too, which is none of the lab's: A or B may have its name
+    #[arg(long, value_name = "NAME", conflicts_with = "on_paper")]
+    pub(crate) netns: Vec<NsName>,
+    /// Looks at the namespace of this process too: A or B may be its number
+    #[arg(long, value_name = "PID", conflicts_with = "on_paper")]
+    pub(crate) pid: Vec<u32>,
     /// Sends from this address of A's
     #[arg(long = "from", value_name = "ADDR")]
     pub(crate) source: Option<std::net::IpAddr>,

@@ -90,9 +90,23 @@ fn ip(ns: &NsName) -> Command {
 
 /// Begins a command of iproute2 in a namespace; a script runs in the host itself.
 fn program(name: &'static str, ns: &NsName) -> Command {
-    match ns.is_host() {
-        true => Command::new([name]),
-        false => Command::new([name, "-n"]).word(ns),
+    match is_pinned(ns) {
+        true => Command::new([name, "-n"]).word(ns),
+        false => within(ns).word(name),
+    }
+}
+
+/// Tells whether `ip` knows a namespace by its name.
+fn is_pinned(ns: &NsName) -> bool {
+    !ns.is_host() && ns.process().is_none()
+}
+
+/// Begins a command that runs in a namespace.
+fn within(ns: &NsName) -> Command {
+    match ns.process() {
+        Some(pid) => Command::new(["nsenter", "-t"]).word(pid).word("-n"),
+        None if ns.is_host() => Command::new::<String>([]),
+        None => Command::new(["ip", "netns", "exec"]).word(ns),
     }
 }
 
@@ -224,22 +238,17 @@ fn add_address(ns: &NsName, dev: &IfName, address: &Address) -> Command {
 
 /// Has nft read a text, which is one transaction.
 fn nft(ns: &NsName, text: String) -> Command {
-    Command::new(["ip", "netns", "exec"]).word(ns).text("nft -f -").input(text)
+    within(ns).text("nft -f -").input(text)
 }
 
 /// Sets a sysctl by `sysctl(8)`, or past it where it would misread the name: it ends the name at
 /// the first `=` and takes some characters for a pattern, but interfaces may be called so.
 fn sysctl(ns: &NsName, key: &str, value: &str) -> Command {
-    let within: &[&str] = match ns.is_host() {
-        true => &[],
-        false => &["ip", "netns", "exec", ns.as_str()],
-    };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@".contains(&byte);
-    let command = |words: &[&str]| Command::new(within.iter().chain(words).copied());
     if key.bytes().all(plain) {
-        return command(&["sysctl", "-qw"]).word(format!("{key}={value}"));
+        return within(ns).text("sysctl -qw").word(format!("{key}={value}"));
     }
-    let exec = command(&["sh", "-c", r#"echo "$1" >"$0""#]);
+    let exec = within(ns).text("sh -c").word(r#"echo "$1" >"$0""#);
     exec.word(format!("/proc/sys/{}", swap_separators(key))).word(value)
 }
 

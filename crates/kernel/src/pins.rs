@@ -265,10 +265,30 @@ pub(crate) fn in_each<T>(
 /// # Errors
 /// As [`Pins::open_namespace`].
 pub(crate) fn open_namespace(pins: Option<&Pins>, name: &NsName) -> Result<OwnedFd, Error> {
+    if let Some(opened) = open_elsewhere(name) {
+        return opened;
+    }
     match pins {
-        _ if name.is_host() => open_host(),
         Some(pins) => pins.open_namespace(name),
         None => Err(Error::Gone { ns: name.clone() }),
+    }
+}
+
+/// Opens a namespace whose name stands for no pin: the host's, or a process's.
+pub(crate) fn open_elsewhere(name: &NsName) -> Option<Result<OwnedFd, Error>> {
+    match name.process() {
+        Some(pid) => Some(open_process(pid, name)),
+        None => name.is_host().then(open_host),
+    }
+}
+
+/// Opens the namespace that a process is in. CAP_SYS_PTRACE, or the same user (`ptrace(2)`).
+fn open_process(pid: u32, name: &NsName) -> Result<OwnedFd, Error> {
+    let path = format!("/proc/{pid}/ns/net");
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    match rustix::fs::open(&path, flags, Mode::empty()) {
+        Err(Errno::NOENT | Errno::SRCH) => Err(Error::Gone { ns: name.clone() }),
+        opened => opened.map_err(Error::system("open", path)),
     }
 }
 

@@ -25,6 +25,9 @@ pub const IF_NAME_MAX_BYTES: usize = 15;
 /// What stands for the lab's host among the names of namespaces: no file can be called so.
 const HOST: &str = "/host";
 
+/// What the names of processes' namespaces begin with.
+const PROCESSES: &str = "/proc/";
+
 /// Names that mean something else where a node could stand.
 const RESERVED_NODES: [&str; 4] = ["host", "all", "default", "lo"];
 
@@ -128,6 +131,7 @@ name!(
     /// The name of a pinned network namespace: a file name in `/run/netns`, at most 255 bytes.
     NsName, "namespace name", |text| match text {
         HOST => Ok(()),
+        _ if process(text).is_some() => Ok(()),
         "" => Err("is empty"),
         "." | ".." => Err("is not a name"),
         _ if text.len() > 255 => Err("is longer than a file name's 255 bytes"),
@@ -148,6 +152,23 @@ impl NsName {
     pub fn is_host(&self) -> bool {
         &*self.0 == HOST
     }
+
+    /// Returns what stands for the namespace that a process is in.
+    #[must_use]
+    pub fn of_process(pid: u32) -> Self {
+        Self(format!("{PROCESSES}{pid}").into())
+    }
+
+    /// The process whose namespace it stands for, which may be pinned nowhere.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        process(&self.0)
+    }
+}
+
+fn process(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix(PROCESSES)?;
+    digits.parse().ok().filter(|pid: &u32| pid.to_string() == digits)
 }
 
 fn plain(text: &str, max_bytes: usize) -> Result<(), &'static str> {

@@ -61,6 +61,14 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// Makes what is desired of a lab with nothing in it.
+    #[must_use]
+    pub fn nothing(lab: LabName) -> Self {
+        let (nodes, segments, links) = Default::default();
+        let (handed_out, expect) = Default::default();
+        Self { lab, state: State::default(), nodes, segments, links, handed_out, expect }
+    }
+
     /// Returns the interface of a node or segment; `None` where there is no such one.
     #[must_use]
     pub fn end_of(&self, node: &str, interface: &str) -> Option<End> {

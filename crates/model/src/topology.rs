@@ -137,7 +137,7 @@ impl NetnsPattern {
     pub fn name(&self, lab: &LabName, node: &NodeName) -> Result<NsName, crate::names::NameError> {
         // `$node` first: a lab's name has no `$`, so nothing is substituted twice.
         let text = self.0.replace("$node", node.as_str()).replace("$lab", lab.as_str());
-        let is_path = |name: &NsName| name.is_host();
+        let is_path = |name: &NsName| name.is_host() || name.process().is_some();
         match NsName::new(&text).ok().filter(is_path) {
             // What stands for the host can't be written.
             Some(_) => NsName::new("a/b"),

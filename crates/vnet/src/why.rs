@@ -20,6 +20,8 @@ pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain, 
 use crate::error::Error;
 use crate::lab::Lab;
 
+mod beside;
+
 /// How long a connection may take: the kernel sends a SYN again after a second.
 const CONNECT_WITHIN: Duration = Duration::from_millis(1500);
 
@@ -34,6 +36,10 @@ pub struct Ask {
     pub ipv6: bool,
     /// What is sent.
     pub packet: Packet,
+    /// Namespaces to look at that are none of the lab's: others' pins, the host
+    /// ([`NsName::host`]), those of processes ([`NsName::of_process`]). An end may then be called
+    /// by the pin's name, `host`, or the process's number.
+    pub beside: Vec<NsName>,
     /// Whether to ask the kernel too, by an echo request.
     pub probe: bool,
     /// How long that may take; 1 s where not given. An unanswered one is sent twice.
@@ -122,22 +128,29 @@ impl Told {
 }
 
 impl Lab {
-    /// Finds out why one end does not reach another: each is a node, `node:interface`, or an address.
+    /// Finds out why one end does not reach another: each is a node, `node:interface`, an address, or
+    /// a namespace of [`Ask::beside`]. Where there are such, no lab need be up.
     ///
     /// # Errors
     /// [`Error::NotUp`], [`Error::NoNode`], [`Error::NoAddress`], and when the kernel can't be read.
     pub fn why(&self, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
         let not_up = || Error::NotUp { lab: self.name().clone() };
-        let desired = self.record()?.ok_or_else(not_up)?.desired;
-        let (observed, _) = self.look(&desired)?;
-        let state = observed.state;
+        let recorded = self.record()?.map(|record| record.desired);
+        let is_up = recorded.is_some();
+        let nothing = || (!ask.beside.is_empty()).then(|| Desired::nothing(self.name().clone()));
+        let desired = recorded.or_else(nothing).ok_or_else(not_up)?;
+        let mut state = self.look(&desired)?.0.state;
+        if !ask.beside.is_empty() {
+            beside::add(self.realm()?, self.name(), &mut state, &ask.beside)?;
+        }
         let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
         let mut facts = survey(self.realm()?, &names)?;
         if ask.packet != Packet::Icmp {
             listeners(self.realm()?, &names, &mut facts)?;
         }
         let question = question(&desired, &state, from, to, ask)?;
-        let answer = answer(&desired, &state, Some(&facts), &question);
+        let intent = Some(&desired).filter(|_| is_up);
+        let answer = answer(intent, &state, Some(&facts), &question);
         let probed = match ask.probe {
             true => self.probe(&question, ask.timeout)?,
             false => None,
@@ -202,12 +215,17 @@ pub fn compare(
 /// [`Error::NoNode`], [`Error::NoAddress`].
 pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
     let question = question(desired, &desired.state, from, to, ask)?;
-    let answer = answer(desired, &desired.state, None, &question);
+    let answer = answer(Some(desired), &desired.state, None, &question);
     Ok(Told { question, answer, probed: None, compared: 0, otherwise: Vec::new() })
 }
 
-fn answer(desired: &Desired, state: &State, facts: Option<&Facts>, question: &Question) -> Answer {
-    vnet_why::why(&World { state, facts, intent: Some(desired), assumed: &[] }, question)
+fn answer(
+    intent: Option<&Desired>,
+    state: &State,
+    facts: Option<&Facts>,
+    question: &Question,
+) -> Answer {
+    vnet_why::why(&World { state, facts, intent, assumed: &[] }, question)
 }
 
 /// An end of the question, as it was typed.
@@ -228,17 +246,18 @@ pub fn question(
     ask: &Ask,
 ) -> Result<Question, Error> {
     let typed = |text: &str| IpAddr::from_str(text).ok();
+    let seek = |text: &str, ipv6: bool| place(desired, state, &ask.beside, text, ipv6);
     let ipv6 = match typed(to).or(typed(from)).or(ask.src) {
         Some(addr) => addr.is_ipv6(),
         None => {
             // Where not both have IPv4, IPv6 is what was meant.
-            let has = |text: &str| place(desired, state, text, false).map(|p| p.addr.is_some());
-            ask.ipv6 || !(has(from)? && has(to)?) && place(desired, state, to, true)?.addr.is_some()
+            let has = |text: &str| seek(text, false).map(|place| place.addr.is_some());
+            ask.ipv6 || !(has(from)? && has(to)?) && seek(to, true)?.addr.is_some()
         }
     };
     let no_address = |end: &str| Error::NoAddress { end: end.to_owned(), ipv6 };
-    let source = place(desired, state, from, ipv6)?;
-    let goal = place(desired, state, to, ipv6)?;
+    let source = seek(from, ipv6)?;
+    let goal = seek(to, ipv6)?;
     let explicit = from.contains(':') || typed(from).is_some();
     Ok(Question {
         from: source.ns.ok_or_else(|| no_address(from))?,
@@ -252,7 +271,13 @@ pub fn question(
 
 /// Finds the namespace and address of an end. What was meant comes before what is there: that is
 /// what others ask for.
-fn place(desired: &Desired, state: &State, text: &str, ipv6: bool) -> Result<Place, Error> {
+fn place(
+    desired: &Desired,
+    state: &State,
+    others: &[NsName],
+    text: &str,
+    ipv6: bool,
+) -> Result<Place, Error> {
     if let Ok(addr) = IpAddr::from_str(text) {
         let owner = |state: &State| {
             let mut all = state.namespaces.iter();
@@ -265,7 +290,8 @@ fn place(desired: &Desired, state: &State, text: &str, ipv6: bool) -> Result<Pla
         None => (text, None),
     };
     let names = || desired.nodes.iter();
-    let Some((_, ns)) = names().find(|(name, _)| name.as_str() == node) else {
+    let named = names().find(|(name, _)| name.as_str() == node).map(|(_, ns)| ns);
+    let Some(ns) = named.or_else(|| others.iter().find(|ns| beside::is_called(ns, node))) else {
         let near = nearest(node, names().map(|(name, _)| name.as_str()));
         let near = near.and_then(|near| NodeName::new(near).ok());
         return Err(Error::NoNode { lab: desired.lab.clone(), node: node.into(), nearest: near });

@@ -312,7 +312,12 @@ impl<'a> Scene<'a> {
 
     /// Names a namespace as a person does.
     pub(crate) fn label(&self, ns: &NsName) -> String {
-        self.labels.get(ns).cloned().unwrap_or_else(|| ns.to_string())
+        match (self.labels.get(ns), ns.process()) {
+            (Some(label), _) => label.clone(),
+            (None, Some(pid)) => pid.to_string(),
+            (None, None) if ns.is_host() => "host".to_owned(),
+            (None, None) => ns.to_string(),
+        }
     }
 
     /// Names an interface as a person does.

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 use vnet::why::{Answer, Ask, By, Cause, Hop, Mend, Told, Verdict, on_paper};
 
-use super::{DIFFERS, Outcome};
-use vnet::model::Packet;
+use vnet::Lab;
+use vnet::model::{LabName, NsName, Packet};
 
+use super::{DIFFERS, Outcome};
 use crate::args::{self, FileArg};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -42,6 +43,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
         size_bytes: args.size,
         ipv6: args.ipv6,
         packet,
+        beside: beside(args),
         probe: !args.no_probe && !is_static,
         timeout: None,
     };
@@ -51,7 +53,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
             on_paper(&context.resolve(&file)?, &args.from, &args.to, &ask)?
         }
         None => {
-            let lab = context.open_to_look()?;
+            let lab = lab(context, !ask.beside.is_empty())?;
             let told = lab.why(&args.from, &args.to, &ask);
             told.map_err(|error| Failure::from(error).cannot_tell())?
         }
@@ -74,6 +76,25 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
         false => context.printer.data(&text(args, &told)),
     }
     Ok(ExitCode::from(code(&told)))
+}
+
+/// The namespaces that are looked at beside the lab's.
+fn beside(args: &args::Why) -> Vec<NsName> {
+    let is_host = |end: &String| end == "host" || end.starts_with("host:");
+    let host = [&args.from, &args.to].into_iter().any(is_host).then(NsName::host);
+    let processes = args.pid.iter().map(|pid| NsName::of_process(*pid));
+    args.netns.iter().cloned().chain(processes).chain(host).collect()
+}
+
+/// Opens the lab; where others are looked at beside, there need be none.
+fn lab(context: &Context<'_>, others: bool) -> Result<Lab, Failure> {
+    match context.lab_to_look_into() {
+        Err(_) if others => {
+            let name = LabName::new(super::ip::DEFAULT_LAB);
+            context.open(&name.map_err(|error| Failure::usage("usage", error.to_string()))?)
+        }
+        name => context.open(&name?),
+    }
 }
 
 /// Gives the exit code. Where model and kernel disagree, the kernel is right.

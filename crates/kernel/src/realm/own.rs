@@ -69,10 +69,11 @@ impl Own {
         let names = names.to_vec();
         self.thread(thread).run(move |walker| {
             let pins = Pins::open()?;
-            let open = |name: &NsName| match &pins {
-                _ if name.is_host() => enter(walker, name, pins::open_host()?),
-                Some(pins) => open_here(walker, pins, name),
-                None => Ok(Entry::Gone),
+            let open = |name: &NsName| match (pins::open_elsewhere(name), &pins) {
+                (Some(Err(Error::Gone { .. })), _) => Ok(Entry::Gone),
+                (Some(opened), _) => enter(walker, name, opened?),
+                (None, Some(pins)) => open_here(walker, pins, name),
+                (None, None) => Ok(Entry::Gone),
             };
             names.iter().map(open).collect()
         })
