@@ -303,5 +303,19 @@ pub const CODES: &[Code] = &[
         "asymmetric-route",
         "The way back is another than the way there. It works, unless something on it checks sources or keeps state.",
     ),
+    code(
+        "black-hole",
+        "A route of type `blackhole`, `prohibit` or `unreachable` drops what goes to a node of the lab.",
+    ),
+    code(
+        "mtu-shrinks",
+        "An interface on a way has a smaller MTU than the one that packets first leave by. The sender learns \
+         of it by ICMP (path MTU discovery, RFC 1191), unless a filter drops that: then long packets vanish.",
+    ),
+    code(
+        "rule-never-reached",
+        "No packet comes to a rule of a firewall, because one before it decides about all that it is for.",
+    ),
+    code("unused-object", "A node has no link, or a segment no members: nothing ever gets there."),
     code("unused-variable", "A variable of `vars:` stands nowhere in the file."),
 ];

@@ -1,5 +1,8 @@
 //! What a file says that is probably not meant.
 
+mod rules;
+mod ways;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -44,6 +47,8 @@ pub fn lint(desired: &Desired) -> Vec<Lint> {
     linter.addresses();
     linter.wires();
     linter.gateways();
+    linter.unused();
+    linter.filters();
     linter.nodes();
     linter.found
 }
@@ -173,6 +178,7 @@ impl Linter<'_, '_> {
         let nodes: Vec<NsName> = self.desired.nodes.values().cloned().collect();
         let all_pairs = nodes.len() <= NODES_ALL_PAIRS_MAX;
         let (mut loops, mut odd) = (BTreeSet::new(), BTreeSet::new());
+        let mut seen = ways::Seen::default();
         for to in &nodes {
             let Some((dst, origin)) = self.first_address(to) else { continue };
             let near: BTreeSet<NsName> =
@@ -184,6 +190,7 @@ impl Linter<'_, '_> {
             for from in others.into_iter().take(tried) {
                 let trips = travel(self.scene, &Question::new(from.clone(), dst));
                 reached |= trips.iter().any(|trip| trip.failed().is_none());
+                seen.note(self, &trips, to);
                 if let Some(circle) = circle_of(&trips) {
                     loops.insert(circle);
                 }
@@ -203,6 +210,7 @@ impl Linter<'_, '_> {
                 lint.hint = Some(hint.to_owned());
             }
         }
+        self.ways(seen);
         for circle in loops {
             let names: Vec<String> = circle.iter().map(|ns| self.scene.label(ns)).collect();
             let message = format!("routes lead in a circle: {}", names.join(" -> "));

@@ -76,6 +76,7 @@ const FAULTS: &[Fault] = &[
     fault("chain", ["a", V6B], "ip -n b link set dev r2 down", &[("peer-down", "b:r2")]),
     fault("chain", ["a", "b"], "ip -n r1 link del dev r2", &[("interface-missing", "r1:r2")]),
     fault("chain", ["a", "b"], "ip -n a link del dev r1", &[("interface-missing", "a:r1")]),
+    fault("chain", ["a", "b"], "ip -n b link set dev r2 netns a", &[("interface-missing", "b:r2")]),
     // Bridges.
     fault("lan", ["pc1", "pc2"], "ip -n lan link set dev pc2 nomaster", &[("not-a-port", "lan:pc2")]),
     fault("lan", ["pc1", "pc2"], "ip -n lan link set dev pc1 nomaster", &[("not-a-port", "lan:pc1")]),
@@ -102,6 +103,7 @@ const FAULTS: &[Fault] = &[
         &[("wrong-mask", "10.0.0.2/32 on pc1:lan")]),
     fault("lan", ["srv", "pc1"], "ip -n pc1 addr del 10.0.0.2/24 dev lan; ip -n pc1 addr add 10.0.0.2/8 dev lan",
         &[("wrong-mask", "10.0.0.2/8 on pc1:lan")]),
+    fault("bare", ["b", "a"], "true", &[("no-address", "b")]),
     fault("plain", ["a", "b"], "true", &[("different-subnets", "a:eth0"), ("different-subnets", "b:eth0")]),
     fault("plain", ["a", "b"], "ip -n a route add 10.0.2.0/24 dev eth0", &[("different-subnets", "b:eth0")]),
     fault("lan", ["pc1", "10.0.0.255"], "ip -n pc2 addr add 10.0.0.255/24 dev lan", &[("broadcast-address", "10.0.0.255 on pc2")]),

@@ -57,13 +57,79 @@ nodes:
   c: { interfaces: { lo: 10.9.0.1 } }
 links: [ { endpoints: [ a, b ], prefix: 10.0.0.0/24 } ]
 ";
-    assert_eq!(codes(text), ["wrong-gateway", "unreachable-node", "routing-loop"]);
+    assert_eq!(codes(text), ["wrong-gateway", "unused-object", "unreachable-node", "routing-loop"]);
 }
 
 #[test]
 fn ways_that_differ() {
     let text = include_str!("labs/asymmetric.yaml");
     assert!(codes(text).contains(&"asymmetric-route"));
+}
+
+#[test]
+fn routes_that_drop_what_goes_to_a_node() {
+    let text = "
+name: t
+routing: auto
+nodes: { a: , b: , r: { forward: true, routes: [ blackhole 10.0.2.2 ] } }
+links:
+  - { endpoints: [ a, r ], prefix: 10.0.1.0/24 }
+  - { endpoints: [ r, b ], prefix: 10.0.2.0/24 }
+";
+    assert_eq!(codes(text), ["unreachable-node", "black-hole"]);
+}
+
+#[test]
+fn ways_that_get_narrower() {
+    let lab = |mtu: u32| {
+        format!(
+            "
+name: t
+routing: auto
+nodes: {{ a: , b: , r: {{ forward: true }} }}
+links:
+  - {{ endpoints: [ a, r ], prefix: 10.0.1.0/24 }}
+  - {{ endpoints: [ r, b ], prefix: 10.0.2.0/24, mtu: {mtu} }}
+"
+        )
+    };
+    assert_eq!(codes(&lab(1400)), ["mtu-shrinks"]);
+    assert!(codes(&lab(1500)).is_empty());
+}
+
+#[test]
+fn rules_that_no_packet_reaches() {
+    let lab = |rules: &str| {
+        format!(
+            "
+name: t
+routing: auto
+nodes: {{ a: , b: , r: {{ forward: true, firewall: {{ forward: drop, rules: [ {rules} ] }} }} }}
+links:
+  - {{ endpoints: [ a, r ], prefix: 10.0.1.0/24 }}
+  - {{ endpoints: [ r, b ], prefix: 10.0.2.0/24 }}
+"
+        )
+    };
+    let never = |rules: &str| codes(&lab(rules)).contains(&"rule-never-reached");
+    assert!(never("allow, deny from a"));
+    assert!(never("allow from 10.0.1.0/24, deny from 10.0.1.1"));
+    assert!(never("allow tcp/80-90 from a to b, deny tcp/85 from a to b"));
+    assert!(!never("deny from 10.0.1.1, allow from 10.0.1.0/24"));
+    assert!(!never("allow tcp/80, deny tcp/81"));
+    assert!(!never("allow from 10.0.1.0/24, allow from 10.0.2.0/24"));
+    assert!(!never("allow from a limit 5/second, allow from a"));
+}
+
+#[test]
+fn what_nothing_leads_to() {
+    let text = "
+name: t
+nodes: [ a, b, c ]
+segments: { lan: { members: [ ] } }
+links: [ { endpoints: [ a, b ], prefix: 10.0.0.0/24 } ]
+";
+    assert_eq!(codes(text), ["unused-object", "unused-object"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Change, Interface, NsName, Route, RouteKind, Step};
+use vnet_model::{Change, End, Interface, NsName, Route, RouteKind, Step};
 
 use super::Case;
 use crate::Cause;
@@ -256,8 +256,22 @@ impl Case<'_, '_> {
         let port = self.scene.port(ns, dev);
         let evidence = format!("{port} does not exist");
         let mut steps = self.scene.plan();
-        steps.retain(|step| self.is_about(step, ns, dev));
+        steps.retain(|step| self.is_about(step, ns, dev) || self.is_in_the_way(step, ns, dev));
         self.cause("interface-missing", port, evidence, steps)
+    }
+
+    /// Tells whether a step removes the link that an interface was an end of, which may be elsewhere
+    /// by now.
+    fn is_in_the_way(&self, step: &Step, ns: &NsName, dev: &vnet_model::IfName) -> bool {
+        let Change::DelLink { name } = &step.change else { return false };
+        let peer_of = |interface: Option<&Interface>| match interface.map(|found| &found.kind) {
+            Some(vnet_model::Kind::Veth { peer }) => peer.clone(),
+            _ => None,
+        };
+        let Some(peer) = peer_of(self.scene.meant_interface(ns, dev)) else { return false };
+        let moved = peer_of(self.scene.end(&peer));
+        let is = |end: &End| end.ns == step.ns && end.name == *name;
+        is(&peer) || moved.as_ref().is_some_and(is)
     }
 
     /// Tells whether a step has to do with an interface or its other end.

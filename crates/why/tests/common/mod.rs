@@ -9,6 +9,7 @@ use vnet_testns::sh;
 /// The labs, in the binary: there are no files where the VM tier runs it.
 const LABS: &[(&str, &str)] = &[
     ("asymmetric", include_str!("../labs/asymmetric.yaml")),
+    ("bare", include_str!("../labs/bare.yaml")),
     ("chain", include_str!("../labs/chain.yaml")),
     ("lan", include_str!("../labs/lan.yaml")),
     ("nat", include_str!("../labs/nat.yaml")),

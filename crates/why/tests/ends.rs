@@ -1,0 +1,117 @@
+//! Ends that are none of the lab's: the host, others' namespaces, those of processes.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+mod common;
+
+use common::{desired, down, is_well, mend, probing, replied, shown, up};
+use vnet::why::{Ask, Told, Verdict};
+use vnet::{Lab, Settings};
+use vnet_model::{LabName, NsName};
+use vnet_testns::sh;
+
+fn ask(beside: &[NsName]) -> Ask {
+    Ask { beside: beside.to_vec(), ..probing() }
+}
+
+fn codes(told: &Told) -> Vec<(&str, &str)> {
+    told.answer.causes.iter().map(|cause| (cause.code, cause.object.as_str())).collect()
+}
+
+/// A pair of a namespace of others with a node, addressed but without routes.
+fn join(others: &str, node: &str, subnet: u8) {
+    sh(&format!(
+        "ip link add o{subnet} type veth peer name n{subnet}
+         ip link set n{subnet} netns {node}
+         ip netns exec {node} sh -c 'echo 1 >/proc/sys/net/ipv4/conf/n{subnet}/forwarding'
+         ip -n {node} addr add 10.9.{subnet}.2/24 dev n{subnet}; ip -n {node} link set n{subnet} up
+         {others} ip addr add 10.9.{subnet}.1/24 dev o{subnet}; {others} ip link set o{subnet} up"
+    ));
+}
+
+#[test]
+fn the_host_is_an_end() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        let ask = ask(&[NsName::host()]);
+        join("", "r1", 1);
+        let told = lab.why("host", "10.9.1.2", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        assert_eq!(told.answer.forth[0].node, "host");
+        assert_eq!((told.compared > 0, told.otherwise.len()), (true, 0));
+        // What keeps it from the nodes behind is named, and mended.
+        let told = lab.why("host", "b", &ask).unwrap();
+        assert_eq!(told.answer.verdict, Verdict::Unreachable, "{}", shown(&told));
+        assert_eq!(codes(&told)[0], ("no-route", "route to 10.0.3.2 in host"));
+        assert!(!replied(&told));
+        mend(&told);
+        let told = lab.why("host", "b", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        let told = lab.why("b", "host", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        sh("ip link del o1");
+        down(lab);
+    });
+}
+
+#[test]
+fn namespaces_of_others_are_ends() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        sh("ip netns add other");
+        sh("ip link add o2 netns other type veth peer name n2 netns r1
+            ip -n other addr add 10.9.2.1/24 dev o2; ip -n other link set o2 up
+            ip -n r1 addr add 10.9.2.2/24 dev n2");
+        let ask = ask(&[NsName::new("other").unwrap()]);
+        let told = lab.why("other", "10.9.2.2", &ask).unwrap();
+        assert_eq!(codes(&told), [("peer-down", "r1:n2")], "{}", shown(&told));
+        mend(&told);
+        let told = lab.why("other", "r1:n2", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        let gone = ask_for_gone(&lab);
+        assert!(gone.contains("nowhere"), "{gone}");
+        // Where there are such, no lab need be up.
+        down(lab);
+        sh("ip link add o3 type veth peer name n3 netns other
+            ip addr add 10.9.3.1/24 dev o3; ip link set o3 up
+            ip -n other addr add 10.9.3.2/24 dev n3");
+        let none = Lab::open(&Settings::new("/run/vnet"), &LabName::new("none").unwrap()).unwrap();
+        let ask = Ask { beside: vec![NsName::host(), NsName::new("other").unwrap()], ..ask };
+        let told = none.why("host", "other", &ask).unwrap();
+        assert_eq!(codes(&told), [("peer-down", "other:n3")], "{}", shown(&told));
+        mend(&told);
+        let told = none.why("other", "host", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        sh("ip netns del other; ip link del o3 2>/dev/null; true");
+    });
+}
+
+fn ask_for_gone(lab: &Lab) -> String {
+    let told = lab.why("nowhere", "a", &ask(&[NsName::new("nowhere").unwrap()]));
+    told.map(|told| shown(&told)).unwrap_err().to_string()
+}
+
+#[test]
+fn namespaces_of_processes_are_ends() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        sh("unshare -n sleep 60 >/dev/null 2>&1 & echo $! >$HOME/process; sleep 0.3");
+        let pid: u32 = sh("cat $HOME/process").trim().parse().unwrap();
+        sh(&format!(
+            "ip link add o4 type veth peer name n4 netns r1
+             ip link set o4 netns {pid}
+             nsenter -t {pid} -n ip addr add 10.9.4.1/24 dev o4
+             ip -n r1 addr add 10.9.4.2/24 dev n4; ip -n r1 link set n4 up"
+        ));
+        let ask = ask(&[NsName::of_process(pid)]);
+        let me = pid.to_string();
+        let told = lab.why(&me, "r1:n4", &ask).unwrap();
+        let port = format!("{pid}:o4");
+        assert_eq!(codes(&told), [("interface-down", port.as_str())], "{}", shown(&told));
+        mend(&told);
+        let told = lab.why("r1", &me, &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        sh("kill $(cat $HOME/process); sleep 0.3");
+        down(lab);
+    });
+}
