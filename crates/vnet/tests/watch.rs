@@ -32,7 +32,7 @@ enum Told {
     Begun,
     Drift(String),
     Gone(String),
-    Mended(Vec<String>),
+    Mended(Vec<String>, Duration),
     NotMended(String),
     Lost,
     Changed,
@@ -44,7 +44,7 @@ impl Told {
             Notice::Begun { .. } => Self::Begun,
             Notice::Drift(difference) => Self::Drift(difference.to_string()),
             Notice::Gone(difference) => Self::Gone(difference.to_string()),
-            Notice::Mended { steps, .. } => Self::Mended(common::signed(steps)),
+            Notice::Mended { steps, elapsed } => Self::Mended(common::signed(steps), *elapsed),
             Notice::NotMended { error } => Self::NotMended(error.to_string()),
             Notice::Lost => Self::Lost,
             Notice::Changed { .. } => Self::Changed,
@@ -178,7 +178,7 @@ fn damage_of_each_sort_is_mended() {
             // Half of it may be mended before the rest is done.
             while !done.iter().any(|step: &String| step.contains(said)) {
                 match watcher.next() {
-                    Told::Mended(steps) => done.extend(steps),
+                    Told::Mended(steps, _) => done.extend(steps),
                     Told::Drift(_) | Told::Gone(_) => {}
                     other => panic!("{script}: {other:?} after {done:?}"),
                 }
@@ -236,6 +236,89 @@ fn a_flood_loses_nothing() {
     });
 }
 
+/// Pairs that have nothing to do with each other.
+const APART: &str = "
+name: apart
+nodes: [ n1..6 ]
+links: [ { endpoints: [ n1, n2 ] }, { endpoints: [ n3, n4 ] }, { endpoints: [ n5, n6 ] } ]
+";
+
+/// While whoever watches is held up, more happens in one place than can be queued, and then something
+/// in another: nobody hears of that.
+#[test]
+fn what_nobody_heard_is_read() {
+    vnet_testns::root(|| {
+        let (desired, mut lab) = up(APART);
+        let cancel = Cancel::new();
+        let settings = Settings { cancel: Some(cancel.clone()), ..Settings::new(STATE_DIR) };
+        let hub = HubOptions { queue_bytes: Some(65536) };
+        let how = Watching { hub, poll: Duration::from_secs(3600), repair: true };
+        let ((tell, told), (go_on, wait)) = (mpsc::channel(), mpsc::channel::<()>());
+        let mut watcher = Lab::open(&settings, &desired.lab).unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut hold_up = Some(wait);
+            watcher.watch(&how, |notice| {
+                let _ = tell.send(Told::of(&notice));
+                if let Notice::Drift(_) = notice
+                    && let Some(wait) = hold_up.take()
+                {
+                    let _ = wait.recv_timeout(PATIENCE);
+                }
+                ControlFlow::Continue(())
+            })
+        });
+        let next = || told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(next(), Told::Begun);
+        sh("ip -n apart-n1 addr add 10.51.0.1/32 dev lo");
+        let first = Told::Drift("- address 10.51.0.1/32 on apart-n1:lo".into());
+        assert_eq!(next(), first);
+        sh("for host in $(seq 250); do echo addr add 10.50.0.$host/32 dev lo
+            echo addr del 10.50.0.$host/32 dev lo; done | ip -n apart-n3 -batch -
+            ip -n apart-n5 addr add 10.51.0.3/32 dev lo");
+        go_on.send(()).unwrap();
+        let mut heard = Vec::new();
+        let is_mended = |told: &Told| matches!(told, Told::Mended(steps, _) if steps.concat().contains("apart-n5:lo"));
+        while !heard.last().is_some_and(is_mended) {
+            heard.push(next());
+        }
+        assert!(heard.contains(&Told::Lost), "{heard:?}");
+        assert_eq!(planned(&lab, &desired), [""; 0]);
+        cancel.raise(2);
+        assert_eq!(thread.join().unwrap().unwrap(), Ended::CalledOff(2));
+        lab.down(&Down::default()).unwrap();
+    });
+}
+
+/// What it is said to take begins with what happened, not with when there was time for it.
+#[test]
+fn the_time_to_mend_is_that_since_it_happened() {
+    vnet_testns::root(|| {
+        let (desired, mut lab) = up(NET);
+        let watcher = Watcher::begin(&desired, Watching { repair: true, ..Watching::default() });
+        let damage = "ip -n net-r1 addr del 10.0.12.1/24 dev r2";
+        let lock = "flock /run/vnet/net/lock sh -c";
+        for (script, least) in [
+            (damage.to_owned(), Duration::from_millis(5)),
+            (format!("{lock} '{damage}; sleep 0.4'"), Duration::from_millis(400)),
+        ] {
+            let begin = Instant::now();
+            sh(&script);
+            let elapsed = loop {
+                if let Told::Mended(_, elapsed) = watcher.next() {
+                    break elapsed;
+                }
+            };
+            assert!(elapsed >= least, "{script}: {elapsed:?}");
+            // It may be thought to have happened when it was last looked.
+            let most = begin.elapsed() + Duration::from_secs(1);
+            assert!(elapsed <= most, "{script}: {elapsed:?}");
+            watcher.rest(Duration::from_millis(200));
+        }
+        assert_eq!(watcher.end(), Ended::CalledOff(2));
+        lab.down(&Down::default()).unwrap();
+    });
+}
+
 #[test]
 fn it_ends_with_the_lab_and_follows_its_changes() {
     vnet_testns::root(|| {
@@ -248,7 +331,7 @@ fn it_ends_with_the_lab_and_follows_its_changes() {
         sh("ip -n net-pc5 addr del 10.0.1.6/24 dev lan");
         let mended = loop {
             match watcher.next() {
-                Told::Mended(steps) => break steps,
+                Told::Mended(steps, _) => break steps,
                 Told::Changed | Told::Drift(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -282,7 +365,7 @@ fn what_is_somebody_elses_is_told_and_left_alone() {
         assert_eq!(watcher.rest(Duration::from_millis(500)), []);
         sh("ip netns del net-pc1");
         let mut told = Vec::new();
-        while !matches!(told.last(), Some(Told::Mended(_))) {
+        while !matches!(told.last(), Some(Told::Mended(..))) {
             told.push(watcher.next());
         }
         assert_eq!(planned(&lab, &desired), [""; 0]);

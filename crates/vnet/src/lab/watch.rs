@@ -83,7 +83,10 @@ pub enum Notice<'a> {
     Mended {
         /// What was done.
         steps: &'a [Step],
-        /// How long after it was heard of.
+        /// How long it took from the kernel's first event of it until it was found to be as it was
+        /// meant, waiting for the lab's lock included; never less, but more where it happened while
+        /// something else was looked at. Of what the kernel tells nobody (see [`Watching::poll`]),
+        /// and after [`NotMended`](Self::NotMended), from when it was looked at.
         elapsed: Duration,
     },
     /// What differs could not be mended. It is tried again, less and less often.

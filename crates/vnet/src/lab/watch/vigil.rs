@@ -61,8 +61,10 @@ pub(super) struct Vigil<'l> {
     all: bool,
     /// Whether it may be, since events were lost.
     lost: bool,
-    /// When the first of it was heard of.
+    /// When the first of it happened, at the earliest.
     since: Option<Instant>,
+    /// When there was last no event that waited to be heard.
+    quiet: Instant,
     /// What is looked at once more when it is polled: it may have been looked at too early.
     again: BTreeSet<NsName>,
     next_poll: Instant,
@@ -88,6 +90,7 @@ impl<'l> Vigil<'l> {
             all: true,
             lost: false,
             since: None,
+            quiet: now,
             again: BTreeSet::new(),
             next_poll: now + how.poll,
             retry: None,
@@ -130,13 +133,29 @@ impl<'l> Vigil<'l> {
             Heard::In(name) => drop(touched.insert(name)),
             Heard::Lost => *lost = true,
         };
-        if self.hub.wait(timeout, &mut take)? {
+        // The kernel does not say when an event was. One that waits already came at some time after
+        // there was none; the others come while they are waited for.
+        let mut first = self.hub.wait(Duration::ZERO, &mut take)?.then_some(self.quiet);
+        if first.is_none() {
+            self.quiet = Instant::now();
+            first = self.hub.wait(timeout, &mut take)?.then(Instant::now);
+        }
+        if first.is_some() {
             std::thread::sleep(SETTLE);
             let until = Instant::now() + FLOOD;
-            while self.hub.wait(Duration::ZERO, &mut take)? && Instant::now() < until {}
+            loop {
+                let now = Instant::now();
+                if !self.hub.wait(Duration::ZERO, &mut take)? {
+                    self.quiet = now;
+                    break;
+                }
+                if now >= until {
+                    break;
+                }
+            }
         }
         if self.lost || !self.touched.is_empty() {
-            self.since.get_or_insert_with(Instant::now);
+            self.since.get_or_insert(first.unwrap_or_else(Instant::now));
         }
         Ok(())
     }
@@ -277,6 +296,7 @@ impl<'l> Vigil<'l> {
         }
         let busy = |vigil: &mut Self| {
             vigil.touched.extend(part.iter().cloned());
+            vigil.since = Some(since);
             Ok(Looked::Busy)
         };
         let lock = match self.lab.dir.lock(false, None) {
