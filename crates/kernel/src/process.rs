@@ -189,12 +189,11 @@ pub fn drop_inherited() {
 pub(crate) fn until_alone() {
     const TRIES: usize = 1000;
     const BETWEEN: Duration = Duration::from_millis(1);
-    /// A folder has two links, and one for each folder in it: here each thread has one
-    /// (`proc_task_getattr`, fs/proc/base.c).
-    const LINKS_OF_ONE: u64 = 3;
     for _ in 0..TRIES {
         match rustix::fs::stat(c"/proc/self/task") {
-            Ok(stat) if stat.st_nlink > LINKS_OF_ONE => std::thread::sleep(BETWEEN),
+            // A folder has two links, and one for each folder in it: here each thread has one
+            // (`proc_task_getattr`, fs/proc/base.c).
+            Ok(stat) if stat.st_nlink > 3 => std::thread::sleep(BETWEEN),
             // Without /proc nothing is known, and entering tells.
             Ok(_) | Err(_) => return,
         }
