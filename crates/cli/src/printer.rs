@@ -6,6 +6,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
+use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use vnet::model::Step;
@@ -86,8 +87,8 @@ impl Printer {
 
     /// Prints data on stdout, as long as somebody reads it.
     fn try_data(&self, text: &str) -> ControlFlow<()> {
-        let mut out = AutoStream::new(std::io::stdout().lock(), self.color);
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(&self.rendered(text, &out)).and_then(|()| out.flush()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
@@ -124,9 +125,22 @@ impl Printer {
 
     /// Prints lines on stderr as they are: they are what was asked for.
     pub(crate) fn talk(&self, text: &str) {
-        let mut out = AutoStream::new(std::io::stderr().lock(), self.color);
+        let mut out = std::io::stderr().lock();
         // Where stderr is closed there is nobody to tell.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = out.write_all(&self.rendered(text, &out));
+    }
+
+    /// Makes of a text what is written to a stream, with colours or without: all of it before, since
+    /// what is written in one go is not torn apart by what others write there.
+    fn rendered(&self, text: &str, stream: &impl RawStream) -> Vec<u8> {
+        let choice = match self.color {
+            ColorChoice::Auto => AutoStream::choice(stream),
+            choice => choice,
+        };
+        let mut rendered = AutoStream::new(Vec::new(), choice);
+        // Writing to a Vec can't fail.
+        let _ = rendered.write_all(text.as_bytes());
+        rendered.into_inner()
     }
 
     /// Says something worth knowing on stderr, unless quiet.

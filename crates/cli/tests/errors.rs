@@ -145,3 +145,33 @@ fn a_state_folder_of_another_is_refused() {
         );
     });
 }
+
+/// Written in pieces, the lines of programs that write to the same place at once would mingle: here
+/// each piece arrives by itself.
+#[test]
+fn what_is_said_is_said_in_one_go() {
+    vnet_testns::root(|| {
+        for (words, pieces) in [
+            (&["confirm", "--lab", "none"][..], &["hint: "][..]),
+            (&["--color", "always", "confirm", "--lab", "none"], &["hint"]),
+            // What iproute2 says, and what helps.
+            (&["ip", "link", "show", "none"], &["\"none\" does not exist.\n", ""]),
+        ] {
+            let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let status = std::process::Command::new(env!("CARGO_BIN_EXE_vnet"))
+                .args(words)
+                .stderr(std::os::fd::OwnedFd::from(theirs))
+                .status()
+                .unwrap();
+            assert!(!status.success());
+            for part in pieces {
+                let mut piece = [0; 4096];
+                let length = ours.recv(&mut piece).unwrap();
+                let said = std::str::from_utf8(&piece[..length]).unwrap();
+                assert!(said.contains(part) && said.ends_with('\n'), "{words:?}: {said:?}");
+            }
+            assert!(ours.recv(&mut [0; 64]).is_err(), "{words:?}: more than {pieces:?}");
+        }
+    });
+}

@@ -3,7 +3,7 @@
 //! All words behind them are iproute2's, so they are taken before vnet's own options are read.
 
 use std::ffi::OsStr;
-use std::io::{BufWriter, IsTerminal as _};
+use std::io::{BufWriter, IsTerminal as _, LineWriter};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -93,7 +93,8 @@ pub(super) fn run(context: &Context<'_>, args: &Ip, language: Language) -> Outco
 fn run_here(words: &[String], language: Language, program: &'static str) -> ExitCode {
     let is_terminal = std::io::stdout().is_terminal();
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut err = std::io::stderr().lock();
+    // A line in one go is not torn apart by what others write there.
+    let mut err = LineWriter::new(std::io::stderr().lock());
     let mut io = Io::new(&mut out, &mut err);
     (io.is_terminal, io.replaces, io.program) = (is_terminal, true, program);
     io.is_dark = is_dark();
