@@ -100,6 +100,89 @@ fn a_state_folder_that_somebody_has_prepared() {
     });
 }
 
+/// Links lead nowhere, pipes are not waited for, and nothing of what they stand for is said or changed.
+#[test]
+fn files_of_a_lab_that_somebody_has_replaced() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", PAIR);
+        let before = Snapshot::take();
+        assert_eq!(line("mkdir /run/mine; echo a-secret > /run/mine/file").code, 0);
+        for file in ["lab.json", "lock", "pending.json", "wireguard.json"] {
+            let path = format!("/run/vnet/demo/{file}");
+            for way in ["ln -s /run/mine/file", "ln -s /run/mine/new", "mkfifo", "mkdir"] {
+                let case = format!("rm -f {path}; {way} {path}");
+                assert_eq!(vnet(&["up", "-q"]).code, 0, "{case}");
+                assert_eq!(line(&case).code, 0, "{case}");
+                for command in ["plan", "show", "confirm", "ls", "exec a true", "up", "down"] {
+                    let run = line(&format!("timeout 20 vnet {command}"));
+                    assert_ne!(run.code, 124, "{case}: {command}");
+                    assert!(!(run.stdout + &run.stderr).contains("a-secret"), "{case}: {command}");
+                }
+                let left = line(&format!("rm -rf {path}; cd /run/mine; head *"));
+                assert_eq!(left.stdout, "a-secret\n", "{case}");
+                assert_eq!(vnet(&["down"]).code, 0, "{case}");
+            }
+        }
+        assert_eq!(line("rm -r /run/mine").code, 0);
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
+/// As `sudo -E`, or somebody's own environment in another way, would have it.
+#[test]
+fn the_environment_leads_nowhere() {
+    vnet_testns::root(|| {
+        let text = "nftables: 'table inet mine { }'";
+        write("vnet.yaml", format!("{{ name: demo, nodes: {{ a: {{ {text} }} }} }}"));
+        // An ordinary user can give nothing away, but finds what is not theirs.
+        let others =
+            "mkdir /run/other; chown 1 /run/other 2> /dev/null && echo /run/other || echo /usr";
+        let others = line(others).stdout.trim_end().to_owned();
+        let run = line(&format!("VNET_STATE_DIR={others} vnet up"));
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(run.stderr.contains(&others), "{run:?}");
+        assert_eq!(line("ip netns").stdout, "");
+        let run = line(
+            "mkdir -m 700 /run/evil
+             for program in ip nft sysctl mount vnet-helper; do
+               echo 'echo $0 >> /run/evil/ran' > /run/evil/$program; chmod 755 /run/evil/$program
+             done
+             vnet=$(command -v vnet)
+             export PATH=/run/evil:$PATH XDG_RUNTIME_DIR=/run/other HOME=/run/evil SUDO_USER=x SUDO_UID=1
+             export LD_PRELOAD= TMPDIR=/run/evil
+             $vnet up -q && $vnet plan && ls /run/vnet /run/evil && $vnet down -q",
+        );
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(!run.stdout.contains("ran") && run.stdout.contains("demo"), "{run:?}");
+        assert_eq!(line("ls /run/other; rm -r /run/other /run/evil").stdout, "");
+    });
+}
+
+/// In 256 MB of memory, and at once.
+#[test]
+fn files_that_are_too_much_are_refused_in_little_memory() {
+    vnet_testns::root(|| {
+        write("long.yaml", PAIR);
+        write("many.yaml", "{ name: demo, nodes: [ a1..1000000000 ] }");
+        write(
+            "pairs.yaml",
+            "{ name: demo, nodes: [ a1..100000 ], links: [ { endpoints: [ a1..1000000000, a1..1000000000 ], pairs: all } ] }",
+        );
+        write(
+            "ports.yaml",
+            "{ name: demo, nodes: { a1..100000: { interfaces: { 'b1..1000000000': } } } }",
+        );
+        assert_eq!(line("yes '# and so on' | head -c 100000000 >> long.yaml").code, 0);
+        for file in ["long.yaml", "many.yaml", "pairs.yaml", "ports.yaml"] {
+            let begin = Instant::now();
+            let run = line(&format!("ulimit -v 262144; vnet up {file}"));
+            assert_eq!(run.code, 2, "{file}: {run:?}");
+            assert!(run.stderr.len() < 100_000, "{file}: {} bytes are said", run.stderr.len());
+            assert!(begin.elapsed() < Duration::from_secs(20), "{file}: {:?}", begin.elapsed());
+        }
+    });
+}
+
 /// What somebody else says a lab is to be counts for nothing.
 #[test]
 fn a_record_of_another_user_is_not_believed() {
