@@ -107,8 +107,9 @@ impl Holder {
             // What it says is short, and then it closes; a broken pipe reads as no answer.
             let _ = stdout.read_to_string(&mut answer);
         }
+        // It has gone on as a process of its own.
+        let _ = child.wait();
         if answer.trim_end() != READY {
-            let _ = child.wait();
             // Another one may have been faster.
             return match Self::find(lab)? {
                 Some(holder) => Ok(holder),
@@ -182,7 +183,8 @@ impl Holder {
 /// When a namespace or a mount can't be made.
 pub fn hold(lab: &LabName) -> Result<std::convert::Infallible, Error> {
     crate::process::drop_inherited();
-    match prepare(lab) {
+    let prepared = crate::process::detach().map_err(Error::system("start", "a process"));
+    match prepared.and_then(|()| prepare(lab)) {
         Ok(door) => {
             // Whoever has waited for the lock finds us now, should the one who started us be gone.
             give_up_lock();

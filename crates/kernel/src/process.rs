@@ -180,6 +180,23 @@ pub fn drop_inherited() {
     }
 }
 
+/// Goes on as a process of its own: the one that was started ends at once and well, so whoever has
+/// started it can wait for that, and never has a zombie of what lives longer than a command. To be
+/// called by a process with a single thread.
+///
+/// # Errors
+/// When there can't be another process: then this one is as it was.
+pub fn detach() -> Result<(), Errno> {
+    #[expect(unsafe_code, reason = "rustix and std offer no fork")]
+    // SAFETY: there is one thread, so no lock is held by another that the new process lacks, and it
+    // may do whatever this one could. `_exit` runs nothing of this process's in the one that ends.
+    match unsafe { libc::fork() } {
+        0 => Ok(()),
+        -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::AGAIN)),
+        _ => unsafe { libc::_exit(0) },
+    }
+}
+
 /// Waits until this thread is the only one of its process, but not long.
 ///
 /// A user namespace is entered by a process with one thread, or not at all (EINVAL, `setns(2)`,

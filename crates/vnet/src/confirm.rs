@@ -7,7 +7,7 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -24,8 +24,8 @@ use crate::record::Record;
 /// The argument that makes a program a worker that waits for a confirmation.
 pub const CONFIRM: &str = "__confirm";
 
-/// What the worker writes when a closing terminal can no longer end it.
-const READY: &str = "ready";
+/// What the worker writes, with its process id, when a closing terminal can no longer end it.
+const READY: &str = "ready ";
 
 /// How often the worker looks whether it is still needed.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -116,7 +116,9 @@ impl Pending {
 #[derive(Debug)]
 pub(crate) struct Guard {
     pub(crate) id: String,
-    worker: Child,
+    worker: Individual,
+    /// While it is open the worker waits for the note of the change.
+    _stdin: Option<ChildStdin>,
     within: Duration,
 }
 
@@ -131,7 +133,7 @@ impl Guard {
             vnet_kernel::Error::Keeper(format!("can't have a worker started: {error}"))
         };
         let id = format!("{}-{}", std::process::id(), now_ms());
-        let mut worker = Command::new(&confirm.program)
+        let mut first = Command::new(&confirm.program)
             .args([CONFIRM, lab.as_str()])
             .arg(&settings.state_dir)
             .arg(&id)
@@ -145,24 +147,27 @@ impl Guard {
             .spawn()
             .map_err(|error| failed(&error))?;
         let mut answer = String::new();
-        if let Some(mut stdout) = worker.stdout.take() {
+        let stdin = first.stdin.take();
+        if let Some(mut stdout) = first.stdout.take() {
             stdout.read_to_string(&mut answer).map_err(|error| failed(&error))?;
         }
-        let guard = Self { id, worker, within: confirm.within };
-        match answer.trim_end() {
-            READY => Ok(guard),
-            _ => Err(failed(&"it ended without a word").into()),
-        }
+        // It has gone on as a process of its own.
+        first.wait().map_err(|error| failed(&error))?;
+        let pid = answer.trim_end().strip_prefix(READY).and_then(|pid| pid.parse().ok());
+        let worker = pid.and_then(Individual::of);
+        let worker = worker.ok_or_else(|| failed(&"it ended without a word"))?;
+        Ok(Self { id, worker, _stdin: stdin, within: confirm.within })
     }
 
     /// Makes the note by which the change goes back.
     pub(crate) fn pending(&self, record: Option<Record>, before: State) -> Result<Pending, Error> {
-        let worker = Individual::of(self.worker.id())
-            .ok_or_else(|| vnet_kernel::Error::Keeper("has lost its worker".into()))?;
+        if !self.worker.is_alive() {
+            return Err(vnet_kernel::Error::Keeper("has lost its worker".into()).into());
+        }
         let mut pending = Pending {
             version: VERSION,
             id: self.id.clone(),
-            worker,
+            worker: self.worker,
             deadline_ms: 0,
             boot: String::new(),
             record,
@@ -179,8 +184,8 @@ impl Guard {
     }
 
     /// Ends the worker of a change that is not to wait.
-    pub(crate) fn dismiss(mut self) {
-        let _ = self.worker.kill().and_then(|()| self.worker.wait());
+    pub(crate) fn dismiss(self) {
+        self.worker.end(PATIENCE);
     }
 }
 
@@ -191,10 +196,13 @@ impl Guard {
 /// When going back has failed again and again; the note of the change then says why.
 pub fn wait(settings: &Settings, lab: &LabName, id: &str) -> Result<(), Error> {
     vnet_kernel::process::drop_inherited();
+    vnet_kernel::process::detach().map_err(|errno| {
+        vnet_kernel::Error::Keeper(format!("can't have a worker started: {errno}"))
+    })?;
     // Its own session: a terminal that closes must not end it.
     let _ = rustix::process::setsid();
     // Whoever started us may be gone already.
-    let _ = writeln!(std::io::stdout(), "{READY}");
+    let _ = writeln!(std::io::stdout(), "{READY}{}", std::process::id());
     give_up_stdout();
     let mut lab = Lab::open(settings, lab)?;
     if !wait_for_deadline(&lab, id)? {
