@@ -10,8 +10,9 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 /// The targets, each with its folders of seeds.
-const TARGETS: [(&str, &[&str]); 4] = [
+const TARGETS: [(&str, &[&str]); 5] = [
     ("netlink", &["fuzz/seeds/netlink"]),
+    ("show", &["fuzz/seeds/netlink"]),
     ("file", &["crates/file/tests/valid", "crates/file/tests/invalid", "examples"]),
     ("record", &["fuzz/seeds/record"]),
     ("ip", &["crates/vnet/tests/ip"]),

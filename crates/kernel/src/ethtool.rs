@@ -71,14 +71,22 @@ pub(crate) fn get(
             header.u32(ETHTOOL_A_HEADER_DEV_INDEX, index);
         });
     })?;
-    let active = socket.get(&request, |answer: Message<'_>| {
-        let set = answer.attributes(generic::HEADER_BYTES)?.find(ETHTOOL_A_FEATURES_ACTIVE)?;
-        let bits = set.map(|set| set.nested().find(ETHTOOL_A_BITSET_BITS)).transpose()?.flatten();
-        Ok(bits.map(|bits| names(bits.nested())).transpose()?)
-    })?;
+    let active = socket.get(&request, active)?;
     let active: BTreeSet<String> = active.into_iter().flatten().collect();
     let is_on = |offload: Offload| offload.features().iter().any(|name| active.contains(*name));
     Ok(Offload::ALL.iter().map(|(_, offload)| (*offload, is_on(*offload))).collect())
+}
+
+fn active(answer: Message<'_>) -> Result<Option<Vec<String>>, Error> {
+    let set = answer.attributes(generic::HEADER_BYTES)?.find(ETHTOOL_A_FEATURES_ACTIVE)?;
+    let bits = set.map(|set| set.nested().find(ETHTOOL_A_BITSET_BITS)).transpose()?.flatten();
+    Ok(bits.map(|bits| names(bits.nested())).transpose()?)
+}
+
+/// Reads a message as an answer.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(message: Message<'_>) {
+    drop(active(message));
 }
 
 /// The names of the bits that are set: a set without a mask lists no others.

@@ -539,6 +539,7 @@ fn dump<T>(
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(message: Message<'_>) {
     drop(link::link(message, None));
+    bridging::fuzz(message);
     match message.decode() {
         Ok(RouteNetlinkMessage::NewAddress(message)) => drop(address::address(&message)),
         Ok(RouteNetlinkMessage::NewRoute(message)) => {

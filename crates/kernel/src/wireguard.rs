@@ -276,6 +276,16 @@ fn read_allowed(list: Attributes<'_>) -> Result<BTreeSet<IpNet>, NetlinkError> {
     Ok(all)
 }
 
+/// Reads a message as what a device tells of itself.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(message: vnet_netlink::Message<'_>) {
+    let mut found = Found::default();
+    if let Ok(attributes) = message.attributes(HEADER_BYTES) {
+        drop(read(attributes, &mut found));
+        drop(found.known(&BTreeMap::new()));
+    }
+}
+
 /// Makes a private key for those who keep none.
 ///
 /// # Errors

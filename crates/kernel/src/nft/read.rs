@@ -60,16 +60,18 @@ pub fn tables(socket: &mut Socket, which: Which<'_>) -> Result<Vec<Table>, Error
 
 /// Lists the tables, with their marks, and nothing of what is in them.
 fn heads(socket: &mut Socket) -> Result<Vec<Table>, Error> {
-    dump(socket, msg::GETTABLE, |message| {
-        let Some(family) = family(&message) else { return Ok(None) };
-        let attributes = message.attributes(HEADER_BYTES)?;
-        let Some(name) = text(attributes, table::NAME)? else { return Ok(None) };
-        let userdata = attributes.find(table::USERDATA)?;
-        let comment = userdata.and_then(|data| super::comment_of(data.value));
-        let mark = comment.and_then(Mark::parse);
-        let id = TableId { family, name };
-        Ok(Some(Table { id, mark, chains: Vec::new(), origin: Origin::NONE }))
-    })
+    dump(socket, msg::GETTABLE, read_head)
+}
+
+fn read_head(message: Message<'_>) -> Result<Option<Table>, Error> {
+    let Some(family) = family(&message) else { return Ok(None) };
+    let attributes = message.attributes(HEADER_BYTES)?;
+    let Some(name) = text(attributes, table::NAME)? else { return Ok(None) };
+    let userdata = attributes.find(table::USERDATA)?;
+    let comment = userdata.and_then(|data| super::comment_of(data.value));
+    let mark = comment.and_then(Mark::parse);
+    let id = TableId { family, name };
+    Ok(Some(Table { id, mark, chains: Vec::new(), origin: Origin::NONE }))
 }
 
 /// Asks for all objects of a kind, of all families.
@@ -138,4 +140,11 @@ fn read_rule(message: Message<'_>, sets: &Sets) -> Result<Option<(TableId, Strin
         }
     }
     Ok(Some((id, chain, Rule { exprs, origin: Origin::NONE })))
+}
+
+/// Reads a message as the answer to each question.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(message: Message<'_>) {
+    let sets = read_set::fuzz(message);
+    drop((read_head(message), read_chain(message), read_rule(message, &sets)));
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use vnet_model::nft::build::{merged, previous};
 use vnet_model::nft::{Data, Set, TableId};
 use vnet_netlink::attr::Attributes;
-use vnet_netlink::{Error, RawMessage, Socket};
+use vnet_netlink::{Error, Message, RawMessage, Socket};
 
 use super::numbers::{HEADER_BYTES, data, elem, msg, set};
 use super::read::{dump, family, text, u32_be};
@@ -35,21 +35,9 @@ pub(super) fn all(
     socket: &mut Socket,
     is_wanted: impl Fn(&TableId) -> bool,
 ) -> Result<Sets, Error> {
-    let heads = dump(socket, msg::GETSET, |message| {
-        let Some(family) = family(&message) else { return Ok(None) };
-        let attributes = message.attributes(HEADER_BYTES)?;
-        let (table, name) = (text(attributes, set::TABLE)?, text(attributes, set::NAME)?);
-        let (Some(table), Some(name)) = (table, name) else { return Ok(None) };
-        let table = TableId { family, name: table };
-        if !is_wanted(&table) {
-            return Ok(None);
-        }
-        let number = |kind| Ok::<_, Error>(u32_be(attributes, kind)?.unwrap_or_default());
-        let (flags, kind) = (number(set::FLAGS)?, number(set::KEY_TYPE)?);
-        Ok(Some(Head { table, name, flags, kind, key_len: number(set::KEY_LEN)? }))
-    })?;
+    let heads = dump(socket, msg::GETSET, read_head)?;
     let mut sets = Sets::default();
-    for head in heads {
+    for head in heads.into_iter().filter(|head| is_wanted(&head.table)) {
         let is_known = head.flags & (set::F_MAP | set::F_CONCAT) == 0;
         let known = if is_known { Some(read(socket, &head)?) } else { None };
         sets.0.insert((head.table, head.name), known);
@@ -57,31 +45,47 @@ pub(super) fn all(
     Ok(sets)
 }
 
+fn read_head(message: Message<'_>) -> Result<Option<Head>, Error> {
+    let Some(family) = family(&message) else { return Ok(None) };
+    let attributes = message.attributes(HEADER_BYTES)?;
+    let (table, name) = (text(attributes, set::TABLE)?, text(attributes, set::NAME)?);
+    let (Some(table), Some(name)) = (table, name) else { return Ok(None) };
+    let table = TableId { family, name: table };
+    let number = |kind| Ok::<_, Error>(u32_be(attributes, kind)?.unwrap_or_default());
+    let (flags, kind) = (number(set::FLAGS)?, number(set::KEY_TYPE)?);
+    Ok(Some(Head { table, name, flags, kind, key_len: number(set::KEY_LEN)? }))
+}
+
 fn read(socket: &mut Socket, head: &Head) -> Result<Set, Error> {
     let request = RawMessage::new(msg::GETSETELEM, |writer| {
         writer.header(&[head.table.family.number(), 0, 0, 0]);
         writer.text(elem::LIST_TABLE, &head.table.name).text(elem::LIST_SET, &head.name);
     })?;
-    let answers = socket.dump(&request, |message| {
-        let list = message.attributes(HEADER_BYTES)?.find(elem::LIST_ELEMENTS)?;
-        let mut found = Vec::new();
-        for element in list.iter().flat_map(|list| list.nested()) {
-            found.extend(read_element(element?.nested())?);
-        }
-        Ok(Some(found))
-    })?;
-    let elements: Vec<(Data, bool)> = answers.into_iter().flatten().collect();
+    let answers = socket.dump(&request, read_elements)?;
+    Ok(set_of(head, answers.into_iter().flatten().collect()))
+}
+
+fn read_elements(message: Message<'_>) -> Result<Option<Vec<(Data, bool)>>, Error> {
+    let list = message.attributes(HEADER_BYTES)?.find(elem::LIST_ELEMENTS)?;
+    let mut found = Vec::new();
+    for element in list.iter().flat_map(|list| list.nested()) {
+        found.extend(read_element(element?.nested())?);
+    }
+    Ok(Some(found))
+}
+
+fn set_of(head: &Head, elements: Vec<(Data, bool)>) -> Set {
     let ranges = match head.flags & set::F_INTERVAL {
         0 => elements.into_iter().map(|(key, _)| (key.clone(), key)).collect(),
         _ => intervals(elements, head.key_len),
     };
     let is_anonymous = head.flags & set::F_ANONYMOUS != 0;
-    Ok(Set {
+    Set {
         name: (!is_anonymous).then(|| head.name.clone()),
         kind: head.kind,
         key_len: head.key_len,
         elements: merged(ranges),
-    })
+    }
 }
 
 /// Reads an element: its key, and whether it ends an interval.
@@ -113,6 +117,21 @@ fn intervals(mut elements: Vec<(Data, bool)>, key_len: u32) -> Vec<(Data, Data)>
     }
     ranges.extend(open.map(|from| (from, last())));
     ranges
+}
+
+/// Reads a message as a set, and as the elements of one.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(message: Message<'_>) -> Sets {
+    let head = read_head(message).ok().flatten();
+    let elements = read_elements(message).ok().flatten().unwrap_or_default();
+    // A key that is not as long as one says is the kernel's to refuse.
+    let key_len = elements.first().map_or(4, |(key, _)| key.len() as u32);
+    let head = head.map(|head| Head { key_len, ..head });
+    let set = head.map(|head| {
+        let set = set_of(&head, elements);
+        ((head.table, head.name), Some(set))
+    });
+    Sets(set.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -187,6 +187,13 @@ fn raw_entry(
     Ok(mac.map(|mac| RawEntry { index, state, flags, mac, dst, vlan, has_master }))
 }
 
+/// Reads a message as the VLANs of a port, and as a forwarding entry.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(message: Message<'_>) {
+    drop(message.attributes(0).map(port_vlans));
+    drop(raw_entry(message, 1, 0, 0));
+}
+
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let ipv4 = <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from);
     ipv4.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from))
