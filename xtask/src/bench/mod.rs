@@ -14,6 +14,7 @@ mod nft;
 mod report;
 mod ring;
 mod scale;
+mod watch;
 mod why;
 mod wire;
 
@@ -67,6 +68,8 @@ enum What {
     Ip(ip::Options),
     /// Tries all pairs of a fabric of 1,000 nodes on paper, and each single failure of its links
     Why(why::Options),
+    /// Damages a ring that `vnet watch --repair` watches, and measures how long it takes to mend it
+    Watch(watch::Options),
 }
 
 impl Options {
@@ -94,6 +97,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(What::Nft(options)) => return nft::run(options),
         Some(What::Ip(options)) => return ip::run(options),
         Some(What::Why(options)) => return why::run(options),
+        Some(What::Watch(options)) => return watch::run(options),
         None => {}
     }
     // What needs the machine comes first: afterwards `/run` is another one, and there is no network.

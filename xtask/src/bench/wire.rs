@@ -21,6 +21,7 @@ const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_DELLINK: u16 = 17;
 pub(super) const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 pub(super) const RTM_GETADDR: u16 = 22;
 pub(super) const RTMGRP_LINK: u32 = 1;
 const IFLA_ADDRESS: u16 = 1;
@@ -72,10 +73,31 @@ impl Messages {
         self.finish();
     }
 
+    pub(super) fn set_down(&mut self, index: u32) {
+        const IFF_UP: u32 = 1;
+        let mut fixed = ifinfo(index, 0);
+        fixed[12..].copy_from_slice(&IFF_UP.to_ne_bytes());
+        self.begin(RTM_NEWLINK, 0, &fixed);
+        self.finish();
+    }
+
+    pub(super) fn del_link(&mut self, index: u32) {
+        self.begin(RTM_DELLINK, 0, &ifinfo(index, 0));
+        self.finish();
+    }
+
     pub(super) fn add_address(&mut self, index: u32, address: Ipv4Addr, prefix_length: u8) {
-        let mut fixed = [libc::AF_INET as u8, prefix_length, 0, 0, 0, 0, 0, 0];
+        self.address((RTM_NEWADDR, NLM_F_CREATE_EXCL), index, address, prefix_length);
+    }
+
+    pub(super) fn del_address(&mut self, index: u32, address: Ipv4Addr, prefix_length: u8) {
+        self.address((RTM_DELADDR, 0), index, address, prefix_length);
+    }
+
+    fn address(&mut self, (kind, flags): (u16, u16), index: u32, address: Ipv4Addr, length: u8) {
+        let mut fixed = [libc::AF_INET as u8, length, 0, 0, 0, 0, 0, 0];
         fixed[4..].copy_from_slice(&index.to_ne_bytes());
-        self.begin(RTM_NEWADDR, NLM_F_CREATE_EXCL, &fixed);
+        self.begin(kind, flags, &fixed);
         self.attribute(IFA_LOCAL, &address.octets());
         self.attribute(IFA_ADDRESS, &address.octets());
         self.finish();
