@@ -128,34 +128,46 @@ fn files_of_a_lab_that_somebody_has_replaced() {
     });
 }
 
+/// Says where there is a folder of another user: only real root can give one away, and what is root's
+/// is another's to everybody else.
+fn folder_of_another() -> std::path::PathBuf {
+    let given = std::env::temp_dir().join("vnet-of-another");
+    let _ = std::fs::create_dir(&given);
+    // In the test's own namespaces it can't be, and was before.
+    let _ = std::os::unix::fs::chown(&given, Some(65534), Some(65534));
+    let is_others = |path: &std::path::Path| {
+        let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).unwrap());
+        uid != rustix::process::geteuid().as_raw()
+    };
+    [given, "/usr".into()].into_iter().find(|path| is_others(path)).unwrap()
+}
+
 /// As `sudo -E`, or somebody's own environment in another way, would have it.
 #[test]
 fn the_environment_leads_nowhere() {
+    let others = folder_of_another();
     vnet_testns::root(|| {
         let text = "nftables: 'table inet mine { }'";
         write("vnet.yaml", format!("{{ name: demo, nodes: {{ a: {{ {text} }} }} }}"));
-        // An ordinary user can give nothing away, but finds what is not theirs.
-        let others =
-            "mkdir /run/other; chown 1 /run/other 2> /dev/null && echo /run/other || echo /usr";
-        let others = line(others).stdout.trim_end().to_owned();
-        let run = line(&format!("VNET_STATE_DIR={others} vnet up"));
-        assert_eq!(run.code, 3, "{run:?}");
-        assert!(run.stderr.contains(&others), "{run:?}");
+        let run = line(&format!("VNET_STATE_DIR={} vnet up", folder_of_another().display()));
+        assert!(run.code != 0 && run.stderr.contains("belongs to another user"), "{run:?}");
         assert_eq!(line("ip netns").stdout, "");
         let run = line(
-            "mkdir -m 700 /run/evil
-             for program in ip nft sysctl mount vnet-helper; do
-               echo 'echo $0 >> /run/evil/ran' > /run/evil/$program; chmod 755 /run/evil/$program
+            "mkdir -m 700 /run/evil /run/other
+             for program in ip nft sysctl mount; do
+               printf '#!/bin/sh\necho $0 >> /run/evil/ran' > /run/evil/$program
+               chmod 755 /run/evil/$program
              done
              vnet=$(command -v vnet)
-             export PATH=/run/evil:$PATH XDG_RUNTIME_DIR=/run/other HOME=/run/evil SUDO_USER=x SUDO_UID=1
-             export LD_PRELOAD= TMPDIR=/run/evil
-             $vnet up -q && $vnet plan && ls /run/vnet /run/evil && $vnet down -q",
+             export XDG_RUNTIME_DIR=/run/other HOME=/run/evil TMPDIR=/run/evil SUDO_USER=x SUDO_UID=1
+             PATH=/run/evil:$PATH $vnet up -q && PATH=/run/evil:$PATH $vnet plan
+             ls /run/vnet /run/evil && PATH=/run/evil:$PATH $vnet down -q && ls /run/other",
         );
         assert_eq!(run.code, 0, "{run:?}");
         assert!(!run.stdout.contains("ran") && run.stdout.contains("demo"), "{run:?}");
         assert_eq!(line("ls /run/other; rm -r /run/other /run/evil").stdout, "");
     });
+    let _ = std::fs::remove_dir(&others);
 }
 
 /// In 256 MB of memory, and at once.

@@ -17,8 +17,9 @@ use crate::error::Error;
 use crate::pins::Pins;
 use crate::thread::Walker;
 
-/// Where the program is, where `PATH` does not say so: ordinary users have no `/usr/sbin` there.
-const PLACES: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
+/// Where the program is. `PATH` is asked last: it may be somebody else's, and ordinary users have no
+/// `/usr/sbin` there.
+const PLACES: [&str; 3] = ["/usr/sbin/nft", "/sbin/nft", "nft"];
 
 /// Why a text can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
