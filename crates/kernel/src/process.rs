@@ -189,10 +189,11 @@ pub fn drop_inherited() {
 pub fn detach() -> Result<(), Errno> {
     #[expect(unsafe_code, reason = "rustix and std offer no fork")]
     // SAFETY: there is one thread, so no lock is held by another that the new process lacks, and it
-    // may do whatever this one could. `_exit` runs nothing of this process's in the one that ends.
+    // may do whatever this one could.
     match unsafe { libc::fork() } {
         0 => Ok(()),
         -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::AGAIN)),
+        // SAFETY: it runs nothing of this process's, which goes on in the other one.
         _ => unsafe { libc::_exit(0) },
     }
 }
