@@ -87,6 +87,30 @@ fn bridges_forwarding_and_what_is_down() {
     });
 }
 
+/// One of each sort of thing that no file says.
+const UNSAYABLE: &str = "\
+set -e
+ip -n a link add br0 address 02:00:00:00:00:32 type bridge mcast_last_member_count 5
+ip -n a link add p0 address 02:00:00:00:00:33 type veth peer name p1 address 02:00:00:00:00:34
+ip -n a link set p0 master br0 group 5
+ip -n a link set p0 type bridge_slave proxy_arp_wifi on
+ip -n a link set p1 promisc on arp off
+ip -n a link set br0 up; ip -n a link set p0 up; ip -n a link set p1 up
+ip -n a addr add 10.0.0.1/24 brd 10.0.0.7 dev p1 label p1:x
+ip -n a addr add 10.1.0.1 peer 10.1.0.2 dev p1
+ip -n a addr add 10.2.0.1/24 dev p1 noprefixroute metric 7
+ip -n a addr add 10.3.0.1/24 dev p1 valid_lft 1000 preferred_lft 500
+ip -n a route add 10.5.0.0/16 via 10.0.0.9 proto bird
+ip -n a route add 10.6.0.0/16 via 10.0.0.9 realm 5
+ip -n a route add 10.7.0.0/16 via 10.0.0.9 tos 0x10
+ip -n a rule add from 10.0.0.1 tos 0x10 table 7
+bridge -n a fdb add 02:00:00:00:00:99 dev p0 master static
+bridge -n a fdb add 02:00:00:00:00:98 dev p0 master permanent
+bridge -n a mdb add dev br0 port p0 grp 239.1.1.1 permanent
+tc -n a qdisc add dev p1 root handle 1: tbf rate 1mbit burst 10k latency 10ms
+tc -n a qdisc add dev p1 ingress
+";
+
 #[test]
 fn what_a_file_can_not_say_is_named() {
     vnet_testns::root(|| {
@@ -95,6 +119,7 @@ fn what_a_file_can_not_say_is_named() {
         line("ip -n a link add t0 address 02:00:00:00:00:31 type vxlan id 5 dstport 4789");
         line("ip -n b link set lo alias mine");
         line("ip netns exec a nft add table inet mine");
+        line(UNSAYABLE);
         pinned!(
             "vnet snapshot --netns a
              vnet snapshot --netns nothing*
@@ -129,6 +154,47 @@ fn devices_are_in_the_language() {
              vnet adopt --yes
              vnet plan
              vnet down"
+        );
+    });
+}
+
+/// What is set beside addresses and routes, and that a file has words for.
+const SETTINGS: &str = "\
+set -e
+ip netns add a; ip netns add b; ip -n a link set lo up; ip -n b link set lo up
+ip -n a link add eth.0 address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:02 netns b
+ip -n a link add br0 address 02:00:00:00:01:00 type bridge mcast_querier 1 ageing_time 0
+ip -n a link add p0 address 02:00:00:00:00:11 type veth peer name p1 address 02:00:00:00:00:12
+ip -n a link set p0 master br0
+ip -n a link set p0 type bridge_slave hairpin on cost 50 learning off isolated on priority 8
+ip -n a link set eth.0 txqueuelen 77
+ip -n a link set eth.0 up; ip -n b link set eth0 up
+ip -n a link set br0 up; ip -n a link set p0 up; ip -n a link set p1 up
+ip -n a addr add fe80::77/64 dev eth.0
+ip -n b addr add 2001:db8::1/64 dev eth0 nodad
+ip netns exec a sysctl -qw net.ipv4.tcp_ecn=1 net.ipv4.ip_local_port_range='10000 20001'
+ip netns exec a sysctl -qw net.ipv4.conf.default.accept_local=1 net.ipv4.conf.all.rp_filter=2
+ip netns exec a sysctl -qw net.ipv4.conf.eth/0.rp_filter=1 net.ipv4.neigh.eth/0.gc_stale_time=77
+ip netns exec a sysctl -qw net.ipv4.conf.eth/0.forwarding=1 net.ipv6.conf.eth/0.forwarding=1
+ip netns exec b sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.eth0.accept_ra=0
+";
+
+#[test]
+fn what_is_set_is_written_as_far_as_a_file_can() {
+    vnet_testns::root(|| {
+        write("settings.sh", SETTINGS);
+        pinned!(
+            "sh settings.sh
+             vnet -l set snapshot
+             vnet -l set snapshot >set.yaml
+             vnet adopt --yes set.yaml
+             vnet plan set.yaml
+             ip netns del a
+             ip netns del b
+             vnet up set.yaml
+             vnet -l set snapshot >again.yaml
+             cmp set.yaml again.yaml
+             vnet -l set down"
         );
     });
 }

@@ -15,6 +15,7 @@ const ETHTOOL_MSG_FEATURES_GET: u8 = 11;
 const ETHTOOL_MSG_FEATURES_SET: u8 = 12;
 
 const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
+const ETHTOOL_A_FEATURES_HW: u16 = 2;
 const ETHTOOL_A_FEATURES_WANTED: u16 = 3;
 const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
 
@@ -22,6 +23,7 @@ const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
 const ETHTOOL_A_HEADER_FLAGS: u16 = 3;
 const ETHTOOL_FLAG_OMIT_REPLY: u32 = 2;
 
+const ETHTOOL_A_BITSET_NOMASK: u16 = 1;
 const ETHTOOL_A_BITSET_BITS: u16 = 3;
 const ETHTOOL_A_BITSET_BITS_BIT: u16 = 1;
 const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
@@ -60,40 +62,124 @@ pub(crate) fn set(
     })
 }
 
+/// The features of an interface by name.
+#[derive(Debug, Default)]
+pub(crate) struct Features {
+    /// Those that can be changed.
+    changeable: BTreeSet<String>,
+    /// Those that somebody wants, or the driver from birth.
+    wanted: BTreeSet<String>,
+    active: BTreeSet<String>,
+}
+
+/// What of an interface's features is not as the driver has it from birth.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// The groups that are on or off as a whole.
+    pub(crate) groups: BTreeMap<Offload, bool>,
+    /// The others, in words.
+    pub(crate) words: Vec<String>,
+}
+
+/// Features that can be changed and that drivers leave off (`netdev_register`, net/core/dev.c, wants
+/// what the driver has on; drivers/net/{veth,tun}.c, include/linux/netdev_features.h).
+const OFF_AT_BIRTH: [&str; 9] = [
+    "tx-nocache-copy",
+    "rx-fcs",
+    "rx-all",
+    "rx-lro",
+    "loopback",
+    "rx-gro-list",
+    "rx-gro-hw",
+    "rx-udp-gro-forwarding",
+    "hw-tc-offload",
+];
+
+impl Features {
+    /// Finds what somebody changed of an interface of this kind.
+    pub(crate) fn changed(&self, kind: &str) -> Changed {
+        let mut changed = Changed::default();
+        let mut grouped = BTreeSet::new();
+        for (_, offload) in Offload::ALL {
+            let all: Vec<&str> = offload.features().to_vec();
+            grouped.extend(all.iter().copied());
+            let mut all = all.into_iter().filter(|name| self.changeable.contains(*name)).peekable();
+            if all.peek().is_none() {
+                continue;
+            }
+            let (on, off): (Vec<&str>, Vec<&str>) =
+                all.partition(|name| self.wanted.contains(*name));
+            // A veth's packets are put together only where somebody asks for it (`veth_newlink`).
+            let usual = !(kind == "veth" && offload == Offload::Gro);
+            match (on.is_empty(), off.is_empty()) {
+                (false, false) => {
+                    changed.words.extend(off.into_iter().map(|name| format!("offload {name} off")));
+                }
+                (is_off, _) if is_off == usual => {
+                    changed.groups.insert(offload, !is_off);
+                }
+                _ => {}
+            }
+        }
+        for name in self.changeable.iter().filter(|name| !grouped.contains(name.as_str())) {
+            let (on, usual) = (self.wanted.contains(name), !OFF_AT_BIRTH.contains(&name.as_str()));
+            if on != usual {
+                let word = if on { "on" } else { "off" };
+                changed.words.push(format!("offload {name} {word}"));
+            }
+        }
+        changed
+    }
+}
+
 /// Reads which groups of features are active: those of which one feature is.
 pub(crate) fn get(
     socket: &mut Socket,
     family: u16,
     index: u32,
 ) -> Result<BTreeMap<Offload, bool>, Error> {
+    let active = features(socket, family, index)?.active;
+    let is_on = |offload: Offload| offload.features().iter().any(|name| active.contains(*name));
+    Ok(Offload::ALL.iter().map(|(_, offload)| (*offload, is_on(*offload))).collect())
+}
+
+/// Reads the features of an interface.
+pub(crate) fn features(socket: &mut Socket, family: u16, index: u32) -> Result<Features, Error> {
     let request = generic::request(family, ETHTOOL_MSG_FEATURES_GET, VERSION, |message| {
         message.nest(ETHTOOL_A_FEATURES_HEADER, |header| {
             header.u32(ETHTOOL_A_HEADER_DEV_INDEX, index);
         });
     })?;
-    let active = socket.get(&request, active)?;
-    let active: BTreeSet<String> = active.into_iter().flatten().collect();
-    let is_on = |offload: Offload| offload.features().iter().any(|name| active.contains(*name));
-    Ok(Offload::ALL.iter().map(|(_, offload)| (*offload, is_on(*offload))).collect())
+    let answers = socket.get(&request, |answer| read(answer).map(Some))?;
+    Ok(answers.into_iter().next().unwrap_or_default())
 }
 
-fn active(answer: Message<'_>) -> Result<Option<Vec<String>>, Error> {
-    let set = answer.attributes(generic::HEADER_BYTES)?.find(ETHTOOL_A_FEATURES_ACTIVE)?;
-    let bits = set.map(|set| set.nested().find(ETHTOOL_A_BITSET_BITS)).transpose()?.flatten();
-    Ok(bits.map(|bits| names(bits.nested())).transpose()?)
+fn read(answer: Message<'_>) -> Result<Features, Error> {
+    let set = |kind: u16| -> Result<BTreeSet<String>, Error> {
+        let set = answer.attributes(generic::HEADER_BYTES)?.find(kind)?;
+        let Some(set) = set.map(|set| set.nested()) else { return Ok(BTreeSet::new()) };
+        let masked = set.find(ETHTOOL_A_BITSET_NOMASK)?.is_none();
+        let bits = set.find(ETHTOOL_A_BITSET_BITS)?;
+        let names = bits.map(|bits| names(bits.nested(), masked)).transpose()?;
+        Ok(names.into_iter().flatten().collect())
+    };
+    let (changeable, wanted) = (set(ETHTOOL_A_FEATURES_HW)?, set(ETHTOOL_A_FEATURES_WANTED)?);
+    Ok(Features { changeable, wanted, active: set(ETHTOOL_A_FEATURES_ACTIVE)? })
 }
 
 /// Reads a message as an answer.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(message: Message<'_>) {
-    drop(active(message));
+    drop(read(message));
 }
 
-/// The names of the bits that are set: a set without a mask lists no others.
-fn names(bits: Attributes<'_>) -> Result<Vec<String>, vnet_netlink::attr::Malformed> {
+/// The names of the bits that are set. A set without a mask lists no others, and says no value.
+fn names(bits: Attributes<'_>, masked: bool) -> Result<Vec<String>, vnet_netlink::attr::Malformed> {
     let mut names = Vec::new();
     for bit in bits {
-        if let Some(name) = bit?.nested().find(ETHTOOL_A_BITSET_BIT_NAME)? {
+        let bit = bit?.nested();
+        let is_set = !masked || bit.find(ETHTOOL_A_BITSET_BIT_VALUE)?.is_some();
+        if let Some(name) = bit.find(ETHTOOL_A_BITSET_BIT_NAME)?.filter(|_| is_set) {
             names.push(name.text()?.to_owned());
         }
     }

@@ -1,6 +1,7 @@
 //! Reads namespaces into a `State`: what exists is what the kernel says exists.
 
 mod address;
+mod beyond;
 mod bridging;
 mod device;
 mod entry;
@@ -161,6 +162,7 @@ pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result
     Ok(observed)
 }
 
+pub use beyond::beyond;
 pub use whole::{alias_of_lo, observe_whole};
 
 /// Lists all namespaces that carry a mark, of every lab. CAP_SYS_ADMIN.

@@ -89,6 +89,8 @@ pub enum SysctlAccess {
     /// Lists the tables of nftables and iptables, joined by `, `: no sysctl, but asked as one,
     /// since it too takes a process inside the namespace.
     Filters,
+    /// Lists all that can be read and written under `net.`, a line each: the name, a tab, the value.
+    List,
     /// Makes a TUN or TAP device that lasts, and answers its index: as little a sysctl.
     MakeTun {
         /// Its name.
@@ -273,6 +275,22 @@ impl Realm {
                 Ok(sysctl::try_out(&pairs))
             }),
             Place::Kept(kept) => kept.try_sysctls(pairs),
+        }
+    }
+
+    /// Lists the sysctls of a new namespace, which is nobody's and goes at once: what they are where
+    /// nobody says anything.
+    ///
+    /// # Errors
+    /// When no namespace can be made.
+    pub fn born_sysctls(&self) -> Result<BTreeMap<String, String>, Error> {
+        match &self.place {
+            Place::Own(own) => own.thread(0).run(move |walker| {
+                let made = walker.enter_new();
+                made.map_err(Error::system("make", "a namespace to compare sysctls with"))?;
+                Ok(sysctl::list())
+            }),
+            Place::Kept(kept) => kept.born_sysctls(),
         }
     }
 

@@ -4,6 +4,10 @@
 //! namespace. The first access in a namespace costs up to a millisecond when there are thousands:
 //! what netlink can say is asked there instead.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +33,29 @@ pub fn read(key: &str) -> Result<Option<String>, Error> {
 /// that may not be set in a namespace.
 pub fn write(key: &str, value: &str) -> Result<(), Error> {
     std::fs::write(path(key), value).map_err(failed("set", key))
+}
+
+/// Lists the sysctls under `net.` that can be read and written, by their dotted names.
+///
+/// One that the kernel shows to nobody yet (a secret that was not set) is left out.
+pub(crate) fn list() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![(PathBuf::from("/proc/sys/net"), "net".to_owned())];
+    while let Some((folder, prefix)) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let key = format!("{prefix}.{}", name.replace('.', "/"));
+            if meta.is_dir() {
+                folders.push((entry.path(), key));
+            } else if meta.mode() & 0o600 == 0o600
+                && let Ok(text) = std::fs::read_to_string(entry.path())
+            {
+                found.insert(key, normal(&text));
+            }
+        }
+    }
+    found
 }
 
 /// What became of a sysctl that was tried out.

@@ -5,6 +5,7 @@
 //! nexthop objects. All are valid; most of them, but not all, [`resolve`].
 
 mod entries;
+mod settings;
 pub mod step;
 
 use std::net::IpAddr;
@@ -40,6 +41,13 @@ pub fn desired_with_entries() -> impl Strategy<Value = (Topology, Desired)> {
     resolved(topology_of(Extras::of(Just(0u8))))
 }
 
+/// Makes random topologies as [`desired_with_entries`] whose nodes and links have settings too:
+/// sysctls, queues, offloads, options of ports.
+pub fn desired_with_settings() -> impl Strategy<Value = (Topology, Desired)> {
+    let extras = (Extras::of(Just(0u8)), any::<u8>());
+    resolved(topology_of(extras.prop_map(|(extras, settings)| Extras { settings, ..extras })))
+}
+
 /// What nodes have beside what all random topologies have.
 #[derive(Debug, Clone, Copy, Default)]
 struct Extras {
@@ -49,6 +57,8 @@ struct Extras {
     entries: u8,
     /// Which of two values their options have.
     variant: bool,
+    /// Which settings, a bit each; of the links that begin at them too.
+    settings: u8,
 }
 
 /// The bit of a bond, which takes the node's first link.
@@ -58,7 +68,7 @@ impl Extras {
     fn of(kinds: impl Strategy<Value = u8> + Clone) -> impl Strategy<Value = Self> + Clone {
         let entries = prop_oneof![Just(0u8), any::<u8>()];
         let parts = (kinds, entries, any::<bool>());
-        parts.prop_map(|(kinds, entries, variant)| Self { kinds, entries, variant })
+        parts.prop_map(|(kinds, entries, variant)| Self { kinds, entries, variant, settings: 0 })
     }
 }
 
@@ -230,11 +240,12 @@ impl Parts {
             let route = route(RouteKind::Unicast, &format!("10.98.{number}.0/24"), Some(far))?;
             node.routes.push(route);
         }
-        let Extras { kinds, entries, variant } = part.extras;
+        let Extras { kinds, entries, variant, settings } = part.extras;
         let is_station = part.bridge.is_none() && kinds & BOND == 0;
         let link = self.first_links(number).next().filter(|_| is_station);
         let dev = link.and_then(|link| IfName::new(&format!("eth{link}")).ok());
         entries::add(&mut node, number, entries, variant, dev.as_ref())?;
+        settings::add_to_node(&mut node, settings);
         Some(node)
     }
 
@@ -364,6 +375,8 @@ impl Parts {
                 }
             }
         }
+        let settings = self.nodes[a].extras.settings;
+        settings::add_to_end(&mut link.ends[0], settings, &self.node(a)?.interfaces);
         Some(link)
     }
 }

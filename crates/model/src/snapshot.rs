@@ -3,17 +3,19 @@
 //! What a topology says anyway is left out: MTUs that are the default, interfaces that are up,
 //! forwarding that every interface of a node has. What a topology can't say is named.
 
+mod options;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kind::{Device, Hardware, Options, Value};
+use crate::kind::{Device, Options, Value};
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::origin::Origin;
 use crate::plan::plan;
 use crate::problem::Problem;
 use crate::resolve::{Desired, resolve};
 use crate::state::{
-    Entry, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES, Namespace,
-    NextHop, NexthopKind, NexthopObject, Owner, Route, State, TABLE_MAIN, default_metric,
+    Entry, Interface, Kind, Namespace, NextHop, NexthopKind, NexthopObject, Owner, Route, State,
+    TABLE_MAIN, default_metric,
 };
 use crate::step::Step;
 use crate::topology::{
@@ -21,6 +23,7 @@ use crate::topology::{
     NodeInterfaceKind, StaticFdb, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule,
     Sysctl, Topology, Via,
 };
+use options::{is_derived, options};
 
 /// Sysctls of a namespace as a whole that a snapshot looks at, besides those of its interfaces.
 pub const SYSCTLS: [&str; 3] = [IPV6_FORWARDING, IPV6_OFF, IPV6_OFF_DEFAULT];
@@ -107,6 +110,7 @@ impl Taken<'_> {
         if node.ipv6 && node.forward != ipv6_forwards && (ipv6_forwards || has_ipv6(self.state)) {
             set(&mut node, IPV6_FORWARDING, ipv6_forwards);
         }
+        sysctls(ns, &mut node);
         // Off now, but not on what comes.
         if !node.ipv6 && ns.sysctls.get(IPV6_OFF_DEFAULT).is_some_and(|value| value == "0") {
             set(&mut node, IPV6_OFF_DEFAULT, false);
@@ -141,9 +145,13 @@ impl Taken<'_> {
         ns: &Namespace,
         node: &mut Node,
     ) {
-        if interface.kind != Kind::Loopback && !node.forward && interface.forward_ipv4 == Some(true)
-        {
-            set(node, &format!("net.ipv4.conf.{dev}.forwarding"), true);
+        let is_told = node.forward || node.sysctls.contains_key(IPV4_FORWARD);
+        if interface.kind != Kind::Loopback && !is_told && interface.forward_ipv4 == Some(true) {
+            set(node, &forwarding_of(dev), true);
+        }
+        if is_known(interface, ns) {
+            let entries = interface.fdb.iter().flatten();
+            node.fdb.extend(entries.map(|&entry| StaticFdb { dev: dev.clone(), entry }));
         }
         let kind = match &interface.kind {
             Kind::Loopback => NodeInterfaceKind::Existing,
@@ -167,9 +175,6 @@ impl Taken<'_> {
                 return;
             }
         };
-        for &entry in interface.fdb.iter().flatten() {
-            node.fdb.push(StaticFdb { dev: dev.clone(), entry });
-        }
         if interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering")) {
             self.left_out.push(format!("which VLANs pass at the ports of {dev} in {ns_name}"));
         }
@@ -245,13 +250,48 @@ fn telling(device: &Device) -> Device {
     short
 }
 
+/// Tells whether the file will have IPv6 addresses.
 fn has_ipv6(state: &State) -> bool {
     let interfaces = state.namespaces.values().flat_map(|ns| ns.interfaces.values());
-    let mut addresses = interfaces.flat_map(|interface| &interface.addresses);
-    addresses.any(|address| {
-        let addr = address.net.addr();
-        addr.is_ipv6() && !addr.is_loopback() && !address.is_ipv6_link_local()
-    })
+    let mut written = interfaces.flat_map(|interface| {
+        interface.addresses.iter().filter(|address| !is_derived(address, interface.mac))
+    });
+    written.any(|address| address.net.addr().is_ipv6() && !address.net.addr().is_loopback())
+}
+
+const IPV4_FORWARD: &str = "net.ipv4.ip_forward";
+const IPV4_FORWARD_ALL: &str = "net.ipv4.conf.all.forwarding";
+const IPV4_FORWARD_DEFAULT: &str = "net.ipv4.conf.default.forwarding";
+
+/// Takes over the sysctls, but those that say what the node's options do: whether it forwards, and
+/// whether IPv6 runs in it.
+fn sysctls(ns: &Namespace, node: &mut Node) {
+    let value = |key: &str| ns.sysctls.get(key).map_or("0", String::as_str);
+    let forwards = value(IPV4_FORWARD) == "1";
+    let forwardings: BTreeSet<String> = ns.interfaces.keys().map(forwarding_of).collect();
+    for (key, found) in &ns.sysctls {
+        let said = match key.as_str() {
+            IPV4_FORWARD => node.forward || !forwards,
+            IPV4_FORWARD_ALL => true,
+            IPV4_FORWARD_DEFAULT => node.forward || value(IPV4_FORWARD) == found,
+            key => SYSCTLS.contains(&key) || forwardings.contains(key),
+        };
+        if !said {
+            let sysctl = Sysctl { value: found.clone(), origin: Origin::NONE };
+            node.sysctls.insert(key.clone(), sysctl);
+        }
+    }
+    // What is written of all holds for each that does not say otherwise.
+    if forwards && !node.forward {
+        let off = ns.interfaces.iter().filter(|(_, it)| it.forward_ipv4 == Some(false));
+        off.for_each(|(dev, _)| set(node, &forwarding_of(dev), false));
+    }
+}
+
+/// The sysctl that says whether an interface forwards; `/` stands for the dots of its name
+/// (`sysctl(8)`).
+fn forwarding_of(dev: &IfName) -> String {
+    format!("net.ipv4.conf.{}.forwarding", dev.as_str().replace('.', "/"))
 }
 
 fn set(node: &mut Node, key: &str, on: bool) {
@@ -278,60 +318,6 @@ fn link(ends: [Endpoint; 2]) -> Link {
         trunk: Vec::new(),
         origin: Origin::NONE,
     }
-}
-
-/// Returns what is to be said of an interface: what is not so anyway.
-fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) -> InterfaceOptions {
-    let is_loopback = interface.kind == Kind::Loopback;
-    let default = match interface.kind {
-        Kind::Loopback => MTU_LOOPBACK_BYTES,
-        _ => MTU_DEFAULT_BYTES,
-    };
-    let master = interface.master.as_ref().and_then(|master| ns.interfaces.get(master));
-    let is_wire =
-        interface.kind.is_bridge() || master.is_some_and(|master| master.kind.has_wires());
-    let addresses: Vec<AddressSpec> = interface
-        .addresses
-        .iter()
-        .filter(|address| !address.is_ipv6_link_local())
-        .filter(|address| !(is_loopback && is_born(&address.net.to_string())))
-        .map(|address| AddressSpec {
-            addr: address.net.addr(),
-            prefix_len: Some(address.net.prefix_len()),
-            origin: Origin::NONE,
-        })
-        .collect();
-    let expected = is_wire.then_some(!addresses.is_empty());
-    // The kernel takes IPv6 off where packets are too small for it.
-    let carries_ipv6 = interface.mtu.is_none_or(|mtu| mtu >= MTU_IPV6_MIN_BYTES);
-    let ipv6 = match (interface.ipv6, expected) {
-        _ if is_loopback || !node_ipv6 || !carries_ipv6 => None,
-        (Some(on), Some(expected)) => (on != expected).then_some(on),
-        (Some(false), None) => Some(false),
-        _ => None,
-    };
-    InterfaceOptions {
-        addresses,
-        mtu: interface.mtu.filter(|mtu| *mtu != default && !follows_another(interface)),
-        mac: interface
-            .mac
-            .filter(|_| !is_loopback && interface.kind.device().is_none_or(Device::has_own_mac)),
-        alias: interface.alias.clone().filter(|_| !is_loopback),
-        up: (!interface.up).then_some(false),
-        ipv6,
-        ..InterfaceOptions::default()
-    }
-}
-
-/// Tells whether the kernel works the MTU out from what is below, or has no say in it.
-fn follows_another(interface: &Interface) -> bool {
-    let device = interface.kind.device();
-    device.is_some_and(|device| device.lower.is_some() || device.spec.hardware == Hardware::None)
-}
-
-/// Tells whether the kernel gives `lo` this address by itself.
-fn is_born(net: &str) -> bool {
-    matches!(net, "127.0.0.1/8" | "::1/128")
 }
 
 /// Returns a route as a file writes it.

@@ -4,9 +4,9 @@ mod adopt;
 
 use std::collections::BTreeSet;
 
-use vnet_kernel::observe::observe_whole;
+use vnet_kernel::observe::{alias_of_lo, beyond, observe_whole};
 use vnet_model::snapshot::{self, SYSCTLS, Snapshot};
-use vnet_model::{LabName, NsName};
+use vnet_model::{LabName, Mark, NsName};
 
 pub use adopt::{Adoption, Obstacle};
 
@@ -46,13 +46,19 @@ impl Lab {
             .filter(|name| matches(pattern, name.as_str()))
             .collect();
         let marks = snapshot::marks(self.name(), &names);
-        let observed = observe_whole(realm, &marks, &SYSCTLS)?;
+        let mut observed = observe_whole(realm, &marks, &SYSCTLS)?;
+        let beyond = beyond(realm, &mut observed)?;
         let mut seen = snapshot::snapshot(self.name(), &observed.state)
             .map_err(|problems| Error::Snapshot { problems })?;
+        seen.left_out.extend(beyond);
         let read: Vec<NsName> = observed.state.namespaces.keys().cloned().collect();
         for (ns, facts) in vnet_kernel::observe::survey::survey(realm, &read)?.namespaces {
             let filters = facts.filters.into_iter();
             seen.left_out.extend(filters.map(|table| format!("the packet filter {table} in {ns}")));
+        }
+        for ns in &read {
+            let alias = alias_of_lo(realm, ns)?.filter(|alias| Mark::parse(alias).is_none());
+            seen.left_out.extend(alias.map(|_| format!("the alias of lo in {ns}")));
         }
         let unnamed = names.iter().filter(|name| !marks.contains_key(*name));
         seen.left_out

@@ -118,7 +118,7 @@ fn vm_a_script_of_a_random_lab_of_all_kinds_makes_that_lab() {
 #[test]
 fn a_snapshot_of_a_random_lab_is_that_lab() {
     vnet_testns::root(|| {
-        for (number, desired) in Labs::new(arbitrary::desired_with_entries(), 16) {
+        for (number, desired) in Labs::new(arbitrary::desired_with_settings(), 16) {
             snapshot_means_what_is_there(number, &desired);
         }
     });

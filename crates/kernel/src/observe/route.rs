@@ -44,7 +44,7 @@ pub(super) fn derived(
     })
 }
 
-fn is_configured(message: &RouteMessage) -> bool {
+pub(super) fn is_configured(message: &RouteMessage) -> bool {
     matches!(message.header.protocol, RouteProtocol::Boot | RouteProtocol::Static)
 }
 
@@ -152,7 +152,7 @@ fn leg(found: &RouteNextHop, names: &BTreeMap<u32, IfName>) -> Option<NextHop> {
     })
 }
 
-fn tunnel(attributes: &[RouteAttribute]) -> Option<Encap> {
+pub(super) fn tunnel(attributes: &[RouteAttribute]) -> Option<Encap> {
     let mut kind = None;
     let mut value = None;
     for attribute in attributes {

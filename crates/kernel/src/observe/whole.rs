@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use vnet_model::kind::{Device, Value};
-use vnet_model::{Interface, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
+use vnet_model::kind::{self, Device, Options, Value};
+use vnet_model::{Interface, Interfaces, Kind, Mark, Namespace, NsName, Offload, Owner, State};
 use vnet_netlink::{RawMessage, Socket};
 
-use super::{CHUNK, Found, Observed, Scope, connect_peers, read_namespace, read_sysctls};
+use super::{
+    CHUNK, Found, Observed, Scope, connect_peers, read_namespace, read_offloads, read_sysctls,
+};
 use crate::error::Error;
 use crate::realm::{Entry, Realm};
 
@@ -54,6 +56,8 @@ pub fn observe_whole(
             opened.push((entry.socket, entry.ns, name.clone()));
         }
         read_sysctls(realm, 0, &mut read, scope)?;
+        let asked = all_offloads(&read, &declared);
+        read_offloads(realm, 0, &mut read, Scope { declared: &asked, ..scope })?;
         found.append(&mut read);
     }
     for (at, found) in found.iter_mut().enumerate() {
@@ -79,24 +83,45 @@ fn declared(marks: &BTreeMap<NsName, Mark>, keys: &[&str]) -> State {
     State { namespaces: namespaces.collect() }
 }
 
-/// Returns what asks for all options of the devices that were found: only those are read that are
-/// declared. `None` where there are no devices.
+/// Returns what asks for all options of the devices that were found, of ports, and for forwarding
+/// entries: only those are read that are declared. `None` where there are no devices.
 fn all_options(found: &Found, declared: &State) -> Option<State> {
+    let any = || Value::Bool(false);
+    let port = kind::BRIDGE.port.iter().chain(kind::BOND.port);
+    let port: Options = port.map(|option| (option, any())).collect();
     let all = |interface: &Interface| {
-        let device = interface.kind.device()?;
-        let any = Value::Bool(false);
-        let options = device.spec.options.iter().map(|option| (option, any.clone())).collect();
-        Some(Interface::new(Kind::Device(Device { options, ..device.clone() })))
+        let kind = match &interface.kind {
+            Kind::Device(device) => {
+                let options = device.spec.options.iter().map(|option| (option, any())).collect();
+                Kind::Device(Device { options, ..device.clone() })
+            }
+            kind => kind.clone(),
+        };
+        let port = if interface.master.is_some() { port.clone() } else { Options::new() };
+        Interface { port, fdb: Some(Default::default()), ..Interface::new(kind) }
     };
-    let interfaces = found.namespace.interfaces.iter();
-    let interfaces: Interfaces =
-        interfaces.filter_map(|(name, interface)| Some((name.clone(), all(interface)?))).collect();
-    if interfaces.is_empty() {
+    let interfaces = &found.namespace.interfaces;
+    if !interfaces.values().any(|interface| interface.kind.device().is_some()) {
         return None;
     }
     let mut namespace = declared.namespaces.get(&found.name)?.clone();
-    namespace.interfaces = interfaces;
+    namespace.interfaces =
+        interfaces.iter().map(|(name, interface)| (name.clone(), all(interface))).collect();
     Some(State { namespaces: [(found.name.clone(), namespace)].into() })
+}
+
+/// Returns what asks for the offloads of all interfaces that were found.
+fn all_offloads(found: &[Found], declared: &State) -> State {
+    let mut asked = declared.only(&found.iter().map(|found| found.name.clone()).collect());
+    for found in found {
+        let Some(namespace) = asked.namespaces.get_mut(&found.name) else { continue };
+        let all = found.namespace.interfaces.iter().map(|(name, interface)| {
+            let offload = Offload::ALL.iter().map(|(_, offload)| (*offload, true)).collect();
+            (name.clone(), Interface { offload, ..Interface::new(interface.kind.clone()) })
+        });
+        namespace.interfaces = all.collect();
+    }
+    asked
 }
 
 /// A link that is nobody's is not the lab's own.

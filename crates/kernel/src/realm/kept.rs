@@ -135,6 +135,13 @@ impl Kept {
         }
     }
 
+    pub(super) fn born_sysctls(&self) -> Result<BTreeMap<String, String>, Error> {
+        match self.ask(&Request::BornSysctls)?.0 {
+            Answer::BornSysctls(sysctls) => Ok(sysctls),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(super) fn missing_kinds(&self, kinds: &[&str]) -> Result<Vec<MissingKind>, Error> {
         let kinds = kinds.iter().map(ToString::to_string).collect();
         match self.ask(&Request::MissingKinds(kinds))?.0 {

@@ -130,6 +130,10 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
     match access {
         SysctlAccess::Read(key) => sysctl::read(key),
         SysctlAccess::Write(key, value) => sysctl::write(key, value).map(|()| None),
+        SysctlAccess::List => {
+            let line = |(key, value)| format!("{key}\t{value}\n");
+            Ok(Some(sysctl::list().into_iter().map(line).collect()))
+        }
         SysctlAccess::MakeTun { name, tap } => make_tun(name.as_str(), *tap).map(Some),
         SysctlAccess::Filters => Ok(crate::observe::filters::list()),
     }

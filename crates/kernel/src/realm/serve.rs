@@ -57,6 +57,7 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
         Request::Sysctls(requests) => Answer::Sysctls(realm.sysctls(0, requests)?),
         Request::Identities(names) => Answer::Identities(realm.identities(&names)?),
         Request::TrySysctls(pairs) => Answer::TriedSysctls(realm.try_sysctls(pairs)?),
+        Request::BornSysctls => Answer::BornSysctls(realm.born_sysctls()?),
         Request::MissingKinds(kinds) => {
             let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
             Answer::MissingKinds(realm.missing_kinds(&kinds)?)

@@ -42,6 +42,7 @@ pub(super) enum Request {
     Sysctls(Vec<SysctlRequest>),
     Identities(Vec<NsName>),
     TrySysctls(Vec<(String, String)>),
+    BornSysctls,
     MissingKinds(Vec<String>),
     Sockets(Vec<NsName>, SocketKind),
     MissingForTables(Vec<Table>),
@@ -64,6 +65,7 @@ pub(super) enum Answer {
     Sysctls(Vec<Vec<Option<String>>>),
     Identities(BTreeMap<NsName, Identity>),
     TriedSysctls(Vec<Tried>),
+    BornSysctls(BTreeMap<String, String>),
     MissingKinds(Vec<MissingKind>),
     /// Why there is none, for each namespace without a descriptor.
     Sockets(Vec<Option<Failure>>),

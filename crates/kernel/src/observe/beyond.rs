@@ -1,0 +1,99 @@
+//! Finds what exists in namespaces and no [`State`](vnet_model::State) holds by itself: for
+//! snapshots, which leave nothing out in silence.
+
+mod addresses;
+mod links;
+mod options;
+mod routes;
+mod sysctls;
+mod traffic;
+
+use std::collections::BTreeMap;
+
+use vnet_model::{IfName, Namespace, NsName};
+use vnet_netlink::{Error as NetlinkError, RawMessage};
+
+use super::{Observed, generic_socket};
+use crate::error::Error;
+use crate::ethtool;
+use crate::realm::{Entry, Realm, SysctlAccess};
+
+/// Takes into the state the sysctls and offloads that are not as they are where nobody says
+/// anything, and returns in words what the state can't hold. CAP_SYS_ADMIN and CAP_NET_ADMIN.
+///
+/// It reads all of `/proc/sys/net` in each namespace: a few milliseconds, more with many interfaces.
+///
+/// # Errors
+/// When a namespace can't be read; one that went away meanwhile is passed over.
+pub fn beyond(realm: &Realm, observed: &mut Observed) -> Result<Vec<String>, Error> {
+    let born = realm.born_sysctls()?;
+    let mut words = Vec::new();
+    for (name, ns) in &mut observed.state.namespaces {
+        let Some(indexes) = observed.indexes.get(name) else { continue };
+        let devs: BTreeMap<u32, IfName> =
+            indexes.by_name.iter().map(|(dev, index)| (*index, dev.clone())).collect();
+        match one(realm, name, ns, &devs, &born) {
+            Err(Error::Gone { .. }) => {}
+            here => words.extend(here?.into_iter().map(|what| format!("{what} in {name}"))),
+        }
+    }
+    Ok(words)
+}
+
+fn one(
+    realm: &Realm,
+    name: &NsName,
+    ns: &mut Namespace,
+    devs: &BTreeMap<u32, IfName>,
+    born: &BTreeMap<String, String>,
+) -> Result<Vec<String>, Error> {
+    let list = realm.sysctls(0, vec![(name.clone(), vec![SysctlAccess::List])])?;
+    let Some(Entry::Namespace(mut opened)) = realm.open(0, std::slice::from_ref(name))?.pop()
+    else {
+        return Err(Error::Gone { ns: name.clone() });
+    };
+    let socket = &mut opened.socket;
+    let mut words = Vec::new();
+    sysctls::take(&sysctls::read(list.into_iter().flatten().flatten()), born, ns, &mut words);
+    let failed = |source| Error::Netlink { doing: "look around", ns: name.clone(), source };
+    words.extend(links::words(socket, ns).map_err(failed)?);
+    words.extend(addresses::words(socket, devs).map_err(failed)?);
+    words.extend(routes::words(socket, devs).map_err(failed)?);
+    words.extend(traffic::words(socket, devs, ns).map_err(failed)?);
+    let mut socket = generic_socket(realm, 0, name)?;
+    let family = ethtool::family(&mut socket).map_err(failed)?;
+    for (index, dev) in devs {
+        let Some(interface) = ns.interfaces.get_mut(dev) else { continue };
+        match ethtool::features(&mut socket, family, *index) {
+            Err(error) if super::is_gone(&error) => {}
+            features => {
+                let changed = features.map_err(failed)?.changed(interface.kind.name());
+                words.extend(changed.words.into_iter().map(|what| format!("{what} of {dev}")));
+                interface.offload = changed.groups;
+            }
+        }
+    }
+    Ok(words)
+}
+
+/// Lays out a question of another family than those that the codec knows.
+fn question(kind: u16, header: &[u8]) -> Result<RawMessage, NetlinkError> {
+    let message = RawMessage::new(kind, |writer| {
+        writer.header(header);
+    });
+    message.map_err(|too_long| NetlinkError::AttributeTooLong { index: 0, too_long })
+}
+
+/// Reads a number of any width.
+fn number(value: &[u8]) -> Option<u64> {
+    match value {
+        [] => Some(1),
+        [a] => Some((*a).into()),
+        [a, b] => Some(u16::from_ne_bytes([*a, *b]).into()),
+        value => match value.first_chunk::<8>() {
+            Some(bytes) if value.len() == 8 => Some(u64::from_ne_bytes(*bytes)),
+            _ if value.len() == 4 => Some(u32::from_ne_bytes(*value.first_chunk()?).into()),
+            _ => None,
+        },
+    }
+}

@@ -1,0 +1,163 @@
+//! Options of kinds that the table of kinds does not have, with what they are where nothing is said.
+
+use vnet_model::kind;
+use vnet_netlink::Error;
+use vnet_netlink::attr::Attributes;
+
+use super::number;
+
+/// What an option is where nothing is said.
+#[derive(Clone, Copy)]
+enum Usual {
+    /// This number.
+    Is(u64),
+    /// One of these: rounding differs with the kernel's `HZ`.
+    Between(u64, u64),
+    /// It is not there, or nothing is in it.
+    Nothing,
+}
+
+use Usual::{Between, Is, Nothing};
+
+/// An option: its attribute, iproute2's word, and what it is otherwise.
+type Row = (u16, &'static str, Usual);
+
+/// `IFLA_BR_…` (linux/if_link.h; net/bridge/br_device.c and br_multicast.c for what they are).
+const BRIDGE: &[Row] = &[
+    (26, "mcast_hash_elasticity", Is(16)),
+    (28, "mcast_last_member_count", Is(2)),
+    (29, "mcast_startup_query_count", Is(2)),
+    (30, "mcast_last_member_interval", Between(99, 101)),
+    (31, "mcast_membership_interval", Between(25_999, 26_001)),
+    (32, "mcast_querier_interval", Between(25_499, 25_501)),
+    (33, "mcast_query_interval", Between(12_499, 12_501)),
+    (34, "mcast_query_response_interval", Between(999, 1001)),
+    (35, "mcast_startup_query_interval", Between(3_123, 3_126)),
+    (45, "vlan_stats_per_port", Is(0)),
+    (49, "fdb_max_learned", Is(0)),
+];
+
+/// `IFLA_BRPORT_…`.
+const BRIDGE_PORT: &[Row] = &[
+    (12, "proxy_arp_wifi", Is(0)),
+    (29, "vlan_tunnel", Is(0)),
+    (31, "group_fwd_mask", Is(0)),
+    (34, "backup_port", Nothing),
+    (37, "mcast_eht_hosts_limit", Is(512)),
+    (39, "locked", Is(0)),
+    (40, "mab", Is(0)),
+    (42, "mcast_max_groups", Is(0)),
+    (43, "neigh_vlan_suppress", Is(0)),
+    (44, "backup_nhid", Is(0)),
+];
+
+/// `IFLA_VXLAN_…`.
+const VXLAN: &[Row] = &[
+    (10, "srcport", Is(0)),
+    (19, "udp6zerocsumtx", Is(0)),
+    (20, "udp6zerocsumrx", Is(0)),
+    (21, "remcsumtx", Is(0)),
+    (22, "remcsumrx", Is(0)),
+    (26, "flowlabel", Is(0)),
+    (27, "gpe", Nothing),
+    (28, "ttl inherit", Is(0)),
+    (29, "df", Is(0)),
+    (30, "vnifilter", Is(0)),
+    (31, "localbypass", Is(1)),
+];
+
+/// `IFLA_BOND_…` (drivers/net/bonding/bond_options.c).
+const BOND: &[Row] = &[
+    (8, "arp_ip_target", Nothing),
+    (9, "arp_validate", Is(0)),
+    (10, "arp_all_targets", Is(0)),
+    (11, "primary", Nothing),
+    (12, "primary_reselect", Is(0)),
+    (13, "fail_over_mac", Is(0)),
+    (15, "resend_igmp", Is(1)),
+    (16, "num_grat_arp", Is(1)),
+    (17, "all_slaves_active", Is(0)),
+    (18, "min_links", Is(0)),
+    (19, "lp_interval", Is(1)),
+    (20, "packets_per_slave", Is(1)),
+    (22, "ad_select", Is(0)),
+    (25, "ad_user_port_key", Is(0)),
+    (27, "tlb_dynamic_lb", Is(1)),
+    (28, "peer_notify_delay", Is(0)),
+    (29, "lacp_active", Is(1)),
+    (30, "missed_max", Is(2)),
+    (31, "ns_ip6_target", Nothing),
+    (32, "coupled_control", Is(1)),
+];
+
+/// `IFLA_MACVLAN_…`.
+const MACVLAN: &[Row] =
+    &[(2, "flags", Is(0)), (6, "macaddr", Is(0)), (7, "bcqueuelen", Is(1000)), (9, "bclim", Is(1))];
+
+/// `IFLA_VLAN_…`.
+const VLAN: &[Row] = &[(3, "egress-qos-map", Nothing), (4, "ingress-qos-map", Nothing)];
+
+/// `IFLA_GRE_…` (linux/if_tunnel.h).
+const GRE: &[Row] = &[
+    (14, "encap", Is(0)),
+    (18, "external", Nothing),
+    (19, "ignore-df", Is(0)),
+    (20, "fwmark", Is(0)),
+];
+
+/// `IFLA_IPTUN_…` (linux/if_tunnel.h).
+const IPTUN: &[Row] = &[(15, "encap", Is(0)), (19, "external", Nothing), (20, "fwmark", Is(0))];
+
+/// `IFLA_TUN_…`.
+const TUN: &[Row] = &[
+    (1, "user", Nothing),
+    (2, "group", Nothing),
+    (4, "pi", Is(0)),
+    (5, "vnet_hdr", Is(0)),
+    (7, "multi_queue", Is(0)),
+];
+
+fn rows(kind: &str, is_port: bool) -> &'static [Row] {
+    match kind {
+        "bridge" if is_port => BRIDGE_PORT,
+        _ if is_port => &[],
+        "bridge" => BRIDGE,
+        "vxlan" => VXLAN,
+        "bond" => BOND,
+        "macvlan" | "macvtap" => MACVLAN,
+        "vlan" => VLAN,
+        "gre" | "gretap" | "ip6gre" | "ip6gretap" => GRE,
+        "ipip" | "sit" | "ip6tnl" => IPTUN,
+        "tun" => TUN,
+        _ => &[],
+    }
+}
+
+/// Names the options that the table of kinds does not have and that somebody set.
+pub(super) fn unsaid(
+    kind: &str,
+    is_port: bool,
+    data: Attributes<'_>,
+) -> Result<Vec<String>, Error> {
+    let spec = kind::find(kind);
+    let table = spec.map_or(&[][..], |spec| if is_port { spec.port } else { spec.options });
+    let mut words = Vec::new();
+    for (attr, word, usual) in rows(kind, is_port) {
+        if table.iter().any(|option| option.attr == *attr) {
+            continue;
+        }
+        let Some(attribute) = data.find(*attr)? else { continue };
+        let value = number(attribute.value);
+        let is_usual = match *usual {
+            Is(usual) => value == Some(usual),
+            Between(low, high) => value.is_some_and(|value| (low..=high).contains(&value)),
+            Nothing => attribute.value.is_empty() && *word != "external" && *word != "gpe",
+        };
+        match value {
+            _ if is_usual => {}
+            Some(value) if !attribute.value.is_empty() => words.push(format!("{word} {value}")),
+            _ => words.push((*word).to_owned()),
+        }
+    }
+    Ok(words)
+}
