@@ -128,10 +128,13 @@ fn files_of_a_lab_that_somebody_has_replaced() {
     });
 }
 
+/// What that is called in the folder for what is temporary.
+const OF_ANOTHER: &str = "vnet-of-another";
+
 /// Says where there is a folder of another user: only real root can give one away, and what is root's
 /// is another's to everybody else.
 fn folder_of_another() -> std::path::PathBuf {
-    let given = std::env::temp_dir().join("vnet-of-another");
+    let given = std::env::temp_dir().join(OF_ANOTHER);
     let _ = std::fs::create_dir(&given);
     // In the test's own namespaces it can't be, and was before.
     let _ = std::os::unix::fs::chown(&given, Some(65534), Some(65534));
@@ -145,7 +148,8 @@ fn folder_of_another() -> std::path::PathBuf {
 /// As `sudo -E`, or somebody's own environment in another way, would have it.
 #[test]
 fn the_environment_leads_nowhere() {
-    let others = folder_of_another();
+    // While it can be given away.
+    folder_of_another();
     vnet_testns::root(|| {
         let text = "nftables: 'table inet mine { }'";
         write("vnet.yaml", format!("{{ name: demo, nodes: {{ a: {{ {text} }} }} }}"));
@@ -167,7 +171,7 @@ fn the_environment_leads_nowhere() {
         assert!(!run.stdout.contains("ran") && run.stdout.contains("demo"), "{run:?}");
         assert_eq!(line("ls /run/other; rm -r /run/other /run/evil").stdout, "");
     });
-    let _ = std::fs::remove_dir(&others);
+    let _ = std::fs::remove_dir(std::env::temp_dir().join(OF_ANOTHER));
 }
 
 /// In 256 MB of memory, and at once.

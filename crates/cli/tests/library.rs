@@ -82,6 +82,50 @@ fn what_is_dropped_half_way_leaves_nothing_behind() {
     });
 }
 
+/// Neither the keeper nor who waits for a confirmation stays as a zombie in a program that goes on.
+#[test]
+fn a_program_that_goes_on_has_no_children_left() {
+    vnet_testns::user(|| {
+        // As the first process of its namespace, the one of a test has all that has no parent.
+        let mut program = std::process::Command::new("/proc/self/exe");
+        program.args(["goes_on", "--exact", "--ignored", "--nocapture"]).env(ENV_GOES_ON, "1");
+        assert!(program.status().unwrap().success());
+    });
+}
+
+/// Set for a program that goes on.
+const ENV_GOES_ON: &str = "VNET_LIBRARY_GOES_ON";
+
+/// No test, but what that program does.
+#[test]
+#[ignore = "the main function of a child process"]
+fn goes_on() {
+    if std::env::var_os(ENV_GOES_ON).is_none() {
+        return;
+    }
+    let desired = desired("10.0.0.0/24");
+    let mut lab = Lab::open(&settings(), &desired.lab).unwrap();
+    let confirm = |within| vnet::Confirm {
+        within: std::time::Duration::from_millis(within),
+        program: env!("CARGO_BIN_EXE_vnet").into(),
+    };
+    // One that is confirmed, and one that goes back by itself.
+    lab.up_to_confirm(&desired, &confirm(3_600_000), |_| {}).unwrap();
+    lab.confirm().unwrap();
+    lab.down(&Down::default()).unwrap();
+    lab.up_to_confirm(&desired, &confirm(200), |_| {}).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !matches!(lab.show(), Err(Error::NotUp { .. })) {
+        assert!(std::time::Instant::now() < until, "it does not go back");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    drop(lab);
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let children = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    let children: String = tasks.map(|task| children(task.path().join("children"))).collect();
+    assert_eq!(children, "");
+}
+
 #[test]
 fn without_a_keeper_it_says_what_it_needs() {
     vnet_testns::user(|| {
