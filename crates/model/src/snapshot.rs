@@ -19,9 +19,8 @@ use crate::state::{
 };
 use crate::step::Step;
 use crate::topology::{
-    AddressSpec, Endpoint, InterfaceOptions, Leg, Link, NetnsPattern, Node, NodeInterface,
-    NodeInterfaceKind, StaticFdb, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule,
-    Sysctl, Topology, Via,
+    Endpoint, InterfaceOptions, Leg, Link, NetnsPattern, Node, NodeInterface, NodeInterfaceKind,
+    StaticFdb, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule, Sysctl, Topology, Via,
 };
 use options::{is_derived, options};
 

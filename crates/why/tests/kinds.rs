@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
-use std::collections::BTreeMap;
-
 use vnet_model::kind::{self, Device, KindSpec, Value};
 use vnet_model::state::Owner;
-use vnet_model::{Address, IfName, Interface, Kind, Namespace, NsName, State};
+use vnet_model::{Address, IfName, Interface, Interfaces, Kind, Namespace, NsName, State};
 use vnet_why::{Question, Verdict, World, why};
 
 /// The kinds that are followed.
@@ -40,7 +38,7 @@ fn state(spec: &'static KindSpec) -> State {
     };
     let device = Device::new(spec).on(dev("eth0")).with("id", id.clone()).with("table", id);
     let device = device.with("local", addr(ends[0])).with("remote", addr(ends[1]));
-    let mut interfaces = BTreeMap::new();
+    let mut interfaces = Interfaces::new();
     let mut add = |name: &str, kind: Kind, net: &str| {
         let mut interface = Interface::new(kind);
         interface.up = true;

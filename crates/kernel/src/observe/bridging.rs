@@ -77,7 +77,7 @@ pub(super) fn read_fdb(
 ) -> Result<(), Error> {
     let entries = dump_fdb(socket)?;
     let entries = entries.into_iter().filter_map(|raw| Some((raw.index, raw.written()?)));
-    for (name, interface) in &mut namespace.interfaces {
+    for (name, interface) in namespace.interfaces.iter_mut() {
         if of.is_none_or(|of| of.contains(name)) {
             interface.fdb = Some(Default::default());
         }

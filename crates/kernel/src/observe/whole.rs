@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use vnet_model::kind::{self, Device, Options, Value};
-use vnet_model::{Interface, Interfaces, Kind, Mark, Namespace, NsName, Offload, Owner, State};
+use vnet_model::{Interface, Kind, Mark, Namespace, NsName, Offload, Owner, State};
 use vnet_netlink::{RawMessage, Socket};
 
 use super::{

@@ -50,7 +50,7 @@ pub(super) fn add(
 
 /// Takes over where links lead that led to a place that was not looked at.
 fn connect(known: &mut Namespace, found: &Namespace) {
-    for (name, interface) in &mut known.interfaces {
+    for (name, interface) in known.interfaces.iter_mut() {
         let found = found.interfaces.get(name).map(|found| &found.kind);
         if let (Kind::Veth { peer: peer @ None }, Some(Kind::Veth { peer: found })) =
             (&mut interface.kind, found)
