@@ -36,8 +36,11 @@ pub(super) fn add(
         match state.namespaces.get_mut(&name).filter(|_| !others.contains(&name)) {
             Some(known) => connect(known, &found),
             None => {
-                // It is nobody's, whatever it was read as.
+                // It is nobody's, whatever it was read as; the lab's own tables in the host stay known.
                 found.owner = Owner::Foreign;
+                if let Some(known) = state.namespaces.get(&name) {
+                    found.tables.clone_from(&known.tables);
+                }
                 state.namespaces.insert(name, found);
             }
         }
