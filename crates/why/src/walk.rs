@@ -508,12 +508,8 @@ impl Walk<'_, '_> {
             return Err(Stop::ByPort(leg.dev.clone()));
         }
         let mtu = interface.mtu.unwrap_or(vnet_model::state::MTU_DEFAULT_BYTES);
-        self.choose_source(ns, route, leg)?;
-        if !self.pass_filters(ns, leg)? {
+        if !self.pass_out(ns, route, leg, Some(mtu))? {
             return Ok(false);
-        }
-        if self.packet.df && self.packet.size_bytes > mtu {
-            return Err(Stop::TooBig { dev: leg.dev.clone(), mtu });
         }
         let hop = leg.via.unwrap_or(dst);
         let size = self.packet.size_bytes.min(mtu);
@@ -533,6 +529,25 @@ impl Walk<'_, '_> {
         self.walked.touched.extend(station.ports.iter().chain([&station.end]).cloned());
         self.come_in(station.end);
         Ok(true)
+    }
+
+    /// Gets as far as the interface it leaves by: has a source, passes the filters, and fits. Tells
+    /// whether it still goes that way: a translation may have sent it another.
+    fn pass_out(
+        &mut self,
+        ns: &NsName,
+        route: &Route,
+        leg: &NextHop,
+        mtu: Option<u32>,
+    ) -> Result<bool, Stop> {
+        self.choose_source(ns, route, leg)?;
+        if !self.pass_filters(ns, leg)? {
+            return Ok(false);
+        }
+        match mtu.filter(|mtu| self.packet.df && self.packet.size_bytes > *mtu) {
+            Some(mtu) => Err(Stop::TooBig { dev: leg.dev.clone(), mtu }),
+            None => Ok(true),
+        }
     }
 
     /// Gives it a source where it has none yet.

@@ -14,13 +14,9 @@ impl Walk<'_, '_> {
         route: &Route,
         leg: &NextHop,
     ) -> Result<bool, Stop> {
-        self.choose_source(ns, route, leg)?;
-        if !self.pass_filters(ns, leg)? {
-            return Ok(false);
-        }
         let mtu = self.scene.interface(ns, &leg.dev).and_then(|found| found.mtu);
-        if let Some(mtu) = mtu.filter(|mtu| self.packet.df && self.packet.size_bytes > *mtu) {
-            return Err(Stop::TooBig { dev: leg.dev.clone(), mtu });
+        if !self.pass_out(ns, route, leg, mtu)? {
+            return Ok(false);
         }
         let end = End { ns: ns.clone(), name: leg.dev.clone() };
         let load = Load {
