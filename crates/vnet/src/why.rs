@@ -258,12 +258,14 @@ pub fn question(
     let no_address = |end: &str| Error::NoAddress { end: end.to_owned(), ipv6 };
     let source = seek(from, ipv6)?;
     let goal = seek(to, ipv6)?;
+    // Everybody has that one: it is who asks that is meant.
+    let own = goal.addr.filter(IpAddr::is_loopback).and(source.ns.as_ref()).cloned();
     let explicit = from.contains(':') || typed(from).is_some();
     Ok(Question {
         from: source.ns.ok_or_else(|| no_address(from))?,
         src: ask.src.or(source.addr.filter(|_| explicit)),
         dst: goal.addr.ok_or_else(|| no_address(to))?,
-        to: goal.ns,
+        to: own.or(goal.ns),
         size_bytes: ask.size_bytes,
         packet: ask.packet,
     })

@@ -8,7 +8,9 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use common::{desired, open, planned, signed};
+use vnet::why::{Ask, Told, Verdict};
 use vnet::{Desired, Down, Error, Lab};
+use vnet_model::{NsName, Packet};
 use vnet_testns::sh;
 
 /// ```text
@@ -182,8 +184,10 @@ fn a_published_port_is_reached_from_the_host_and_from_nowhere_else() {
         lab.up(&first, |_| {}).unwrap();
         assert_eq!(planned(&lab, &first), NOTHING);
         assert!(tcp(8080).is_err(), "nobody listens yet");
+        told(&lab, &[("nobody-listens", "tcp/80 on web")], false);
         sh(SERVER);
         assert_eq!((tcp(8080).unwrap(), udp(5353)), ("tcp".to_owned(), "udp".to_owned()));
+        told(&lab, &[], true);
         // The node answers by that cable, and begins nothing.
         let near = "$(ip -n pub-web -o route show dev host | cut -d/ -f1)";
         sh(&format!("! ip netns exec pub-web ping -q -c 1 -W 1 {near}"));
@@ -203,6 +207,24 @@ fn a_published_port_is_reached_from_the_host_and_from_nowhere_else() {
             assert_eq!(planned(&lab, &first), NOTHING, "{damage}");
             assert_eq!(tcp(8080).unwrap(), "tcp", "{damage}");
         }
+        for (damage, cause) in [
+            (
+                "nft delete table inet vnet-pub",
+                ("translation-missing", "table inet vnet-pub on host"),
+            ),
+            (
+                "sysctl -qw net.ipv4.conf.pub-web.route_localnet=0",
+                ("loopback-kept-in", "host:pub-web"),
+            ),
+            ("ip -n pub-web link set host down", ("peer-down", "web:host")),
+        ] {
+            sh(damage);
+            let told_of = told(&lab, &[cause], false);
+            for mend in told_of.answer.causes.iter().flat_map(|cause| &cause.mend) {
+                mend.commands().iter().for_each(|command| drop(sh(command)));
+            }
+            told(&lab, &[], true);
+        }
         // Another port is a change of the table alone.
         let second = published("tcp/8081:80, udp/5353:53");
         let done = lab.up(&second, |_| {}).unwrap();
@@ -219,6 +241,20 @@ fn a_published_port_is_reached_from_the_host_and_from_nowhere_else() {
         down(&mut lab);
         assert_eq!(host(), before);
     });
+}
+
+/// Asks why the published port is not reached, and checks what is said against what the kernel does.
+fn told(lab: &Lab, causes: &[(&str, &str)], answers: bool) -> Told {
+    let (packet, beside) = (Packet::Tcp(8080), vec![NsName::host()]);
+    let ask = Ask { packet, beside, probe: true, ..Ask::default() };
+    let told = lab.why("host", "127.0.0.1", &ask).unwrap();
+    let found = told.answer.causes.iter().map(|cause| (cause.code, cause.object.as_str()));
+    assert_eq!(found.collect::<Vec<_>>(), causes, "{told:#?}");
+    let verdict = if answers { Verdict::Reachable } else { Verdict::Unreachable };
+    let replied = told.probed.and_then(|probed| probed.replied());
+    assert_eq!((told.answer.verdict, replied), (verdict, Some(answers)), "{told:#?}");
+    assert_eq!(told.otherwise, [], "{told:#?}");
+    told
 }
 
 fn down(lab: &mut Lab) {

@@ -176,6 +176,11 @@ pub const CODES: &[Code] = &[
         "rp-filter",
         "`rp_filter` drops packets whose way back to the source is not the interface that they came in by.",
     ),
+    code(
+        "loopback-kept-in",
+        "Addresses of 127.0.0.0/8 don't leave a node, nor come in by a link (RFC 1122, section 3.2.1.3), but by an \
+         interface whose `route_localnet` is 1.",
+    ),
     code("echo-ignored", "The destination was told to ignore echo requests."),
     code("filter-drop", "A rule of a packet filter drops the packet, or its answer."),
     code(

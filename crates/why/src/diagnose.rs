@@ -22,7 +22,7 @@ use vnet_model::{Change, End, IfName, LinkSetting, NsName, Origin, Route, RouteK
 use crate::fib::{self, Decision};
 use crate::scene::{Scene, conf_key};
 use crate::travel::Trip;
-use crate::walk::{Stop, Walked};
+use crate::walk::{ROUTE_LOCALNET, Stop, Walked};
 use crate::{Cause, Mend, Question, suggest};
 
 /// What is looked at to find a cause.
@@ -149,6 +149,7 @@ impl Case<'_, '_> {
             }
             Some(Stop::NobodyListens) => Some(self.nobody_listens(ns)),
             Some(Stop::Filtered(dev)) => Some(self.filtered(ns, dev)),
+            Some(Stop::Loopback(dev)) => Some(self.loopback(ns, dev)),
             Some(Stop::Loop(circle)) => Some(self.circle(circle)),
             Some(Stop::OutsideVrf { vrf, key }) => Some(self.outside_vrf(ns, vrf, key)),
             Some(Stop::Tunnel(broken)) => self.broken(broken),
@@ -399,6 +400,16 @@ impl Case<'_, '_> {
         let src = self.walked.src.map(|src| src.to_string()).unwrap_or_default();
         let evidence = format!("{port} checks sources, and the way back to {src} is not by it");
         self.cause("rp-filter", port, evidence, self.conf_off(ns, dev, "rp_filter"))
+    }
+
+    fn loopback(&self, ns: &NsName, dev: &IfName) -> Cause {
+        let port = self.scene.port(ns, dev);
+        let evidence = format!("{port} lets no address of 127.0.0.0/8 in or out");
+        let key = conf_key(dev, ROUTE_LOCALNET);
+        // Nobody else is better off for it.
+        let meant = self.scene.meant(ns).and_then(|meant| meant.sysctls.get(&key)).cloned();
+        let step = meant.map(|value| Step::new(ns.clone(), Change::SetSysctl { key, value }));
+        self.cause("loopback-kept-in", port, evidence, step.into_iter().collect())
     }
 
     /// Sets a setting of IPv4 to 0, on an interface and on all.

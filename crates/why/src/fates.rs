@@ -33,7 +33,9 @@ pub(crate) fn of(scene: &Scene<'_>, trips: &[Trip]) -> Vec<Routed> {
 /// it: it checks sources and forwarding too (`ip_route_input_slow`, net/ipv4/route.c).
 fn refuses_too(walked: &Walked, decided: &Decided) -> bool {
     let checks = match &walked.stop {
-        Some(Stop::Filtered(_) | Stop::NotForwarded(_) | Stop::Martian(_)) => true,
+        Some(Stop::Filtered(_) | Stop::NotForwarded(_) | Stop::Martian(_) | Stop::Loopback(_)) => {
+            true
+        }
         // Where it goes round, the way here was not checked.
         Some(Stop::Loop(_)) => true,
         _ => false,

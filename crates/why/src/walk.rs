@@ -2,22 +2,27 @@
 
 mod hooks;
 mod neighbour;
+mod stop;
 mod tunnel;
 mod vrf;
 
 use std::net::IpAddr;
 
 use vnet_model::nft::Hook;
-use vnet_model::{End, IfName, Mac, NextHop, NsName, Packet, Route, Rule};
+use vnet_model::{End, IfName, Mac, NextHop, NsName, Packet, Route};
 
 use crate::fib::{self, Decision, Flowi};
-use crate::filter::{Dropped, Flow, Header};
+use crate::filter::{Flow, Header};
 use crate::scene::Scene;
-use crate::tunnel::{Broken, Heard, Medium};
+use crate::tunnel::{Heard, Medium};
 use crate::{By, Hop};
 
 use neighbour::accepts;
 pub(crate) use neighbour::answers;
+pub(crate) use stop::Stop;
+
+/// The setting that lets addresses of loopback leave and come in.
+pub(crate) const ROUTE_LOCALNET: &str = "route_localnet";
 
 /// After how many namespaces a packet goes round in circles for sure.
 const HOPS_MAX: usize = 256;
@@ -54,108 +59,6 @@ pub(crate) struct Sent {
     pub(crate) outer_flows: Vec<Flow>,
     /// Which devices have heard from which on the way there.
     pub(crate) heard: Vec<Heard>,
-}
-
-/// Why a packet gets no further.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// Nothing leads to the destination.
-    NoRoute,
-    /// A route drops it.
-    Dropped(Route),
-    /// A policy rule drops it.
-    Refused(Box<Rule>),
-    /// A packet filter drops it.
-    ByFilter(Box<Dropped>),
-    /// The destination is the broadcast address of this interface's subnet.
-    Broadcast(IfName),
-    /// It is the namespace's own address, and `lo` is down.
-    LoDown,
-    /// There is no address to send it from.
-    NoSource(IfName),
-    /// The source that was asked for is not an address of the namespace.
-    NotOwn(IpAddr),
-    /// It would leave by a port of a bridge, where no answer comes in.
-    ByPort(IfName),
-    /// Nobody on the link answers for the next hop.
-    Unresolved { dev: IfName, hop: IpAddr },
-    /// Who has the address does not answer for it, because of this setting.
-    ArpSilent { end: End, key: &'static str },
-    /// Somebody wrote down a hardware address that nobody on the link has.
-    WrongNeighbour { dev: IfName, hop: IpAddr, mac: Mac },
-    /// Nobody listens on the port.
-    NobodyListens,
-    /// It is too long for this interface.
-    TooBig { dev: IfName, mtu: u32 },
-    /// It came in here and is not passed on.
-    NotForwarded(IfName),
-    /// It passed as many routers as its time to live allows.
-    TtlOver(u32),
-    /// The interface that it would leave by asks no neighbours.
-    ArpOff(IfName),
-    /// The destination is a link-local address, and nothing says on which link.
-    NoLink,
-    /// It says it comes from an address of the namespace that it came to.
-    Martian(End),
-    /// The way back to its source is not the one it came by.
-    Filtered(IfName),
-    /// It goes round in circles.
-    Loop(Vec<NsName>),
-    /// It came in by an interface of a VRF, and programs outside of that are not given such.
-    OutsideVrf { vrf: IfName, key: &'static str },
-    /// A tunnel that it leaves by is not passed.
-    Tunnel(Box<Broken>),
-    /// What leaves by this interface goes nowhere.
-    Nowhere(IfName),
-    /// The VRF that it is sent in is down.
-    VrfDown(IfName),
-    /// It is an echo request, and this sysctl says to ignore those.
-    Ignored(&'static str),
-    /// It goes to an interface of a kind that is not modelled, or to rules that are not.
-    Unknown(String),
-}
-
-impl Stop {
-    /// Says it in a line.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::NoRoute => "no route leads there".to_owned(),
-            Self::ByFilter(dropped) => dropped.text(),
-            Self::Dropped(route) => format!("dropped by the route `{route}`"),
-            Self::Refused(rule) => format!("dropped by the policy rule `{rule}`"),
-            Self::Broadcast(dev) => format!("it is the broadcast address of {dev}'s subnet"),
-            Self::LoDown => "it is its own address, and lo is down".to_owned(),
-            Self::NoSource(_) => "there is no address to send from".to_owned(),
-            Self::NotOwn(src) => format!("{src} is not an address of it"),
-            Self::ByPort(dev) => {
-                format!("{dev} is a port of a bridge: answers don't come in by it")
-            }
-            Self::Unresolved { dev, hop } => format!("nobody on {dev} answers for {hop}"),
-            Self::ArpSilent { key, .. } => format!("not answered for by ARP: {key}"),
-            Self::WrongNeighbour { hop, mac, .. } => {
-                format!("somebody wrote down that {hop} is at {mac}, which nobody there has")
-            }
-            Self::NobodyListens => "nobody listens on this port and address".to_owned(),
-            Self::TooBig { dev, mtu } => format!("too long for {dev}, whose MTU is {mtu} bytes"),
-            Self::NotForwarded(dev) => format!("what comes in by {dev} is not forwarded"),
-            Self::TtlOver(ttl) => {
-                format!("it has passed {ttl} nodes, and its time to live is over")
-            }
-            Self::ArpOff(dev) => format!("{dev} asks no neighbours: `arp off`"),
-            Self::NoLink => "it is a link-local address, and no link is said".to_owned(),
-            Self::Martian(_) => "dropped: it seems to come from an own address".to_owned(),
-            Self::Filtered(dev) => format!("dropped by rp_filter: {dev} is not the way back"),
-            Self::Loop(_) => "it was here before: it goes round in circles".to_owned(),
-            Self::Ignored(key) => format!("echo requests are ignored: {key}"),
-            Self::OutsideVrf { vrf, key } => {
-                format!("only programs in the VRF {vrf} are given it: {key}")
-            }
-            Self::Tunnel(broken) => broken.text(),
-            Self::Nowhere(dev) => format!("what leaves by {dev} goes nowhere"),
-            Self::VrfDown(vrf) => format!("the VRF {vrf}, which it would be sent in, is down"),
-            Self::Unknown(what) => what.clone(),
-        }
-    }
 }
 
 /// A routing decision on the way.
@@ -295,6 +198,9 @@ impl Walk<'_, '_> {
             }
             if let Some(dev) = self.came_in.clone() {
                 self.hook(&ns, Hook::Prerouting, Some(&dev), None)?;
+                for addr in [Some(self.header.dst), self.header.src] {
+                    self.keep_in(&ns, &dev, addr)?;
+                }
             }
             if let Some(vrf) = self.walked.vrf.clone().filter(|_| self.came_in.is_none()) {
                 self.enter_vrf(&ns, &vrf)?;
@@ -306,7 +212,10 @@ impl Walk<'_, '_> {
                 decision: decision.clone(),
             });
             let (route, connected, legs) = match decision {
-                Decision::Local => return self.deliver(&ns),
+                Decision::Local => match self.deliver(&ns)? {
+                    true => return Ok(()),
+                    false => continue,
+                },
                 Decision::Broadcast { dev } => return Err(Stop::Broadcast(dev)),
                 Decision::Dropped { route } => return Err(Stop::Dropped(route)),
                 Decision::Refused { rule } => return Err(Stop::Refused(Box::new(rule))),
@@ -409,37 +318,14 @@ impl Walk<'_, '_> {
         });
     }
 
-    fn deliver(&mut self, ns: &NsName) -> Result<(), Stop> {
+    /// Delivers a packet here; tells whether it did: a translation may have sent it elsewhere.
+    fn deliver(&mut self, ns: &NsName) -> Result<bool, Stop> {
         let dst = self.header.dst;
         match self.came_in.clone() {
             None => {
-                // `ip_route_output_key_hash_rcu` and `ip6_route_output` send it by `lo`, or by the
-                // VRF that it is in.
-                let lo =
-                    self.walked.vrf.as_ref().map_or(vnet_model::apply::LOOPBACK, IfName::as_str);
-                let lo = self.scene.ns(ns).and_then(|found| found.interfaces.get_key_value(lo));
-                if lo.is_some_and(|(_, lo)| !lo.up) {
-                    return Err(Stop::LoDown);
+                if !self.loop_back(ns)? {
+                    return Ok(false);
                 }
-                self.header.src = self.header.src.or(Some(dst));
-                self.walked.src = self.header.src;
-                self.walked.left_with = self.walked.left_with.or(self.header.src);
-                if let Some((lo, _)) = lo {
-                    self.hook(ns, Hook::Output, None, Some(lo))?;
-                    self.hook(ns, Hook::Postrouting, None, Some(lo))?;
-                    self.note(ns);
-                    self.hook(ns, Hook::Prerouting, Some(lo), None)?;
-                    self.hook(ns, Hook::Input, Some(lo), None)?;
-                }
-                self.hop(
-                    ns,
-                    None,
-                    By::Local,
-                    format!(
-                        "{dst} is its own address: by {}",
-                        lo.map_or("lo", |(lo, _)| lo.as_str())
-                    ),
-                );
             }
             Some(dev) => {
                 self.check_source(ns, &dev)?;
@@ -449,7 +335,7 @@ impl Walk<'_, '_> {
             }
         }
         if self.header.outer.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         if let Some(stop) = self.is_kept_from_programs(ns) {
             return Err(stop);
@@ -464,7 +350,44 @@ impl Walk<'_, '_> {
         let is_echo = self.packet.packet == Packet::Icmp && !self.packet.is_answer;
         match is_echo && self.scene.sysctl_number(ns, key) != 0 {
             true => Err(Stop::Ignored(key)),
-            false => Ok(()),
+            false => Ok(true),
+        }
+    }
+
+    /// Sends a packet by `lo`, or by the VRF that it is in (`ip_route_output_key_hash_rcu`,
+    /// `ip6_route_output`), and takes it in again; tells whether it still goes there.
+    fn loop_back(&mut self, ns: &NsName) -> Result<bool, Stop> {
+        let dst = self.header.dst;
+        let lo = self.walked.vrf.as_ref().map_or(vnet_model::apply::LOOPBACK, IfName::as_str);
+        let lo = self.scene.ns(ns).and_then(|found| found.interfaces.get_key_value(lo));
+        if lo.is_some_and(|(_, lo)| !lo.up) {
+            return Err(Stop::LoDown);
+        }
+        self.come_from(dst);
+        if let Some((lo, _)) = lo {
+            if !self.is_out {
+                self.hook(ns, Hook::Output, None, Some(lo))?;
+            }
+            if self.header.dst != dst {
+                self.is_out = true;
+                return Ok(false);
+            }
+            self.hook(ns, Hook::Postrouting, None, Some(lo))?;
+            self.note(ns);
+            self.hook(ns, Hook::Prerouting, Some(lo), None)?;
+            self.hook(ns, Hook::Input, Some(lo), None)?;
+        }
+        let by = lo.map_or("lo", |(lo, _)| lo.as_str());
+        self.hop(ns, None, By::Local, format!("{dst} is its own address: by {by}"));
+        Ok(true)
+    }
+
+    /// Gives it a source, where it has none yet.
+    fn come_from(&mut self, src: IpAddr) {
+        if self.header.src.is_none() {
+            // It began with that: nothing was translated.
+            (self.header.src, self.came.src) = (Some(src), Some(src));
+            (self.walked.src, self.walked.left_with) = (Some(src), Some(src));
         }
     }
 
@@ -541,6 +464,7 @@ impl Walk<'_, '_> {
         mtu: Option<u32>,
     ) -> Result<bool, Stop> {
         self.choose_source(ns, route, leg)?;
+        self.keep_in(ns, &leg.dev, self.header.src)?;
         if !self.pass_filters(ns, leg)? {
             return Ok(false);
         }
@@ -555,10 +479,18 @@ impl Walk<'_, '_> {
         if self.header.src.is_none() {
             let found = self.scene.ns(ns);
             let src = found.and_then(|found| fib::source(found, route, leg, self.header.dst));
-            self.header.src = Some(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
-            (self.walked.src, self.walked.left_with) = (self.header.src, self.header.src);
+            self.come_from(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
         }
         Ok(())
+    }
+
+    /// Keeps addresses of loopback from a wire (`__mkroute_output` and `ip_route_input_slow`,
+    /// net/ipv4/route.c): by none do they leave, or come in, unless it is set to let them.
+    fn keep_in(&self, ns: &NsName, dev: &IfName, addr: Option<IpAddr>) -> Result<(), Stop> {
+        let is_kept = matches!(addr, Some(IpAddr::V4(addr)) if addr.is_loopback())
+            && dev.as_str() != vnet_model::apply::LOOPBACK
+            && self.scene.conf(ns, dev, ROUTE_LOCALNET) == 0;
+        if is_kept { Err(Stop::Loopback(dev.clone())) } else { Ok(()) }
     }
 
     /// Comes to a namespace by an interface of it.

@@ -33,7 +33,8 @@ const KEYS: [&str; 3] =
 const VRF_KEYS: [&str; 2] = ["net.ipv4.tcp_l3mdev_accept", "net.ipv4.udp_l3mdev_accept"];
 
 /// Sysctls of IPv4 on one interface, or on all.
-const CONF_KEYS: [&str; 4] = ["rp_filter", "arp_ignore", "arp_filter", "proxy_arp"];
+const CONF_KEYS: [&str; 5] =
+    ["rp_filter", "arp_ignore", "arp_filter", "proxy_arp", "route_localnet"];
 
 pub use sockets::listeners;
 
