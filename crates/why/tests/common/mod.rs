@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
+pub(crate) mod catalogue;
+
 use vnet::why::{Ask, Mend, Told, Verdict};
 use vnet::{Desired, Down, Lab, Settings};
 use vnet_testns::sh;
