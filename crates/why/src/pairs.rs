@@ -1,9 +1,8 @@
 //! All pairs at once: who reaches whom in a large network, and what each single cut link breaks.
 //!
-//! Addresses that no routing table tells apart are one *class*. For each class a namespace decides
-//! once; of each address only the last hop is its own. Towards one address the decisions of all
-//! namespaces are a graph, and who reaches it is found by one walk over that graph, not by one for
-//! each pair. A pair is well when all legs there reach the destination, and all legs back reach each
+//! Most routes of a namespace do the same with packets: what that comes to is decided once; of each
+//! address only the last hop is its own. Towards one address the decisions of all namespaces are a
+//! graph, and who reaches it is found by one walk over that graph, not by one for each pair. A pair is well when all legs there reach the destination, and all legs back reach each
 //! source address that the packet may have left with.
 //!
 //! Where a link is cut, only the two namespaces at its ends decide otherwise. If both still reach an
@@ -21,13 +20,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use vnet_model::apply::LOOPBACK;
-use vnet_model::ipnet::IpNet;
 use vnet_model::{Desired, End, IfName, Kind, Namespace, NsName, Route, State};
 
 use crate::scene::Scene;
 use crate::{World, fib, walk, wire};
 use hash::Quick;
-use table::{Lookup, Table};
+use table::{Holding, Prefixes, Table};
 
 /// The length of a frame that fits any wire, in bytes.
 const SMALL_BYTES: u32 = 68;
@@ -88,21 +86,32 @@ enum Leg {
     Dead,
 }
 
-/// What a namespace does with a class of addresses.
-#[derive(Debug)]
+/// What a namespace does with packets that take one way.
+#[derive(Debug, Default)]
 struct Decided {
     legs: Vec<Leg>,
-    /// The IPv4 sources that packets may leave with; none where one leg has none.
-    sources: Option<Vec<IpAddr>>,
+    /// The IPv4 sources that packets may leave with, by their numbers; none where one leg has none.
+    sources: Option<Vec<usize>>,
 }
 
 struct Node {
     name: NsName,
     table: Table,
     own: HashSet<IpAddr, Quick>,
-    decided: HashMap<usize, Rc<Decided>, Quick>,
+    /// What was decided, by way; the last is for what has none.
+    decided: Vec<Option<Rc<Decided>>>,
     /// Who answers on a link, and whether that passes packets on.
     resolved: HashMap<(IfName, IpAddr), Option<(usize, bool)>, Quick>,
+}
+
+/// An address that is asked about.
+struct Goal {
+    addr: IpAddr,
+    holding: Holding,
+    /// The namespace that has it, where one alone does and nothing is cut there.
+    owner: Option<usize>,
+    /// Who reaches it, as far as it was asked: by namespace.
+    reached: Vec<Reach>,
 }
 
 struct Net<'a> {
@@ -110,14 +119,15 @@ struct Net<'a> {
     nodes: Vec<Node>,
     numbers: BTreeMap<NsName, usize>,
     from: Vec<usize>,
-    to: Vec<(usize, IpAddr)>,
-    /// All prefixes of all tables, by which classes are made.
-    prefixes: HashSet<IpNet, Quick>,
-    lengths: [Vec<u8>; 2],
-    classes: HashMap<Option<IpNet>, usize, Quick>,
-    class_of: HashMap<IpAddr, usize, Quick>,
-    /// Who reaches an address, as far as it was asked: by namespace.
-    reached: HashMap<IpAddr, Vec<Reach>, Quick>,
+    /// Who is asked, at which address, by its number.
+    to: Vec<(usize, usize)>,
+    prefixes: Prefixes,
+    goals: Vec<Goal>,
+    goal_of: HashMap<IpAddr, usize, Quick>,
+    /// Who has an address that one alone has.
+    owners: HashMap<IpAddr, usize, Quick>,
+    /// The namespaces that are not as they were.
+    changed: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,66 +148,65 @@ impl<'a> Net<'a> {
         let names: Vec<NsName> = scene.state.namespaces.keys().cloned().collect();
         let numbers: BTreeMap<NsName, usize> =
             names.iter().cloned().enumerate().map(|(number, name)| (name, number)).collect();
-        let node = |name: NsName| node(scene.ns(&name)?, scene.kernel_routes(&name), name);
-        let nodes: Option<Vec<Node>> = names.into_iter().map(node).collect();
-        let nodes = nodes?;
-        let prefixes: HashSet<IpNet, Quick> =
-            nodes.iter().flat_map(|node| node.table.prefixes()).collect();
-        let lengths = [false, true].map(|ipv6| {
-            let of_family = prefixes.iter().filter(|net| net.addr().is_ipv6() == ipv6);
-            let all: BTreeSet<u8> = of_family.map(IpNet::prefix_len).collect();
-            all.into_iter().rev().collect()
-        });
+        let mut prefixes = Prefixes::default();
+        let mut nodes = Vec::with_capacity(names.len());
+        for name in names {
+            nodes.push(node(scene.ns(&name)?, scene.kernel_routes(&name), &name, &mut prefixes)?);
+        }
+        let mut owners: HashMap<IpAddr, usize, Quick> = HashMap::default();
+        for (number, node) in nodes.iter().enumerate() {
+            owners.extend(node.own.iter().filter(|addr| is_lonely(**addr)).map(|a| (*a, number)));
+        }
         let number = |ns: &NsName| numbers.get(ns).copied();
         let from = from.iter().map(number).collect::<Option<_>>()?;
-        let to = to.iter().map(|(ns, addr)| Some((number(ns)?, *addr))).collect::<Option<_>>()?;
-        let (classes, class_of, reached) = Default::default();
-        Some(Self {
-            scene,
-            nodes,
-            numbers,
-            from,
-            to,
-            prefixes,
-            lengths,
-            classes,
-            class_of,
-            reached,
-        })
+        let asked: Option<Vec<(usize, IpAddr)>> =
+            to.iter().map(|(ns, addr)| Some((number(ns)?, *addr))).collect();
+        let (to, goals, goal_of, changed) = Default::default();
+        let mut net =
+            Self { scene, nodes, numbers, from, to, prefixes, goals, goal_of, owners, changed };
+        net.to = asked?.into_iter().map(|(ns, addr)| (ns, net.goal(addr))).collect();
+        Some(net)
     }
 
     fn number(&self, ns: &NsName) -> Option<usize> {
         self.numbers.get(ns).copied()
     }
 
-    /// Finds the class of an address: the longest prefix of any table that it is in.
-    fn class(&mut self, addr: IpAddr) -> usize {
-        if let Some(class) = self.class_of.get(&addr) {
-            return *class;
+    /// Finds the number of an address.
+    fn goal(&mut self, addr: IpAddr) -> usize {
+        if let Some(goal) = self.goal_of.get(&addr) {
+            return *goal;
         }
-        let lengths = &self.lengths[usize::from(addr.is_ipv6())];
-        let nets =
-            lengths.iter().filter_map(|length| Some(IpNet::new(addr, *length).ok()?.trunc()));
-        let longest = { nets }.find(|net| self.prefixes.contains(net));
-        let next = self.classes.len();
-        let class = *self.classes.entry(longest).or_insert(next);
-        self.class_of.insert(addr, class);
-        class
+        let owner = self.owners.get(&addr).copied().filter(|at| !self.changed.contains(at));
+        let reached = vec![Reach::NotAsked; self.nodes.len()];
+        let holding = self.prefixes.holding(addr);
+        self.goals.push(Goal { addr, holding, owner, reached });
+        self.goal_of.insert(addr, self.goals.len() - 1);
+        self.goals.len() - 1
     }
 
-    fn decide(&mut self, at: usize, dst: IpAddr) -> Rc<Decided> {
-        let class = self.class(dst);
-        if let Some(decided) = self.nodes[at].decided.get(&class) {
+    fn has(&self, at: usize, goal: usize) -> bool {
+        match self.goals[goal].owner {
+            Some(owner) => owner == at,
+            None => self.nodes[at].own.contains(&self.goals[goal].addr),
+        }
+    }
+
+    fn decide(&mut self, at: usize, goal: usize) -> Rc<Decided> {
+        let node = &self.nodes[at];
+        let way = node.table.lookup(&self.goals[goal].holding);
+        let place = way.unwrap_or(node.table.ways.len());
+        if let Some(decided) = &node.decided[place] {
             return Rc::clone(decided);
         }
-        let node = &self.nodes[at];
+        let dst = self.goals[goal].addr;
         let found = self.scene.ns(&node.name);
         let mut hops = Vec::new();
         let mut sources = Some(BTreeSet::new());
-        if let Lookup::Via { src, legs } = node.table.lookup(dst) {
-            for leg in legs {
+        if let Some(way) = way.map(|way| &node.table.ways[way]) {
+            for leg in &way.legs {
                 hops.push((leg.dev.clone(), leg.via));
-                let source = found.and_then(|found| fib::source_of(found, src, leg, dst));
+                let source = found.and_then(|found| fib::source_of(found, way.src, leg, dst));
                 sources = sources.zip(source).map(|(mut all, one)| {
                     all.insert(one);
                     all
@@ -214,9 +223,9 @@ impl<'a> Net<'a> {
         if legs.is_empty() {
             legs.push(Leg::Dead);
         }
-        let sources = sources.map(|sources| sources.into_iter().collect());
+        let sources = sources.map(|all| all.into_iter().map(|src| self.goal(src)).collect());
         let decided = Rc::new(Decided { legs, sources });
-        self.nodes[at].decided.insert(class, Rc::clone(&decided));
+        self.nodes[at].decided[place] = Some(Rc::clone(&decided));
         decided
     }
 
@@ -250,70 +259,76 @@ impl<'a> Net<'a> {
     }
 
     /// Tells whether all packets from a namespace to an address get there.
-    fn reaches(&mut self, at: usize, dst: IpAddr) -> bool {
-        if self.nodes[at].own.contains(&dst) {
+    fn reaches(&mut self, at: usize, goal: usize) -> bool {
+        if self.has(at, goal) {
             return true;
         }
-        let count = self.nodes.len();
-        let known = self.reached.entry(dst).or_insert_with(|| vec![Reach::NotAsked; count]);
-        match known[at] {
-            Reach::NotAsked => known[at] = Reach::Asking,
+        let known = &mut self.goals[goal].reached[at];
+        match known {
+            Reach::NotAsked => *known = Reach::Asking,
             Reach::Asking | Reach::No => return false,
             Reach::Yes => return true,
         }
-        let decided = self.decide(at, dst);
-        let well = decided.legs.iter().all(|leg| match self.next(at, leg, dst) {
-            Some(next) => self.reaches(next, dst),
+        let decided = self.decide(at, goal);
+        let well = decided.legs.iter().all(|leg| match self.next(at, leg, goal) {
+            Some(next) => self.reaches(next, goal),
             None => false,
         });
-        if let Some(known) = self.reached.get_mut(&dst) {
-            known[at] = if well { Reach::Yes } else { Reach::No };
-        }
+        self.goals[goal].reached[at] = if well { Reach::Yes } else { Reach::No };
         well
     }
 
     /// Finds the namespace behind a leg that delivers a packet or passes it on.
-    fn next(&mut self, at: usize, leg: &Leg, dst: IpAddr) -> Option<usize> {
+    fn next(&mut self, at: usize, leg: &Leg, goal: usize) -> Option<usize> {
         let (to, forwards) = match leg {
             Leg::Dead => return None,
             Leg::Router { to, forwards } => (*to, *forwards),
-            Leg::Link(dev) => self.resolve(at, dev, dst)?,
+            Leg::Link(dev) => self.resolve(at, dev, self.goals[goal].addr)?,
         };
-        (forwards || self.nodes[to].own.contains(&dst)).then_some(to)
+        (forwards || self.has(to, goal)).then_some(to)
     }
 
-    /// The addresses that packets to another may come from.
-    fn sources(&mut self, at: usize, dst: IpAddr) -> Option<Vec<IpAddr>> {
-        if self.nodes[at].own.contains(&dst) {
-            return Some(vec![dst]);
+    /// Tells whether something holds of all addresses that packets to another may come from; not
+    /// where there is none for a leg.
+    fn all_sources(
+        &mut self,
+        at: usize,
+        goal: usize,
+        mut holds: impl FnMut(&mut Self, usize) -> bool,
+    ) -> bool {
+        if self.has(at, goal) {
+            return holds(self, goal);
         }
-        let decided = self.decide(at, dst);
+        let dst = self.goals[goal].addr;
         if dst.is_ipv4() {
-            return decided.sources.clone();
+            let decided = self.decide(at, goal);
+            let Some(sources) = &decided.sources else { return false };
+            return sources.iter().all(|src| holds(self, *src));
         }
-        // RFC 6724 looks at the destination itself, not only at its class.
-        let found = self.scene.ns(&self.nodes[at].name)?;
-        match self.nodes[at].table.lookup(dst) {
-            Lookup::Via { src, legs } => {
-                legs.iter().map(|leg| fib::source_of(found, src, leg, dst)).collect()
-            }
-            Lookup::Nowhere => None,
-        }
+        // RFC 6724 looks at the destination itself.
+        let node = &self.nodes[at];
+        let way = node.table.lookup(&self.goals[goal].holding).map(|way| &node.table.ways[way]);
+        let (Some(found), Some(way)) = (self.scene.ns(&node.name), way) else { return false };
+        let source = |leg| fib::source_of(found, way.src, leg, dst);
+        let Some(sources) = way.legs.iter().map(source).collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        sources.into_iter().all(|src| {
+            let src = self.goal(src);
+            holds(self, src)
+        })
     }
 
-    fn is_well(&mut self, from: usize, to: usize, dst: IpAddr) -> bool {
-        self.reaches(from, dst)
-            && self
-                .sources(from, dst)
-                .is_some_and(|sources| sources.into_iter().all(|src| self.reaches(to, src)))
+    fn is_well(&mut self, from: usize, to: usize, goal: usize) -> bool {
+        self.reaches(from, goal) && self.all_sources(from, goal, |net, src| net.reaches(to, src))
     }
 
     /// Tries all pairs.
     fn broken(&mut self) -> Broken {
         let mut broken = Broken::new();
-        for (number, (to, dst)) in self.to.clone().into_iter().enumerate() {
+        for (number, (to, goal)) in self.to.clone().into_iter().enumerate() {
             for (asker, from) in self.from.clone().into_iter().enumerate() {
-                if from != to && !self.is_well(from, to, dst) {
+                if from != to && !self.is_well(from, to, goal) {
                     broken.insert((asker, number));
                 }
             }
@@ -324,43 +339,67 @@ impl<'a> Net<'a> {
     /// Tries all pairs again while some namespaces decide otherwise.
     fn without(&mut self, cut: &State) -> Option<Broken> {
         let mut old = Vec::new();
+        let prefixes = self.prefixes.count();
         for (name, found) in &cut.namespaces {
             let end = self.number(name)?;
-            let new = node(found, None, name.clone())?;
+            let new = node(found, None, name, &mut self.prefixes)?;
             old.push((end, std::mem::replace(&mut self.nodes[end], new)));
         }
+        // A cut link brings no routes.
+        if self.prefixes.count() > prefixes {
+            return None;
+        }
         let ends: Vec<usize> = old.iter().map(|(end, _)| *end).collect();
-        let before = std::mem::take(&mut self.reached);
+        let goals = self.goals.len();
+        let blank = vec![Reach::NotAsked; self.nodes.len()];
+        let mut before = Vec::with_capacity(goals);
+        for goal in &mut self.goals {
+            let known = std::mem::replace(&mut goal.reached, blank.clone());
+            let owner = goal.owner;
+            goal.owner = owner.filter(|at| !ends.contains(at));
+            before.push((known, owner));
+        }
+        self.changed.clone_from(&ends);
         let mut broken = Broken::new();
-        for (dst, known) in &before {
+        for (goal, (known, _)) in before.iter().enumerate() {
+            if !known.contains(&Reach::Yes) && !known.contains(&Reach::No) {
+                continue;
+            }
+            let dst = self.goals[goal].addr;
             // Who reached it and does not now; who has it needs no way there.
-            let own = |at: usize| old.iter().any(|(end, was)| *end == at && was.own.contains(dst));
+            let own = |at: usize| old.iter().any(|(end, was)| *end == at && was.own.contains(&dst));
             let lost = |net: &mut Self, at: usize| {
-                (known[at] == Reach::Yes || own(at)) && !net.reaches(at, *dst)
+                (known[at] == Reach::Yes || own(at)) && !net.reaches(at, goal)
             };
-            let mut ends = ends.iter();
-            if !ends.any(|end| lost(self, *end)) {
-                self.reached.remove(dst);
+            if !ends.iter().any(|end| lost(self, *end)) {
                 continue;
             }
             let lost: HashSet<usize> = (0..self.nodes.len()).filter(|at| lost(self, *at)).collect();
-            self.note(*dst, &lost, &mut broken);
+            self.note(goal, &lost, &mut broken);
         }
+        self.changed.clear();
         for (end, node) in old {
             self.nodes[end] = node;
         }
-        self.reached = before;
+        for (goal, (known, owner)) in self.goals.iter_mut().zip(before) {
+            (goal.reached, goal.owner) = (known, owner);
+        }
+        // What was asked about for the first time is asked about anew.
+        for goal in &mut self.goals[goals..] {
+            goal.owner = self.owners.get(&goal.addr).copied();
+            goal.reached.clone_from(&blank);
+        }
         Some(broken)
     }
 
     /// Notes down the pairs that are broken because some don't reach an address any more.
-    fn note(&mut self, dst: IpAddr, lost: &HashSet<usize>, broken: &mut Broken) {
+    fn note(&mut self, lost_goal: usize, lost: &HashSet<usize>, broken: &mut Broken) {
         let from: Vec<(usize, usize)> = self.from.iter().copied().enumerate().collect();
         // Few have it: only their answers go there.
-        let has = |(_, at): &(usize, usize)| self.nodes[*at].own.contains(&dst);
+        let has = |(_, at): &(usize, usize)| self.has(*at, lost_goal);
         let owners: Vec<(usize, usize)> = from.iter().copied().filter(has).collect();
         for (number, (to, asked)) in self.to.clone().into_iter().enumerate() {
-            if asked == dst {
+            if asked == lost_goal {
                 let forth = from.iter().filter(|(_, at)| *at != to && lost.contains(at));
                 broken.extend(forth.map(|(asker, _)| (*asker, number)));
             }
@@ -368,7 +407,12 @@ impl<'a> Net<'a> {
                 continue;
             }
             for &(asker, at) in owners.iter().filter(|(_, at)| *at != to) {
-                if self.sources(at, asked).is_some_and(|sources| sources.contains(&dst)) {
+                let mut comes_from = false;
+                self.all_sources(at, asked, |_, src| {
+                    comes_from |= src == lost_goal;
+                    true
+                });
+                if comes_from {
                     broken.insert((asker, number));
                 }
             }
@@ -377,7 +421,12 @@ impl<'a> Net<'a> {
 }
 
 /// Makes a namespace ready to be asked; `None` where only a walk can tell what it does.
-fn node(found: &Namespace, kernel: Option<&[Route]>, name: NsName) -> Option<Node> {
+fn node(
+    found: &Namespace,
+    kernel: Option<&[Route]>,
+    name: &NsName,
+    prefixes: &mut Prefixes,
+) -> Option<Node> {
     let mut own = HashSet::default();
     for (dev, interface) in &found.interfaces {
         for address in &interface.addresses {
@@ -396,9 +445,15 @@ fn node(found: &Namespace, kernel: Option<&[Route]>, name: NsName) -> Option<Nod
             return None;
         }
     }
-    let table = Table::of(found, kernel);
-    let (decided, resolved) = Default::default();
-    Some(Node { name, table, own, decided, resolved })
+    let table = Table::of(found, kernel, prefixes);
+    let decided = vec![None; table.ways.len() + 1];
+    Some(Node { name: name.clone(), table, own, decided, resolved: HashMap::default() })
+}
+
+/// Tells whether an address is one that only one namespace has, where it is a plain world.
+fn is_lonely(addr: IpAddr) -> bool {
+    let link_local = matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local());
+    !addr.is_loopback() && !link_local
 }
 
 /// Tells whether nothing but routes and cables decides in this world, and no address is there twice.
@@ -406,10 +461,7 @@ fn is_plain(scene: &Scene<'_>) -> bool {
     let mut all = HashSet::new();
     scene.state.namespaces.iter().all(|(name, found)| {
         let addresses = found.interfaces.values().flat_map(|interface| &interface.addresses);
-        let mut own = addresses.map(|address| address.net.addr()).filter(|addr| {
-            let link_local = matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local());
-            !addr.is_loopback() && !link_local
-        });
+        let mut own = addresses.map(|address| address.net.addr()).filter(|addr| is_lonely(*addr));
         let tables = scene.tables(name).iter().all(|table| table.chains.is_empty());
         let plain = scene.facts(name).is_none_or(|facts| {
             facts.filters.is_empty()

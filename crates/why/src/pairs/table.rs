@@ -1,8 +1,11 @@
-//! The routing table of a namespace, to be asked a million times.
+//! The routing tables of namespaces, to be asked a million times.
+//!
+//! All prefixes of all namespaces are numbered. Of each the table of a namespace has the number of
+//! what it does with packets there (a *way*): most routes share a handful of those. An address is
+//! looked up by the numbers of the prefixes that hold it, which are the same everywhere.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::{Namespace, NextHop, Route, RouteKind};
@@ -10,39 +13,70 @@ use vnet_model::{Namespace, NextHop, Route, RouteKind};
 use super::hash::Quick;
 use crate::fib;
 
-/// Routes by table, length of prefix, and prefix: of equal ones the first that counts.
+/// The number of a prefix in a table of the kernel's, by which a place is found.
+type Key = (usize, IpNet);
+
+/// Says that a table has no route to a prefix.
+const NO_WAY: u32 = u32::MAX;
+
+/// The prefixes of all namespaces, numbered.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    /// Of each family and table, the longest prefixes first.
-    lengths: [[Vec<u8>; 2]; 2],
-    routes: HashMap<(usize, IpNet), Found, Quick>,
+pub(super) struct Prefixes {
+    numbers: HashMap<Key, u32, Quick>,
+    /// The lengths that there are, of each family.
+    lengths: [BTreeSet<u8>; 2],
 }
 
-/// What counts of a route. Many have the same legs: those are kept once.
+impl Prefixes {
+    fn number(&mut self, key: Key) -> u32 {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(NO_WAY);
+        *self.numbers.entry(key).or_insert_with(|| {
+            self.lengths[usize::from(key.1.addr().is_ipv6())].insert(key.1.prefix_len());
+            next
+        })
+    }
+
+    /// Counts them: where there are more than before, an address may be in more of them.
+    pub(super) fn count(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Lists the prefixes that hold an address, in the order in which they are asked: table by
+    /// table, the longest first.
+    pub(super) fn holding(&self, addr: IpAddr) -> Holding {
+        let lengths = &self.lengths[usize::from(addr.is_ipv6())];
+        let in_table = |table: usize| {
+            let nets = lengths.iter().rev().filter_map(|length| IpNet::new(addr, *length).ok());
+            nets.filter_map(|net| self.numbers.get(&(table, net.trunc())).copied()).collect()
+        };
+        std::array::from_fn(in_table)
+    }
+}
+
+/// The prefixes that hold an address, table by table.
+pub(super) type Holding = [Vec<u32>; fib::TABLES.len()];
+
+/// What counts of a route.
 #[derive(Debug)]
-struct Found {
+pub(super) struct Way {
     metric: u32,
     kind: RouteKind,
-    src: Option<IpAddr>,
-    legs: Rc<[NextHop]>,
+    /// The source address that the route prefers.
+    pub(super) src: Option<IpAddr>,
+    pub(super) legs: Vec<NextHop>,
 }
 
-/// What becomes of packets.
-#[derive(Debug)]
-pub(super) enum Lookup<'t> {
-    Via {
-        /// The source address that the route prefers.
-        src: Option<IpAddr>,
-        legs: &'t [NextHop],
-    },
-    /// They are dropped, or nothing leads there.
-    Nowhere,
+/// The routes of a namespace.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) ways: Vec<Way>,
+    /// The way of each prefix, by its number.
+    of: Vec<u32>,
 }
 
 impl Table {
     /// Takes the routes of a namespace, those that the kernel derives of addresses too.
-    pub(super) fn of(ns: &Namespace, kernel: Option<&[Route]>) -> Self {
-        let mut table = Self::default();
+    pub(super) fn of(ns: &Namespace, kernel: Option<&[Route]>, prefixes: &mut Prefixes) -> Self {
         let derived;
         let kernel = match kernel {
             Some(kernel) => kernel,
@@ -51,61 +85,59 @@ impl Table {
                 &derived
             }
         };
-        table.routes.reserve(kernel.len() + ns.routes.len());
-        let mut all_legs: HashSet<Rc<[NextHop]>, Quick> = HashSet::default();
+        let mut table = Self::default();
+        let mut known: HashMap<_, Option<u32>, Quick> = HashMap::default();
         for route in kernel.iter().chain(&ns.routes) {
             let Some(number) = fib::TABLES.iter().position(|known| *known == route.table) else {
                 continue;
             };
-            let legs = fib::alive(ns, route);
-            if route.kind == RouteKind::Unicast && legs.is_empty() {
-                continue;
-            }
-            let key = (number, route.dst);
-            // Stable: of equals the kernel takes the first.
-            let better = table.routes.get(&key).is_none_or(|old| route.metric < old.metric);
-            if better {
-                let legs = match all_legs.get(&legs[..]) {
-                    Some(known) => Rc::clone(known),
-                    None => {
-                        let legs: Rc<[NextHop]> = legs.into();
-                        all_legs.insert(Rc::clone(&legs));
-                        legs
-                    }
-                };
-                let (metric, kind, src) = (route.metric, route.kind, route.src);
-                table.routes.insert(key, Found { metric, kind, src, legs });
-            }
-            let family = usize::from(route.dst.addr().is_ipv6());
-            let lengths = &mut table.lengths[number][family];
-            if !lengths.contains(&route.dst.prefix_len()) {
-                lengths.push(route.dst.prefix_len());
-                lengths.sort_unstable_by(|a, b| b.cmp(a));
+            let ipv6 = route.dst.addr().is_ipv6();
+            let alike = (&route.nexthops, route.nhid, route.kind, route.metric, route.src, ipv6);
+            let way = *known.entry(alike).or_insert_with(|| table.add(ns, route));
+            if let Some(way) = way {
+                table.lead(prefixes.number((number, route.dst)), way);
             }
         }
         table
     }
 
-    /// Looks an address up that is not the namespace's own.
-    pub(super) fn lookup(&self, dst: IpAddr) -> Lookup<'_> {
-        for (number, lengths) in self.lengths.iter().enumerate() {
-            for length in &lengths[usize::from(dst.is_ipv6())] {
-                let Ok(net) = IpNet::new(dst, *length) else { continue };
-                let Some(found) = self.routes.get(&(number, net.trunc())) else { continue };
+    /// Adds what a route does; `None` for one that is dead.
+    fn add(&mut self, ns: &Namespace, route: &Route) -> Option<u32> {
+        let legs = fib::alive(ns, route);
+        if route.kind == RouteKind::Unicast && legs.is_empty() {
+            return None;
+        }
+        let (metric, kind, src) = (route.metric, route.kind, route.src);
+        self.ways.push(Way { metric, kind, src, legs });
+        u32::try_from(self.ways.len() - 1).ok()
+    }
+
+    /// Has a prefix take a way, if it has no better one: of equals the kernel takes the first.
+    fn lead(&mut self, prefix: u32, way: u32) {
+        let at = prefix as usize;
+        if self.of.len() <= at {
+            self.of.resize(at + 1, NO_WAY);
+        }
+        let better = |old: u32| self.ways[way as usize].metric < self.ways[old as usize].metric;
+        if self.of[at] == NO_WAY || better(self.of[at]) {
+            self.of[at] = way;
+        }
+    }
+
+    /// Finds the way of packets to an address that is not the namespace's own; `None` where they are
+    /// dropped, or nothing leads there.
+    pub(super) fn lookup(&self, holding: &Holding) -> Option<usize> {
+        for prefixes in holding {
+            for prefix in prefixes {
+                let way = self.of.get(*prefix as usize).copied().unwrap_or(NO_WAY);
+                let Some(found) = self.ways.get(way as usize) else { continue };
                 match found.kind {
-                    RouteKind::Unicast => {
-                        return Lookup::Via { src: found.src, legs: &found.legs };
-                    }
+                    RouteKind::Unicast => return Some(way as usize),
                     RouteKind::Throw => break,
-                    _ => return Lookup::Nowhere,
+                    _ => return None,
                 }
             }
         }
-        Lookup::Nowhere
-    }
-
-    /// Lists the prefixes by which destinations are told apart.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = IpNet> + '_ {
-        self.routes.keys().map(|(_, net)| *net)
+        None
     }
 }
