@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 
 pub mod addr;
 pub mod bridge;
+mod encap;
 pub mod failure;
 mod json;
 pub mod link;

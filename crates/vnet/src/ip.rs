@@ -272,7 +272,7 @@ fn run_object(
             match command? {
                 rule::Command::Change(request) => engine.change(&request),
                 rule::Command::Show(said) => other::rules(engine, options, &said, io),
-                rule::Command::Flush(family) => other::flush_rules(engine, family),
+                rule::Command::Flush(said) => other::flush_rules(engine, &said),
                 rule::Command::Help => usage(io, help::RULE),
             }
         }

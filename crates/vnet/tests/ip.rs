@@ -341,11 +341,12 @@ vm_tables! {
     vm_iptun: ["ipip", "sit", "ip6tnl"],
     vm_geneve: ["geneve"],
     vm_bridge: ["bridge-vlan"],
+    vm_seg6: ["seg6"],
 }
 
 tables! {
-    tutorial link link_errors addr netns route batch neigh rule sequences nexthop bridge
-    states_addr states_route states_link states_other
+    tutorial link link_errors addr netns route encap batch neigh rule rule_selections sequences
+    nexthop bridge states_addr states_route states_link states_other
 }
 
 /// Some of its interfaces are made through a file that may be closed to an ordinary user; the tests

@@ -3,7 +3,7 @@
 mod set;
 mod show;
 
-pub use show::{bucket, entry, show};
+pub use show::{bucket, entry, show, uncovered};
 
 use vnet_netlink::Flags;
 
@@ -23,6 +23,8 @@ pub(crate) const NHA_GROUPS: u16 = 9;
 pub(crate) const NHA_MASTER: u16 = 10;
 pub(crate) const NHA_FDB: u16 = 11;
 pub(crate) const NHA_RES_GROUP: u16 = 12;
+/// What is put around packets, and its kind.
+const TUNNEL: [u16; 2] = [8, 7];
 pub(crate) const NHA_RES_BUCKET: u16 = 13;
 pub(crate) const NHA_RES_BUCKET_INDEX: u16 = 1;
 pub(crate) const NHA_RES_BUCKET_NH_ID: u16 = 3;

@@ -9,6 +9,7 @@ mod show;
 pub use select::Selection;
 pub use select::agree;
 pub use show::show;
+pub use show::uncovered;
 pub(crate) use show::{print_flags, shade};
 
 use super::failure::Failure;
@@ -31,7 +32,11 @@ pub(crate) const RTA_TABLE: u16 = 15;
 pub(crate) const RTA_MARK: u16 = 16;
 pub(crate) const RTA_VIA: u16 = 18;
 pub(crate) const RTA_PREF: u16 = 20;
+pub(crate) const RTA_ENCAP_TYPE: u16 = 21;
+pub(crate) const RTA_ENCAP: u16 = 22;
 pub(crate) const RTA_EXPIRES: u16 = 23;
+/// What is put around packets, and its kind.
+pub(crate) const TUNNEL: [u16; 2] = [RTA_ENCAP, RTA_ENCAP_TYPE];
 pub(crate) const RTA_UID: u16 = 25;
 pub(crate) const RTA_IP_PROTO: u16 = 27;
 pub(crate) const RTA_SPORT: u16 = 28;

@@ -17,6 +17,7 @@ const FRA_IIFNAME: u16 = 3;
 const FRA_GOTO: u16 = 4;
 const FRA_PRIORITY: u16 = 6;
 const FRA_FWMARK: u16 = 10;
+const FRA_FLOW: u16 = 11;
 const FRA_TUN_ID: u16 = 12;
 const FRA_SUPPRESS_IFGROUP: u16 = 13;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
@@ -63,21 +64,6 @@ const IP_PROTOCOLS: &[(&str, u8)] = &[
     ("udplite", 136),
 ];
 
-/// iproute2's words of a selection that are not covered.
-const MISSING: &[&str] = &[
-    "not",
-    "tos",
-    "dsfield",
-    "fwmark",
-    "l3mdev",
-    "uidrange",
-    "protocol",
-    "ipproto",
-    "sport",
-    "dport",
-    "suppress_prefixlength",
-];
-
 /// A command of `ip rule`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -85,8 +71,8 @@ pub enum Command {
     Change(Box<Request>),
     /// A question.
     Show(Selection),
-    /// Removes all rules but the first, of this family.
-    Flush(Family),
+    /// Removes the rules that are asked for, but the first.
+    Flush(Selection),
     /// The way it is used.
     Help,
 }
@@ -101,6 +87,16 @@ pub struct Selection {
     oif: Option<String>,
     from: Option<Prefix>,
     to: Option<Prefix>,
+    not: bool,
+    tos: Option<u8>,
+    /// A mark and a mask; zero is any.
+    mark: u32,
+    mask: u32,
+    l3mdev: bool,
+    /// Who made the rules that are to be flushed; iproute2 shows those of all others too.
+    protocol: Option<u8>,
+    /// Attributes that a rule must have as they are; one of zeros is not looked at, but for users.
+    conditions: Vec<Attr>,
 }
 
 const COMMANDS: &[&str] = &["list", "show", "add", "delete", "flush", "help"];
@@ -125,10 +121,7 @@ pub fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Command> {
     } else if is("delete") {
         (rtm::DELRULE, Flags::NONE, "del")
     } else if is("flush") {
-        if words.left() > 0 {
-            return Err(words.blame(Failure::not_covered("a selection of rules to flush")));
-        }
-        return Ok(Command::Flush(context.options.family.or(Family::Inet)));
+        return select(words, context).map(Command::Flush);
     } else if is("help") {
         return Ok(Command::Help);
     } else {
@@ -184,7 +177,11 @@ impl Rule {
                 let read = |word: &str| tables.read_dsfield(word);
                 self.tos = words.parse("TOS value is invalid\n", read)?;
             }
-            "fwmark" => self.read_mark(words)?,
+            "fwmark" => {
+                let (mark, mask) = read_mark(words)?;
+                self.attrs.push(Attr::u32(FRA_FWMARK, mark));
+                self.attrs.extend(mask.map(|mask| Attr::u32(FRA_FWMASK, mask)));
+            }
             _ if is("protocol") => {
                 let tables = context.world.tables().clone();
                 let read = |word: &str| u8::try_from(tables.protocols.number(word, 255)?).ok();
@@ -216,34 +213,19 @@ impl Rule {
                 let id: u64 = words.parse("\"tun_id\" value is invalid\n", integer)?;
                 self.attrs.push(Attr::Value(FRA_TUN_ID, id.to_be_bytes().to_vec()));
             }
-            "uidrange" => {
-                let read = |word: &str| range::<u32>(word).filter(|_| word.contains('-'));
-                let (first, last) = words.parse("invalid UID range\n", read)?;
-                let range = [first.to_ne_bytes(), last.to_ne_bytes()].concat();
-                self.attrs.push(Attr::Value(FRA_UID_RANGE, range));
+            "uidrange" | "ipproto" | "sport" | "dport" => {
+                self.attrs.extend(read_condition(words, word)?);
             }
-            "ipproto" => {
-                let read = |word: &str| {
-                    let named = IP_PROTOCOLS.iter().find(|(name, _)| *name == word);
-                    named.map(|(_, number)| *number).or_else(|| integer(word))
-                };
-                let protocol = words.parse("Invalid \"ipproto\" value\n", read)?;
-                self.attrs.push(Attr::u8(FRA_IP_PROTO, protocol));
-            }
-            "sport" | "dport" => {
-                let read = |word: &str| range::<u16>(word);
-                // As iproute2 calls them.
-                let what = if word == "sport" { "port" } else { word };
-                let (first, last) = words.parse(&format!("invalid {what} range\n"), read)?;
-                let attr = if word == "sport" { FRA_SPORT_RANGE } else { FRA_DPORT_RANGE };
-                let range = [first.to_ne_bytes(), last.to_ne_bytes()].concat();
-                self.attrs.push(Attr::Value(attr, range));
+            _ if is("realms") => {
+                let tables = context.world.tables().clone();
+                let realms = words.parse("invalid realms\n", |word| tables.read_realms(word))?;
+                self.attrs.push(Attr::u32(FRA_FLOW, realms));
             }
             "l3mdev" => {
                 self.attrs.push(Attr::u8(FRA_L3MDEV, 1));
                 self.table.get_or_insert(0);
             }
-            _ if is("realms") || is("nat") || is("map-to") => {
+            _ if is("nat") || is("map-to") => {
                 return Err(words.blame(Failure::not_covered(&format!("`{word}` of a rule"))));
             }
             _ => return self.read_action(words, word),
@@ -256,24 +238,6 @@ impl Rule {
         let prefix = words.prefix(self.family)?;
         self.attrs.extend(prefix.address.map(|address| Attr::address(attr, address)));
         Ok(prefix.length)
-    }
-
-    fn read_mark(&mut self, words: &mut Words<'_>) -> Read<()> {
-        let word = words.value()?;
-        let (mark, mask) = match word.split_once('/') {
-            Some((mark, mask)) => (mark, Some(mask)),
-            None => (word, None),
-        };
-        let failure = |why: &str, word: &str| Failure::invalid(why, word);
-        let mark =
-            integer(mark).ok_or_else(|| words.blame(failure("fwmark value is invalid\n", mark)))?;
-        self.attrs.push(Attr::u32(FRA_FWMARK, mark));
-        if let Some(mask) = mask {
-            let mask = integer(mask)
-                .ok_or_else(|| words.blame(failure("fwmask value is invalid\n", mask)))?;
-            self.attrs.push(Attr::u32(FRA_FWMASK, mask));
-        }
-        Ok(())
     }
 
     fn read_action(&mut self, words: &mut Words<'_>, word: &str) -> Read<bool> {
@@ -316,6 +280,44 @@ fn read_table(words: &mut Words<'_>, context: &mut Context<'_>, why: &str) -> Re
     words.parse(why, |word| tables.tables.number(word, u32::MAX))
 }
 
+/// Reads a mark, and its mask where there is one.
+fn read_mark(words: &mut Words<'_>) -> Read<(u32, Option<u32>)> {
+    let word = words.value()?;
+    let number = |what: &str, word: &str| {
+        let why = format!("{what} value is invalid\n");
+        integer(word).ok_or_else(|| words.blame(Failure::invalid(&why, word)))
+    };
+    match word.split_once('/') {
+        Some((mark, mask)) => Ok((number("fwmark", mark)?, Some(number("fwmask", mask)?))),
+        None => Ok((number("fwmark", word)?, None)),
+    }
+}
+
+/// Reads what of a packet or its sender a rule is for, after one of these keywords.
+fn read_condition(words: &mut Words<'_>, word: &str) -> Read<Option<Attr>> {
+    let ports = |attr: u16, (first, last): (u16, u16)| {
+        Attr::Value(attr, [first.to_ne_bytes(), last.to_ne_bytes()].concat())
+    };
+    Ok(Some(match word {
+        "uidrange" => {
+            let read = |word: &str| range::<u32>(word).filter(|_| word.contains('-'));
+            let (first, last) = words.parse("invalid UID range\n", read)?;
+            Attr::Value(FRA_UID_RANGE, [first.to_ne_bytes(), last.to_ne_bytes()].concat())
+        }
+        "ipproto" => {
+            let read = |word: &str| {
+                let named = IP_PROTOCOLS.iter().find(|(name, _)| *name == word);
+                named.map(|(_, number)| *number).or_else(|| integer(word))
+            };
+            Attr::u8(FRA_IP_PROTO, words.parse("Invalid \"ipproto\" value\n", read)?)
+        }
+        // As iproute2 calls them.
+        "sport" => ports(FRA_SPORT_RANGE, words.parse("invalid port range\n", range)?),
+        "dport" => ports(FRA_DPORT_RANGE, words.parse("invalid dport range\n", range)?),
+        _ => return Ok(None),
+    }))
+}
+
 /// Reads a name that an interface can have.
 fn interface<'a>(words: &mut Words<'a>, why: &str) -> Read<&'a str> {
     let name = words.value()?;
@@ -348,9 +350,29 @@ fn select(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Selection> {
             said.oif = Some(words.value()?.to_owned());
         } else if word == "from" {
             said.from = Some(words.prefix(said.family)?);
-        } else if MISSING.contains(&word) {
-            let failure = Failure::not_covered(&format!("`{word}` of a selection of rules"));
-            return Err(words.blame(failure));
+        } else if word == "not" {
+            said.not = true;
+        } else if word == "tos" || is("dsfield") {
+            let tables = context.world.tables().clone();
+            said.tos = Some(words.parse("TOS value is invalid\n", |it| tables.read_dsfield(it))?);
+        } else if word == "fwmark" {
+            let (mark, mask) = read_mark(words)?;
+            (said.mark, said.mask) = (mark, mask.unwrap_or(0));
+        } else if word == "l3mdev" {
+            said.l3mdev = true;
+        } else if is("protocol") {
+            let tables = context.world.tables().clone();
+            let read = |word: &str| match word {
+                "all" => Some(None),
+                word => Some(Some(u8::try_from(tables.protocols.number(word, 255)?).ok()?)),
+            };
+            said.protocol = words.parse("invalid \"protocol\"\n", read)?;
+        } else if word == "tun_id" {
+            let id: u64 = words.parse("\"tun_id\" value is invalid\n", integer)?;
+            let id = Attr::Value(FRA_TUN_ID, id.to_be_bytes().to_vec());
+            said.conditions.push(id);
+        } else if let Some(condition) = read_condition(words, word)? {
+            said.conditions.push(condition);
         } else {
             if word != "to" && !is("dst") {
                 words.back();
@@ -398,13 +420,37 @@ impl Selection {
             && name(&self.oif, FRA_OIFNAME)
             && prefix(self.from, FRA_SRC, rule.u8_at(2))
             && prefix(self.to, FRA_DST, rule.u8_at(1))
+            && self.meets(rule, &attrs)
     }
-}
 
-/// Tells whether a flush leaves a rule alone: the one that finds this host's own addresses.
-#[must_use]
-pub fn is_kept(rule: &Object) -> bool {
-    priority(&rule.attrs(HEADER_BYTES)) == 0
+    /// Tells whether a rule is for packets of this sort.
+    fn meets(&self, rule: &Object, attrs: &Attrs<'_>) -> bool {
+        let number =
+            |wanted: u32, attr: u16| wanted == 0 || attrs.u32(attr).unwrap_or_default() == wanted;
+        let is_met = |condition: &Attr| match condition {
+            Attr::Value(attr, value)
+                if *attr != FRA_UID_RANGE && value.iter().all(|byte| *byte == 0) =>
+            {
+                true
+            }
+            Attr::Value(attr, value) => attrs.get(*attr) == Some(value.as_slice()),
+            Attr::Nest(..) => false,
+        };
+        number(self.mark, FRA_FWMARK)
+            && number(self.mask, FRA_FWMASK)
+            && self.tos.is_none_or(|tos| rule.u8_at(3) == tos)
+            && (!self.not || rule.u32_at(8) & FIB_RULE_INVERT != 0)
+            && (!self.l3mdev || attrs.u8(FRA_L3MDEV).is_some_and(|on| on != 0))
+            && self.conditions.iter().all(is_met)
+    }
+
+    /// Tells whether a rule is to be flushed: never the one that finds this host's own addresses.
+    #[must_use]
+    pub fn flushes(&self, rule: &Object) -> bool {
+        let attrs = rule.attrs(HEADER_BYTES);
+        let is_by = |wanted| attrs.u8(FRA_PROTOCOL).unwrap_or_default() == wanted;
+        priority(&attrs) != 0 && self.wants(rule) && self.protocol.is_none_or(is_by)
+    }
 }
 
 fn priority(attrs: &Attrs<'_>) -> u32 {

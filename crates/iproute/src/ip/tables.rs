@@ -134,6 +134,16 @@ impl Tables {
         }
     }
 
+    /// Reads one realm, or two with a slash between: where packets come from, and where they go.
+    #[must_use]
+    pub fn read_realms(&self, word: &str) -> Option<u32> {
+        let number = |word: &str| self.realms.number(word, 0xffff);
+        match word.split_once('/') {
+            Some((from, to)) => Some(number(from)? << 16 | number(to)?),
+            None => number(word),
+        }
+    }
+
     /// Reads a type of service: a name or a hexadecimal number.
     #[must_use]
     pub fn read_dsfield(&self, word: &str) -> Option<u8> {

@@ -3,7 +3,7 @@
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::nexthop::{self, Command, Selection};
 use vnet_iproute::ip::options::Options;
-use vnet_iproute::ip::wire::{Request, rtm};
+use vnet_iproute::ip::wire::{Object, Request, rtm};
 use vnet_netlink::Flags;
 
 use super::engine::Engine;
@@ -11,6 +11,19 @@ use super::{Io, help, print};
 
 /// The id of a next hop (linux/nexthop.h).
 const NHA_ID: u16 = 1;
+
+fn show(
+    engine: &mut Engine,
+    options: &Options,
+    found: &[Object],
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    if let Some(failure) = found.iter().find_map(nexthop::uncovered) {
+        return Err(failure);
+    }
+    print(engine, options, io, found, nexthop::show);
+    Ok(0)
+}
 
 pub(super) fn run(
     engine: &mut Engine,
@@ -22,14 +35,12 @@ pub(super) fn run(
         Command::Change(request) => engine.change(&request),
         Command::Get(request) => {
             let found = engine.get(&request)?;
-            print(engine, options, io, &found, nexthop::show);
-            Ok(0)
+            show(engine, options, &found, io)
         }
         Command::Show(said) => {
             let mut found = engine.dump(&said.question(false)).map_err(with_code_2)?;
             found.retain(|nexthop| said.wants(nexthop));
-            print(engine, options, io, &found, nexthop::show);
-            Ok(0)
+            show(engine, options, &found, io)
         }
         Command::FlushOne(request) => match engine.change(&request) {
             Err(failure) => Err(Failure { code: 1, ..failure }),

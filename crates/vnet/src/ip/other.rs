@@ -3,7 +3,6 @@
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::Options;
 use vnet_iproute::ip::wire::{Object, Request, rtm};
-use vnet_iproute::ip::words::Family;
 use vnet_iproute::ip::{neigh, rule};
 use vnet_netlink::Flags;
 
@@ -90,9 +89,9 @@ pub(super) fn flush_neighbours(
     Err(Failure::command(1, line))
 }
 
-pub(super) fn flush_rules(engine: &mut Engine, family: Family) -> Result<u8, Failure> {
-    let mut found = engine.dump(&rule::question(family))?;
-    found.retain(|rule| !rule::is_kept(rule));
+pub(super) fn flush_rules(engine: &mut Engine, said: &rule::Selection) -> Result<u8, Failure> {
+    let mut found = engine.dump(&said.question())?;
+    found.retain(|rule| said.flushes(rule));
     delete_all(engine, rtm::DELRULE, found)?;
     Ok(0)
 }

@@ -28,6 +28,9 @@ pub(super) fn show(
         result => result?,
     };
     routes.retain(|route| selection.wants(route));
+    if let Some(failure) = routes.iter().find_map(route::uncovered) {
+        return Err(failure);
+    }
     print(engine, options, io, &routes, |out, object, context| {
         route::show(out, object, context, selection);
     });
@@ -41,6 +44,9 @@ pub(super) fn get(
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
     let routes = engine.get(request)?;
+    if let Some(failure) = routes.iter().find_map(route::uncovered) {
+        return Err(failure);
+    }
     let answer = Selection::answer();
     print(engine, options, io, &routes, |out, object, context| {
         route::show(out, object, context, &answer);

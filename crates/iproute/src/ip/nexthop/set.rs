@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use vnet_netlink::Flags;
 
 use super::super::Context;
+use super::super::encap;
 use super::super::failure::Failure;
 use super::super::route::RTNH_F_ONLINK;
 use super::super::wire::{Attr, Request};
 use super::super::words::{Family, Read, Words, abbreviates, integer};
 use super::{
     Command, NHA_BLACKHOLE, NHA_FDB, NHA_GATEWAY, NHA_GROUP, NHA_GROUP_TYPE, NHA_ID, NHA_OIF,
-    NHA_RES_GROUP, device, header, id,
+    NHA_RES_GROUP, TUNNEL, device, header, id,
 };
 
 /// The words of a resilient group and their attributes (`NHA_RES_GROUP_*`).
@@ -48,7 +49,7 @@ pub(super) fn read(
                 family = Family::of(gateway);
                 attrs.push(Attr::address(NHA_GATEWAY, gateway));
             }
-            "encap" => return Err(words.blame(Failure::not_covered("`encap` of a next hop"))),
+            "encap" => attrs.extend(encap::read(words, context, TUNNEL)?),
             "blackhole" => {
                 attrs.push(Attr::Value(NHA_BLACKHOLE, Vec::new()));
                 family = family.or(Family::Inet);

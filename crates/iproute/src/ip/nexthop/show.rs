@@ -1,12 +1,14 @@
 //! What `ip nexthop` prints.
 
 use super::super::Context;
+use super::super::encap;
+use super::super::failure::Failure;
 use super::super::out::{Out, Shade};
 use super::super::route::{print_flags, shade};
 use super::super::wire::{Attrs, Object, rtm};
 use super::{
     HEADER_BYTES, NHA_BLACKHOLE, NHA_FDB, NHA_GATEWAY, NHA_GROUP, NHA_GROUP_TYPE, NHA_ID, NHA_OIF,
-    NHA_RES_BUCKET, NHA_RES_BUCKET_INDEX, NHA_RES_BUCKET_NH_ID, NHA_RES_GROUP,
+    NHA_RES_BUCKET, NHA_RES_BUCKET_INDEX, NHA_RES_BUCKET_NH_ID, NHA_RES_GROUP, TUNNEL,
 };
 
 const NHA_RES_BUCKET_IDLE_TIME: u16 = 2;
@@ -39,6 +41,7 @@ pub fn entry(out: &mut Out, name: Option<&str>, nexthop: &Object, context: &mut 
     if let Some(group) = attrs.nested(NHA_RES_GROUP) {
         print_resilient(out, &group);
     }
+    encap::print(out, &attrs, TUNNEL, context);
     if let Some(gateway) = attrs.address(NHA_GATEWAY) {
         out.text("via ");
         out.shaded(shade(family), "gateway", "{} ", &gateway.to_string());
@@ -62,6 +65,12 @@ pub fn entry(out: &mut Out, name: Option<&str>, nexthop: &Object, context: &mut 
         out.num_as("fdb", "{}", "null", "fdb");
     }
     out.close();
+}
+
+/// Returns why a next hop can't be shown whole.
+#[must_use]
+pub fn uncovered(nexthop: &Object) -> Option<Failure> {
+    encap::uncovered(&nexthop.attrs(HEADER_BYTES), TUNNEL)
 }
 
 fn print_group(out: &mut Out, members: &[u8]) {

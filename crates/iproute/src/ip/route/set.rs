@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use vnet_netlink::Flags;
 
 use super::super::Context;
+use super::super::encap;
 use super::super::failure::Failure;
 use super::super::wire::{Attr, Request, bytes_of, rtm};
 use super::super::words::{Family, Prefix, Read, Words, abbreviates, integer};
@@ -13,15 +14,15 @@ use super::{
     Command, Header, RTA_DST, RTA_EXPIRES, RTA_FLOW, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH,
     RTA_NH_ID, RTA_OIF, RTA_PREF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA,
     RTN_UNICAST, RTNH_F_ONLINK, RTNH_F_PERVASIVE, SCOPE_HOST, SCOPE_LINK, SCOPE_NOWHERE,
-    SCOPE_UNIVERSE, TABLE_LOCAL, TABLE_MAIN, route_type,
+    SCOPE_UNIVERSE, TABLE_LOCAL, TABLE_MAIN, TUNNEL, route_type,
 };
 
 const RTPROT_BOOT: u8 = 3;
 
-/// What is done to the route.
 /// iproute2's words of this place that are not covered.
-const NOT_COVERED: &[&str] = &["as", "encap", "ttl-propagate", "offload"];
+const NOT_COVERED: &[&str] = &["as", "ttl-propagate", "offload"];
 
+/// What is done to the route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Add,
@@ -106,6 +107,7 @@ impl<'a> Said<'a> {
                 self.attrs.push(Attr::address(RTA_PREFSRC, source));
             }
             "via" => self.read_gateway(words)?,
+            "encap" => self.attrs.extend(encap::read(words, context, TUNNEL)?),
             "from" => {
                 let from = words.prefix(self.family())?;
                 self.learn(from.family());
@@ -157,11 +159,7 @@ impl<'a> Said<'a> {
             _ if self.metrics.read(words, word)? => {}
             _ if is("realms") => {
                 let tables = context.world.tables().clone();
-                let number = |word: &str| tables.realms.number(word, 0xffff);
-                let read = |word: &str| match word.split_once('/') {
-                    Some((from, to)) => Some(number(from)? << 16 | number(to)?),
-                    None => number(word),
-                };
+                let read = |word: &str| tables.read_realms(word);
                 let realm = words.parse("\"realm\" value is invalid\n", read)?;
                 self.attrs.push(Attr::u32(RTA_FLOW, realm));
             }
@@ -252,6 +250,7 @@ impl<'a> Said<'a> {
                     let weight = words.parse("\"weight\" is invalid\n", read)?;
                     hops = u8::try_from(weight - 1).unwrap_or(u8::MAX);
                 }
+                "encap" => attrs.extend(encap::read(words, context, TUNNEL)?),
                 "onlink" => flags |= RTNH_F_ONLINK,
                 _ if NOT_COVERED.contains(&word) => {
                     let failure = Failure::not_covered(&format!("`{word}` of a leg"));

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use super::super::Context;
+use super::super::encap;
+use super::super::failure::Failure;
 use super::super::out::{Out, Shade};
 use super::super::wire::{Attrs, Object, address_of, rtm};
 use super::super::words::{Family, Prefix};
@@ -10,7 +12,7 @@ use super::{
     HEADER_BYTES, Header, RTA_CACHEINFO, RTA_DST, RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_MARK,
     RTA_METRICS, RTA_MULTIPATH, RTA_NH_ID, RTA_OIF, RTA_PREF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC,
     RTA_TABLE, RTA_UID, RTA_VIA, RTM_F_CLONED, RTN_UNICAST, SCOPE_UNIVERSE, Selection, TABLE_MAIN,
-    TYPES, metrics,
+    TUNNEL, TYPES, metrics,
 };
 
 const RTPROT_BOOT: u8 = 3;
@@ -64,6 +66,7 @@ pub fn show(out: &mut Out, route: &Object, context: &mut Context<'_>, selection:
         out.str("type", "{} ", &name);
     }
     print_ends(out, header, &attrs);
+    encap::print(out, &attrs, TUNNEL, context);
     if header.tos != 0 {
         out.str("tos", "tos {} ", &context.world.tables().dsfield(header.tos));
     }
@@ -268,27 +271,45 @@ fn print_cache(out: &mut Out, header: Header, attrs: &Attrs<'_>, context: &mut C
     }
 }
 
-/// Prints the legs of a route with several: each a `struct rtnexthop` and its attributes.
-fn print_legs(out: &mut Out, family: u8, mut legs: &[u8], context: &mut Context<'_>) {
-    const LEG_BYTES: usize = 8;
+/// Returns why a route can't be shown whole.
+#[must_use]
+pub fn uncovered(route: &Object) -> Option<Failure> {
+    let attrs = route.attrs(HEADER_BYTES);
+    let mut legs = attrs.get(RTA_MULTIPATH).into_iter().flat_map(legs);
+    let own = encap::uncovered(&attrs, TUNNEL);
+    own.or_else(|| legs.find_map(|(_, attrs)| encap::uncovered(&attrs, TUNNEL)))
+}
+
+/// The header of a leg: `struct rtnexthop`.
+const LEG_BYTES: usize = 8;
+
+/// Takes apart the legs of a route with several: each a `struct rtnexthop` and its attributes.
+fn legs(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; LEG_BYTES], Attrs<'_>)> {
+    std::iter::from_fn(move || {
+        let header = *bytes.first_chunk::<LEG_BYTES>()?;
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let leg = bytes.get(..length).filter(|leg| leg.len() >= LEG_BYTES)?;
+        bytes = bytes.get((length + 3) & !3..).unwrap_or_default();
+        Some((header, Attrs::read(&leg[LEG_BYTES..])))
+    })
+}
+
+fn print_legs(out: &mut Out, family: u8, bytes: &[u8], context: &mut Context<'_>) {
     out.open_array("nexthops", "");
-    while let Some([low, high, flags, hops, index @ ..]) = legs.first_chunk::<LEG_BYTES>() {
-        let length = usize::from(u16::from_ne_bytes([*low, *high]));
-        let Some(leg) = legs.get(..length).filter(|leg| leg.len() >= LEG_BYTES) else { break };
-        let attrs = Attrs::read(&leg[LEG_BYTES..]);
+    for ([_, _, flags, hops, index @ ..], attrs) in legs(bytes) {
         out.open(None);
         out.next_line();
         out.text("\tnexthop ");
+        encap::print(out, &attrs, TUNNEL, context);
         print_gateway(out, family, &attrs);
         if let Some(realms) = attrs.u32(RTA_FLOW) {
             print_realms(out, realms, context);
         }
-        let name = context.world.name(u32::from_ne_bytes(*index));
+        let name = context.world.name(u32::from_ne_bytes(index));
         out.str("dev", "dev {} ", &name);
-        out.num("weight", "weight {} ", u16::from(*hops) + 1);
-        print_flags(out, (*flags).into());
+        out.num("weight", "weight {} ", u16::from(hops) + 1);
+        print_flags(out, flags.into());
         out.close();
-        legs = legs.get((length + 3) & !3..).unwrap_or_default();
     }
     out.close_array("");
 }

@@ -8,10 +8,10 @@ use super::super::wire::{Attrs, Object, rtm};
 use super::super::words::Family;
 use super::{
     FIB_RULE_IIF_DETACHED, FIB_RULE_INVERT, FIB_RULE_OIF_DETACHED, FIB_RULE_UNRESOLVED,
-    FRA_DPORT_RANGE, FRA_DST, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_IP_PROTO,
-    FRA_L3MDEV, FRA_OIFNAME, FRA_PROTOCOL, FRA_SPORT_RANGE, FRA_SRC, FRA_SUPPRESS_IFGROUP,
-    FRA_SUPPRESS_PREFIXLEN, FRA_TUN_ID, FRA_UID_RANGE, GOTO, HEADER_BYTES, IP_PROTOCOLS, NOP,
-    RTPROT_KERNEL, TO_TABLE, priority, table,
+    FRA_DPORT_RANGE, FRA_DST, FRA_FLOW, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME,
+    FRA_IP_PROTO, FRA_L3MDEV, FRA_OIFNAME, FRA_PROTOCOL, FRA_SPORT_RANGE, FRA_SRC,
+    FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TUN_ID, FRA_UID_RANGE, GOTO, HEADER_BYTES,
+    IP_PROTOCOLS, NOP, RTPROT_KERNEL, TO_TABLE, priority, table,
 };
 
 /// Prints a rule, with its line end.
@@ -133,6 +133,15 @@ fn print_action(out: &mut Out, rule: &Object, attrs: &Attrs<'_>, context: &mut C
             let name = context.world.tables().groups.name(group);
             out.str("suppress_ifgroup", " suppress_ifgroup {}", &name);
         }
+    }
+    if let Some(realms) = attrs.u32(FRA_FLOW) {
+        let tables = context.world.tables();
+        let (from, to) = (realms >> 16, realms & 0xffff);
+        out.text(" realms ");
+        if from != 0 {
+            out.str("flow_from", "{}/", &tables.show(&tables.realms, from));
+        }
+        out.str("flow_to", "{}", &tables.show(&tables.realms, to));
     }
     match rule.u8_at(7) {
         TO_TABLE | 0 => {}
