@@ -336,6 +336,14 @@ impl<'a> Net<'a> {
         broken
     }
 
+    /// Tells whether a namespace passes anything on.
+    fn passes(&self, at: usize) -> bool {
+        let name = &self.nodes[at].name;
+        let devs = self.scene.ns(name).into_iter().flat_map(|found| found.interfaces.keys());
+        devs.into_iter()
+            .any(|dev| [false, true].iter().any(|v6| self.scene.forwards(name, dev, *v6)))
+    }
+
     /// Tries all pairs again while some namespaces decide otherwise.
     fn without(&mut self, cut: &State) -> Option<Broken> {
         let mut old = Vec::new();
@@ -360,6 +368,7 @@ impl<'a> Net<'a> {
             before.push((known, owner));
         }
         self.changed.clone_from(&ends);
+        let passes: Vec<usize> = ends.iter().copied().filter(|end| self.passes(*end)).collect();
         let mut broken = Broken::new();
         for (goal, (known, _)) in before.iter().enumerate() {
             if !known.contains(&Reach::Yes) && !known.contains(&Reach::No) {
@@ -371,11 +380,16 @@ impl<'a> Net<'a> {
             let lost = |net: &mut Self, at: usize| {
                 (known[at] == Reach::Yes || own(at)) && !net.reaches(at, goal)
             };
-            if !ends.iter().any(|end| lost(self, *end)) {
+            let mut stuck: HashSet<usize> =
+                ends.iter().copied().filter(|end| lost(self, *end)).collect();
+            // By whom passes nothing on, nobody's way is lost but its own.
+            if stuck.iter().any(|end| own(*end) || passes.contains(end)) {
+                stuck = (0..self.nodes.len()).filter(|at| lost(self, *at)).collect();
+            }
+            if stuck.is_empty() {
                 continue;
             }
-            let lost: HashSet<usize> = (0..self.nodes.len()).filter(|at| lost(self, *at)).collect();
-            self.note(goal, &lost, &mut broken);
+            self.note(goal, &stuck, &mut broken);
         }
         self.changed.clear();
         for (end, node) in old {
