@@ -433,6 +433,11 @@ impl<'a> Scene<'a> {
             Some(Kind::Device(device)) if *device.spec == kind::VLAN => {
                 wire::vlan_of(self, end).map_or(Medium::Unknown, |_| Medium::Wire)
             }
+            Some(Kind::Device(_))
+                if wire::shares(self, end).is_some() || wire::is_bond(self, end) =>
+            {
+                Medium::Wire
+            }
             Some(Kind::Device(device)) => tunnel::medium(device.spec),
             _ => Medium::Unknown,
         }

@@ -6,6 +6,8 @@
 //! frame in one of them (net/bridge/br_vlan.c); an interface of a VLAN puts the tag on and takes it
 //! off. A tunnel that carries frames is a cable to each of its far ends.
 
+mod beside;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -19,6 +21,12 @@ use crate::tunnel::{self, Broken, Crossed, Fault, Load, Medium};
 /// What a frame may be longer than the receiver's MTU: a VLAN tag, which `is_skb_forwardable` always
 /// leaves room for (net/core/dev.c).
 const SPARE_BYTES: u32 = 4;
+
+/// `IPVLAN_MODE_L2` (linux/if_link.h).
+const IPVLAN_L2: u64 = 0;
+
+/// `MACVLAN_MODE_PASSTHRU` (linux/if_link.h).
+const MACVLAN_PASSTHRU: u64 = 8;
 
 /// Outer tags (linux/if_ether.h).
 const ETH_P_8021AD: u64 = 0x88a8;
@@ -160,6 +168,12 @@ impl Search<'_, '_> {
         {
             return self.send_in_tunnel(at);
         }
+        if let Some(lower) = shares(self.scene, &at.end) {
+            return self.send_beside(at, lower);
+        }
+        if is_bond(self.scene, &at.end) {
+            return self.send_by_bond(at);
+        }
         let peer = match &interface.kind {
             Kind::Veth { peer } => peer.clone(),
             Kind::Loopback => return,
@@ -260,7 +274,7 @@ impl Search<'_, '_> {
 
     /// Takes a frame in that is for the namespace: with a tag, only the interface of that VLAN does.
     fn hear(&mut self, mut at: Station) {
-        let Some(vid) = at.vlan else { return self.found.stations.push(at) };
+        let Some(vid) = at.vlan else { return self.hear_beside(at) };
         let Some(namespace) = self.scene.ns(&at.end.ns) else { return };
         let lower = at.end.name.clone();
         let is_it = |name: &IfName| {
@@ -310,7 +324,11 @@ impl Search<'_, '_> {
         match master.or(meant) {
             Some(bridge) => {
                 if let Some(at) = self.pass(at, stray) {
-                    self.cross(at, &bridge);
+                    let bond = End { ns: at.end.ns.clone(), name: bridge };
+                    match is_bond(self.scene, &bond) {
+                        true => self.take_in_by_bond(at, bond),
+                        false => self.cross(at, &bond.name),
+                    }
                 }
             }
             None => self.hear(at),
@@ -498,6 +516,24 @@ impl Search<'_, '_> {
             self.queue.extend(next);
         }
     }
+}
+
+/// Returns the interface whose wire another shares as one more station on it: of a macvlan in all
+/// modes, which differ in what goes to its like (drivers/net/macvlan.c), of an ipvlan in `l2`
+/// (drivers/net/ipvlan/). One that is in another namespace is not known.
+pub(crate) fn shares(scene: &Scene<'_>, end: &End) -> Option<IfName> {
+    let device = scene.end(end)?.kind.device()?;
+    let is_followed = match device.spec.name {
+        "macvlan" => true,
+        "ipvlan" => scene.option(end, "mode") == Some(&Value::Number(IPVLAN_L2)),
+        _ => false,
+    };
+    device.lower.clone().filter(|_| is_followed)
+}
+
+/// Tells whether an interface is a bond whose way of working is known.
+pub(crate) fn is_bond(scene: &Scene<'_>, end: &End) -> bool {
+    scene.end(end).and_then(|found| found.kind.device()).is_some_and(|it| it.spec.is_bond())
 }
 
 /// Returns the number of the VLAN that an interface is, and the interface that it is one of. Outer

@@ -28,7 +28,7 @@ anew() {
 const PARTS: usize = 4;
 
 /// What needs more of the kernel, each with a test of its own.
-const VM: [&str; 6] = ["lan-vlans", "tunnels", "vlans", "vpn", "vrfs", "vxlans"];
+const VM: [&str; 8] = ["beside", "bonds", "lan-vlans", "tunnels", "vlans", "vpn", "vrfs", "vxlans"];
 
 /// How long is waited for what is certain to come, on a slow machine too: keys that are agreed upon,
 /// IPv6 addresses that are known to be unique.
@@ -57,6 +57,16 @@ fn each_fault_is_named_and_its_mend_mends_it_4() {
 #[test]
 fn vm_each_fault_of_vlans_on_a_plain_bridge_is_named_and_its_mend_mends_it() {
     whole("lan-vlans");
+}
+
+#[test]
+fn vm_each_fault_of_macvlans_and_ipvlans_is_named_and_its_mend_mends_it() {
+    whole("beside");
+}
+
+#[test]
+fn vm_each_fault_of_bonds_is_named_and_its_mend_mends_it() {
+    whole("bonds");
 }
 
 #[test]

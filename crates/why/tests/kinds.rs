@@ -10,6 +10,8 @@ use vnet_why::{Question, Verdict, World, why};
 /// The kinds that are followed.
 const FOLLOWED: &[&str] = &[
     "bridge",
+    "bond",
+    "macvlan",
     "vlan",
     "vrf",
     "vxlan",

@@ -11,6 +11,8 @@ use vnet_testns::sh;
 /// The labs, in the binary: there are no files where the VM tier runs it.
 const LABS: &[(&str, &str)] = &[
     ("asymmetric", include_str!("../labs/asymmetric.yaml")),
+    ("beside", include_str!("../labs/beside.yaml")),
+    ("bonds", include_str!("../labs/bonds.yaml")),
     ("bare", include_str!("../labs/bare.yaml")),
     ("chain", include_str!("../labs/chain.yaml")),
     ("lan", include_str!("../labs/lan.yaml")),
