@@ -30,6 +30,8 @@ chmod 666 /dev/net/tun
 export HOME=/root USER=root TMPDIR=/tmp SHELL=/bin/sh
 # A processor that software emulates, on a machine that has other work too, is slow.
 export VNET_TESTNS_TIMEOUT=300
+# Many tests wait for a while: one processor can do with more than one of them.
+export RUST_TEST_THREADS=3
 export VNET_TESTNS_VM=1 VNET_TESTNS_NO_SKIP=1 VNET_TESTNS_SKIPS=/run/skips
 export INSTA_UPDATE=no INSTA_WORKSPACE_ROOT="$WORKSPACE"
 

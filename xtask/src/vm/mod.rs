@@ -3,7 +3,7 @@
 //! A test belongs to this tier when a part of its path begins with `vm_` (`vnet_testns::requires` sees to that). Its binary,
 //! stripped, goes into an initramfs with busybox, the kernel's modules for networks, iproute2, nftables and wireguard-tools; the
 //! files of the workspace lie where they lie outside. QEMU boots the kernel straight into it, `init.sh` runs the tests one
-//! binary after the other and tells of it on a serial line.
+//! binary after the other and tells of it on a serial line. All kernels run at once, each on one core of this machine.
 //!
 //! Fetched kernels and all that is made of them are kept in `target/vm`. KVM is tried first, once a boot of this machine, with
 //! a short limit: on some machines it is there and hangs.
@@ -15,10 +15,12 @@ mod machine;
 mod modules;
 mod suites;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use clap::Args;
 
 use image::Image;
@@ -69,37 +71,90 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     image::ensure_tools()?;
     let folder = folder()?;
     let kernels = kernel::find(&folder, &options.kernel, options.fetch)?;
-    let mut outcomes = Vec::new();
-    for kernel in &kernels {
-        outcomes.push(run_on(kernel, &suites, &jobs, options, &folder)?);
-    }
-    judge(&kernels, &outcomes)
+    let images: Vec<_> = kernels
+        .iter()
+        .map(|kernel| write_image(kernel, &suites, &jobs, options, &folder))
+        .collect::<anyhow::Result<_>>()?;
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let machines: Vec<_> = kernels
+            .iter()
+            .zip(&images)
+            .enumerate()
+            .map(|(place, (kernel, image))| {
+                let folder = &folder;
+                scope.spawn(move || {
+                    let mut told = Told { live: place == 0, held: Vec::new() };
+                    let outcome = boot(kernel, image, options, folder, &mut told);
+                    (told, outcome)
+                })
+            })
+            .collect();
+        machines.into_iter().map(finish).collect()
+    });
+    judge(&kernels, &outcomes.into_iter().collect::<anyhow::Result<Vec<_>>>()?)
 }
 
-fn run_on(
+fn write_image(
     kernel: &Kernel,
     suites: &suites::Suites,
     jobs: &[Job],
     options: &Options,
     folder: &Path,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<PathBuf> {
     let mut image = Image::new()?;
     modules::add(&mut image, kernel)?;
     suites.add_to(&mut image, folder)?;
     machine::add_jobs(&mut image, jobs, options.fallback_tunnels);
     let path = folder.join(format!("{}.cpio", kernel.release));
     image.write(&path)?;
+    Ok(path)
+}
+
+/// What a machine tells: the first one's lines are seen as they come, those of the others when they are due.
+struct Told {
+    live: bool,
+    held: Vec<u8>,
+}
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.live { std::io::stdout().write(bytes) } else { self.held.write(bytes) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
+}
+
+fn boot(
+    kernel: &Kernel,
+    image: &Path,
+    options: &Options,
+    folder: &Path,
+    told: &mut Told,
+) -> anyhow::Result<Outcome> {
     let begin = Instant::now();
     let limits = Limits { boot: Duration::from_secs(90), all: Duration::from_secs(options.limit) };
-    let outcome = machine::boot(kernel, &path, folder, &limits)?;
-    println!(
+    writeln!(told, "\nLinux {}", kernel.release)?;
+    let outcome = machine::boot(kernel, image, folder, &limits, told)?;
+    writeln!(
+        told,
         "\nLinux {}: {}{:.1} s, {:.1} s of them to boot\n",
         kernel.release,
         if options.shell.is_none() { outcome.summary() + " in " } else { String::new() },
         begin.elapsed().as_secs_f64(),
         outcome.boot.as_secs_f64()
-    );
+    )?;
     Ok(outcome)
+}
+
+/// Waits for a machine's end and shows what was held back.
+fn finish(
+    machine: ScopedJoinHandle<'_, (Told, anyhow::Result<Outcome>)>,
+) -> anyhow::Result<Outcome> {
+    let (told, outcome) = machine.join().map_err(|_| anyhow!("the machine's listener panicked"))?;
+    std::io::stdout().write_all(&told.held)?;
+    outcome
 }
 
 /// Every binary must have passed on every kernel, and every test must have run on one.
