@@ -223,6 +223,10 @@ fn lock_for_a_while(dir: &OwnedFd) {
     }
 }
 
+/// How many threads unpin: each unmount waits for a grace period of RCU, which several can share, since the kernel lets go of
+/// the mounts' lock before (fs/namespace.c, `namespace_unlock`).
+const UNPINNERS: usize = 8;
+
 /// Unpins namespaces; those that are not there are passed over. CAP_SYS_ADMIN.
 ///
 /// # Errors
@@ -234,10 +238,20 @@ pub fn remove_all(names: &[NsName], watch: Option<&dyn Watch>) -> Result<(), Vec
         Ok(None) => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
-    let errors: Vec<_> = names
-        .iter()
-        .filter_map(|name| pins.remove(name, watch).err().map(|error| (name.clone(), error)))
-        .collect();
+    let remove = &|names: &[NsName]| -> Vec<_> {
+        let failed = |name: &NsName| Some((name.clone(), pins.remove(name, watch).err()?));
+        names.iter().filter_map(failed).collect()
+    };
+    // Whoever looks on sees one after the other.
+    let threads = if watch.is_some() { 1 } else { UNPINNERS.min(names.len()).max(1) };
+    let errors = std::thread::scope(|scope| {
+        let (own, others) = names.split_at(names.len().div_ceil(threads));
+        let others: Vec<_> =
+            others.chunks(own.len().max(1)).map(|part| scope.spawn(move || remove(part))).collect();
+        let mut errors = remove(own);
+        errors.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_default()));
+        errors
+    });
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
