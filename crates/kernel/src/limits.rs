@@ -15,6 +15,10 @@ pub struct Limits {
     pub cgroup_memory_bytes: Option<u64>,
     /// Tasks that the control group may still have (`pids.max`, cgroup v2).
     pub cgroup_tasks: Option<u64>,
+    /// Threads that the machine may still have (`kernel.threads-max`, `proc_sys_kernel(5)`).
+    pub threads: Option<u64>,
+    /// Process and thread ids that are left (`kernel.pid_max`, `proc_sys_kernel(5)`).
+    pub pids: Option<u64>,
     /// IPv4 neighbour entries of the whole machine (`net.ipv4.neigh.default.gc_thresh3`). It can be
     /// read in the first network namespace only.
     pub neighbours: Option<u64>,
@@ -28,12 +32,17 @@ impl Limits {
     #[must_use]
     pub fn read() -> Self {
         let [cgroup_memory_bytes, cgroup_tasks] = cgroup_room();
+        // Each thread has an id of its own.
+        let running = count_threads().unwrap_or(0);
+        let left = |path: &str| number(path).map(|limit| limit.saturating_sub(running));
         Self {
             namespaces: number("/proc/sys/user/max_net_namespaces"),
             open_files: getrlimit(Resource::Nofile).current,
             memory_bytes: available_bytes(),
             cgroup_memory_bytes,
             cgroup_tasks,
+            threads: left("/proc/sys/kernel/threads-max"),
+            pids: left("/proc/sys/kernel/pid_max"),
             neighbours: number("/proc/sys/net/ipv4/neigh/default/gc_thresh3"),
             mounts: number("/proc/sys/fs/mount-max"),
         }
@@ -49,6 +58,8 @@ impl Limits {
             memory_bytes: least(self.memory_bytes, other.memory_bytes),
             cgroup_memory_bytes: least(self.cgroup_memory_bytes, other.cgroup_memory_bytes),
             cgroup_tasks: least(self.cgroup_tasks, other.cgroup_tasks),
+            threads: least(self.threads, other.threads),
+            pids: least(self.pids, other.pids),
             neighbours: least(self.neighbours, other.neighbours),
             mounts: least(self.mounts, other.mounts),
         }
@@ -64,6 +75,13 @@ pub fn count_mounts() -> u64 {
 
 fn number(path: &str) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// Returns how many threads the whole machine has (the fourth word of `/proc/loadavg`, `proc_loadavg(5)`).
+fn count_threads() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let (_, all) = text.split_whitespace().nth(3)?.split_once('/')?;
+    all.parse().ok()
 }
 
 fn available_bytes() -> Option<u64> {
@@ -114,6 +132,10 @@ mod tests {
         assert!(limits.namespaces.is_some(), "{limits:?}");
         assert!(limits.memory_bytes.is_some_and(|bytes| bytes > 1 << 20), "{limits:?}");
         assert!(limits.mounts.is_some_and(|mounts| mounts >= count_mounts()), "{limits:?}");
+        assert!(count_threads().is_some_and(|threads| threads > 0));
+        assert!(limits.threads.is_some_and(|left| left > 0), "{limits:?}");
+        let pids = number("/proc/sys/kernel/pid_max");
+        assert!(limits.pids.is_some_and(|left| left > 0) && limits.pids < pids, "{limits:?}");
         let none = Limits { open_files: Some(3), ..Limits::default() };
         assert_eq!(none.and(limits), Limits { open_files: Some(3), ..limits });
     }

@@ -45,6 +45,10 @@ pub enum Resource {
     CgroupMemory,
     /// Threads and processes of the control group.
     CgroupTasks,
+    /// Threads of the whole machine.
+    Threads,
+    /// Process and thread ids.
+    Pids,
     /// Entries of the neighbour table.
     Neighbours,
     /// Mounts.
@@ -61,6 +65,8 @@ impl Resource {
             Self::Memory => "MemAvailable",
             Self::CgroupMemory => "memory.max",
             Self::CgroupTasks => "pids.max",
+            Self::Threads => "kernel.threads-max",
+            Self::Pids => "kernel.pid_max",
             Self::Neighbours => "net.ipv4.neigh.default.gc_thresh3",
             Self::Mounts => "fs.mount-max",
         }
@@ -80,6 +86,9 @@ impl Shortage {
                 let setting = what.setting();
                 let wanted = roomy(*wanted);
                 format!("on the host: `sudo sysctl -w {setting}={wanted}`, and gc_thresh2 below it")
+            }
+            Resource::Threads | Resource::Pids => {
+                format!("end some, or allow more with `sudo sysctl -w {}=…`", what.setting())
             }
             Resource::OpenFiles => format!("raise it with `ulimit -n {wanted}`"),
             Resource::Memory => "use fewer nodes, or a machine with more memory".to_owned(),
@@ -105,7 +114,7 @@ impl fmt::Display for Shortage {
             Resource::OpenFiles => {
                 write!(f, "{wanted} open files, of which {limit} are allowed ({setting})")
             }
-            Resource::CgroupTasks => {
+            Resource::CgroupTasks | Resource::Threads | Resource::Pids => {
                 write!(f, "{wanted} threads and processes, of which {limit} are left ({setting})")
             }
             Resource::Memory | Resource::CgroupMemory => {
@@ -168,7 +177,10 @@ pub(crate) fn check(steps: &[Step], target: &State, there: There, limits: Limits
     add(Resource::OpenFiles, true, OPEN_FILES, limits.open_files);
     add(Resource::Memory, true, memory, limits.memory_bytes);
     add(Resource::CgroupMemory, false, memory, limits.cgroup_memory_bytes);
+    // Of nodes none has a process: it does not matter how many there are.
     add(Resource::CgroupTasks, true, TASKS, limits.cgroup_tasks);
+    add(Resource::Threads, true, TASKS, limits.threads);
+    add(Resource::Pids, true, TASKS, limits.pids);
     if links > 0 {
         add(Resource::Neighbours, false, neighbours(target), limits.neighbours);
     }
@@ -231,6 +243,8 @@ mod tests {
             memory_bytes: Some(4_000_000),
             cgroup_memory_bytes: Some(4_000_000),
             cgroup_tasks: Some(5),
+            threads: Some(6),
+            pids: Some(7),
             neighbours: Some(17),
             mounts: Some(30),
         };
@@ -244,6 +258,8 @@ mod tests {
                 "160 open files, of which 100 are allowed (RLIMIT_NOFILE)",
                 "4 MiB of the kernel's memory, of which 4 are left (MemAvailable)",
                 "12 threads and processes, of which 5 are left (pids.max)",
+                "12 threads and processes, of which 6 are left (kernel.threads-max)",
+                "12 threads and processes, of which 7 are left (kernel.pid_max)",
             ]
         );
         assert_eq!(
