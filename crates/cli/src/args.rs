@@ -248,6 +248,9 @@ pub(crate) struct Snapshot {
     /// Which namespaces: `*` stands for anything, `?` for one character
     #[arg(long, value_name = "GLOB", default_value = "*")]
     pub(crate) netns: String,
+    /// The namespace of a process too, pinned or not (may be given several times)
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Vec<u32>,
 }
 
 /// The arguments of `vnet adopt`.

@@ -200,6 +200,34 @@ fn what_is_set_is_written_as_far_as_a_file_can() {
 }
 
 #[test]
+fn the_namespace_of_a_process_is_a_node() {
+    vnet_testns::root(|| {
+        line("ip netns add a; ip -n a link set lo up");
+        // A shell that waits in a namespace of its own, and is the only one there.
+        line("unshare -n sleep 100 >/dev/null 2>&1 & echo $! >pid; sleep 0.3");
+        let pid = std::fs::read_to_string(format!("{}/pid", std::env::var("HOME").unwrap()));
+        let pid = pid.unwrap().trim().to_owned();
+        line(&format!(
+            "ip -n a link add eth0 address 02:00:00:00:00:01 type veth \\
+                 peer name eth0 address 02:00:00:00:00:02 netns {pid}
+             ip -n a link set eth0 up; nsenter -t {pid} -n ip link set eth0 up
+             nsenter -t {pid} -n ip addr add 10.0.0.2/24 dev eth0"
+        ));
+        let seen = vnet(&["snapshot", "--pid", &pid, "--pid", &pid]);
+        let known = |text: &str| text.replace(&pid, "[PID]");
+        insta::assert_snapshot!(known(&format!("{}{}", seen.stdout, seen.stderr)));
+        // Once it has the name, the file means it.
+        line(&format!("ip netns attach pid{pid} {pid}; vnet snapshot --pid {pid} >vnet.yaml"));
+        assert_eq!(vnet(&["adopt", "--yes"]).code, 0);
+        let plan = vnet(&["plan"]);
+        assert_eq!((plan.code, plan.stdout.contains("no changes")), (0, true), "{}", plan.stdout);
+        line(&format!("kill {pid}"));
+        assert_eq!(vnet(&["down"]).code, 0);
+        assert_eq!(vnet(&["snapshot", "--pid", "4194304"]).code, 3);
+    });
+}
+
+#[test]
 fn nothing_of_another_lab_is_taken_over() {
     vnet_testns::root(|| {
         write("vnet.yaml", common::PAIR);

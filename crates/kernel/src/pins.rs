@@ -314,11 +314,12 @@ pub(crate) fn open_host() -> Result<OwnedFd, Error> {
     rustix::fs::open(PATH, flags, Mode::empty()).map_err(Error::system("open", PATH))
 }
 
-/// Returns what tells pinned namespaces from others; those that are not there are left out.
+/// Returns what tells namespaces from others; those that are not there are left out.
 #[must_use]
 pub fn identities(names: &[NsName]) -> BTreeMap<NsName, Identity> {
     let identity = |name: &NsName| {
-        let stat = rustix::fs::stat(path(name)).ok()?;
+        let path = name.process().map_or_else(|| path(name), |pid| format!("/proc/{pid}/ns/net"));
+        let stat = rustix::fs::stat(path).ok()?;
         Some((name.clone(), (stat.st_dev, stat.st_ino)))
     };
     names.iter().filter_map(identity).collect()

@@ -43,8 +43,14 @@ pub struct Snapshot {
     pub differs: Vec<Step>,
 }
 
+/// Returns the name by which the namespace of a process would be pinned: `pid123`.
+#[must_use]
+pub fn name_of_process(pid: u32) -> String {
+    format!("pid{pid}")
+}
+
 /// Gives namespaces marks by which they would be nodes of a lab: after their names, without the
-/// lab's name before it where all have that.
+/// lab's name before it where all have that; those of processes after [`name_of_process`].
 ///
 /// Names that can't be a node's are left out.
 #[must_use]
@@ -52,8 +58,10 @@ pub fn marks(lab: &LabName, names: &BTreeSet<NsName>) -> BTreeMap<NsName, Mark> 
     let prefix = format!("{lab}-");
     let is_short = names.iter().all(|name| name.as_str().starts_with(&prefix));
     let node = |name: &NsName| {
-        let text = if is_short { &name.as_str()[prefix.len()..] } else { name.as_str() };
-        NodeName::new(text).ok()
+        if let Some(pid) = name.process() {
+            return NodeName::new(&name_of_process(pid)).ok();
+        }
+        NodeName::new(if is_short { &name.as_str()[prefix.len()..] } else { name.as_str() }).ok()
     };
     names
         .iter()

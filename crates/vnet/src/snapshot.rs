@@ -2,11 +2,12 @@
 
 mod adopt;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use vnet_kernel::Realm;
 use vnet_kernel::observe::{alias_of_lo, beyond, observe_whole};
 use vnet_model::snapshot::{self, SYSCTLS, Snapshot};
-use vnet_model::{LabName, Mark, NsName};
+use vnet_model::{Kind, LabName, Mark, NsName, State};
 
 pub use adopt::{Adoption, Obstacle};
 
@@ -32,26 +33,33 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 }
 
 impl Lab {
-    /// Reads what exists in namespaces whose names match, whoever made them, as a topology of this
-    /// lab. CAP_SYS_ADMIN and CAP_NET_ADMIN, or a keeper.
+    /// Reads what exists in namespaces whose names match, whoever made them, and in those that
+    /// processes are in, as a topology of this lab. CAP_SYS_ADMIN and CAP_NET_ADMIN, or a keeper;
+    /// CAP_SYS_PTRACE for other users' processes.
+    ///
+    /// The namespace of a process that is pinned goes by its name, and else by the number of the
+    /// process: `pid123`.
     ///
     /// # Errors
-    /// When a namespace can't be read; [`Error::NotUp`] where no keeper runs.
-    pub fn snapshot(&self, pattern: &str) -> Result<Snapshot, Error> {
+    /// When a namespace can't be read, or there is no such process; [`Error::NotUp`] where no keeper
+    /// runs.
+    pub fn snapshot(&self, pattern: &str, pids: &[u32]) -> Result<Snapshot, Error> {
         let realm = self.realm()?;
-        let names: BTreeSet<NsName> = realm
-            .names()
-            .map_err(Error::from)?
-            .into_iter()
-            .filter(|name| matches(pattern, name.as_str()))
-            .collect();
+        let pinned = realm.names().map_err(Error::from)?;
+        let mut names: BTreeSet<NsName> =
+            pinned.iter().filter(|name| matches(pattern, name.as_str())).cloned().collect();
+        names.extend(of_processes(realm, &pinned, pids)?);
         let marks = snapshot::marks(self.name(), &names);
         let mut observed = observe_whole(realm, &marks, &SYSCTLS)?;
         let beyond = beyond(realm, &mut observed)?;
+        let read: Vec<NsName> = observed.state.namespaces.keys().cloned().collect();
+        let unpinned: Vec<u32> = names.iter().filter_map(NsName::process).collect();
+        for pid in &unpinned {
+            name_after_process(&mut observed.state, *pid);
+        }
         let mut seen = snapshot::snapshot(self.name(), &observed.state)
             .map_err(|problems| Error::Snapshot { problems })?;
         seen.left_out.extend(beyond);
-        let read: Vec<NsName> = observed.state.namespaces.keys().cloned().collect();
         for (ns, facts) in vnet_kernel::observe::survey::survey(realm, &read)?.namespaces {
             let filters = facts.filters.into_iter();
             seen.left_out.extend(filters.map(|table| format!("the packet filter {table} in {ns}")));
@@ -63,7 +71,46 @@ impl Lab {
         let unnamed = names.iter().filter(|name| !marks.contains_key(*name));
         seen.left_out
             .extend(unnamed.map(|name| format!("namespace {name}: no node can be called so")));
+        seen.left_out.extend(unpinned.iter().map(|pid| {
+            let name = snapshot::name_of_process(*pid);
+            format!("{name} has no name yet: `ip netns attach {name} {pid}` gives it that one")
+        }));
         Ok(seen)
+    }
+}
+
+/// Returns the names of the namespaces that processes are in: each once, and by its pin where it has
+/// one.
+fn of_processes(realm: &Realm, pinned: &[NsName], pids: &[u32]) -> Result<Vec<NsName>, Error> {
+    let asked: Vec<NsName> = pids.iter().map(|pid| NsName::of_process(*pid)).collect();
+    let all: Vec<NsName> = pinned.iter().chain(&asked).cloned().collect();
+    let identities = if pids.is_empty() { BTreeMap::new() } else { realm.identities(&all)? };
+    let of = |name: &NsName| {
+        let own = identities
+            .get(name)
+            .ok_or_else(|| Error::from(vnet_kernel::Error::Gone { ns: name.clone() }))?;
+        let same = all.iter().find(|other| identities.get(*other) == Some(own));
+        Ok(same.unwrap_or(name).clone())
+    };
+    asked.iter().map(of).collect()
+}
+
+/// Gives the namespace of a process the name by which it would be pinned, where that is free.
+fn name_after_process(state: &mut State, pid: u32) {
+    let (name, new) = (NsName::of_process(pid), snapshot::name_of_process(pid));
+    let Some(new) = NsName::new(&new).ok().filter(|new| !state.namespaces.contains_key(new)) else {
+        return;
+    };
+    if let Some(ns) = state.namespaces.remove(&name) {
+        state.namespaces.insert(new.clone(), ns);
+    }
+    let interfaces = state.namespaces.values_mut().flat_map(|ns| ns.interfaces.values_mut());
+    for interface in interfaces {
+        if let Kind::Veth { peer: Some(peer) } = &mut interface.kind
+            && peer.ns == name
+        {
+            peer.ns = new.clone();
+        }
     }
 }
 

@@ -23,7 +23,8 @@ struct Body {
 pub(super) fn run(context: &Context<'_>, args: &args::Snapshot) -> Outcome {
     let name = lab(context, args)?;
     let lab = context.open(&name).map_err(Failure::cannot_tell)?;
-    let seen = lab.snapshot(&args.netns).map_err(|e| Failure::of(&e, None).cannot_tell())?;
+    let seen =
+        lab.snapshot(&args.netns, &args.pid).map_err(|e| Failure::of(&e, None).cannot_tell())?;
     if seen.desired.state.namespaces.is_empty() {
         let message = format!("no namespace is called `{}`", args.netns);
         let hint = "`ip netns list` shows those that are there";
