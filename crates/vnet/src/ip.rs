@@ -297,6 +297,7 @@ fn print(
     let mut context = Context::new(options, engine);
     for object in objects {
         show(&mut out, object, &mut context);
+        out.hand_over(|text| io.print(text));
     }
     io.print(&out.finish());
 }

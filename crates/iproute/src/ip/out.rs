@@ -15,6 +15,9 @@ pub struct Out {
     color: Option<Palette>,
 }
 
+/// From how many bytes on text is handed over.
+const MUCH_TEXT: usize = 1 << 16;
+
 /// What is coloured (`enum color_attr`, include/color.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shade {
@@ -73,6 +76,15 @@ impl Out {
                 json.finish() + "\n"
             }
             None => self.text,
+        }
+    }
+
+    /// Hands over the text so far where there is much of it: whoever shows many objects need not keep all of it. JSON is one
+    /// value and stays.
+    pub fn hand_over(&mut self, to: impl FnOnce(&str)) {
+        if self.text.len() >= MUCH_TEXT {
+            to(&self.text);
+            self.text.clear();
         }
     }
 
@@ -214,6 +226,24 @@ fn fill(format: &str, value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn much_text_is_handed_over_and_json_is_not() {
+        for json in [false, true] {
+            let mut out = Out::new(&Options { json, ..Options::default() }, false, false);
+            let mut handed = String::new();
+            for _ in 0..=MUCH_TEXT / 8 {
+                out.open(None);
+                out.num("a", "a {}\n", 1234);
+                out.close();
+                out.hand_over(|text| handed.push_str(text));
+            }
+            assert_eq!(handed.is_empty(), json);
+            let rest = out.finish();
+            assert!(json || rest.len() < MUCH_TEXT);
+            assert_eq!((handed + &rest).matches("1234").count(), MUCH_TEXT / 8 + 1);
+        }
+    }
 
     #[test]
     fn json_is_laid_out_as_iproute2_does() {

@@ -43,6 +43,7 @@ pub(super) fn links(
             one(&mut out, (link, &name), &addresses, selection, &mut context);
         }
         out.close();
+        out.hand_over(|text| io.print(text));
     }
     io.print(&out.finish());
     Ok(0)
