@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use vnet_model::apply::LOOPBACK;
-use vnet_model::{Desired, End, IfName, Kind, Namespace, NsName, Route, State};
+use vnet_model::{Desired, End, IfName, Interface, Kind, Namespace, NsName, Route, State};
 
 use crate::scene::Scene;
 use crate::{World, fib, walk, wire};
@@ -76,7 +76,7 @@ pub fn each_link(
 }
 
 /// Where a packet goes from a namespace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Leg {
     /// To a router; whether that passes it on.
     Router { to: usize, forwards: bool },
@@ -359,55 +359,91 @@ impl<'a> Net<'a> {
         }
         let ends: Vec<usize> = old.iter().map(|(end, _)| *end).collect();
         let goals = self.goals.len();
-        let blank = vec![Reach::NotAsked; self.nodes.len()];
-        let mut before = Vec::with_capacity(goals);
         for goal in &mut self.goals {
-            let known = std::mem::replace(&mut goal.reached, blank.clone());
-            let owner = goal.owner;
-            goal.owner = owner.filter(|at| !ends.contains(at));
-            before.push((known, owner));
+            goal.owner = goal.owner.filter(|at| !ends.contains(at));
         }
         self.changed.clone_from(&ends);
+        for (end, was) in &old {
+            self.keep_resolved(*end, was, &old, cut);
+        }
         let passes: Vec<usize> = ends.iter().copied().filter(|end| self.passes(*end)).collect();
+        let blank = vec![Reach::NotAsked; self.nodes.len()];
         let mut broken = Broken::new();
-        for (goal, (known, _)) in before.iter().enumerate() {
-            if !known.contains(&Reach::Yes) && !known.contains(&Reach::No) {
+        for goal in 0..goals {
+            if !self.may_be_lost(goal, &old) {
                 continue;
             }
+            let known = std::mem::replace(&mut self.goals[goal].reached, blank.clone());
             let dst = self.goals[goal].addr;
             // Who reached it and does not now; who has it needs no way there.
             let own = |at: usize| old.iter().any(|(end, was)| *end == at && was.own.contains(&dst));
             let lost = |net: &mut Self, at: usize| {
                 (known[at] == Reach::Yes || own(at)) && !net.reaches(at, goal)
             };
-            let mut stuck: HashSet<usize> =
+            let mut stuck: HashSet<usize, Quick> =
                 ends.iter().copied().filter(|end| lost(self, *end)).collect();
             // By whom passes nothing on, nobody's way is lost but its own.
             if stuck.iter().any(|end| own(*end) || passes.contains(end)) {
                 stuck = (0..self.nodes.len()).filter(|at| lost(self, *at)).collect();
             }
-            if stuck.is_empty() {
-                continue;
+            if !stuck.is_empty() {
+                self.note(goal, &stuck, &mut broken);
             }
-            self.note(goal, &stuck, &mut broken);
+            self.goals[goal].reached = known;
         }
         self.changed.clear();
         for (end, node) in old {
             self.nodes[end] = node;
         }
-        for (goal, (known, owner)) in self.goals.iter_mut().zip(before) {
-            (goal.reached, goal.owner) = (known, owner);
-        }
-        // What was asked about for the first time is asked about anew.
-        for goal in &mut self.goals[goals..] {
+        for goal in &mut self.goals {
             goal.owner = self.owners.get(&goal.addr).copied();
-            goal.reached.clone_from(&blank);
         }
         Some(broken)
     }
 
+    /// Takes over who answers on links of a namespace that are as they were: cables, with the same
+    /// addresses at their ends.
+    fn keep_resolved(&mut self, at: usize, was: &Node, old: &[(usize, Node)], cut: &State) {
+        let lost = |addr: &IpAddr| {
+            old.iter()
+                .any(|(end, was)| was.own.contains(addr) && !self.nodes[*end].own.contains(addr))
+        };
+        let (before, now) = (self.scene.ns(&was.name), cut.namespaces.get(&was.name));
+        let (Some(before), Some(now)) = (before, now) else { return };
+        let is_as_it_was = |dev: &IfName| {
+            let found = now.interfaces.get(dev);
+            let is_cable = |interface: &Interface| {
+                matches!(interface.kind, Kind::Veth { .. }) && interface.master.is_none()
+            };
+            found.is_some_and(is_cable) && found == before.interfaces.get(dev)
+        };
+        let kept = was.resolved.iter().filter(|((dev, addr), _)| is_as_it_was(dev) && !lost(addr));
+        self.nodes[at].resolved = kept.map(|(key, found)| (key.clone(), *found)).collect();
+    }
+
+    /// Tells whether a cut may have anybody lose the way to an address. It has not where both ends
+    /// have it or not as before, and who of them reached it has some of the legs that it had and no
+    /// others: each of those leads to somebody who reaches it.
+    fn may_be_lost(&mut self, goal: usize, old: &[(usize, Node)]) -> bool {
+        let dst = self.goals[goal].addr;
+        old.iter().any(|(end, was)| {
+            if was.own.contains(&dst) {
+                return !self.nodes[*end].own.contains(&dst);
+            }
+            if self.goals[goal].reached[*end] != Reach::Yes {
+                // Nobody who reached it did so by way of this one.
+                return false;
+            }
+            let way = was.table.lookup(&self.goals[goal].holding);
+            let before = was.decided[way.unwrap_or(was.table.ways.len())].as_ref();
+            let Some(before) = before.map(|before| &before.legs) else { return true };
+            let now = self.decide(*end, goal);
+            now.legs.iter().any(|leg| *leg == Leg::Dead || !before.contains(leg))
+        })
+    }
+
     /// Notes down the pairs that are broken because some don't reach an address any more.
-    fn note(&mut self, lost_goal: usize, lost: &HashSet<usize>, broken: &mut Broken) {
+    fn note(&mut self, lost_goal: usize, lost: &HashSet<usize, Quick>, broken: &mut Broken) {
         let from: Vec<(usize, usize)> = self.from.iter().copied().enumerate().collect();
         // Few have it: only their answers go there.
         let has = |(_, at): &(usize, usize)| self.has(*at, lost_goal);
