@@ -128,6 +128,31 @@ struct Net<'a> {
     owners: HashMap<IpAddr, usize, Quick>,
     /// The namespaces that are not as they were.
     changed: Vec<usize>,
+    /// Who ever found the way of a packet to lead to a namespace, by that.
+    before: Vec<HashSet<usize, Quick>>,
+    /// The places in `from` and `to` of each namespace, and in `to` of each address.
+    places: Places,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    from: HashMap<usize, Vec<usize>, Quick>,
+    to: HashMap<usize, Vec<usize>, Quick>,
+    goals: HashMap<usize, Vec<usize>, Quick>,
+}
+
+impl Places {
+    fn of(from: &[usize], to: &[(usize, usize)]) -> Self {
+        let mut places = Self::default();
+        for (place, at) in from.iter().enumerate() {
+            places.from.entry(*at).or_default().push(place);
+        }
+        for (place, (at, goal)) in to.iter().enumerate() {
+            places.to.entry(*at).or_default().push(place);
+            places.goals.entry(*goal).or_default().push(place);
+        }
+        places
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,10 +186,22 @@ impl<'a> Net<'a> {
         let from = from.iter().map(number).collect::<Option<_>>()?;
         let asked: Option<Vec<(usize, IpAddr)>> =
             to.iter().map(|(ns, addr)| Some((number(ns)?, *addr))).collect();
-        let (to, goals, goal_of, changed) = Default::default();
-        let mut net =
-            Self { scene, nodes, numbers, from, to, prefixes, goals, goal_of, owners, changed };
+        let mut net = Self {
+            before: vec![HashSet::default(); nodes.len()],
+            scene,
+            nodes,
+            numbers,
+            from,
+            to: Vec::new(),
+            prefixes,
+            goals: Vec::new(),
+            goal_of: HashMap::default(),
+            owners,
+            changed: Vec::new(),
+            places: Places::default(),
+        };
         net.to = asked?.into_iter().map(|(ns, addr)| (ns, net.goal(addr))).collect();
+        net.places = Places::of(&net.from, &net.to);
         Some(net)
     }
 
@@ -255,6 +292,9 @@ impl<'a> Net<'a> {
             Some((self.number(ns)?, self.scene.forwards(ns, name, addr.is_ipv6())))
         });
         self.nodes[at].resolved.insert(key, found);
+        if let Some((to, _)) = found {
+            self.before[to].insert(at);
+        }
         found
     }
 
@@ -336,14 +376,6 @@ impl<'a> Net<'a> {
         broken
     }
 
-    /// Tells whether a namespace passes anything on.
-    fn passes(&self, at: usize) -> bool {
-        let name = &self.nodes[at].name;
-        let devs = self.scene.ns(name).into_iter().flat_map(|found| found.interfaces.keys());
-        devs.into_iter()
-            .any(|dev| [false, true].iter().any(|v6| self.scene.forwards(name, dev, *v6)))
-    }
-
     /// Tries all pairs again while some namespaces decide otherwise.
     fn without(&mut self, cut: &State) -> Option<Broken> {
         let mut old = Vec::new();
@@ -366,7 +398,6 @@ impl<'a> Net<'a> {
         for (end, was) in &old {
             self.keep_resolved(*end, was, &old, cut);
         }
-        let passes: Vec<usize> = ends.iter().copied().filter(|end| self.passes(*end)).collect();
         let blank = vec![Reach::NotAsked; self.nodes.len()];
         let mut broken = Broken::new();
         for goal in 0..goals {
@@ -375,19 +406,17 @@ impl<'a> Net<'a> {
             }
             let known = std::mem::replace(&mut self.goals[goal].reached, blank.clone());
             let dst = self.goals[goal].addr;
-            // Who reached it and does not now; who has it needs no way there.
-            let own = |at: usize| old.iter().any(|(end, was)| *end == at && was.own.contains(&dst));
-            let lost = |net: &mut Self, at: usize| {
-                (known[at] == Reach::Yes || own(at)) && !net.reaches(at, goal)
-            };
-            let mut stuck: HashSet<usize, Quick> =
-                ends.iter().copied().filter(|end| lost(self, *end)).collect();
-            // By whom passes nothing on, nobody's way is lost but its own.
-            if stuck.iter().any(|end| own(*end) || passes.contains(end)) {
-                stuck = (0..self.nodes.len()).filter(|at| lost(self, *at)).collect();
+            let mut lost: HashSet<usize, Quick> = HashSet::default();
+            for (end, was) in &old {
+                // Who has it needs no way there.
+                let had_a_way = known[*end] == Reach::Yes || was.own.contains(&dst);
+                if had_a_way && !self.reaches(*end, goal) {
+                    lost.insert(*end);
+                }
             }
-            if !stuck.is_empty() {
-                self.note(goal, &stuck, &mut broken);
+            if !lost.is_empty() {
+                self.spread(goal, &known, &mut lost);
+                self.note(goal, &lost, &mut broken);
             }
             self.goals[goal].reached = known;
         }
@@ -442,31 +471,58 @@ impl<'a> Net<'a> {
         })
     }
 
-    /// Notes down the pairs that are broken because some don't reach an address any more.
-    fn note(&mut self, lost_goal: usize, lost: &HashSet<usize, Quick>, broken: &mut Broken) {
-        let from: Vec<(usize, usize)> = self.from.iter().copied().enumerate().collect();
-        // Few have it: only their answers go there.
-        let has = |(_, at): &(usize, usize)| self.has(*at, lost_goal);
-        let owners: Vec<(usize, usize)> = from.iter().copied().filter(has).collect();
-        for (number, (to, asked)) in self.to.clone().into_iter().enumerate() {
-            if asked == lost_goal {
-                let forth = from.iter().filter(|(_, at)| *at != to && lost.contains(at));
-                broken.extend(forth.map(|(asker, _)| (*asker, number)));
-            }
-            if !lost.contains(&to) {
-                continue;
-            }
-            for &(asker, at) in owners.iter().filter(|(_, at)| *at != to) {
-                let mut comes_from = false;
-                self.all_sources(at, asked, |_, src| {
-                    comes_from |= src == lost_goal;
-                    true
-                });
-                if comes_from {
-                    broken.insert((asker, number));
+    /// Adds to those at the ends that lost the way to an address all whose way leads by them.
+    fn spread(&mut self, goal: usize, known: &[Reach], lost: &mut HashSet<usize, Quick>) {
+        let mut fresh: Vec<usize> = lost.iter().copied().collect();
+        while let Some(by) = fresh.pop() {
+            let before: Vec<usize> = self.before[by].iter().copied().collect();
+            for at in before {
+                // The ends have been asked themselves.
+                if known[at] != Reach::Yes || self.changed.contains(&at) || lost.contains(&at) {
+                    continue;
+                }
+                let decided = self.decide(at, goal);
+                let leads_on = |net: &mut Self, leg| {
+                    net.next(at, leg, goal).is_some_and(|next| !lost.contains(&next))
+                };
+                if !decided.legs.iter().all(|leg| leads_on(self, leg)) {
+                    lost.insert(at);
+                    fresh.push(at);
                 }
             }
         }
+    }
+
+    /// Notes down the pairs that are broken because some don't reach an address any more.
+    fn note(&mut self, lost_goal: usize, lost: &HashSet<usize, Quick>, broken: &mut Broken) {
+        let places = std::mem::take(&mut self.places);
+        let all =
+            |of: &HashMap<usize, Vec<usize>, Quick>, at| of.get(&at).cloned().unwrap_or_default();
+        for number in all(&places.goals, lost_goal) {
+            for at in lost.iter().filter(|at| **at != self.to[number].0) {
+                broken.extend(all(&places.from, *at).into_iter().map(|asker| (asker, number)));
+            }
+        }
+        // Few have it: only their answers go there.
+        let has = |at: &usize| self.has(*at, lost_goal);
+        let owners: Vec<usize> = places.from.keys().copied().filter(has).collect();
+        let numbers: Vec<usize> = lost.iter().flat_map(|at| all(&places.to, *at)).collect();
+        for at in owners {
+            for &number in &numbers {
+                let (to, asked) = self.to[number];
+                let mut comes_from = false;
+                if at != to {
+                    self.all_sources(at, asked, |_, src| {
+                        comes_from |= src == lost_goal;
+                        true
+                    });
+                }
+                if comes_from {
+                    broken.extend(all(&places.from, at).into_iter().map(|asker| (asker, number)));
+                }
+            }
+        }
+        self.places = places;
     }
 }
 
