@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::thread::Builder;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -244,13 +246,18 @@ pub fn remove_all(names: &[NsName], watch: Option<&dyn Watch>) -> Result<(), Vec
     };
     // Whoever looks on sees one after the other.
     let threads = if watch.is_some() { 1 } else { UNPINNERS.min(names.len()).max(1) };
-    let errors = std::thread::scope(|scope| {
-        let (own, others) = names.split_at(names.len().div_ceil(threads));
-        let others: Vec<_> =
-            others.chunks(own.len().max(1)).map(|part| scope.spawn(move || remove(part))).collect();
-        let mut errors = remove(own);
-        errors.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_default()));
-        errors
+    let part = names.len().div_ceil(threads).max(1);
+    let errors: Vec<_> = std::thread::scope(|scope| {
+        let spawn =
+            |part| Builder::new().spawn_scoped(scope, move || remove(part)).map_err(|_| part);
+        let others: Vec<_> = names.chunks(part).skip(1).map(spawn).collect();
+        let own = remove(&names[..part.min(names.len())]);
+        let others = others.into_iter().flat_map(|other| match other {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // Where there may be no more threads, this one has the time.
+            Err(part) => remove(part),
+        });
+        own.into_iter().chain(others).collect()
     });
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
