@@ -285,6 +285,14 @@ fn warn(context: &Context<'_>, io: &mut Io<'_>) {
     }
 }
 
+/// Refuses to print objects of which one says what is not covered, rather than half of it.
+fn ensure_covered(
+    objects: &[wire::Object],
+    uncovered: impl Fn(&wire::Object) -> Option<Failure>,
+) -> Result<(), Failure> {
+    objects.iter().find_map(uncovered).map_or(Ok(()), Err)
+}
+
 /// Prints objects one after the other.
 fn print(
     engine: &mut Engine,

@@ -7,7 +7,7 @@ use vnet_iproute::ip::wire::{Object, Request, rtm};
 use vnet_netlink::Flags;
 
 use super::engine::Engine;
-use super::{Io, help, print};
+use super::{Io, ensure_covered, help, print};
 
 /// The id of a next hop (linux/nexthop.h).
 const NHA_ID: u16 = 1;
@@ -18,9 +18,7 @@ fn show(
     found: &[Object],
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
-    if let Some(failure) = found.iter().find_map(nexthop::uncovered) {
-        return Err(failure);
-    }
+    ensure_covered(found, nexthop::uncovered)?;
     print(engine, options, io, found, nexthop::show);
     Ok(0)
 }

@@ -7,7 +7,7 @@ use vnet_iproute::ip::wire::{Request, rtm};
 use vnet_netlink::Flags;
 
 use super::engine::Engine;
-use super::{Io, print};
+use super::{Io, ensure_covered, print};
 
 pub(super) fn show(
     engine: &mut Engine,
@@ -28,9 +28,7 @@ pub(super) fn show(
         result => result?,
     };
     routes.retain(|route| selection.wants(route));
-    if let Some(failure) = routes.iter().find_map(route::uncovered) {
-        return Err(failure);
-    }
+    ensure_covered(&routes, route::uncovered)?;
     print(engine, options, io, &routes, |out, object, context| {
         route::show(out, object, context, selection);
     });
@@ -44,9 +42,7 @@ pub(super) fn get(
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
     let routes = engine.get(request)?;
-    if let Some(failure) = routes.iter().find_map(route::uncovered) {
-        return Err(failure);
-    }
+    ensure_covered(&routes, route::uncovered)?;
     let answer = Selection::answer();
     print(engine, options, io, &routes, |out, object, context| {
         route::show(out, object, context, &answer);
