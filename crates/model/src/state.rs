@@ -277,6 +277,15 @@ impl Kind {
         }
     }
 
+    /// Returns the other end of a cable, where it is known.
+    #[must_use]
+    pub fn peer(&self) -> Option<&End> {
+        match self {
+            Self::Veth { peer } => peer.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Tells whether it is a bridge.
     #[must_use]
     pub fn is_bridge(&self) -> bool {

@@ -268,26 +268,20 @@ impl Case<'_, '_> {
     /// by now.
     fn is_in_the_way(&self, step: &Step, ns: &NsName, dev: &vnet_model::IfName) -> bool {
         let Change::DelLink { name } = &step.change else { return false };
-        let peer_of = |interface: Option<&Interface>| match interface.map(|found| &found.kind) {
-            Some(vnet_model::Kind::Veth { peer }) => peer.clone(),
-            _ => None,
-        };
-        let Some(peer) = peer_of(self.scene.meant_interface(ns, dev)) else { return false };
-        let moved = peer_of(self.scene.end(&peer));
+        let meant = self.scene.meant_interface(ns, dev);
+        let Some(peer) = meant.and_then(|meant| meant.kind.peer()) else { return false };
+        let moved = self.scene.end(peer).and_then(|found| found.kind.peer());
         let is = |end: &End| end.ns == step.ns && end.name == *name;
-        is(&peer) || moved.as_ref().is_some_and(is)
+        is(peer) || moved.is_some_and(is)
     }
 
     /// Tells whether a step has to do with an interface or its other end.
     pub(super) fn is_about(&self, step: &Step, ns: &NsName, dev: &vnet_model::IfName) -> bool {
         let meant = self.scene.meant_interface(ns, dev);
-        let peer = match meant.map(|meant| &meant.kind) {
-            Some(vnet_model::Kind::Veth { peer }) => peer.clone(),
-            _ => None,
-        };
+        let peer = meant.and_then(|meant| meant.kind.peer());
         let is = |at: &NsName, name: &vnet_model::IfName| {
             (at == ns && name == dev)
-                || peer.as_ref().is_some_and(|peer| peer.ns == *at && peer.name == *name)
+                || peer.is_some_and(|peer| peer.ns == *at && peer.name == *name)
         };
         match &step.change {
             Change::AddLink { name, .. }

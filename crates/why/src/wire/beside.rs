@@ -98,28 +98,22 @@ impl Search<'_, '_> {
 
     /// Tells whether both ends of a cable are up.
     fn has_carrier(&self, end: &End) -> bool {
-        let peer = |it: &vnet_model::Interface| match &it.kind {
-            vnet_model::Kind::Veth { peer } => peer.clone(),
-            _ => None,
-        };
         self.scene.end(end).is_some_and(|it| {
-            let far = peer(it);
-            it.up && far.and_then(|far| self.scene.end(&far)).is_some_and(|far| far.up)
+            let far = it.kind.peer().and_then(|far| self.scene.end(far));
+            it.up && far.is_some_and(|far| far.up)
         })
     }
 
     /// Gives a bond what one of its ports has heard. One that waits (`active-backup`) drops it, and
     /// which that is is not known: a bridge learns it, but not who sends by a cable.
-    pub(super) fn take_in_by_bond(&mut self, mut at: Station, bond: End) {
+    pub(super) fn take_in_by_bond(&mut self, at: Station, bond: End) {
         let up = self.scene.end(&bond).is_some_and(|found| found.up);
-        let Some(passed) = self.pass(at, (!up).then(|| Block::PeerDown(bond.clone()))) else {
-            return;
-        };
-        at = passed;
+        let down = (!up).then(|| Block::PeerDown(bond.clone()));
+        let Some(mut at) = self.pass(at, down) else { return };
         let ports = self.scene.ports(&bond.ns, &bond.name);
-        let good = ports.into_iter().map(|name| End { ns: bond.ns.clone(), name });
+        let ports = ports.into_iter().map(|name| End { ns: bond.ns.clone(), name });
         let waits = self.scene.option(&bond, "mode") == Some(&Value::Number(ACTIVE_BACKUP))
-            && good.filter(|port| self.has_carrier(port)).count() > 1;
+            && ports.filter(|port| self.has_carrier(port)).count() > 1;
         if waits && at.ports.is_empty() {
             let text =
                 format!("{} has a port that waits, and drops what comes in", self.label(&bond));
