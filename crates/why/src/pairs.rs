@@ -496,17 +496,17 @@ impl<'a> Net<'a> {
     /// Notes down the pairs that are broken because some don't reach an address any more.
     fn note(&mut self, lost_goal: usize, lost: &HashSet<usize, Quick>, broken: &mut Broken) {
         let places = std::mem::take(&mut self.places);
-        let all =
-            |of: &HashMap<usize, Vec<usize>, Quick>, at| of.get(&at).cloned().unwrap_or_default();
-        for number in all(&places.goals, lost_goal) {
+        for &number in places_in(&places.goals, lost_goal) {
             for at in lost.iter().filter(|at| **at != self.to[number].0) {
-                broken.extend(all(&places.from, *at).into_iter().map(|asker| (asker, number)));
+                let askers = places_in(&places.from, *at);
+                broken.extend(askers.iter().map(|asker| (*asker, number)));
             }
         }
         // Few have it: only their answers go there.
         let has = |at: &usize| self.has(*at, lost_goal);
         let owners: Vec<usize> = places.from.keys().copied().filter(has).collect();
-        let numbers: Vec<usize> = lost.iter().flat_map(|at| all(&places.to, *at)).collect();
+        let numbers: Vec<usize> =
+            lost.iter().flat_map(|at| places_in(&places.to, *at)).copied().collect();
         for at in owners {
             for &number in &numbers {
                 let (to, asked) = self.to[number];
@@ -518,12 +518,17 @@ impl<'a> Net<'a> {
                     });
                 }
                 if comes_from {
-                    broken.extend(all(&places.from, at).into_iter().map(|asker| (asker, number)));
+                    let askers = places_in(&places.from, at);
+                    broken.extend(askers.iter().map(|asker| (*asker, number)));
                 }
             }
         }
         self.places = places;
     }
+}
+
+fn places_in(places: &HashMap<usize, Vec<usize>, Quick>, of: usize) -> &[usize] {
+    places.get(&of).map_or(&[], Vec::as_slice)
 }
 
 /// Makes a namespace ready to be asked; `None` where only a walk can tell what it does.
