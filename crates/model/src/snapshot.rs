@@ -7,7 +7,7 @@ mod options;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kind::{Device, Options, Value};
+use crate::kind::Device;
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::origin::Origin;
 use crate::plan::plan;
@@ -168,7 +168,7 @@ impl Taken<'_> {
                 };
                 let ports = ns.interfaces.iter().filter(is_port);
                 let ports = ports.map(|(name, _)| name.clone()).collect();
-                NodeInterfaceKind::Device { device: telling(device), ports }
+                NodeInterfaceKind::Device { device: device.telling(), ports }
             }
             Kind::Veth { peer: Some(_) } => return,
             Kind::Veth { peer: None } => {
@@ -235,26 +235,6 @@ fn can_be_said(device: &Device, ns: &Namespace) -> bool {
         })
     };
     device.needs().all(is_there)
-}
-
-/// The options that tell what a device is for, of those whose defaults no table knows.
-const TELLING: &[&str] = &["id", "local", "remote", "group", "ikey", "okey"];
-
-/// Returns a device with the options that tell what it is for: those that are not as they were if
-/// nothing were said.
-fn telling(device: &Device) -> Device {
-    let mut short = Device { options: Options::new(), ..device.clone() };
-    for (option, value) in device.options.of(device.spec.options) {
-        let tells = match (device.spec.name, option.word) {
-            // A bond that looks after no links is what `ip` makes.
-            ("bond", "miimon") => *value != Value::Number(0),
-            (_, word) => TELLING.contains(&word) || option.is_unusual(value),
-        };
-        if option.required || tells {
-            short.options.set(option, value.clone());
-        }
-    }
-    short
 }
 
 /// Tells whether the file will have IPv6 addresses.

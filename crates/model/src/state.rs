@@ -8,6 +8,7 @@ mod entry;
 mod interfaces;
 mod offload;
 mod route;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use vnet_model::{Desired, State};
+use vnet_model::kind::Options;
+use vnet_model::{Desired, Interface, Kind, State};
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
@@ -54,10 +55,32 @@ impl Record {
             for (key, value) in &ns.sysctls {
                 there.sysctls.entry(key.clone()).or_insert_with(|| value.clone());
             }
+            there.entries.extend(ns.entries.iter().cloned());
             for (name, interface) in &ns.interfaces {
-                there.interfaces.get_or_insert_with(name.clone(), || interface.clone());
+                let there = there.interfaces.get_or_insert_with(name.clone(), || interface.clone());
+                add_options(there, interface);
             }
         }
         known
     }
+}
+
+/// Adds what only the other one says of what is read as far as it is declared.
+fn add_options(there: &mut Interface, other: &Interface) {
+    if let (Kind::Device(device), Kind::Device(other)) = (&mut there.kind, &other.kind)
+        && device.spec == other.spec
+    {
+        device.options = both(&device.options, &other.options);
+    }
+    there.port = both(&there.port, &other.port);
+    there.fdb = there.fdb.take().or_else(|| other.fdb.clone());
+    for (offload, on) in &other.offload {
+        there.offload.entry(*offload).or_insert(*on);
+    }
+}
+
+fn both(first: &Options, other: &Options) -> Options {
+    let mut both = other.clone();
+    both.extend(first);
+    both
 }

@@ -159,6 +159,32 @@ fn a_lab_is_taken_down_without_its_record() {
 }
 
 #[test]
+fn vm_a_change_without_a_record_is_undone_to_what_no_file_says_any_more() {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["vxlan"]);
+        let file = |vxlan: &str, rest: &str| {
+            let a = format!("a: {{ interfaces: {{ {vxlan} }} }}");
+            desired(&format!("{{ name: pair, nodes: {{ {a}, b: {rest} }}, links: [ [ a, b ] ] }}"))
+        };
+        let first = "vx0: { kind: vxlan, id: 7, remote: 10.0.1.2, dstport: 4789, ttl: 5 }";
+        let before = file(first, "");
+        let mut lab = open(&before);
+        lab.up(&before, |_| {}).unwrap();
+        let others = ["", "vx0: { kind: vxlan, id: 8, dstport: 4789, ttl: 6 }"];
+        for other in others {
+            sh(&format!("rm -r {STATE_DIR}"));
+            let broken = file(other, "{ sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } }");
+            let error = lab.up(&broken, |_| {}).unwrap_err();
+            assert!(matches!(error, Error::Undone { .. }), "{other:?}: {error:?}");
+            assert_eq!(planned(&lab, &before), NOTHING, "{other:?}");
+            let shown = sh("ip -n pair-a -d link show vx0");
+            assert!(shown.contains("remote 10.0.1.2") && shown.contains("ttl 5"), "{shown}");
+        }
+        lab.down(&Down::default()).unwrap();
+    });
+}
+
+#[test]
 fn a_record_that_is_cut_short_is_as_none() {
     vnet_testns::root(|| {
         let wanted = desired(PAIR);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use vnet_model::kind::{self, Device, Options, Value};
 use vnet_model::{Interface, Kind, Mark, Namespace, NsName, Offload, Owner, State};
 use vnet_netlink::{RawMessage, Socket};
 
@@ -86,27 +85,13 @@ fn declared(marks: &BTreeMap<NsName, Mark>, keys: &[&str]) -> State {
 /// Returns what asks for all options of the devices that were found, of ports, and for forwarding
 /// entries: only those are read that are declared. `None` where there are no devices.
 fn all_options(found: &Found, declared: &State) -> Option<State> {
-    let any = || Value::Bool(false);
-    let port = kind::BRIDGE.port.iter().chain(kind::BOND.port);
-    let port: Options = port.map(|option| (option, any())).collect();
-    let all = |interface: &Interface| {
-        let kind = match &interface.kind {
-            Kind::Device(device) => {
-                let options = device.spec.options.iter().map(|option| (option, any())).collect();
-                Kind::Device(Device { options, ..device.clone() })
-            }
-            kind => kind.clone(),
-        };
-        let port = if interface.master.is_some() { port.clone() } else { Options::new() };
-        Interface { port, fdb: Some(Default::default()), ..Interface::new(kind) }
-    };
     let interfaces = &found.namespace.interfaces;
     if !interfaces.values().any(|interface| interface.kind.device().is_some()) {
         return None;
     }
     let mut namespace = declared.namespaces.get(&found.name)?.clone();
-    namespace.interfaces =
-        interfaces.iter().map(|(name, interface)| (name.clone(), all(interface))).collect();
+    let all = interfaces.iter().map(|(name, interface)| (name.clone(), interface.asking_for_all()));
+    namespace.interfaces = all.collect();
     Some(State { namespaces: [(found.name.clone(), namespace)].into() })
 }
 

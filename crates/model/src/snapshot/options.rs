@@ -1,6 +1,6 @@
 //! What is said of an interface in a file: what is not so anyway.
 
-use crate::kind::{Device, Hardware, Options, Value};
+use crate::kind::{Device, Hardware};
 use crate::mac::Mac;
 use crate::origin::Origin;
 use crate::state::{
@@ -49,7 +49,7 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
         ipv6,
         txqueuelen: interface.txqueuelen.filter(|len| *len != queue_len(&interface.kind)),
         offload: interface.offload.clone(),
-        port: master.map(|master| port(interface, master)).unwrap_or_default(),
+        port: master.map(|master| interface.telling_port(master)).unwrap_or_default(),
         ..InterfaceOptions::default()
     }
 }
@@ -85,19 +85,4 @@ fn queue_len(kind: &Kind) -> u32 {
         "ifb" => 32,
         _ => 1000,
     }
-}
-
-/// Returns the options as a port that are not as they are where nothing is said.
-fn port(interface: &Interface, master: &Interface) -> Options {
-    let Some(spec) = master.kind.device().map(|device| device.spec) else {
-        return Options::new();
-    };
-    let is_veth = matches!(interface.kind, Kind::Veth { .. });
-    // What STP takes for the cost follows from the speed (`port_cost`, net/bridge/br_if.c).
-    let cost = Value::Number(if is_veth { 2 } else { 100 });
-    let told = interface.port.of(spec.port).filter(|(option, value)| match option.word {
-        "cost" => **value != cost,
-        _ => option.is_unusual(value),
-    });
-    told.map(|(option, value)| (option, value.clone())).collect()
 }

@@ -1,5 +1,6 @@
 //! `up`: builds a lab or changes it, and goes back where that fails.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -109,10 +110,13 @@ impl Lab {
         sysctls::check(self.realm()?, &first.steps)?;
         self.check_limits(&first.steps, desired, limits, progress)?;
         // Where the record is lost, what was there says what must be looked at to undo this.
-        let previous = recorded.as_ref().map_or_else(|| own(&start.state), Record::known);
+        let (before, previous) = match &recorded {
+            Some(record) => (Cow::Borrowed(&start), record.known()),
+            None => self.look_at_all(desired, &start)?,
+        };
         let previous = (!previous.namespaces.is_empty()).then_some(previous);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
-        let pending = self.prepare_to_go_back(guard, earlier, recorded.as_ref(), &start)?;
+        let pending = self.prepare_to_go_back(guard, earlier, recorded.as_ref(), &before)?;
         let done = self.change(&intent, &start, first, progress).and_then(|reached| {
             self.dir.write_record(&record, false)?;
             match (pending, guard) {
@@ -128,10 +132,28 @@ impl Lab {
         match done {
             Ok(reached) => Ok(up(reached)),
             Err(error) => {
-                let error = self.undo(error, &start, recorded.as_ref(), &intent);
+                let error = self.undo(error, &before, recorded.as_ref(), &intent);
                 Err(self.as_it_was_pending(earlier, error))
             }
         }
+    }
+
+    /// Looks again where no record says what was declared: all that the lab's own interfaces are may
+    /// have to come back. Returns what is there, and what of it is the lab's own.
+    fn look_at_all<'o>(
+        &self,
+        desired: &Desired,
+        start: &'o Observed,
+    ) -> Result<(Cow<'o, Observed>, State), Error> {
+        let own_of_start = own(&start.state);
+        if own_of_start.namespaces.is_empty() {
+            return Ok((Cow::Borrowed(start), own_of_start));
+        }
+        let asking = Record::new(desired.clone(), Some(own_of_start.asking_for_all()), None);
+        let mut before = self.look_by(desired, Some(&asking), None)?;
+        before.state.keep_telling(&desired.state);
+        let own = own(&before.state);
+        Ok((Cow::Owned(before), own))
     }
 
     /// Finds out whether there is room for what is to be made.
