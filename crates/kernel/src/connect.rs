@@ -109,9 +109,26 @@ pub fn connect(
 ) -> Result<Vec<Outcome>, Error> {
     let mut outcomes = Vec::with_capacity(attempts.len());
     for wave in attempts.chunks(WAVE) {
-        outcomes.extend(Wave::open(realm, wave)?.run(timeout));
+        outcomes.extend(Wave::open(realm, wave, None)?.run(timeout));
     }
     Ok(outcomes)
+}
+
+/// As [`connect()`], for one attempt that is looked for on its way: a datagram begins with this
+/// cookie. Tells by which port of the asker too; `None` where it had none.
+///
+/// # Errors
+/// As there.
+pub fn connect_sought(
+    realm: &Realm,
+    attempt: &Attempt,
+    cookie: [u8; 8],
+    timeout: Duration,
+) -> Result<(Outcome, Option<u16>), Error> {
+    let wave = Wave::open(realm, std::slice::from_ref(attempt), Some(cookie))?;
+    let port = wave.running.first().and_then(|running| running.port);
+    let outcome = wave.run(timeout).first().copied();
+    Ok((outcome.unwrap_or(Outcome::NoAnswer), port))
 }
 
 /// Attempts that are under way together.
@@ -121,7 +138,7 @@ struct Wave {
 }
 
 impl Wave {
-    fn open(realm: &Realm, attempts: &[Attempt]) -> Result<Self, Error> {
+    fn open(realm: &Realm, attempts: &[Attempt], sought: Option<[u8; 8]>) -> Result<Self, Error> {
         let mut wave = Self { listeners: Vec::new(), running: Vec::new() };
         let mut places: BTreeMap<Place, Result<bool, Errno>> = BTreeMap::new();
         for place in attempts.iter().filter_map(Place::of) {
@@ -149,7 +166,7 @@ impl Wave {
                 Some(Err(errno)) => Running::failed(errno),
                 _ => match open(realm, &attempt.from, kind_of(attempt))? {
                     Err(errno) => Running::failed(errno),
-                    Ok(socket) => Running::start(socket, attempt, ours == Some(Ok(true))),
+                    Ok(socket) => Running::start(socket, attempt, ours == Some(Ok(true)), sought),
                 },
             };
             wave.running.push(running);

@@ -136,6 +136,11 @@ pub struct Options {
     /// Further namespaces that may be on the way or at the end of one. Neighbour entries that
     /// probes make there are removed too. Namespaces that probes are sent from need not be named.
     pub watched: Vec<NsName>,
+    /// The beginning of the payload, by which others know the requests; random where not given.
+    pub cookie: Option<[u8; 8]>,
+    /// Whether requests must not be fragmented: what is too long for the first link is not sent
+    /// (EMSGSIZE), and a router says so or drops it.
+    pub whole: bool,
 }
 
 impl Default for Options {
@@ -146,6 +151,8 @@ impl Default for Options {
             payload_bytes: 56,
             wave: 128,
             watched: Vec::new(),
+            cookie: None,
+            whole: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! * [`observe()`]: reads a set of namespaces into a `State`.
 //! * [`execute()`]: does a list of steps, pipelined by namespace.
 //! * [`hub`]: hears what happens in a set of namespaces.
+//! * [`lookout`]: where a packet is seen on its way.
 //! * [`nft`]: packet filters and address translation, by netlink.
 //! * [`probe`]: what this kernel and this user can do.
 //! * [`watch`]: instants at which the work can be made to fail, for tests.
@@ -32,6 +33,7 @@ pub mod hub;
 pub mod individual;
 pub mod ioctl;
 pub mod limits;
+pub mod lookout;
 mod nexthop;
 pub mod nft;
 pub mod observe;

@@ -33,6 +33,7 @@ pub mod origin;
 pub mod plan;
 pub mod problem;
 pub mod resolve;
+pub mod sighting;
 pub mod snapshot;
 pub mod state;
 pub mod step;

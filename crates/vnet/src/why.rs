@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use vnet_kernel::Realm;
-use vnet_kernel::connect::{self, Attempt};
-use vnet_kernel::echo::{self, Options, Outcome, Probe};
+use vnet_kernel::connect;
+use vnet_kernel::echo::Outcome;
 use vnet_kernel::observe::fates::fates;
 use vnet_kernel::observe::survey::{listeners, survey};
 use vnet_model::facts::{Fate, Lookup};
@@ -21,9 +21,12 @@ use crate::error::Error;
 use crate::lab::Lab;
 
 mod beside;
+mod probe;
 
-/// How long a connection may take: the kernel sends a SYN again after a second.
-const CONNECT_WITHIN: Duration = Duration::from_millis(1500);
+pub use probe::Spotted;
+pub use vnet_why::seen::LastSeen;
+
+use probe::Try;
 
 /// What is asked about two ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,9 +43,9 @@ pub struct Ask {
     /// ([`NsName::host`]), those of processes ([`NsName::of_process`]). An end may then be called
     /// by the pin's name, `host`, or the process's number.
     pub beside: Vec<NsName>,
-    /// Whether to ask the kernel too, by an echo request.
+    /// Whether to ask the kernel too: by a packet that is looked for on its way.
     pub probe: bool,
-    /// How long that may take; 1 s where not given. An unanswered one is sent twice.
+    /// How long that may take; 1 s where not given, 1.5 s for a port. An unanswered one is sent twice.
     pub timeout: Option<Duration>,
 }
 
@@ -55,6 +58,8 @@ pub struct Told {
     pub answer: Answer,
     /// What a packet met; `None` where none was sent.
     pub probed: Option<Probed>,
+    /// Where that packet was seen.
+    pub spotted: Option<Spotted>,
     /// About how many routing decisions the kernel was asked.
     pub compared: usize,
     /// Those that it makes otherwise than the model.
@@ -150,41 +155,20 @@ impl Lab {
         }
         let question = question(&desired, &state, from, to, ask)?;
         let intent = Some(&desired).filter(|_| is_up);
-        let answer = answer(intent, &state, Some(&facts), &question);
-        let probed = match ask.probe {
-            true => self.probe(&question, ask.timeout)?,
-            false => None,
+        let world = World { state: &state, facts: Some(&facts), intent, assumed: &[] };
+        let answer = vnet_why::why(&world, &question);
+        let (probed, spotted) = match ask.probe {
+            true => {
+                let (world, facts, question, answer) = (&world, &facts, &question, &answer);
+                let (realm, timeout) = (self.realm()?, ask.timeout);
+                Try { realm, world, facts, question, answer, timeout }
+                    .run()
+                    .map(|(probed, spotted)| (Some(probed), Some(spotted)))?
+            }
+            false => (None, None),
         };
         let (compared, otherwise) = compare(self.realm()?, &facts, &answer.routed)?;
-        Ok(Told { question, answer, probed, compared, otherwise })
-    }
-
-    fn probe(
-        &self,
-        question: &Question,
-        timeout: Option<Duration>,
-    ) -> Result<Option<Probed>, Error> {
-        let Question { from, src, dst, size_bytes, packet, .. } = question;
-        if *packet != Packet::Icmp {
-            let (from, src, dst, packet) = (from.clone(), *src, *dst, *packet);
-            let attempt = Attempt { from, src, dst, packet, at: None };
-            let timeout = timeout.unwrap_or(CONNECT_WITHIN);
-            let outcomes = connect::connect(self.realm()?, &[attempt], timeout)?;
-            return Ok(outcomes.first().copied().map(Probed::Port));
-        }
-        let header = if dst.is_ipv4() { 28 } else { 48 };
-        let mut options = Options { watched: vec![from.clone()], ..Options::default() };
-        options.timeout = timeout.unwrap_or(options.timeout);
-        if let Some(size) = size_bytes {
-            // The engine can't forbid fragments, so a reply would say nothing about the size.
-            if *size > 1280 {
-                return Ok(None);
-            }
-            options.payload_bytes = (*size as usize).saturating_sub(header);
-        }
-        let probe = Probe { src: *src, ..Probe::new(from.clone(), *dst) };
-        let outcomes = echo::echo(self.realm()?, &[probe], &options, |_, _| {})?;
-        Ok(outcomes.first().copied().map(Probed::Echo))
+        Ok(Told { question, answer, probed, spotted, compared, otherwise })
     }
 }
 
@@ -215,17 +199,9 @@ pub fn compare(
 /// [`Error::NoNode`], [`Error::NoAddress`].
 pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
     let question = question(desired, &desired.state, from, to, ask)?;
-    let answer = answer(Some(desired), &desired.state, None, &question);
-    Ok(Told { question, answer, probed: None, compared: 0, otherwise: Vec::new() })
-}
-
-fn answer(
-    intent: Option<&Desired>,
-    state: &State,
-    facts: Option<&Facts>,
-    question: &Question,
-) -> Answer {
-    vnet_why::why(&World { state, facts, intent, assumed: &[] }, question)
+    let world = World { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] };
+    let answer = vnet_why::why(&world, &question);
+    Ok(Told { question, answer, probed: None, spotted: None, compared: 0, otherwise: Vec::new() })
 }
 
 /// An end of the question, as it was typed.

@@ -18,6 +18,7 @@
 //! * `diagnose`: from where a packet stopped to what is at fault. Where it is known what was meant
 //!   (the file), the decision that differs from it is the fault; else the state speaks for itself.
 //! * `suggest`: a way that would work, where nobody wrote one.
+//! * [`seen`]: where a packet was really seen, held against where it stops.
 //! * [`lint`]: what a file says that is probably not meant.
 //! * [`pairs`]: all pairs at once, by classes of addresses.
 //! * [`expect`]: whether what must hold does.
@@ -41,6 +42,7 @@ mod filter;
 pub mod lint;
 pub mod pairs;
 mod scene;
+pub mod seen;
 mod suggest;
 mod travel;
 mod tunnel;
@@ -133,6 +135,9 @@ pub struct Answer {
     /// The routing decisions on all its ways, which the kernel can be asked about too.
     #[serde(skip)]
     pub routed: Vec<Routed>,
+    /// Where the packet goes, on all its ways.
+    #[serde(skip)]
+    pub course: seen::Course,
 }
 
 /// A routing decision.

@@ -3,6 +3,7 @@
 use crate::diagnose::diagnose;
 use crate::fates;
 use crate::scene::Scene;
+use crate::seen::Course;
 use crate::walk::{Sent, Stop, Walked, walk};
 use crate::{Answer, By, Cause, Hop, Mend, Question, Verdict, World};
 
@@ -82,6 +83,7 @@ pub fn why(world: &World<'_>, question: &Question) -> Answer {
         causes: Vec::new(),
         unknown: unknown(&trips),
         routed: fates::of(&scene, &trips),
+        course: Course::of(&scene, &trips),
         elsewhere: shown.and_then(|trip| trip.elsewhere(&scene)),
     };
     if trips.iter().any(|trip| trip.failed().is_some() || trip.has_doubts()) {

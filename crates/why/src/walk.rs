@@ -106,6 +106,8 @@ pub(crate) struct Walked {
     pub(crate) unknown: Vec<String>,
     /// The interfaces that it passed, ports of bridges too.
     pub(crate) touched: Vec<End>,
+    /// Who waits for a neighbour that does not answer, with it.
+    pub(crate) waits: Option<NsName>,
 }
 
 /// Sends a packet. `legs` says which leg to take at each route with several; the first where it
@@ -130,6 +132,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         twins: Vec::new(),
         unknown: Vec::new(),
         touched: Vec::new(),
+        waits: None,
     };
     let header = Header {
         src: packet.src,

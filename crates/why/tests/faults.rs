@@ -153,8 +153,7 @@ fn until_well(lab: &Lab, why: &str, size_bytes: Option<u32>) -> Told {
     let begun = Instant::now();
     loop {
         let told = ask(lab, why, size_bytes, None);
-        // Whether a packet of a size arrives is not tried.
-        let is_over = is_well(&told) && (size_bytes.is_some() || replied(&told));
+        let is_over = is_well(&told) && replied(&told);
         if is_over || (begun.elapsed() > PATIENCE) || !may_pass(&told) {
             return told;
         }
@@ -181,18 +180,20 @@ fn run(lab: &str, fault: &Fault) -> Result<(), String> {
     };
     let named = causes.len() == fault.causes.len() && causes.iter().zip(&fault.causes).all(is_it);
     let well = matches!(told.answer.verdict, Verdict::Reachable | Verdict::Unknown);
-    let answered = fault.size.is_none() && replied(&told);
+    let answered = replied(&told);
     let result = if !named || well {
         complain("not named")
     } else if answered && !fault.answered && told.answer.verdict == Verdict::Unreachable {
         complain("but it answers")
+    } else if told.spotted.as_ref().is_some_and(|spotted| spotted.agrees == Some(false)) {
+        complain("last seen elsewhere")
     } else if fault.then.as_deref() == Some("nothing") {
         let has_mend = causes.iter().any(|cause| !cause.mend.is_empty());
         if has_mend { complain("there is a mend") } else { Ok(()) }
     } else {
         mend(&told);
         let again = until_well(&lab, fault.then.as_deref().unwrap_or(&fault.why), fault.size);
-        match is_well(&again) && (fault.size.is_some() || replied(&again)) {
+        match is_well(&again) && replied(&again) {
             true => Ok(()),
             false => complain(&format!("not mended: {}\n  before", shown(&again))),
         }

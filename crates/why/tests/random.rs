@@ -331,6 +331,7 @@ fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (us
                     question,
                     answer,
                     probed: Some(probed),
+                    spotted: None,
                     compared: 0,
                     otherwise: Vec::new(),
                 };

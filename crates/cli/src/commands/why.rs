@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vnet::why::{Answer, Ask, By, Cause, Hop, Mend, Told, Verdict, on_paper};
+use vnet::why::{Answer, Ask, By, Cause, Hop, LastSeen, Mend, Spotted, Told, Verdict, on_paper};
 
 use vnet::Lab;
-use vnet::model::{LabName, NsName, Packet};
+use vnet::model::sighting::{Heading, Sighting};
+use vnet::model::{IfName, LabName, NsName, Packet};
 
 use super::{DIFFERS, Outcome};
 use crate::args::{self, FileArg};
@@ -27,12 +28,48 @@ struct Body<'t> {
     answer: &'t Answer,
     /// What a packet met; nothing where none was sent.
     probe: Option<String>,
+    /// Where that was seen.
+    seen: Option<SeenBody<'t>>,
     /// Whether the probe contradicts the model.
     disagree: bool,
     /// About how many routing decisions the kernel was asked.
     compared: usize,
     /// Those that it makes otherwise than the model.
     otherwise: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SeenBody<'t> {
+    /// Where the packet was last.
+    last: &'t LastSeen,
+    /// Whether that is where it stops on paper; nothing where it arrived or that can't be compared.
+    agrees: Option<bool>,
+    /// All places, in the order of time.
+    places: Vec<PlaceBody<'t>>,
+    /// The namespaces in which nobody could look.
+    blind: &'t [NsName],
+}
+
+#[derive(Serialize)]
+struct PlaceBody<'t> {
+    ns: &'t NsName,
+    interface: &'t IfName,
+    leaves: bool,
+    for_another: bool,
+    heading: Heading,
+}
+
+impl<'t> From<&'t Spotted> for SeenBody<'t> {
+    fn from(spotted: &'t Spotted) -> Self {
+        let place = |seen: &'t Sighting| {
+            let Sighting { ns, dev: interface, leaves, for_another, heading, .. } = seen;
+            let (leaves, for_another, heading) = (*leaves, *for_another, *heading);
+            PlaceBody { ns, interface, leaves, for_another, heading }
+        };
+        let Spotted { last, agrees, sightings, blind } = spotted;
+        let places = sightings.iter().map(place).collect();
+        Self { last, agrees: *agrees, places, blind }
+    }
 }
 
 pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
@@ -68,6 +105,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
                 sentence: told.answer.sentence(&args.from, &args.to),
                 answer: &told.answer,
                 probe,
+                seen: told.spotted.as_ref().map(SeenBody::from),
                 disagree: told.disagree(),
                 compared: told.compared,
                 otherwise: told.otherwise.iter().map(ToString::to_string).collect(),
@@ -135,9 +173,36 @@ fn text(args: &args::Why, told: &Told) -> String {
         };
         let contradicts = if told.disagree() { ", unlike what was worked out above" } else { "" };
         let _ = writeln!(text, "\n{what}: {outcome}{contradicts}");
+        if let Some(spotted) = told.spotted.as_ref().filter(|_| outcome.replied() != Some(true)) {
+            text.push_str(&seen(answer, spotted));
+        }
     }
     for otherwise in &told.otherwise {
         let _ = writeln!(text, "\nwrongly worked out above: {}", plain(&otherwise.to_string()));
+    }
+    text
+}
+
+/// Says where a packet that did not arrive was last, and why there.
+fn seen(answer: &Answer, spotted: &Spotted) -> String {
+    let mut text = format!("  {}", plain(&spotted.last.to_string()));
+    let stop = [&answer.back, &answer.forth].into_iter().find_map(|hops| hops.last());
+    let stop = stop.filter(|hop| hop.by == By::Stop);
+    let stop = stop.map(|hop| (plain(&hop.node), plain(&hop.text)));
+    match (spotted.agrees, stop) {
+        (Some(true), Some((_, why))) => {
+            let _ = write!(text, ": {why}");
+        }
+        (Some(false), Some((node, why))) => {
+            let _ = write!(text, ", unlike what was worked out above: it stops at {node}, {why}");
+        }
+        (Some(false), None) => text.push_str(", unlike what was worked out above: it arrives"),
+        (Some(true), None) | (None, _) => {}
+    }
+    text.push('\n');
+    if !spotted.blind.is_empty() {
+        let names: Vec<&str> = spotted.blind.iter().map(NsName::as_str).collect();
+        let _ = writeln!(text, "  not looked for, or not all seen, in {}", names.join(", "));
     }
     text
 }

@@ -1,7 +1,7 @@
 //! One attempt, from its first packet to its end.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ const SEEN_WITHIN: Duration = Duration::from_millis(500);
 /// An attempt that has begun.
 pub(super) struct Running {
     pub(super) cookie: Cookie,
+    /// The port that it comes from.
+    pub(super) port: Option<u16>,
     socket: Option<Socket>,
     begun: Instant,
     /// Whether a listener of ours is to see it.
@@ -47,6 +49,7 @@ impl Running {
         let begun = Instant::now();
         Self {
             cookie: [0; 16],
+            port: None,
             socket: None,
             begun,
             ours: false,
@@ -57,18 +60,38 @@ impl Running {
     }
 
     /// Sends the first packet.
-    pub(super) fn start(socket: OwnedFd, attempt: &Attempt, ours: bool) -> Self {
+    pub(super) fn start(
+        socket: OwnedFd,
+        attempt: &Attempt,
+        ours: bool,
+        sought: Option<[u8; 8]>,
+    ) -> Self {
         let mut running = Self { ended: None, ours, ..Self::failed(Errno::NODATA) };
-        if let Err(errno) = running.begin(socket, attempt) {
+        if let Err(errno) = running.begin(socket, attempt, sought) {
             running.ended = Some(refused(errno));
         }
         running
     }
 
-    fn begin(&mut self, socket: OwnedFd, attempt: &Attempt) -> Result<(), Errno> {
+    fn begin(
+        &mut self,
+        socket: OwnedFd,
+        attempt: &Attempt,
+        sought: Option<[u8; 8]>,
+    ) -> Result<(), Errno> {
         rustix::rand::getrandom(&mut self.cookie, rustix::rand::GetRandomFlags::empty())?;
-        if let Some(src) = attempt.src {
-            rustix::net::bind(&socket, &SocketAddr::new(src, 0))?;
+        if let Some(sought) = sought {
+            self.cookie[..sought.len()].copy_from_slice(&sought);
+        }
+        let any: IpAddr = match attempt.dst {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        if attempt.src.is_some() || sought.is_some() {
+            rustix::net::bind(&socket, &SocketAddr::new(attempt.src.unwrap_or(any), 0))?;
+            // An answer can be there before the call that asks has returned, and the port gone.
+            let own = rustix::net::getsockname(&socket)?;
+            self.port = SocketAddr::try_from(own).ok().map(|own| own.port());
         }
         let to = SocketAddr::new(attempt.dst, attempt.packet.port().unwrap_or_default());
         self.begun = Instant::now();

@@ -46,6 +46,7 @@ pub(super) struct Field<'a> {
     open_max: usize,
     epoll: OwnedFd,
     batch: Batch,
+    whole: bool,
 }
 
 /// A namespace.
@@ -82,6 +83,7 @@ impl<'a> Field<'a> {
             open_max: usize::try_from(open_max.clamp(8, OPEN_MAX)).unwrap_or(8),
             epoll,
             batch: Batch::new(),
+            whole: options.whole,
         };
         let mut names: BTreeMap<&NsName, BTreeSet<Family>> =
             options.watched.iter().map(|name| (name, BTreeSet::new())).collect();
@@ -164,7 +166,7 @@ impl<'a> Field<'a> {
         for (number, fd) in numbers.into_iter().zip(opened) {
             let place = &mut self.places[number];
             let failed = || Error::system("prepare an ICMP socket in", place.name.to_string());
-            let socket = EchoSocket::new(fd?, family).map_err(failed())?;
+            let socket = EchoSocket::new(fd?, family, self.whole).map_err(failed())?;
             let data = epoll::EventData::new_u64(event_data(number, family));
             epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN).map_err(failed())?;
             match family {

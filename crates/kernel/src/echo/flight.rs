@@ -97,7 +97,7 @@ impl<'a, 'r, P: FnMut(usize, &Outcome)> Flight<'a, 'r, P> {
             probes,
             options,
             progress,
-            wire: Wire::new(options.payload_bytes)?,
+            wire: Wire::new(options.payload_bytes, options.cookie)?,
             pace: Pace::new(options, probes, field.tables()?),
             field,
             states,

@@ -12,6 +12,9 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use rustix::io::Errno;
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use serde::{Deserialize, Serialize};
 
 use super::icmp;
@@ -69,7 +72,7 @@ pub(super) struct Received {
 
 impl EchoSocket {
     /// Takes a socket of [`Realm::sockets`](crate::Realm::sockets) and makes it deaf to what is no answer.
-    pub(super) fn new(fd: OwnedFd, family: Family) -> Result<Self, Errno> {
+    pub(super) fn new(fd: OwnedFd, family: Family, whole: bool) -> Result<Self, Errno> {
         let set = match family {
             Family::V4 => {
                 let open = icmp::TYPES.iter().fold(0_u32, |bits, kind| bits | 1 << kind);
@@ -83,6 +86,16 @@ impl EchoSocket {
                 FilterV6.set(&fd, &closed)
             }
         };
+        if whole {
+            // What routers said before may no longer hold: it is found out anew.
+            match family {
+                Family::V4 => set_ip_mtu_discover(&fd, Ipv4PathMtuDiscovery::PROBE)?,
+                Family::V6 => {
+                    set_ipv6_mtu_discover(&fd, Ipv6PathMtuDiscovery::PROBE)?;
+                    sockopt::Ipv6DontFrag.set(&fd, &true).map_err(from_nix)?;
+                }
+            }
+        }
         // The time of receipt is the kernel's: a reply may wait here while others are sent.
         set.and_then(|()| sockopt::ReceiveTimestampns.set(&fd, &true)).map_err(from_nix)?;
         Ok(Self { fd })

@@ -70,6 +70,7 @@ impl Walk<'_, '_> {
             }
             None => match (domain.unknown.first(), refused) {
                 (_, Some((there, stop))) => {
+                    self.walked.waits = Some(ns.clone());
                     self.walked.at = there;
                     Err(stop)
                 }

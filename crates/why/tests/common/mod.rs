@@ -66,6 +66,13 @@ pub(crate) fn replied(told: &Told) -> bool {
 /// Says what was found, for a test that fails.
 pub(crate) fn shown(told: &Told) -> String {
     let mut text = format!("{:?}, probe {:?}\n", told.answer.verdict, told.probed);
+    if let Some(spotted) = &told.spotted {
+        text.push_str(&format!("    {}, agrees {:?}\n", spotted.last, spotted.agrees));
+        for seen in &spotted.sightings {
+            let (ns, dev, leaves) = (&seen.ns, &seen.dev, seen.leaves);
+            text.push_str(&format!("      {ns}:{dev} leaves {leaves} {}\n", seen.heading));
+        }
+    }
     for what in &told.answer.unknown {
         text.push_str(&format!("    unknown: {what}\n"));
     }

@@ -26,7 +26,10 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(payload_bytes: usize) -> Result<Self, Error> {
+    pub(super) fn new(
+        payload_bytes: usize,
+        cookie: Option<[u8; COOKIE_BYTES]>,
+    ) -> Result<Self, Error> {
         let mut random = [0; COOKIE_BYTES + 4];
         let failed = || Error::system("get", "random numbers");
         let length = retry_on_intr(|| getrandom(&mut random[..], GetRandomFlags::empty()))
@@ -34,10 +37,11 @@ impl Wire {
         if length < random.len() {
             return Err(failed()(Errno::IO));
         }
-        let (cookie, first) = random.split_at(COOKIE_BYTES);
+        let (drawn, first) = random.split_at(COOKIE_BYTES);
+        let cookie = cookie.unwrap_or_else(|| drawn.try_into().unwrap_or_default());
         let length = payload_bytes.clamp(MARK_BYTES, PAYLOAD_MAX_BYTES);
         Ok(Self {
-            cookie: cookie.try_into().unwrap_or_default(),
+            cookie,
             first: u32::from_ne_bytes(first.try_into().unwrap_or_default()),
             payload: (0..=u8::MAX).cycle().take(length).collect(),
             message: Vec::new(),
@@ -82,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_request_is_recognised_by_all_of_its_marks() {
-        let mut wire = Wire::new(56).unwrap();
+        let mut wire = Wire::new(56, None).unwrap();
         // Beyond the last sequence number the identifier changes.
         wire.first = 0x1234_ffff;
         let icmp = wire.request(Family::V6, 1).to_vec();
@@ -92,13 +96,13 @@ mod tests {
         assert_eq!(wire.recognise(&Echo { seq: 1, ..echo }), None);
         assert_eq!(wire.recognise(&Echo { payload: &icmp[8..63], ..echo }), None);
         assert_eq!(wire.recognise_part(&Echo { payload: &[], ..echo }), Some(1));
-        let other = Wire::new(56).unwrap();
+        let other = Wire::new(56, None).unwrap();
         assert_eq!(other.recognise(&echo), None, "another run has another cookie");
     }
 
     #[test]
     fn a_payload_has_room_for_the_mark_and_fits_a_packet() {
-        assert_eq!(Wire::new(0).unwrap().request(Family::V4, 0).len(), 8 + MARK_BYTES);
-        assert_eq!(Wire::new(usize::MAX).unwrap().request(Family::V4, 0).len(), 65_515);
+        assert_eq!(Wire::new(0, None).unwrap().request(Family::V4, 0).len(), 8 + MARK_BYTES);
+        assert_eq!(Wire::new(usize::MAX, None).unwrap().request(Family::V4, 0).len(), 65_515);
     }
 }

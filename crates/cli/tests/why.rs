@@ -1,0 +1,126 @@
+//! `vnet why`, as it is typed.
+
+#[macro_use]
+mod common;
+
+use common::{line, vnet, write};
+use vnet_testns::{Snapshot, sh};
+
+const CHAIN: &str = "\
+name: demo
+routing: auto
+nodes: { a: , r: { forward: true }, b: }
+links:
+  - { endpoints: [ a, r ], prefix: 10.0.1.0/24 }
+  - { endpoints: [ r, b ], prefix: 10.0.2.0/24 }
+";
+
+/// Asks in JSON, and returns the exit code with it.
+fn json(args: &str) -> (i32, serde_json::Value) {
+    let run = line(&format!("vnet why {args} --json"));
+    let value =
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+    (run.code, value)
+}
+
+#[test]
+fn it_says_where_a_packet_was_last() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", CHAIN);
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        let (code, well) = json("a b");
+        assert_eq!((code, &well["verdict"]), (0, &"reachable".into()), "{well:#}");
+        let seen = &well["seen"];
+        assert_eq!(
+            (&seen["last"]["node"], &seen["last"]["heading"]),
+            (&"a".into(), &"back".into())
+        );
+        assert_eq!(seen["places"].as_array().unwrap().len(), 8, "{well:#}");
+        sh("ip netns exec demo-r nft 'table inet f { chain c { type filter hook forward \
+            priority 0; ip daddr 10.0.2.2 drop; }; }'");
+        pinned!(
+            "vnet why a b
+             vnet why a b tcp/80
+             vnet why a b --no-probe
+             ip netns exec demo-r nft list tables"
+        );
+        let (code, cut) = json("a b");
+        assert_eq!((code, &cut["seen"]["agrees"]), (1, &true.into()), "{cut:#}");
+        let last = &cut["seen"]["last"];
+        let place = [&last["ns"], &last["interface"], &last["heading"]];
+        assert_eq!(place, ["demo-r", "a", "forth"], "{cut:#}");
+        assert_eq!(last["leaves"], false);
+        let (_, quiet) = json("a b --no-probe");
+        assert_eq!((&quiet["probe"], &quiet["seen"]), (&().into(), &().into()));
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+    });
+}
+
+#[test]
+fn an_ordinary_user_sees_it_too() {
+    vnet_testns::user(|| {
+        write("vnet.yaml", CHAIN);
+        let before = Snapshot::take();
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        assert_eq!(json("a b").0, 0);
+        let run = line("vnet exec b -- ip route del 10.0.1.0/24");
+        assert_eq!(run.code, 0, "{run:?}");
+        pinned!("vnet why a b");
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
+/// Two namespaces that somebody else made.
+const STRANGERS: &str = "
+    ip netns add x; ip netns add y
+    ip link add e0 netns x type veth peer name e0 netns y
+    for n in 1:x 2:y; do ns=${n#*:}; ip -n $ns link set lo up; ip -n $ns link set e0 up
+    ip -n $ns addr add 10.7.0.${n%:*}/24 dev e0; done";
+
+#[test]
+fn namespaces_of_others_are_ends() {
+    vnet_testns::root(|| {
+        sh(STRANGERS);
+        let (code, told) = json("x y --netns x --netns y");
+        assert_eq!((code, &told["verdict"]), (0, &"reachable".into()), "{told:#}");
+        assert!(told["probe"].as_str().unwrap().starts_with("reply after"), "{told:#}");
+        let (code, told) = json("x 10.7.0.2 tcp/80 --netns x --netns y");
+        assert_eq!((code, &told["causes"][0]["code"]), (1, &"nobody-listens".into()), "{told:#}");
+        sh("ip netns exec y nft 'table inet f { chain c { type filter hook input priority 0; \
+            icmp type echo-request drop; }; }'");
+        pinned!(
+            "vnet why x y --netns x --netns y
+             vnet why x y
+             vnet why x z --netns x --netns y
+             vnet why x y --netns x --netns nowhere"
+        );
+        sh("ip netns del x; ip netns del y");
+    });
+}
+
+#[test]
+fn namespaces_of_processes_are_ends() {
+    vnet_testns::root(|| {
+        sh(&format!(
+            "{STRANGERS}
+             for ns in x y; do ip netns exec $ns sleep 60 >/dev/null 2>&1 & echo $! >$HOME/$ns; done"
+        ));
+        let ends = "$(cat x) $(cat y) --pid $(cat x) --pid $(cat y)";
+        // A process that has just been started is still on its way into the namespace.
+        sh(
+            "for ns in x y; do while [ $(ip netns identify $(cat $HOME/$ns)) != $ns ]; do sleep 0.01; done; done",
+        );
+        let (code, told) = json(ends);
+        assert_eq!((code, &told["verdict"]), (0, &"reachable".into()), "{told:#}");
+        // It has no other end in what is looked at.
+        let (code, told) = json("$(cat x) 10.7.0.2 --pid $(cat x) --no-probe");
+        assert!(code == 1 || code == 3, "{code}: {told:#}");
+        sh("ip -n y link set e0 down");
+        let (code, told) = json(ends);
+        assert_eq!((code, &told["causes"][0]["code"]), (1, &"peer-down".into()), "{told:#}");
+        let run = line("vnet why 1 4194305 --pid 4194305");
+        assert_eq!(run.code, 3, "{run:?}");
+        sh("kill $(cat $HOME/x) $(cat $HOME/y); ip netns del x; ip netns del y");
+    });
+}

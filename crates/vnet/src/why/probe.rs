@@ -1,0 +1,102 @@
+//! The truth: a recognisable packet, and where it was seen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use vnet_kernel::connect::{self, Attempt};
+use vnet_kernel::echo::{self, Options, Probe};
+use vnet_kernel::lookout::{Lookout, Seen, Sought};
+use vnet_kernel::{Error as KernelError, Realm};
+use vnet_model::sighting::Sighting;
+use vnet_model::{Facts, NsName, Packet};
+use vnet_why::seen::{self, LastSeen};
+use vnet_why::{Answer, Question, World};
+
+use super::Probed;
+use crate::error::Error;
+
+/// How long a connection may take: the kernel sends a SYN again after a second.
+const CONNECT_WITHIN: Duration = Duration::from_millis(1500);
+
+/// What comes before the payload of an echo request, in bytes.
+const HEADERS_BYTES: usize = 28;
+const HEADERS_IPV6_BYTES: usize = 48;
+
+/// Where a packet was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spotted {
+    /// Where it was last.
+    pub last: LastSeen,
+    /// Whether that is where it stops on paper; `None` where it arrived, or that can't be compared.
+    pub agrees: Option<bool>,
+    /// All places, in the order of time.
+    pub sightings: Vec<Sighting>,
+    /// The namespaces in which nobody could look, or in which packets were lost to whoever looked.
+    pub blind: Vec<NsName>,
+}
+
+/// A packet that is to be sent.
+pub(super) struct Try<'a> {
+    pub(super) realm: &'a Realm,
+    pub(super) world: &'a World<'a>,
+    pub(super) facts: &'a Facts,
+    pub(super) question: &'a Question,
+    pub(super) answer: &'a Answer,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Try<'_> {
+    /// Sends it, and looks where it goes.
+    pub(super) fn run(&self) -> Result<(Probed, Spotted), Error> {
+        let mut cookie = [0; 8];
+        let drawn = getrandom(&mut cookie, GetRandomFlags::empty());
+        drawn.map_err(KernelError::system("get", "random numbers"))?;
+        let sought = match self.question.packet {
+            Packet::Icmp => Sought::Echo(cookie),
+            Packet::Udp(port) => Sought::Datagram(cookie, port),
+            Packet::Tcp(_) => Sought::Connection,
+        };
+        let is_known = |ns: &&NsName| self.facts.namespaces.contains_key(*ns);
+        let from = &self.question.from;
+        let mut watched: Vec<NsName> = vec![from.clone()];
+        let others = self.answer.course.namespaces.iter().filter(is_known);
+        watched.extend(others.filter(|ns| *ns != from).cloned());
+        let lookout = Lookout::open(self.realm, &watched, sought)?;
+        let (probed, port) = match self.question.packet {
+            Packet::Icmp => (self.echo(cookie)?, None),
+            packet => self.connect(packet, cookie)?,
+        };
+        let indexes: BTreeMap<_, _> =
+            self.facts.namespaces.iter().map(|(ns, facts)| (ns.clone(), &facts.indexes)).collect();
+        let Seen { sightings, blind } = lookout.close(&indexes, (from, port));
+        let last = seen::last(self.world, self.question, &sightings);
+        let failed = probed.replied() == Some(false) && blind.is_empty();
+        let agrees = failed.then(|| seen::agrees(self.world, self.answer, &last)).flatten();
+        Ok((probed, Spotted { last, agrees, sightings, blind }))
+    }
+
+    fn echo(&self, cookie: [u8; 8]) -> Result<Probed, Error> {
+        let Question { from, src, dst, size_bytes, .. } = self.question;
+        let watched = vec![from.clone()];
+        let mut options = Options { watched, cookie: Some(cookie), ..Options::default() };
+        options.timeout = self.timeout.unwrap_or(options.timeout);
+        if let Some(size) = size_bytes {
+            let headers = if dst.is_ipv4() { HEADERS_BYTES } else { HEADERS_IPV6_BYTES };
+            options.payload_bytes = (*size as usize).saturating_sub(headers);
+            options.whole = true;
+        }
+        let probe = Probe { src: *src, ..Probe::new(from.clone(), *dst) };
+        let outcomes = echo::echo(self.realm, &[probe], &options, |_, _| {})?;
+        Ok(Probed::Echo(outcomes.first().copied().unwrap_or(echo::Outcome::NoAnswer)))
+    }
+
+    fn connect(&self, packet: Packet, cookie: [u8; 8]) -> Result<(Probed, Option<u16>), Error> {
+        let Question { from, src, dst, .. } = self.question;
+        let (from, src, dst) = (from.clone(), *src, *dst);
+        let attempt = Attempt { from, src, dst, packet, at: None };
+        let timeout = self.timeout.unwrap_or(CONNECT_WITHIN);
+        let (outcome, port) = connect::connect_sought(self.realm, &attempt, cookie, timeout)?;
+        Ok((Probed::Port(outcome), port))
+    }
+}

@@ -1,0 +1,160 @@
+//! Where a packet that does not arrive is seen last, on the real kernel.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+
+mod common;
+
+use common::{desired, down, probing, replied, shown, up};
+use vnet::Lab;
+use vnet::model::Packet;
+use vnet::model::sighting::Heading;
+use vnet::why::{Ask, Told, Verdict};
+use vnet_testns::sh;
+
+/// What `why` leaves behind would be seen in here: tables of filters and packet sockets.
+fn remains() -> String {
+    let file = "$HOME/remains";
+    sh(&format!(
+        "for ns in $(ip netns | cut -d' ' -f1); do
+           ip netns exec $ns nft list tables; ip netns exec $ns tail -n +2 /proc/net/packet
+         done >{file}"
+    ));
+    std::fs::read_to_string(std::env::var("HOME").unwrap() + "/remains").unwrap()
+}
+
+/// Asks, and sees that the model agrees and nothing remains.
+fn ask(lab: &Lab, from: &str, to: &str, packet: Packet) -> Told {
+    let before = remains();
+    let told = lab.why(from, to, &Ask { packet, ..probing() }).unwrap();
+    assert_eq!(remains(), before);
+    let spotted = told.spotted.as_ref().unwrap();
+    assert_eq!(spotted.blind, [], "{}", shown(&told));
+    told
+}
+
+fn last(told: &Told) -> String {
+    assert_eq!(told.answer.verdict, Verdict::Unreachable, "{}", shown(told));
+    let spotted = told.spotted.as_ref().unwrap();
+    assert!(!replied(told) && spotted.agrees == Some(true), "{}", shown(told));
+    spotted.last.to_string()
+}
+
+#[test]
+fn a_packet_is_seen_all_the_way_and_back() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        let ways = |told: &Told, heading: Heading| -> Vec<String> {
+            let spotted = told.spotted.as_ref().unwrap();
+            let seen = spotted.sightings.iter().filter(|seen| seen.heading == heading);
+            let mut all: Vec<String> = seen
+                .map(|seen| format!("{} {}:{}", u8::from(seen.leaves), seen.ns, seen.dev))
+                .collect();
+            all.dedup();
+            all
+        };
+        let there = ["1 a:r1", "0 r1:a", "1 r1:r2", "0 r2:r1", "1 r2:b", "0 b:r2"];
+        let back = ["1 b:r2", "0 r2:b", "1 r2:r1", "0 r1:r2", "1 r1:a", "0 a:r1"];
+        let told = ask(&lab, "a", "b", Packet::Icmp);
+        assert!(replied(&told), "{}", shown(&told));
+        assert_eq!(told.spotted.as_ref().unwrap().agrees, None);
+        assert_eq!(ways(&told, Heading::Forth), there);
+        assert_eq!(ways(&told, Heading::Back), back);
+        // Nobody listens: the refusal comes back, from where it was last seen.
+        for packet in [Packet::Tcp(80), Packet::Udp(53)] {
+            let told = ask(&lab, "a", "b", packet);
+            assert_eq!(last(&told), "last seen entering b by r2");
+            assert_eq!(ways(&told, Heading::Forth), there, "{packet}");
+            assert_eq!(ways(&told, Heading::Refusal), back, "{packet}");
+        }
+        // Seen in an address translation too: the number of a connection stays as it is.
+        sh("ip netns exec r1 nft 'table ip n { chain c { type nat hook postrouting priority 100; \
+            oif r2 masquerade; }; }'
+            ip netns exec b perl -MIO::Socket::INET -e '
+              my $s = IO::Socket::INET->new(Listen=>1, LocalPort=>80) or die; sleep 20' \
+              >/dev/null 2>&1 & echo $! >$HOME/listener; sleep 0.5");
+        let told = ask(&lab, "a", "b", Packet::Tcp(80));
+        assert!(replied(&told), "{}", shown(&told));
+        assert_eq!(ways(&told, Heading::Forth), there);
+        assert_eq!(ways(&told, Heading::Back), back);
+        sh("kill $(cat $HOME/listener); sleep 0.1");
+        down(lab);
+    });
+}
+
+#[test]
+fn where_it_gets_lost_it_was_seen_last() {
+    const DROP: &str = "ip netns exec r1 nft 'table inet f { chain c { type filter hook";
+    let damages = [
+        (format!("{DROP} forward priority 0; drop; }}; }}'"), "entering r1 by a"),
+        (format!("{DROP} postrouting priority 0; oif r2 drop; }}; }}'"), "entering r1 by a"),
+        ("ip -n b route del 10.0.1.0/24".into(), "entering b by r2"),
+        ("ip -n r2 route del 10.0.1.0/24".into(), "entering r2 by b, on the way back"),
+        ("ip -n r1 route del 10.0.3.0/24".into(), "entering r1 by a"),
+        (
+            "ip -n r1 neigh replace 10.0.2.2 dev r2 lladdr 02:00:00:00:00:01 nud permanent".into(),
+            "leaving r1 by r2 (to r2:r1, whose hardware address is another)",
+        ),
+        (
+            "ip netns exec r2 sh -c 'echo 0 >/proc/sys/net/ipv4/conf/r1/forwarding'".into(),
+            "entering r2 by r1",
+        ),
+        ("ip -n r2 link set dev r1 down".into(), "entering r1 by a"),
+        (
+            "ip netns exec b sh -c 'echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all'".into(),
+            "entering b by r2",
+        ),
+    ];
+    vnet_testns::root(|| {
+        for (damage, wanted) in damages {
+            let lab = up(&desired("chain"));
+            sh(&damage);
+            let told = ask(&lab, "a", "b", Packet::Icmp);
+            assert_eq!(last(&told), format!("last seen {wanted}"), "{damage}: {}", shown(&told));
+            down(lab);
+        }
+        let lab = up(&desired("chain"));
+        sh("ip -n a route del 10.0.3.0/24");
+        assert_eq!(last(&ask(&lab, "a", "b", Packet::Icmp)), "it never left a");
+        sh("ip -n a route add 10.0.3.0/24 via 10.0.1.2
+            ip netns exec b nft 'table inet f { chain c { type filter hook input priority 0; \
+            tcp dport 80 drop; }; }'");
+        assert_eq!(last(&ask(&lab, "a", "b", Packet::Tcp(80))), "last seen entering b by r2");
+        down(lab);
+    });
+}
+
+#[test]
+fn a_source_that_is_not_believed_is_seen_where_it_comes_in() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("asymmetric"));
+        sh("for key in all b; do ip netns exec l sh -c \"echo 1 >/proc/sys/net/ipv4/conf/$key/rp_filter\"; done
+            ip netns exec b sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter'");
+        let told = ask(&lab, "a", "10.1.3.2", Packet::Icmp);
+        assert_eq!(last(&told), "last seen entering b by l", "{}", shown(&told));
+        assert_eq!(told.answer.causes[0].code, "rp-filter", "{}", shown(&told));
+        down(lab);
+    });
+}
+
+/// A port of a bridge passes on what is for others: who has it is looked for behind it.
+#[test]
+fn a_bridge_is_looked_into() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("lan"));
+        let told = ask(&lab, "pc1", "pc2", Packet::Icmp);
+        assert!(replied(&told), "{}", shown(&told));
+        let on_bridge = told.spotted.as_ref().unwrap().sightings.iter();
+        let on_bridge = on_bridge.filter(|seen| seen.ns.as_str() == "lan").count();
+        assert!(on_bridge >= 4, "{}", shown(&told));
+        sh(
+            "ip netns exec lan nft 'table bridge f { chain c { type filter hook forward priority 0; \
+            ether type ip drop; }; }'",
+        );
+        let told = ask(&lab, "pc1", "pc2", Packet::Icmp);
+        let spotted = told.spotted.as_ref().unwrap();
+        assert_eq!(spotted.last.to_string(), "last seen entering lan by pc1", "{}", shown(&told));
+        // Filters of bridges are not followed on paper, so it can't say more than that.
+        assert!(!replied(&told) && spotted.agrees != Some(true), "{}", shown(&told));
+        down(lab);
+    });
+}
