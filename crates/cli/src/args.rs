@@ -354,6 +354,11 @@ pub(crate) struct Why {
     /// Sends no packet
     #[arg(long)]
     pub(crate) no_probe: bool,
+    /// Has the kernel tell what drops the packet in others' namespaces too
+    ///
+    /// In the lab's own it always does. That takes a table of nftables in each, which is gone afterwards.
+    #[arg(long, conflicts_with_all = ["no_probe", "on_paper"])]
+    pub(crate) trace_foreign: bool,
 }
 
 /// The arguments of `test`.

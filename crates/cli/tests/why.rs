@@ -91,6 +91,8 @@ fn namespaces_of_others_are_ends() {
             icmp type echo-request drop; }; }'");
         pinned!(
             "vnet why x y --netns x --netns y
+             vnet why x y --netns x --netns y --trace-foreign
+             ip netns exec y nft list tables
              vnet why x y
              vnet why x z --netns x --netns y
              vnet why x y --netns x --netns nowhere"

@@ -115,7 +115,7 @@ pub fn connect(
 }
 
 /// As [`connect()`], for one attempt that is looked for on its way: a datagram begins with this
-/// cookie. Tells by which port of the asker too; `None` where it had none.
+/// cookie, and `begins` is told by which port of the asker it goes, just before it does.
 ///
 /// # Errors
 /// As there.
@@ -124,11 +124,17 @@ pub fn connect_sought(
     attempt: &Attempt,
     cookie: [u8; 8],
     timeout: Duration,
-) -> Result<(Outcome, Option<u16>), Error> {
-    let wave = Wave::open(realm, std::slice::from_ref(attempt), Some(cookie))?;
-    let port = wave.running.first().and_then(|running| running.port);
-    let outcome = wave.run(timeout).first().copied();
-    Ok((outcome.unwrap_or(Outcome::NoAnswer), port))
+    begins: &mut dyn FnMut(u16),
+) -> Result<Outcome, Error> {
+    let sought = Some(Sought { cookie, begins });
+    let wave = Wave::open(realm, std::slice::from_ref(attempt), sought)?;
+    Ok(wave.run(timeout).first().copied().unwrap_or(Outcome::NoAnswer))
+}
+
+/// How an attempt is known on its way.
+struct Sought<'a> {
+    cookie: [u8; 8],
+    begins: &'a mut dyn FnMut(u16),
 }
 
 /// Attempts that are under way together.
@@ -138,7 +144,11 @@ struct Wave {
 }
 
 impl Wave {
-    fn open(realm: &Realm, attempts: &[Attempt], sought: Option<[u8; 8]>) -> Result<Self, Error> {
+    fn open(
+        realm: &Realm,
+        attempts: &[Attempt],
+        mut sought: Option<Sought<'_>>,
+    ) -> Result<Self, Error> {
         let mut wave = Self { listeners: Vec::new(), running: Vec::new() };
         let mut places: BTreeMap<Place, Result<bool, Errno>> = BTreeMap::new();
         for place in attempts.iter().filter_map(Place::of) {
@@ -166,7 +176,9 @@ impl Wave {
                 Some(Err(errno)) => Running::failed(errno),
                 _ => match open(realm, &attempt.from, kind_of(attempt))? {
                     Err(errno) => Running::failed(errno),
-                    Ok(socket) => Running::start(socket, attempt, ours == Some(Ok(true)), sought),
+                    Ok(socket) => {
+                        Running::start(socket, attempt, ours == Some(Ok(true)), sought.take())
+                    }
                 },
             };
             wave.running.push(running);

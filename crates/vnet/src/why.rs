@@ -23,7 +23,7 @@ use crate::lab::Lab;
 mod beside;
 mod probe;
 
-pub use probe::Spotted;
+pub use probe::{Dropped, Spotted};
 pub use vnet_why::seen::LastSeen;
 
 use probe::Try;
@@ -45,6 +45,9 @@ pub struct Ask {
     pub beside: Vec<NsName>,
     /// Whether to ask the kernel too: by a packet that is looked for on its way.
     pub probe: bool,
+    /// Whether what drops that packet is asked in namespaces of others too: by a table of our own that
+    /// is there meanwhile. In the lab's it always is.
+    pub trace_foreign: bool,
     /// How long that may take; 1 s where not given, 1.5 s for a port. An unanswered one is sent twice.
     pub timeout: Option<Duration>,
 }
@@ -161,7 +164,8 @@ impl Lab {
             true => {
                 let (world, facts, question, answer) = (&world, &facts, &question, &answer);
                 let (realm, timeout) = (self.realm()?, ask.timeout);
-                Try { realm, world, facts, question, answer, timeout }
+                let trace_foreign = ask.trace_foreign;
+                Try { realm, world, facts, question, answer, timeout, trace_foreign }
                     .run()
                     .map(|(probed, spotted)| (Some(probed), Some(spotted)))?
             }

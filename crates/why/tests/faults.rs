@@ -14,13 +14,19 @@ use vnet::why::{Ask, Mend, Told, Verdict};
 use vnet_testns::sh;
 
 /// What damages are written in beside commands: a table with one chain `c` and a rule in it; a tunnel
-/// of r3 anew, with its hardware address and these options.
+/// of r3 anew, with its hardware address and these options; a listener (Perl, which every Debian has).
 const SHELL: &str = r#"
 chain() { ip netns exec $1 nft "table $2 { chain c { $3; $4; }; }"; }
 anew() {
     M=$(ip netns exec r3 cat /sys/class/net/$1/address)
     ip -n r3 link del $1; ip -n r3 link add $1 address $M $3
     ip -n r3 addr add $2 dev $1; ip -n r3 link set dev $1 up
+}
+listen() {
+    ip netns exec $1 perl -MIO::Socket::INET -e "
+        my \$s = IO::Socket::INET->new($2) or die \$!; open F, '>', \$ENV{HOME}.'/listens'; sleep 60
+    " >/dev/null 2>&1 & echo $! >>$HOME/listeners
+    while [ ! -e $HOME/listens ]; do sleep 0.01; done; rm $HOME/listens
 }
 "#;
 
@@ -198,6 +204,9 @@ fn run(lab: &str, fault: &Fault) -> Result<(), String> {
             false => complain(&format!("not mended: {}\n  before", shown(&again))),
         }
     };
+    sh(
+        "if [ -e $HOME/listeners ]; then kill $(cat $HOME/listeners); rm $HOME/listeners; sleep 0.2; fi",
+    );
     down(lab);
     result
 }

@@ -86,7 +86,7 @@ fn where_it_gets_lost_it_was_seen_last() {
     const DROP: &str = "ip netns exec r1 nft 'table inet f { chain c { type filter hook";
     let damages = [
         (format!("{DROP} forward priority 0; drop; }}; }}'"), "entering r1 by a"),
-        (format!("{DROP} postrouting priority 0; oif r2 drop; }}; }}'"), "entering r1 by a"),
+        (format!("{DROP} postrouting priority 0; oifname r2 drop; }}; }}'"), "entering r1 by a"),
         ("ip -n b route del 10.0.1.0/24".into(), "entering b by r2"),
         ("ip -n r2 route del 10.0.1.0/24".into(), "entering r2 by b, on the way back"),
         ("ip -n r1 route del 10.0.3.0/24".into(), "entering r1 by a"),
@@ -110,6 +110,17 @@ fn where_it_gets_lost_it_was_seen_last() {
             sh(&damage);
             let told = ask(&lab, "a", "b", Packet::Icmp);
             assert_eq!(last(&told), format!("last seen {wanted}"), "{damage}: {}", shown(&told));
+            // Who filters says so itself.
+            let spotted = told.spotted.unwrap();
+            let dropped =
+                spotted.dropped.iter().map(|it| format!("{} {} {:?}", it.ns, it.table, it.rule));
+            let drop = match damage.find("nft").map(|_| damage.contains("oif")) {
+                None => vec![],
+                Some(false) => vec!["r1 inet f Some(\"drop\")".to_owned()],
+                Some(true) => vec![format!("r1 inet f {:?}", Some("oifname \"r2\" drop"))],
+            };
+            assert_eq!(dropped.collect::<Vec<_>>(), drop, "{damage}");
+            assert_eq!(spotted.untraced, []);
             down(lab);
         }
         let lab = up(&desired("chain"));
@@ -118,7 +129,17 @@ fn where_it_gets_lost_it_was_seen_last() {
         sh("ip -n a route add 10.0.3.0/24 via 10.0.1.2
             ip netns exec b nft 'table inet f { chain c { type filter hook input priority 0; \
             tcp dport 80 drop; }; }'");
-        assert_eq!(last(&ask(&lab, "a", "b", Packet::Tcp(80))), "last seen entering b by r2");
+        let told = ask(&lab, "a", "b", Packet::Tcp(80));
+        assert_eq!(last(&told), "last seen entering b by r2");
+        let dropped = &told.spotted.unwrap().dropped[0];
+        assert_eq!(dropped.rule.as_deref(), Some("tcp dport 80 drop"));
+        // The policy of a chain, on the way back.
+        sh("ip netns exec r2 nft 'table inet f { chain c { type filter hook forward priority 0; \
+            policy drop; iif r1 accept; }; }'");
+        let told = ask(&lab, "a", "b", Packet::Icmp);
+        assert_eq!(last(&told), "last seen entering r2 by b, on the way back");
+        let dropped = &told.spotted.unwrap().dropped[0];
+        assert_eq!((dropped.ns.as_str(), &dropped.rule), ("r2", &None));
         down(lab);
     });
 }

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vnet::why::{Answer, Ask, By, Cause, Hop, LastSeen, Mend, Spotted, Told, Verdict, on_paper};
+use vnet::why::{
+    Answer, Ask, By, Cause, Dropped, Hop, LastSeen, Mend, Spotted, Told, Verdict, on_paper,
+};
 
 use vnet::Lab;
 use vnet::model::sighting::{Heading, Sighting};
@@ -48,6 +50,19 @@ struct SeenBody<'t> {
     places: Vec<PlaceBody<'t>>,
     /// The namespaces in which nobody could look.
     blind: &'t [NsName],
+    /// What rules of nf_tables dropped it, as the kernel says.
+    dropped: Vec<DroppedBody<'t>>,
+    /// The namespaces with tables in which that was not asked.
+    untraced: &'t [NsName],
+}
+
+#[derive(Serialize)]
+struct DroppedBody<'t> {
+    ns: &'t NsName,
+    table: String,
+    chain: &'t str,
+    /// Nothing where the chain's policy did.
+    rule: Option<&'t str>,
 }
 
 #[derive(Serialize)]
@@ -66,9 +81,14 @@ impl<'t> From<&'t Spotted> for SeenBody<'t> {
             let (leaves, for_another, heading) = (*leaves, *for_another, *heading);
             PlaceBody { ns, interface, leaves, for_another, heading }
         };
-        let Spotted { last, agrees, sightings, blind } = spotted;
+        let dropped = |Dropped { ns, table, chain, rule }: &'t Dropped| {
+            let (table, rule) = (table.to_string(), rule.as_deref());
+            DroppedBody { ns, table, chain, rule }
+        };
+        let Spotted { last, agrees, sightings, blind, dropped: drops, untraced } = spotted;
         let places = sightings.iter().map(place).collect();
-        Self { last, agrees: *agrees, places, blind }
+        let dropped = drops.iter().map(dropped).collect();
+        Self { last, agrees: *agrees, places, blind, dropped, untraced }
     }
 }
 
@@ -82,6 +102,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
         packet,
         beside: beside(args),
         probe: !args.no_probe && !is_static,
+        trace_foreign: args.trace_foreign,
         timeout: None,
     };
     let told = match &args.on_paper {
@@ -200,6 +221,14 @@ fn seen(answer: &Answer, spotted: &Spotted) -> String {
         (Some(true), None) | (None, _) => {}
     }
     text.push('\n');
+    for Dropped { ns, table, chain, rule } in &spotted.dropped {
+        let by = match rule {
+            Some(rule) => format!("`{}`", plain(rule)),
+            None => "its policy".to_owned(),
+        };
+        let (table, chain) = (plain(&table.to_string()), plain(chain));
+        let _ = writeln!(text, "  traced in {ns}: table {table}, chain {chain}, {by}");
+    }
     if !spotted.blind.is_empty() {
         let names: Vec<&str> = spotted.blind.iter().map(NsName::as_str).collect();
         let _ = writeln!(text, "  not looked for, or not all seen, in {}", names.join(", "));

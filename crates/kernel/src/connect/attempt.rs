@@ -9,7 +9,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use vnet_model::Packet;
 
-use super::{Attempt, Cookie, Outcome, forget_at_close};
+use super::{Attempt, Cookie, Outcome, Sought, forget_at_close};
 
 /// How long after an answer a listener of ours may take to see whose it was.
 const SEEN_WITHIN: Duration = Duration::from_millis(500);
@@ -17,8 +17,6 @@ const SEEN_WITHIN: Duration = Duration::from_millis(500);
 /// An attempt that has begun.
 pub(super) struct Running {
     pub(super) cookie: Cookie,
-    /// The port that it comes from.
-    pub(super) port: Option<u16>,
     socket: Option<Socket>,
     begun: Instant,
     /// Whether a listener of ours is to see it.
@@ -49,7 +47,6 @@ impl Running {
         let begun = Instant::now();
         Self {
             cookie: [0; 16],
-            port: None,
             socket: None,
             begun,
             ours: false,
@@ -64,7 +61,7 @@ impl Running {
         socket: OwnedFd,
         attempt: &Attempt,
         ours: bool,
-        sought: Option<[u8; 8]>,
+        sought: Option<Sought<'_>>,
     ) -> Self {
         let mut running = Self { ended: None, ours, ..Self::failed(Errno::NODATA) };
         if let Err(errno) = running.begin(socket, attempt, sought) {
@@ -77,21 +74,20 @@ impl Running {
         &mut self,
         socket: OwnedFd,
         attempt: &Attempt,
-        sought: Option<[u8; 8]>,
+        sought: Option<Sought<'_>>,
     ) -> Result<(), Errno> {
         rustix::rand::getrandom(&mut self.cookie, rustix::rand::GetRandomFlags::empty())?;
-        if let Some(sought) = sought {
-            self.cookie[..sought.len()].copy_from_slice(&sought);
-        }
         let any: IpAddr = match attempt.dst {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         if attempt.src.is_some() || sought.is_some() {
             rustix::net::bind(&socket, &SocketAddr::new(attempt.src.unwrap_or(any), 0))?;
-            // An answer can be there before the call that asks has returned, and the port gone.
-            let own = rustix::net::getsockname(&socket)?;
-            self.port = SocketAddr::try_from(own).ok().map(|own| own.port());
+        }
+        if let Some(Sought { cookie, begins }) = sought {
+            self.cookie[..cookie.len()].copy_from_slice(&cookie);
+            let own = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
+            begins(own.port());
         }
         let to = SocketAddr::new(attempt.dst, attempt.packet.port().unwrap_or_default());
         self.begun = Instant::now();

@@ -27,12 +27,28 @@ pub(super) mod msg {
     pub(in super::super) const GETSET: u16 = NFTABLES | 10;
     pub(in super::super) const NEWSETELEM: u16 = NFTABLES | 12;
     pub(in super::super) const GETSETELEM: u16 = NFTABLES | 13;
+    pub(in super::super) const TRACE: u16 = NFTABLES | 17;
 }
 
-/// `enum nft_table_attributes`.
+/// `enum nft_table_attributes`, `enum nft_table_flags`.
 pub(super) mod table {
     pub(in super::super) const NAME: u16 = 1;
+    pub(in super::super) const FLAGS: u16 = 2;
     pub(in super::super) const USERDATA: u16 = 6;
+    pub(in super::super) const F_OWNER: u32 = 0x2;
+}
+
+/// `NFNLGRP_NFTRACE`, `enum nft_trace_attributes`, `enum nft_trace_types`.
+pub(super) mod trace {
+    pub(in super::super) const GROUP: u32 = 9;
+    pub(in super::super) const TABLE: u16 = 1;
+    pub(in super::super) const CHAIN: u16 = 2;
+    pub(in super::super) const RULE_HANDLE: u16 = 3;
+    pub(in super::super) const TYPE: u16 = 4;
+    pub(in super::super) const VERDICT: u16 = 5;
+    pub(in super::super) const POLICY: u16 = 16;
+    pub(in super::super) const TYPE_POLICY: u32 = 1;
+    pub(in super::super) const TYPE_RULE: u32 = 3;
 }
 
 /// `enum nft_chain_attributes`, and `enum nft_hook_attributes`.
@@ -50,6 +66,7 @@ pub(super) mod chain {
 pub(super) mod rule {
     pub(in super::super) const TABLE: u16 = 1;
     pub(in super::super) const CHAIN: u16 = 2;
+    pub(in super::super) const HANDLE: u16 = 3;
     pub(in super::super) const EXPRESSIONS: u16 = 4;
 }
 

@@ -124,7 +124,10 @@ fn read_base(family: Family, chain: Attributes<'_>, hook: Attribute<'_>) -> Resu
     })
 }
 
-fn read_rule(message: Message<'_>, sets: &Sets) -> Result<Option<(TableId, String, Rule)>, Error> {
+pub(super) fn read_rule(
+    message: Message<'_>,
+    sets: &Sets,
+) -> Result<Option<(TableId, String, Rule)>, Error> {
     let Some(family) = family(&message) else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
     let (table, chain) = (text(attributes, rule::TABLE)?, text(attributes, rule::CHAIN)?);

@@ -1,5 +1,6 @@
 //! The truth: a recognisable packet, and where it was seen.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -7,14 +8,17 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use vnet_kernel::connect::{self, Attempt};
 use vnet_kernel::echo::{self, Options, Probe};
 use vnet_kernel::lookout::{Lookout, Seen, Sought};
+use vnet_kernel::nft::trace::{Traced, Tracer};
 use vnet_kernel::{Error as KernelError, Realm};
 use vnet_model::sighting::Sighting;
-use vnet_model::{Facts, NsName, Packet};
+use vnet_model::{Facts, NsName, Owner, Packet};
 use vnet_why::seen::{self, LastSeen};
 use vnet_why::{Answer, Question, World};
 
 use super::Probed;
 use crate::error::Error;
+
+pub use vnet_kernel::nft::trace::Dropped;
 
 /// How long a connection may take: the kernel sends a SYN again after a second.
 const CONNECT_WITHIN: Duration = Duration::from_millis(1500);
@@ -34,6 +38,13 @@ pub struct Spotted {
     pub sightings: Vec<Sighting>,
     /// The namespaces in which nobody could look, or in which packets were lost to whoever looked.
     pub blind: Vec<NsName>,
+    /// What rules of nf_tables dropped it, as the kernel says.
+    pub dropped: Vec<Dropped>,
+    /// The namespaces with tables in which that was not asked: others' ([`Ask::trace_foreign`]), and
+    /// those where the kernel can't.
+    ///
+    /// [`Ask::trace_foreign`]: super::Ask::trace_foreign
+    pub untraced: Vec<NsName>,
 }
 
 /// A packet that is to be sent.
@@ -44,6 +55,7 @@ pub(super) struct Try<'a> {
     pub(super) question: &'a Question,
     pub(super) answer: &'a Answer,
     pub(super) timeout: Option<Duration>,
+    pub(super) trace_foreign: bool,
 }
 
 impl Try<'_> {
@@ -63,17 +75,36 @@ impl Try<'_> {
         let others = self.answer.course.namespaces.iter().filter(is_known);
         watched.extend(others.filter(|ns| *ns != from).cloned());
         let lookout = Lookout::open(self.realm, &watched, sought)?;
-        let (probed, port) = match self.question.packet {
-            Packet::Icmp => (self.echo(cookie)?, None),
-            packet => self.connect(packet, cookie)?,
+        let (traced, mut untraced) = self.traced(&watched);
+        let (probed, port, tracer) = match self.question.packet {
+            Packet::Icmp => {
+                let tracer = Tracer::start(self.realm, &traced, Traced::Cookie(cookie));
+                (self.echo(cookie)?, None, Some(tracer))
+            }
+            packet => self.connect(packet, cookie, &traced)?,
         };
+        let (dropped, missed) = tracer.map(Tracer::finish).unwrap_or_default();
+        untraced.extend(missed);
         let indexes: BTreeMap<_, _> =
             self.facts.namespaces.iter().map(|(ns, facts)| (ns.clone(), &facts.indexes)).collect();
         let Seen { sightings, blind } = lookout.close(&indexes, (from, port));
         let last = seen::last(self.world, self.question, &sightings);
         let failed = probed.replied() == Some(false) && blind.is_empty();
         let agrees = failed.then(|| seen::agrees(self.world, self.answer, &last)).flatten();
-        Ok((probed, Spotted { last, agrees, sightings, blind }))
+        Ok((probed, Spotted { last, agrees, sightings, blind, dropped, untraced }))
+    }
+
+    /// The namespaces that have tables: in which it is traced, and in which it may not be.
+    fn traced(&self, watched: &[NsName]) -> (Vec<NsName>, Vec<NsName>) {
+        let has_tables = |ns: &&NsName| {
+            self.facts.namespaces.get(*ns).is_some_and(|facts| !facts.tables.is_empty())
+        };
+        let is_own = |ns: &NsName| {
+            let found = self.world.state.namespaces.get(ns);
+            !ns.is_host() && found.is_some_and(|found| found.owner != Owner::Foreign)
+        };
+        let with_tables = watched.iter().filter(has_tables).cloned();
+        with_tables.partition(|ns| self.trace_foreign || is_own(ns))
     }
 
     fn echo(&self, cookie: [u8; 8]) -> Result<Probed, Error> {
@@ -91,12 +122,23 @@ impl Try<'_> {
         Ok(Probed::Echo(outcomes.first().copied().unwrap_or(echo::Outcome::NoAnswer)))
     }
 
-    fn connect(&self, packet: Packet, cookie: [u8; 8]) -> Result<(Probed, Option<u16>), Error> {
+    fn connect(
+        &self,
+        packet: Packet,
+        cookie: [u8; 8],
+        traced: &[NsName],
+    ) -> Result<(Probed, Option<u16>, Option<Tracer>), Error> {
         let Question { from, src, dst, .. } = self.question;
         let (from, src, dst) = (from.clone(), *src, *dst);
         let attempt = Attempt { from, src, dst, packet, at: None };
         let timeout = self.timeout.unwrap_or(CONNECT_WITHIN);
-        let (outcome, port) = connect::connect_sought(self.realm, &attempt, cookie, timeout)?;
-        Ok((Probed::Port(outcome), port))
+        let begun = RefCell::new(None);
+        let mut begins = |port| {
+            let tracer = Tracer::start(self.realm, traced, Traced::Port(port));
+            begun.replace(Some((port, tracer)));
+        };
+        let outcome = connect::connect_sought(self.realm, &attempt, cookie, timeout, &mut begins)?;
+        let (port, tracer) = begun.into_inner().unzip();
+        Ok((Probed::Port(outcome), port, tracer))
     }
 }
