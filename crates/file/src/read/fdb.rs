@@ -53,11 +53,7 @@ impl Reader<'_> {
         let (mut of_itself, mut of_master) = (false, false);
         while let Some(option) = words.next() {
             match option {
-                "dev" => {
-                    let word = self.after(option, &mut words)?;
-                    let name = self.if_name(word, text.piece(word))?;
-                    self.put(&mut dev, name, option, text)?;
-                }
+                "dev" => self.dev_after(option, &mut words, &mut dev)?,
                 "dst" => {
                     let word = self.after(option, &mut words)?;
                     let addr = self.ip(word, text.piece(word))?;

@@ -33,11 +33,7 @@ impl Reader<'_> {
                     let mac = self.mac_of(word, text.piece(word))?;
                     self.put(&mut lladdr, mac, option, text)?;
                 }
-                "dev" => {
-                    let word = self.after(option, &mut words)?;
-                    let name = self.if_name(word, text.piece(word))?;
-                    self.put(&mut dev, name, option, text)?;
-                }
+                "dev" => self.dev_after(option, &mut words, &mut dev)?,
                 "proxy" => proxy = true,
                 "nud" => self.permanent(option, &mut words)?,
                 "proto" | "protocol" => self.proto_static(option, &mut words)?,

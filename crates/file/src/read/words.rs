@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::str::SplitWhitespace;
 
+use vnet_model::IfName;
 use vnet_model::state::TABLES;
 
 use super::{Reader, Text};
@@ -69,6 +70,18 @@ impl Reader<'_> {
     ) -> Option<u32> {
         let word = self.after(option, words)?;
         self.number_of(word, words.text.piece(word), option, bounds)
+    }
+
+    /// Takes the interface after an option, if none was said before.
+    pub(super) fn dev_after(
+        &mut self,
+        option: &str,
+        words: &mut Words<'_>,
+        dev: &mut Option<IfName>,
+    ) -> Option<()> {
+        let word = self.after(option, words)?;
+        let name = self.if_name(word, words.text.piece(word))?;
+        self.put(dev, name, option, words.text)
     }
 
     /// Keeps what an option says, if nothing was said of it before.
