@@ -139,6 +139,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::BadSysctl { .. } | Error::SysctlNotKept { .. } => ("bad-sysctl", 2),
         Error::TooLittle { .. } => ("too-little", 3),
         Error::ExternalRootless { .. } => ("external-rootless", 3),
+        Error::NoHostInterface { .. } => ("no-host-interface", 3),
         Error::HostForwarding { .. } => ("host-forwarding", 3),
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
@@ -188,6 +189,7 @@ fn hints(error: &Error) -> Vec<String> {
         Error::MissingProgram { package, .. } => format!("install the package `{package}`"),
         Error::TooLittle { shortages } => return shortages.iter().map(Shortage::hint).collect(),
         Error::ExternalRootless { .. } => "run vnet as root, or leave it out".to_owned(),
+        Error::NoHostInterface { .. } => "make it first, or name another (`ip link`)".to_owned(),
         Error::HostForwarding { key, .. } => format!(
             "it is a setting of the whole host, which vnet leaves alone: `sudo sysctl -w {key}=1`"
         ),
@@ -249,7 +251,7 @@ fn hint_of_conflict(conflict: &Conflict) -> String {
         },
         Conflict::Interface { end, .. } if end.ns.is_host() => format!(
             "vnet touches nothing that it did not make: remove it with `ip link del {}`, or give \
-             the lab or the segment another name",
+             the lab, the segment or the end of the link another name",
             end.name
         ),
         Conflict::Interface { end, .. } => format!(

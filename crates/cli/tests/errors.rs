@@ -175,3 +175,21 @@ fn what_is_said_is_said_in_one_go() {
         }
     });
 }
+
+#[test]
+fn what_the_host_lacks_or_has_already_is_named_and_nothing_is_made() {
+    vnet_testns::root(|| {
+        let on = "{ name: o, nodes: { a: { interfaces: { x: { kind: macvlan, link: 'host:eth9' } } } } }";
+        write("on.yaml", on);
+        write("link.yaml", "{ name: l, nodes: [ a ], links: [ { endpoints: [ a, 'host:l0' ] } ] }");
+        let before = Snapshot::take();
+        pinned!(
+            "vnet up on.yaml
+             ip link add l0 type bridge
+             vnet up link.yaml
+             ip link del l0
+             vnet ls"
+        );
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}

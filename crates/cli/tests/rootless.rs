@@ -50,3 +50,21 @@ fn without_user_namespaces_it_says_what_to_do() {
         assert_eq!(before.leaks(), [""; 0]);
     });
 }
+
+#[test]
+fn what_is_in_the_host_takes_root() {
+    vnet_testns::user(|| {
+        write("link.yaml", "{ name: l, nodes: [ a ], links: [ { endpoints: [ a, 'host:l0' ] } ] }");
+        write(
+            "on.yaml",
+            "{ name: o, nodes: { a: { interfaces: { x: { kind: macvlan, link: 'host:lo' } } } } }",
+        );
+        let before = Snapshot::take();
+        pinned!(
+            "vnet up link.yaml
+             vnet up on.yaml
+             vnet ls"
+        );
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}

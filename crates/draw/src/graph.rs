@@ -112,6 +112,11 @@ impl<'d> Sources<'d> {
         let mut names: Vec<(&NodeName, &NsName, bool)> = Vec::new();
         names.extend(self.desired.nodes.iter().map(|(name, ns)| (name, ns, false)));
         names.extend(self.desired.segments.iter().map(|(name, ns)| (name, ns, true)));
+        let host = NsName::host();
+        let mut ends = self.desired.links.iter().flat_map(|link| &link.ends);
+        if let Some((name, _)) = ends.find(|(name, _)| name.is_host()) {
+            names.push((name, &host, false));
+        }
         names.sort_by(|a, b| natural(a.0.as_str(), b.0.as_str()));
         let index: HashMap<&NodeName, usize> =
             names.iter().enumerate().map(|(index, (name, _, _))| (*name, index)).collect();
@@ -290,18 +295,17 @@ impl<'d> Sources<'d> {
         nets.filter(|net| !is_link_local(net)).collect()
     }
 
-    fn ns(&self, wire: &Wire<'_>, side: usize) -> Option<&'d NsName> {
-        let name = wire.ends[side].0;
-        self.desired.nodes.get(name).or_else(|| self.desired.segments.get(name))
+    fn ns(&self, wire: &Wire<'_>, side: usize) -> Option<NsName> {
+        self.desired.ns_of(wire.ends[side].0.as_str())
     }
 
     fn wanted(&self, wire: &Wire<'_>, side: usize) -> Option<&'d Interface> {
-        let namespace = self.desired.state.namespaces.get(self.ns(wire, side)?)?;
+        let namespace = self.desired.state.namespaces.get(&self.ns(wire, side)?)?;
         namespace.interfaces.get(&wire.ends[side].1)
     }
 
     fn interface(&self, wire: &Wire<'_>, side: usize) -> Option<&'d Interface> {
-        self.namespace(self.ns(wire, side)?)?.interfaces.get(&wire.ends[side].1)
+        self.namespace(&self.ns(wire, side)?)?.interfaces.get(&wire.ends[side].1)
     }
 
     /// The namespace as it exists, or as it is meant where nobody looked.

@@ -365,7 +365,11 @@ pub(crate) static INTERFACE: Object = Object {
         ),
         key("alias", "A free text for people.", Shape::Text),
         key("kind", "What it is, if no link or segment makes it.", Shape::Kind),
-        key("link", "The interface of the node that it stands on.", Shape::Text),
+        key(
+            "link",
+            "The interface of the node that it stands on; `host:NAME`: one of the host's.",
+            Shape::Text,
+        ),
         key(
             "ports",
             "The interfaces of the node that are ports of this bridge, bond or VRF.",
@@ -442,7 +446,8 @@ pub(crate) static LINK: Object = Object {
     keys: &[
         key(
             "endpoints",
-            "Its two ends: `node` or `node:interface`. An end that is a range makes many links.",
+            "Its two ends: `node` or `node:interface`; `host:interface` is in the host, and takes root. An \
+             end that is a range makes many links.",
             Shape::Interfaces(&INTERFACE),
         ),
         key("name", "Its name; `r1--r2` where not given.", Shape::Text),

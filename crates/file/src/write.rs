@@ -104,8 +104,7 @@ impl Writer<'_> {
     }
 
     fn namespace(&self, node: &NodeName) -> Option<&Namespace> {
-        let name = self.desired.nodes.get(node).or_else(|| self.desired.segments.get(node))?;
-        self.desired.state.namespaces.get(name)
+        self.desired.state.namespaces.get(&self.desired.ns_of(node.as_str())?)
     }
 
     fn node(&mut self, node: &Node) {
@@ -235,6 +234,8 @@ impl Writer<'_> {
             let NodeInterfaceKind::Device { device, ports } = &declared.kind else { continue };
             let mut all = vec![("kind", device.spec.name.to_owned())];
             all.extend(device.lower.as_ref().map(|lower| ("link", scalar(lower.as_str()))));
+            let host = device.host_lower.as_ref();
+            all.extend(host.map(|lower| ("link", scalar(&format!("host:{lower}")))));
             if !ports.is_empty() {
                 all.push(("ports", flow_list(ports.iter().map(|port| scalar(port.as_str())))));
             }
@@ -357,7 +358,7 @@ impl Writer<'_> {
         let namespace = self.namespace(&end.node);
         let interface = name.zip(namespace).and_then(|(name, ns)| ns.interfaces.get(name));
         let Some(((interface, name), namespace)) = interface.zip(name).zip(namespace) else {
-            return (scalar(end.node.as_str()), "{}".to_owned());
+            return (scalar(&end.node.to_string()), "{}".to_owned());
         };
         let has_ipv6 = self.has_ipv6(&end.node);
         let mut options = self.options((interface, namespace), Some(&end.options), has_ipv6);
@@ -374,7 +375,7 @@ impl Writer<'_> {
             options.push(("trunk", names(&end.trunk)));
         }
         // A name that was shortened must be derived again, else the full one would be lost.
-        let key = match interface.altnames.is_empty() {
+        let key = match interface.altnames.is_empty() || end.node.is_host() {
             true => format!("{}:{name}", end.node),
             false => end.node.to_string(),
         };
@@ -384,7 +385,7 @@ impl Writer<'_> {
     /// Tells whether IPv6 runs in a node: else nothing is said of it at each interface.
     fn has_ipv6(&self, name: &NodeName) -> bool {
         let mut nodes = self.topology.nodes().iter();
-        nodes.find(|node| node.name == *name).is_some_and(|node| node.ipv6)
+        name.is_host() || nodes.find(|node| node.name == *name).is_some_and(|node| node.ipv6)
     }
 
     /// Returns the options of an interface: where it is to be short, of those that can be derived

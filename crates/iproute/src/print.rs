@@ -126,7 +126,14 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
         let link = NewLink::Veth { mac: peer.mac, mtu: peer.mtu, peer: this };
         return add_link(&peer.end.ns, &peer.end.name, &link);
     }
-    let add = ip(ns).text("link add name").word(name);
+    let host = NsName::host();
+    let lower_in_host = match link {
+        NewLink::Device { device, .. } => device.host_lower.as_ref(),
+        _ => None,
+    };
+    // Made from where the interface is that it stands on.
+    let from = if lower_in_host.is_some() { &host } else { ns };
+    let add = ip(from).text("link add name").word(name);
     match link {
         NewLink::Veth { mac, mtu, peer } => {
             let this = birth(add, *mac, *mtu).text("type veth peer name").word(&peer.end.name);
@@ -136,7 +143,9 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
             birth(this.option("netns", there), peer.mac, peer.mtu)
         }
         NewLink::Device { mac, mtu, device } => {
-            let this = birth(add.option("link", device.lower.as_ref()), *mac, *mtu);
+            let lower = device.lower.as_ref().or(lower_in_host);
+            let this = birth(add.option("link", lower), *mac, *mtu);
+            let this = this.option("netns", lower_in_host.map(|_| ns));
             let this = this.word("type").word(device.spec.name);
             let this = options(this, device.spec.options, &device.options);
             // Where a vxlan is `external` iproute2 has it learn nothing, and the kernel has it learn.

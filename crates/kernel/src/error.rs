@@ -1,7 +1,7 @@
 //! What the kernel refused, with the object and the kernel's own words.
 
 use rustix::io::Errno;
-use vnet_model::{Change, NsName, Step};
+use vnet_model::{Change, LinkSetting, NewLink, NsName, Step};
 use vnet_netlink::{Refusal, errno_name, errno_words};
 
 /// A failure at the border to the kernel.
@@ -161,8 +161,25 @@ impl Error {
                 Change::AddTable(_) => refusal.errno == Errno::EXIST,
                 Change::DelTable(_) => refusal.errno == Errno::NOENT,
                 Change::DelRoute(_) => matches!(refusal.errno, Errno::NODEV | Errno::SRCH),
-                _ => refusal.errno == Errno::NODEV,
+                _ => refusal.errno == Errno::NODEV || self.is_of_what_goes(),
             },
+            _ => false,
+        }
+    }
+
+    /// Tells whether what is in the way may be the lab's own, in a namespace that is unpinned and still
+    /// going: it stands on an interface of the host with the same number (`register_vlan_dev`,
+    /// net/8021q/vlan.c) or hardware address (`macvlan_open`, drivers/net/macvlan.c).
+    #[must_use]
+    pub fn is_of_what_goes(&self) -> bool {
+        let Self::Refused { step, refusal } = self else {
+            return matches!(self, Self::Step { source, .. } if source.is_of_what_goes());
+        };
+        match &step.change {
+            Change::AddLink { link: NewLink::Device { device, .. }, .. } => {
+                device.host_lower.is_some() && refusal.errno == Errno::EXIST
+            }
+            Change::SetLink { set: LinkSetting::Up(true), .. } => refusal.errno == Errno::ADDRINUSE,
             _ => false,
         }
     }

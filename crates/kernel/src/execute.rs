@@ -83,6 +83,7 @@ impl Executor<'_> {
             change if tables::is_table(change) => self.table(steps),
             Change::SetWireguard { .. } => self.wireguard(first),
             change if tun::is_tun(change) => self.tun(first),
+            change if on_host(change).is_some() => self.add_on_host(first),
             _ => self.batch(steps),
         }
     }
@@ -214,7 +215,7 @@ impl Executor<'_> {
                 let index = self.assign(ns, name);
                 let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
                 let index = |name: &IfName| known(&self.indexes, name);
-                message::add_device(&mut self.batch, &this, device, index)?;
+                message::add_device(&mut self.batch, &this, device, None, index)?;
             }
             Change::DelLink { name } => {
                 message::del_link(batch, known(&self.indexes, name)?);
@@ -226,6 +227,40 @@ impl Executor<'_> {
             change => message::push(batch, change, |name| known(&self.indexes, name))?,
         }
         Ok(())
+    }
+
+    /// Makes an interface that stands on one of the host's: asked for there, born where it lives.
+    fn add_on_host(&mut self, step: &Step) -> Result<usize, Error> {
+        let Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } = &step.change
+        else {
+            return Ok(1);
+        };
+        let host = NsName::host();
+        let index = self.assign(&step.ns, name);
+        let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
+        let known = |name: &IfName| {
+            let found = self.indexes.get(&host).and_then(|indexes| indexes.get(name));
+            found.ok_or_else(|| Error::NoInterface { ns: host.clone(), name: name.to_string() })
+        };
+        self.batch.clear();
+        let opened = self.sockets.get(&step.ns).map_err(|source| failed(step, source))?;
+        let there = opened.ns.try_clone().map_err(|source| {
+            let errno = Errno::from_io_error(&source).unwrap_or(Errno::MFILE);
+            failed(step, Error::system("keep", step.ns.to_string())(errno))
+        })?;
+        message::add_device(&mut self.batch, &this, device, Some(&there), known)
+            .map_err(|source| failed(step, source))?;
+        let opened = self.sockets.get(&host).map_err(|source| failed(step, source))?;
+        let outcome = opened.socket.submit(&mut self.batch).map_err(|source| {
+            failed(step, Error::Netlink { doing: "make an interface", ns: host.clone(), source })
+        })?;
+        match outcome.status(0) {
+            Status::Refused(refusal) => {
+                let (step, refusal) = (Box::new(step.clone()), refusal.clone());
+                Err(Error::Refused { step, refusal })
+            }
+            _ => Ok(1),
+        }
     }
 
     /// Chooses the index of the other end of a veth: never that of this end. Where the two are equal,
@@ -263,8 +298,17 @@ fn is_message(change: &Change) -> bool {
         && !matches!(change, Change::RunNft(_))
         && !matches!(change, Change::SetWireguard { .. })
         && !tun::is_tun(change)
+        && on_host(change).is_none()
         && !offload::is_offload(change)
         && sysctl_of(change).is_none()
+}
+
+/// Returns the interface of the host that a new one stands on.
+fn on_host(change: &Change) -> Option<&IfName> {
+    match change {
+        Change::AddLink { link: NewLink::Device { device, .. }, .. } => device.host_lower.as_ref(),
+        _ => None,
+    }
 }
 
 /// Returns the sysctl that a change is, for what netlink can't say.

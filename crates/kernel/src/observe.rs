@@ -153,6 +153,7 @@ pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result
     })?;
     connect_peers(&mut found);
     own::claim(&mut found, scope);
+    host::forget_strangers(&mut found, scope);
     wireguard::connect(&mut found);
     let mut observed = Observed::default();
     for found in found {
@@ -193,7 +194,8 @@ struct Found {
     name: NsName,
     namespace: Namespace,
     indexes: Indexes,
-    /// For each veth: the place of its other end.
+    /// For each veth: the place of its other end. For what stands on an interface of another
+    /// namespace: the place of that.
     peers: Vec<(IfName, Place)>,
     /// The marks of the namespaces that its nsids stand for.
     neighbours: BTreeMap<i32, Option<Mark>>,
@@ -516,6 +518,15 @@ fn connect_peers(found: &mut [Found]) {
                 }
             };
             let own_index = found[at].indexes.get(&name);
+            if let Some(Kind::Device(device)) =
+                found[at].namespace.interfaces.get_mut(&name).map(|it| &mut it.kind)
+            {
+                // Only the host has such: what was moved there belongs to nobody.
+                let there = there.filter(|there| Some(*there) == host);
+                let lower = there.and_then(|there| by_index[there].get(&place.index));
+                device.host_lower = lower.map(|(name, _)| name.clone());
+                continue;
+            }
             let peer = there.and_then(|there| {
                 let (peer, back) = by_index[there].get(&place.index)?;
                 let agrees = *back == own_index;

@@ -194,8 +194,7 @@ impl Desired {
     #[must_use]
     pub fn ends_of(&self, link: &DesiredLink) -> Vec<End> {
         let end = |(node, dev): &(NodeName, IfName)| {
-            let ns = self.nodes.get(node).or_else(|| self.segments.get(node))?;
-            Some(End { ns: ns.clone(), name: dev.clone() })
+            Some(End { ns: self.ns_of(node.as_str())?, name: dev.clone() })
         };
         link.ends.iter().filter_map(end).collect()
     }

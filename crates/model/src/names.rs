@@ -111,6 +111,7 @@ name!(
     /// stand.
     NodeName, "node name", |text| match RESERVED_NODES.contains(&text) {
         true => Err("is reserved: `host`, `all`, `default` and `lo` can't name a node"),
+        false if text == HOST => Ok(()),
         false => plain(text, 63),
     }
 );
@@ -139,6 +140,20 @@ name!(
         _ => printable(text),
     }
 );
+
+impl NodeName {
+    /// Returns what stands for the lab's host among the ends of links. It is shown as `host`.
+    #[must_use]
+    pub fn host() -> Self {
+        Self(HOST.into())
+    }
+
+    /// Tells whether it stands for the lab's host, which is no node.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        &*self.0 == HOST
+    }
+}
 
 impl NsName {
     /// Returns what stands for the lab's host: the namespace that vnet runs in, or a keeper's.
@@ -219,11 +234,19 @@ impl Mark {
         format!("vnet:{}:{}", self.lab, self.node)
     }
 
-    /// Reads what [`Self::altname`] writes; `None` is: not one of ours.
+    /// Writes the further name of the end of a link in the host. A node may have many of these, and
+    /// such names are the host's alone to give: so it has the interface's name in it.
     #[must_use]
-    pub fn of_altname(text: &str) -> Option<Self> {
-        let (lab, node) = text.strip_prefix("vnet:")?.split_once(':')?;
-        Some(Self { lab: LabName::new(lab).ok()?, node: NodeName::new(node).ok()? })
+    pub fn altname_of_end(lab: &LabName, name: &IfName) -> String {
+        format!("vnet:{lab}::{name}")
+    }
+
+    /// Reads whose an interface in the host is, from what [`Self::altname`] and
+    /// [`Self::altname_of_end`] write; `None` is: not one of ours.
+    #[must_use]
+    pub fn lab_of_altname(text: &str) -> Option<LabName> {
+        let (lab, _) = text.strip_prefix("vnet:")?.split_once(':')?;
+        LabName::new(lab).ok()
     }
 
     /// Reads a mark; `None` is: not one of ours.
@@ -262,8 +285,12 @@ mod tests {
     fn a_mark_reads_back() {
         let mark = Mark::parse("vnet:demo/r1").unwrap();
         assert_eq!(mark.to_string(), "vnet:demo/r1");
-        assert_eq!(Mark::of_altname(&mark.altname()), Some(mark));
-        assert_eq!(Mark::of_altname("vnet:demo/r1"), None);
+        let end = Mark::altname_of_end(&mark.lab, &IfName::new("r1").unwrap());
+        assert_ne!(end, mark.altname());
+        for altname in [mark.altname(), end] {
+            assert_eq!(Mark::lab_of_altname(&altname), Some(mark.lab.clone()));
+        }
+        assert_eq!(Mark::lab_of_altname("vnet:demo/r1"), None);
         assert_eq!(Mark::parse("vnet:demo"), None);
         assert_eq!(Mark::parse("docker:demo/r1"), None);
     }

@@ -92,6 +92,12 @@ pub enum ProblemKind {
         /// How many there may be.
         max: usize,
     },
+    /// The host stands where it can't.
+    #[error("the host can't be {role}")]
+    HostRole {
+        /// What it was to be: "a member", "a gateway", "both ends of a link".
+        role: &'static str,
+    },
     /// A node or segment is named that does not exist.
     #[error("there is no {what} `{name}`")]
     UnknownNode {

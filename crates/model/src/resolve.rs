@@ -32,7 +32,7 @@ use crate::expect::Expectation;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::origin::Origin;
 use crate::problem::{Problem, sorted};
-use crate::state::{End, Entry, State};
+use crate::state::{End, Entry, Namespace, State};
 use crate::topology::wiring::PlaceKind;
 use crate::topology::{Routing, Topology, check};
 use network::Network;
@@ -69,12 +69,20 @@ impl Desired {
         Self { lab, state: State::default(), nodes, segments, links, handed_out, expect }
     }
 
-    /// Returns the interface of a node or segment; `None` where there is no such one.
+    /// Returns the interface of a node or segment, or of the lab's host; `None` where there is no such
+    /// one.
     #[must_use]
     pub fn end_of(&self, node: &str, interface: &str) -> Option<End> {
-        let ns = self.nodes.get(node).or_else(|| self.segments.get(node))?;
-        let (name, _) = self.state.namespaces.get(ns)?.interfaces.get_key_value(interface)?;
-        Some(End { ns: ns.clone(), name: name.clone() })
+        let ns = self.ns_of(node)?;
+        let (name, _) = self.state.namespaces.get(&ns)?.interfaces.get_key_value(interface)?;
+        Some(End { name: name.clone(), ns })
+    }
+
+    /// Returns the namespace of a node or segment; of the lab's host for [`NodeName::host`].
+    #[must_use]
+    pub fn ns_of(&self, node: &str) -> Option<NsName> {
+        let inside = self.nodes.get(node).or_else(|| self.segments.get(node));
+        inside.cloned().or_else(|| (node == NodeName::host().as_str()).then(NsName::host))
     }
 }
 
@@ -162,6 +170,10 @@ fn desired(
             continue;
         }
         let ns = network.namespaces[place].clone();
+        if let PlaceKind::Host = network.wiring.places[place].kind {
+            desired.state.namespaces.insert(ns, namespaces::host(network, place));
+            continue;
+        }
         let name = network.wiring.places[place].name.clone();
         match network.wiring.places[place].kind {
             PlaceKind::Segment(_) => desired.segments.insert(name, ns.clone()),
@@ -174,7 +186,17 @@ fn desired(
         desired.state.namespaces.insert(ns, namespace);
     }
     external::add(network, &mut desired.state);
+    // So that it is looked at.
+    if desired.state.namespaces.values().any(stands_on_host) {
+        desired.state.namespaces.entry(NsName::host()).or_insert_with(external::empty_host);
+    }
     desired
+}
+
+fn stands_on_host(ns: &Namespace) -> bool {
+    ns.interfaces
+        .values()
+        .any(|interface| interface.kind.device().is_some_and(|device| device.host_lower.is_some()))
 }
 
 fn links(network: &Network<'_>) -> Vec<DesiredLink> {

@@ -287,6 +287,32 @@ impl Kind {
         }
     }
 
+    /// Returns the namespace that it leads to: that of a veth's other end, or the host where it stands
+    /// on an interface there.
+    #[must_use]
+    pub fn leads_to(&self) -> Option<NsName> {
+        let on_host = self.device().is_some_and(|device| device.host_lower.is_some());
+        self.peer().map(|peer| peer.ns.clone()).or_else(|| on_host.then(NsName::host))
+    }
+
+    /// Takes over where another of its kind leads, where that is not known of this one: nobody looked
+    /// there.
+    pub fn lead_as(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Veth { peer: peer @ None }, Self::Veth { peer: known }) => {
+                peer.clone_from(known);
+            }
+            (Self::Device(device), Self::Device(known))
+                if device.spec == known.spec
+                    && device.lower.is_none()
+                    && device.host_lower.is_none() =>
+            {
+                device.host_lower.clone_from(&known.host_lower);
+            }
+            _ => {}
+        }
+    }
+
     /// Tells whether it is a bridge.
     #[must_use]
     pub fn is_bridge(&self) -> bool {

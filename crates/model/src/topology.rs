@@ -400,6 +400,12 @@ impl Link {
         })
     }
 
+    /// Tells whether one of its ends is in the lab's host.
+    #[must_use]
+    pub fn is_to_host(&self) -> bool {
+        self.ends.iter().any(|end| end.node.is_host())
+    }
+
     /// Gives the link prefixes, of which its ends get addresses in written order.
     #[must_use]
     pub fn prefixes(mut self, prefixes: impl IntoIterator<Item = IpNet>) -> Self {
@@ -474,10 +480,11 @@ impl Endpoint {
 impl std::str::FromStr for Endpoint {
     type Err = crate::names::NameError;
 
-    /// Reads `node` or `node:interface`.
+    /// Reads `node` or `node:interface`, where `host:interface` is in the lab's host.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None => Ok(Self::new(NodeName::new(text)?, None)),
+            Some(("host", name)) => Ok(Self::new(NodeName::host(), Some(IfName::new(name)?))),
             Some((node, name)) => Ok(Self::new(NodeName::new(node)?, Some(IfName::new(name)?))),
         }
     }

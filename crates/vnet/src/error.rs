@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use vnet_kernel::process::Inhabitant;
 use vnet_model::plan::Conflict;
 use vnet_model::problem::Problem;
-use vnet_model::{LabName, NodeName, NsName, Origin, Step};
+use vnet_model::{IfName, LabName, NodeName, NsName, Origin, Step};
 use vnet_netlink::{errno_name, errno_words};
 
 use crate::limits::Shortage;
@@ -117,12 +117,21 @@ pub enum Error {
         /// The line.
         origin: Origin,
     },
-    /// A segment is external, or a port is published, and an ordinary user's lab has no world around
-    /// it. Nothing was touched.
+    /// A segment is external, a port is published or a link ends in the host, and an ordinary user's
+    /// lab has no world around it. Nothing was touched.
     #[error("{what} needs root: the host of an ordinary user's lab leads nowhere")]
     ExternalRootless {
-        /// "an external segment" or "a published port".
+        /// "an external segment", "a published port", "a link to the host" or "an interface on one of the
+        /// host's".
         what: &'static str,
+        /// What asked for it.
+        origin: Origin,
+    },
+    /// Something is to stand on an interface that the host lacks. Nothing was touched.
+    #[error("the host has no interface {name}")]
+    NoHostInterface {
+        /// The interface.
+        name: IfName,
         /// What asked for it.
         origin: Origin,
     },
@@ -256,7 +265,9 @@ impl Error {
             | Self::NftText { origin, .. } => *origin,
             Self::BadSysctl { step, .. } | Self::SysctlNotKept { step, .. } => step.origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
-            Self::ExternalRootless { origin, .. } | Self::HostForwarding { origin, .. } => *origin,
+            Self::ExternalRootless { origin, .. }
+            | Self::NoHostInterface { origin, .. }
+            | Self::HostForwarding { origin, .. } => *origin,
             _ => Origin::NONE,
         }
     }

@@ -1,10 +1,10 @@
 //! The one interface object: of a node's `interfaces:`, a link's `endpoints:`, a segment's
 //! `members:`.
 
-use vnet_model::Device;
 use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options};
 use vnet_model::problem::nearest;
 use vnet_model::topology::{Endpoint, InterfaceOptions, NodeInterface, NodeInterfaceKind};
+use vnet_model::{Device, NodeName};
 
 use super::merge::{Add, Merge, pick};
 use super::sysctl::{SysctlsOf, add_sysctls};
@@ -54,7 +54,13 @@ impl Reader<'_> {
         let mut device = self.device(spec, fields, at);
         if spec.lower != Lower::None {
             let lower = fields.get("link").and_then(|value| self.text(value, "link", at));
-            device.lower = lower.and_then(|text| self.if_name(&text.text, text.span));
+            match lower.as_ref().map(|text| (text, text.text.strip_prefix("host:"))) {
+                Some((text, Some(name))) => {
+                    device.host_lower = self.if_name(name, text.piece(name));
+                }
+                Some((text, None)) => device.lower = self.if_name(&text.text, text.span),
+                None => {}
+            }
         }
         let texts = fields.get("ports").map(|value| self.texts(value, "ports", at));
         let ports = texts.unwrap_or_default();
@@ -223,7 +229,18 @@ impl Reader<'_> {
             None => (name.text.as_ref(), None),
             Some((node, interface)) => (node, Some(interface)),
         };
-        let node = self.node_name(node, name.piece(node));
+        let node = match (node, interface) {
+            ("host", Some(_)) => Some(NodeName::host()),
+            ("host", None) => {
+                let message = "the host's end of a link needs a name";
+                let error = Diagnostic::error(message, Some(name.span));
+                self.error(
+                    error.hint("write `host:NAME`: no interface there may have that name yet"),
+                );
+                None
+            }
+            _ => self.node_name(node, name.piece(node)),
+        };
         let interface = match interface {
             Some(word) => Some(self.if_name(word, name.piece(word))?),
             None => None,
@@ -341,7 +358,12 @@ impl Add for NodeInterface {
             ) => {
                 ports.extend(more);
                 if device.spec == other.spec {
-                    pick(&mut device.lower, other.lower, wins);
+                    // The two say the same: one takes the other's place.
+                    let is_said = device.lower.is_some() || device.host_lower.is_some();
+                    let says = other.lower.is_some() || other.host_lower.is_some();
+                    if says && (wins || !is_said) {
+                        (device.lower, device.host_lower) = (other.lower, other.host_lower);
+                    }
                     merge(&mut device.options, &other.options, wins);
                 } else if wins {
                     *device = other;

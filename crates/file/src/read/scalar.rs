@@ -226,7 +226,12 @@ impl Reader<'_> {
 
     /// Reads the name of a node or segment.
     pub(super) fn node_name(&mut self, word: &str, span: Span) -> Option<NodeName> {
-        self.name(word, span, NodeName::new(word))
+        // What stands for the host in the model is no name that could be written.
+        let name = NodeName::new(word).and_then(|name| match name.is_host() {
+            true => NodeName::new(&format!("{word}/")),
+            false => Ok(name),
+        });
+        self.name(word, span, name)
     }
 
     /// Reads the name of an interface.

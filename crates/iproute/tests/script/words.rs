@@ -155,7 +155,7 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
             return [made].into_iter().chain(joined).collect();
         }
         Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } => {
-            message::add_device(&mut batch, &birth(name, *mac, *mtu), device, index).unwrap();
+            message::add_device(&mut batch, &birth(name, *mac, *mtu), device, None, index).unwrap();
         }
         Change::AddLink { name, link: NewLink::Veth { mac, mtu, peer } } => {
             let VethEnd { end, mac: peer_mac, mtu: peer_mtu } = peer;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vnet_model::{IfName, Interfaces, Mark, Namespace, NsName, Owner, State};
+use vnet_model::{IfName, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
 
 use super::link::{self, Link};
 use super::{Found, Indexes, Scope, address};
@@ -48,6 +48,16 @@ pub(super) fn read(opened: &mut Opened, scope: Scope<'_>) -> Result<Found, Error
     Ok(found)
 }
 
+/// Forgets what has turned out to be others'.
+pub(super) fn forget_strangers(found: &mut [Found], scope: Scope<'_>) {
+    for host in found.iter_mut().filter(|found| found.name.is_host()) {
+        let declared = scope.declared.namespaces.get(&host.name);
+        let is_declared =
+            |name: &IfName| declared.is_some_and(|declared| declared.interfaces.contains_key(name));
+        host.namespace.interfaces.retain(|name, interface| interface.ours || is_declared(name));
+    }
+}
+
 fn take(found: &mut Found, names: &mut BTreeMap<u32, IfName>, link: Link, scope: Scope<'_>) {
     let (index, name, place) = (link.index, link.name.clone(), link.place);
     let mut interface = link.into_interface(names);
@@ -56,14 +66,18 @@ fn take(found: &mut Found, names: &mut BTreeMap<u32, IfName>, link: Link, scope:
         namespace.interfaces.get(&name).map(|known| known.mac)
     };
     let is_marked =
-        |altname: &String| Mark::of_altname(altname).is_some_and(|m| m.lab == *scope.lab);
+        |altname: &String| Mark::lab_of_altname(altname).is_some_and(|lab| lab == *scope.lab);
     // A creation that was cut short before the mark is known by the record.
     let is_known = |states: &[&State]| {
         states.iter().any(|state| interface.mac.is_some() && of(state) == Some(interface.mac))
     };
     interface.ours =
         interface.altnames.iter().any(is_marked) || scope.recorded.is_some_and(is_known);
-    if interface.ours || of(scope.declared).is_some() {
+    // The other end tells then, in one of the lab's namespaces.
+    let may_be = scope.recorded.is_none()
+        && matches!(interface.kind, Kind::Veth { .. })
+        && place.as_ref().is_some_and(|place| place.nsid.is_some());
+    if interface.ours || of(scope.declared).is_some() || may_be {
         found.peers.extend(place.map(|place| (name.clone(), place)));
         names.insert(index, name.clone());
         found.namespace.interfaces.insert(name, interface);

@@ -61,7 +61,7 @@ pub(super) struct Link {
     named: [Vec<(&'static OptionSpec, Found)>; 2],
     /// Whether neighbours are neither asked nor answered by it.
     pub(super) no_arp: bool,
-    /// Where the other end of a veth is.
+    /// Where the other end of a veth is, or what it stands on in another namespace.
     pub(super) place: Option<Place>,
 }
 
@@ -179,9 +179,10 @@ pub(super) fn link(
     }
     match &link.interface.kind {
         Kind::Veth { .. } => link.place = below.map(|index| Place { index, nsid }),
-        Kind::Device(device) if device.spec.lower == Lower::Required && nsid.is_none() => {
-            link.lower = below;
-        }
+        Kind::Device(device) if device.spec.lower == Lower::Required => match nsid {
+            None => link.lower = below,
+            Some(_) => link.place = below.map(|index| Place { index, nsid }),
+        },
         _ => {}
     }
     Ok(Some(link))

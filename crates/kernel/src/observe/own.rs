@@ -14,12 +14,16 @@ pub(super) fn claim(found: &mut [Found], scope: Scope<'_>) {
 }
 
 /// A pair is made as one, so both its ends are the lab's where one is. (The other's hardware address
-/// may be one that only a lost record says.)
+/// may be one that only a lost record says; or it is in the host, and was not marked yet.)
 fn claim_pairs(found: &mut [Found]) {
     let mut ours = Vec::new();
     let at: BTreeMap<&NsName, usize> =
         found.iter().enumerate().map(|(at, found)| (&found.name, at)).collect();
-    for (index, (name, interface)) in strangers(found) {
+    let host = found.iter().enumerate().filter(|(_, found)| found.name.is_host());
+    let in_host =
+        host.flat_map(|(at, found)| found.namespace.interfaces.iter().map(move |it| (at, it)));
+    let in_host = in_host.filter(|(_, (_, interface))| is_strange(interface));
+    for (index, (name, interface)) in strangers(found).chain(in_host) {
         let Kind::Veth { peer: Some(End { ns, name: peer }) } = &interface.kind else { continue };
         let peer = at.get(ns).and_then(|at| found[*at].namespace.interfaces.get(peer));
         if peer.is_some_and(|peer| peer.ours) {

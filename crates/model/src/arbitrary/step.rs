@@ -115,7 +115,7 @@ fn device() -> impl Strategy<Value = Device> {
             let lower = (spec.lower == Lower::Required).then_some(on);
             // What WireGuard takes is no option of its interface.
             let options = if spec.is_wireguard() { Options::new() } else { options };
-            Some(Device { spec, lower, options })
+            Some(Device { spec, lower, host_lower: None, options })
         })
     })
 }

@@ -17,6 +17,8 @@ pub struct Device {
     pub spec: &'static KindSpec,
     /// The interface of the same namespace that it stands on (`link`).
     pub lower: Option<IfName>,
+    /// The interface of the lab's host that it stands on instead; it must be there.
+    pub host_lower: Option<IfName>,
     /// Its options, as far as they are declared.
     pub options: Options,
 }
@@ -27,6 +29,8 @@ struct Written {
     kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lower: Option<IfName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host_lower: Option<IfName>,
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     options: Options,
 }
@@ -35,7 +39,7 @@ impl Device {
     /// Makes a device about which nothing more is said.
     #[must_use]
     pub fn new(spec: &'static KindSpec) -> Self {
-        Self { spec, lower: None, options: Options::new() }
+        Self { spec, lower: None, host_lower: None, options: Options::new() }
     }
 
     /// Makes a bridge.
@@ -105,7 +109,7 @@ impl Device {
             option.change == ChangeBy::Rebirth || option.default == Unsaid::Nothing
         };
         self.spec == wanted.spec
-            && self.lower == wanted.lower
+            && (&self.lower, &self.host_lower) == (&wanted.lower, &wanted.host_lower)
             && !wanted.options.of(self.spec.options).any(fixed)
             && !self.options.no_longer_in(&wanted.options, self.spec.options).any(stays)
     }
@@ -140,17 +144,17 @@ impl Device {
 }
 
 impl From<Device> for Written {
-    fn from(Device { spec, lower, options }: Device) -> Self {
-        Self { kind: spec.name.to_owned(), lower, options }
+    fn from(Device { spec, lower, host_lower, options }: Device) -> Self {
+        Self { kind: spec.name.to_owned(), lower, host_lower, options }
     }
 }
 
 impl TryFrom<Written> for Device {
     type Error = String;
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { kind, lower, options } = written;
+        let Written { kind, lower, host_lower, options } = written;
         let spec = super::find(&kind).ok_or_else(|| format!("there is no kind `{kind}`"))?;
-        Ok(Self { spec, lower, options })
+        Ok(Self { spec, lower, host_lower, options })
     }
 }
 
@@ -167,6 +171,9 @@ impl Device {
     pub(crate) fn show_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(lower) = &self.lower {
             write!(f, " on {lower}")?;
+        }
+        if let Some(lower) = &self.host_lower {
+            write!(f, " on host:{lower}")?;
         }
         let mut telling = self.options.clone();
         for (word, _) in self.options.iter().filter(|(_, value)| **value == Value::Bool(false)) {

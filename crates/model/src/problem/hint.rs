@@ -16,6 +16,12 @@ impl ProblemKind {
                 format!("one with a similar name exists: `{name}`")
             }
             Self::NotANode { role: "a member", .. } => "join two segments with a link".into(),
+            Self::HostRole { role: "a member" } => {
+                "link the segment to it (`[ SEGMENT, host:NAME ]`), or say `external: true`".into()
+            }
+            Self::HostRole { role: "an end without a name" } => {
+                "name the interface that it gets there: `host:NAME`".into()
+            }
             Self::NotAVlan { .. } => "give it a number: `vlan: 10`".into(),
             Self::TrunkAtEnd => "write it beside `endpoints`".into(),
             Self::NoBridge { segment, what: "a VLAN without members", role: "have links" } => {

@@ -11,7 +11,7 @@ use crate::names::NodeName;
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind};
 use crate::topology::Addressing;
-use crate::topology::wiring::Made;
+use crate::topology::wiring::{Made, PlaceKind};
 
 /// Gives every interface its addresses.
 ///
@@ -189,8 +189,11 @@ fn hand_out(
 ) {
     let takes = |id: usize| {
         let wired = &network.wiring.interfaces[id];
-        let Some(node) = network.node(wired.place) else { return false };
-        let family_on = prefix.addr().is_ipv4() || node.ipv6;
+        let family_on = match network.wiring.places[wired.place].kind {
+            PlaceKind::Node(node) => prefix.addr().is_ipv4() || node.ipv6,
+            PlaceKind::Host => true,
+            PlaceKind::Segment(_) | PlaceKind::Unknown => return false,
+        };
         let has_one = network.addresses[id]
             .iter()
             .any(|address| !address.handed_out && prefix.contains(&address.net.addr()));

@@ -54,7 +54,8 @@ impl Domains {
                 stations.push(Vec::new());
             }
             of.push(domain);
-            let in_node = matches!(wiring.places[wired.place].kind, PlaceKind::Node(_));
+            let place = wiring.places[wired.place].kind;
+            let in_node = matches!(place, PlaceKind::Node(_) | PlaceKind::Host);
             if in_node && !wiring.is_wire(id) && !wired.is_loopback() {
                 stations[domain].push(id);
             }
@@ -96,6 +97,15 @@ fn join_uppers(wiring: &Wiring<'_>, sets: &mut Sets) {
         .collect();
     for (id, _, lower) in uppers.iter().filter(|(_, device, _)| *device.spec != kind::VLAN) {
         sets.join(*id, *lower);
+    }
+    // What stands on one interface of the host hears each other, as in a node.
+    let mut first = HashMap::new();
+    for (id, wired) in wiring.interfaces.iter().enumerate() {
+        let Some(device) = wired.device else { continue };
+        let Some(lower) = &device.host_lower else { continue };
+        let vlan = (*device.spec == kind::VLAN)
+            .then(|| ["protocol", "id"].map(|word| device.options.get(word)));
+        sets.join(*first.entry((lower, vlan)).or_insert(id), id);
     }
     // A VLAN may be a port of a bridge on which there are VLANs again: until nothing changes.
     let mut joined = true;

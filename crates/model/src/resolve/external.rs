@@ -24,7 +24,7 @@ const PRIORITY_SRCNAT: i32 = 100;
 /// be. So that it is known for the lab's whatever happens to the record, the host's end has the
 /// lab's mark as a further name.
 pub(super) fn add(network: &Network<'_>, state: &mut State) {
-    let mut host: Option<Namespace> = None;
+    let mut host = state.namespaces.remove(&NsName::host());
     let first = network.topology.nodes().len();
     for (index, segment) in network.topology.segments().iter().enumerate() {
         if !segment.external {
@@ -104,7 +104,8 @@ fn table(network: &Network<'_>, published: publish::Rules) -> Option<Table> {
     })
 }
 
-fn empty_host() -> Namespace {
+/// The host with nothing of the lab in it.
+pub(super) fn empty_host() -> Namespace {
     Namespace { interfaces: Interfaces::new(), origin: Origin::NONE, ..Namespace::new(Owner::Host) }
 }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::network::Network;
-use super::{fdb, vxlan};
+use super::{external, fdb, vxlan};
 use crate::kind::{self, Device, Value};
 use crate::names::{IfName, Mark};
 use crate::origin::Origin;
@@ -25,7 +25,7 @@ pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool)
     let (name, origin) = match network.wiring.places[place].kind {
         PlaceKind::Node(node) => (&node.name, node.origin),
         PlaceKind::Segment(segment) => (&segment.name, segment.origin),
-        PlaceKind::Unknown => (&network.wiring.places[place].name, Origin::NONE),
+        PlaceKind::Host | PlaceKind::Unknown => (&network.wiring.places[place].name, Origin::NONE),
     };
     let ids = &network.wiring.places[place].interfaces;
     let interfaces = ids.iter().map(|&id| {
@@ -43,6 +43,24 @@ pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool)
         tables: BTreeMap::new(),
         nft_text: network.node(place).and_then(|node| node.nftables.clone()),
         origin,
+    }
+}
+
+/// Makes what the links that end in the host have there. That it is the lab's, a further name says,
+/// whatever happens to the record.
+pub(super) fn host(network: &Network<'_>, place: usize) -> Namespace {
+    let ids = network.wiring.places[place].interfaces.iter();
+    let ids = ids.filter(|&&id| !network.wiring.interfaces[id].is_loopback());
+    let interfaces = ids.map(|&id| {
+        let mut end = interface(network, id);
+        let name = &network.wiring.interfaces[id].name;
+        end.altnames.insert(Mark::altname_of_end(network.topology.name(), name));
+        (name.clone(), end)
+    });
+    Namespace {
+        interfaces: interfaces.collect(),
+        sysctls: interface_sysctls(network, place),
+        ..external::empty_host()
     }
 }
 
@@ -75,7 +93,7 @@ fn sysctls(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> BTreeMap<
         PlaceKind::Segment(_) => {
             set(IPV6_OFF_DEFAULT);
         }
-        PlaceKind::Unknown => {}
+        PlaceKind::Host | PlaceKind::Unknown => {}
     }
     sysctls
 }
@@ -212,6 +230,7 @@ fn ipv6(network: &Network<'_>, id: usize) -> Option<bool> {
     let wired = &network.wiring.interfaces[id];
     match network.node(wired.place) {
         _ if wired.is_loopback() => None,
+        None if network.is_in_host(id) => wired.ipv6(),
         None => Some(false),
         Some(node) if !node.ipv6 => Some(false),
         Some(_) if wired.ipv6().is_some() => wired.ipv6(),

@@ -88,8 +88,11 @@ pub(super) struct Hop {
 }
 
 impl<'t> Network<'t> {
-    pub(super) fn of(topology: &'t Topology, namespaces: Vec<NsName>) -> Self {
+    pub(super) fn of(topology: &'t Topology, mut namespaces: Vec<NsName>) -> Self {
         let wiring = Wiring::of(topology);
+        if wiring.place(&NodeName::host()).is_some() {
+            namespaces.push(NsName::host());
+        }
         let domains = Domains::of(topology, &wiring);
         let mut peers = vec![None; wiring.interfaces.len()];
         for [a, b] in wiring.links.iter().chain(wiring.members.iter().flatten()) {
@@ -120,6 +123,11 @@ impl<'t> Network<'t> {
             PlaceKind::Node(node) => Some(node),
             _ => None,
         }
+    }
+
+    /// Tells whether it is the end of a link in the lab's host.
+    pub(super) fn is_in_host(&self, id: usize) -> bool {
+        matches!(self.place_kind(id), PlaceKind::Host)
     }
 
     /// Tells whether addresses on an interface are of use to others: not on a port of a bridge.

@@ -57,7 +57,10 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
 /// Tells whether the kernel works the MTU out from what is below, or has no say in it.
 fn follows_another(interface: &Interface) -> bool {
     let device = interface.kind.device();
-    device.is_some_and(|device| device.lower.is_some() || device.spec.hardware == Hardware::None)
+    device.is_some_and(|device| {
+        let stands = device.lower.is_some() || device.host_lower.is_some();
+        stands || device.spec.hardware == Hardware::None
+    })
 }
 
 /// Tells whether the kernel gives `lo` this address by itself.

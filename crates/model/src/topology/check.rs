@@ -38,6 +38,7 @@ pub(super) fn problems(topology: &Topology) -> Vec<Problem> {
     let mut wiring = Wiring::of(topology);
     let mut problems = std::mem::take(&mut wiring.problems);
     nodes(topology, &mut problems);
+    host(topology, &mut problems);
     if let Err(more) = namespaces(topology) {
         problems.extend(more);
     }
@@ -133,6 +134,7 @@ fn names(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) 
     let mut check = |name: &NodeName, role: Option<&'static str>, origin| {
         let place = wiring.place(name).map(|place| wiring.places[place].kind);
         let kind = match (place, role) {
+            (_, Some(role)) if name.is_host() => ProblemKind::HostRole { role },
             (Some(PlaceKind::Segment(_)), Some(role)) => {
                 ProblemKind::NotANode { name: name.clone(), role }
             }
@@ -178,6 +180,28 @@ fn names(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) 
                 }
             }
         }
+    }
+}
+
+/// Checks what the host is used for: it is the far end of a cable.
+fn host(topology: &Topology, problems: &mut Vec<Problem>) {
+    for link in topology.links.iter().filter(|link| link.is_to_host()) {
+        let ends = link.ends.iter().filter(|end| end.node.is_host());
+        let origin = |end: &super::Endpoint| end.origin.or(link.origin);
+        let at = ends.clone().next().map(origin).unwrap_or(link.origin);
+        let roles = [
+            (ends.clone().any(|end| end.interface.is_none()), "an end without a name"),
+            (ends.clone().count() > 1, "both ends of a link"),
+            (link.tunnel.is_some(), "the end of a tunnel"),
+            (ends.clone().any(|end| end.options.vrf.is_some()), "in a VRF"),
+            (ends.clone().any(|end| end.isolated), "isolated"),
+        ];
+        for (_, role) in roles.into_iter().filter(|(is_so, _)| *is_so) {
+            problems.push(Problem::new(ProblemKind::HostRole { role }, at));
+        }
+    }
+    for (name, origin) in places(topology).filter(|(name, _)| name.is_host()) {
+        problems.extend(NodeName::new(&name.to_string()).err().map(|e| Problem::new(e, origin)));
     }
 }
 

@@ -25,7 +25,8 @@ use names::{Cables, Named, count_cable, end_name};
 /// All interfaces of a topology.
 #[derive(Debug)]
 pub(crate) struct Wiring<'t> {
-    /// The nodes in written order, then the segments, then names that nothing defines.
+    /// The nodes in written order, then the segments, then the host where a link ends there, then names
+    /// that nothing defines.
     pub(crate) places: Vec<Place<'t>>,
     pub(crate) interfaces: Vec<Wired<'t>>,
     /// The interfaces at both ends of each link.
@@ -60,6 +61,8 @@ pub(crate) struct Place<'t> {
 pub(crate) enum PlaceKind<'t> {
     Node(&'t Node),
     Segment(&'t Segment),
+    /// The lab's host, where links end there.
+    Host,
     Unknown,
 }
 
@@ -174,6 +177,9 @@ impl<'t> Wiring<'t> {
         }
         for segment in topology.segments() {
             wiring.add_place(&segment.name, PlaceKind::Segment(segment), segment.origin);
+        }
+        if topology.links().iter().any(Link::is_to_host) {
+            wiring.add_place(&NodeName::host(), PlaceKind::Host, Origin::NONE);
         }
         // How many cables there are so far between two places: parallels are told apart by it.
         let mut cables = HashMap::new();

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use vnet_kernel::observe::Scope;
 use vnet_kernel::realm::SysctlAccess;
-use vnet_kernel::{execute, observe_some};
+use vnet_kernel::{Observed, execute, observe_some};
 use vnet_model::plan::plan_between;
-use vnet_model::{Desired, NsName, State};
+use vnet_model::resolve::DesiredLink;
+use vnet_model::{Change, Desired, IfName, Interface, Namespace, NsName, Origin, State, Step};
 
 use super::Lab;
 use crate::error::Error;
@@ -17,9 +18,10 @@ impl Lab {
     ///
     /// # Errors
     /// [`Error::ExternalRootless`] in a keeper's namespaces, which have no world around them;
-    /// [`Error::HostForwarding`] where the host passes nothing on. That is a setting of the whole
-    /// host, so it is not changed here.
-    pub(super) fn check_host(&self, desired: &Desired) -> Result<(), Error> {
+    /// [`Error::HostForwarding`] where the host passes nothing on: that is a setting of the whole
+    /// host, so it is not changed here; [`Error::NoHostInterface`] where something is to stand on an
+    /// interface that it lacks.
+    pub(super) fn check_host(&self, desired: &Desired, now: &Observed) -> Result<(), Error> {
         let host = NsName::host();
         let Some(wanted) = desired.state.namespaces.get(&host) else { return Ok(()) };
         let Some(place) = self.place()? else { return Ok(()) };
@@ -27,13 +29,26 @@ impl Lab {
         let external = wanted.interfaces.values().filter(|it| it.forward_ipv4 == Some(true));
         let origin = external.clone().map(|it| it.origin).next();
         if place.keeper_pid().is_some() {
-            let what = match origin {
-                Some(_) => "an external segment",
-                None => "a published port",
-            };
+            let to_host = |link: &&DesiredLink| link.ends.iter().any(|(node, _)| node.is_host());
+            let link = desired.links.iter().find(to_host).map(|link| link.origin);
+            let upper = on_host(desired).next().map(|(_, upper)| upper.origin);
             let first = wanted.interfaces.values().map(|it| it.origin).next();
-            let origin = origin.or(first).unwrap_or_default();
+            let asked = [
+                ("an external segment", origin),
+                ("a link to the host", link),
+                ("an interface on one of the host's", upper),
+                ("a published port", first),
+            ];
+            let mut asked = asked.into_iter().filter_map(|(what, at)| Some((what, at?)));
+            let (what, origin) = asked.next().unwrap_or(("the host", Origin::NONE));
             return Err(Error::ExternalRootless { what, origin });
+        }
+        for (lower, upper) in on_host(desired) {
+            let indexes = now.indexes.get(&host);
+            if indexes.and_then(|indexes| indexes.get(lower)).is_none() {
+                let (name, origin) = (lower.clone(), upper.origin);
+                return Err(Error::NoHostInterface { name, origin });
+            }
         }
         let origin = origin.unwrap_or_default();
         let addresses = external.flat_map(|interface| &interface.addresses);
@@ -49,7 +64,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Removes what the lab has in its host.
+    /// Removes what the lab has in its host, and what stands on interfaces there: with its namespace
+    /// that would go too, but some time later, and keep others from standing there meanwhile.
     pub(super) fn clear_host(&self) -> Result<(), Error> {
         let Some(place) = self.place()? else { return Ok(()) };
         let host = NsName::host();
@@ -57,12 +73,36 @@ impl Lab {
         if known.as_ref().is_some_and(|known| !known.namespaces.contains_key(&host)) {
             return Ok(());
         }
+        let stands = |ns: &Namespace| ns.interfaces.values().any(stands_on_host);
+        let mut names: Vec<NsName> = self.namespaces()?;
+        if let Some(known) = &known {
+            names.retain(|name| known.namespaces.get(name).is_some_and(stands));
+        }
+        names.push(host.clone());
         let nothing = State::default();
         let known: Option<[&State; 1]> = known.as_ref().map(|known| [known]);
         let recorded = known.as_ref().map(<[_; 1]>::as_slice);
         let scope = Scope { lab: &self.name, declared: &nothing, recorded };
-        let now = observe_some(&place.realm, scope, &[host])?;
-        let steps = plan_between(&self.name, &nothing, &now.state).steps;
+        let now = observe_some(&place.realm, scope, &names)?;
+        let uppers = now.state.namespaces.iter().flat_map(|(ns, found)| {
+            let ours = |it: &Interface| it.ours && stands_on_host(it);
+            let names = found.interfaces.iter().filter(move |(_, it)| ours(it));
+            names.map(|(name, _)| Step::new(ns.clone(), Change::DelLink { name: name.clone() }))
+        });
+        let mut steps: Vec<Step> = uppers.collect();
+        let in_host = now.state.only(&BTreeSet::from([host]));
+        steps.extend(plan_between(&self.name, &nothing, &in_host).steps);
         Ok(execute(&place.realm, &now, &steps)?)
     }
+}
+
+fn stands_on_host(interface: &Interface) -> bool {
+    interface.kind.device().is_some_and(|device| device.host_lower.is_some())
+}
+
+/// Lists what stands on interfaces of the host, each after that.
+fn on_host(desired: &Desired) -> impl Iterator<Item = (&IfName, &Interface)> {
+    let interfaces = desired.state.namespaces.values().flat_map(|ns| ns.interfaces.values());
+    interfaces
+        .filter_map(|interface| Some((interface.kind.device()?.host_lower.as_ref()?, interface)))
 }

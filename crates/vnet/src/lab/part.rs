@@ -19,7 +19,7 @@ pub(super) fn other_ends(steps: &[Step]) -> impl Iterator<Item = &NsName> {
     })
 }
 
-/// Returns these namespaces with all that veths lead to from them, in any of the states, and with
+/// Returns these namespaces with all that interfaces lead to from them, in any of the states, and with
 /// all that have WireGuard devices if one of them has: these know their peers by their keys, and
 /// whose a key is shows only where its owner is read too.
 pub(super) fn with_neighbours(names: &BTreeSet<NsName>, states: &[&State]) -> BTreeSet<NsName> {
@@ -28,10 +28,7 @@ pub(super) fn with_neighbours(names: &BTreeSet<NsName>, states: &[&State]) -> BT
         let here = names.iter().filter_map(|name| state.namespaces.get(name));
         let here = here.flat_map(|ns| ns.interfaces.values());
         let kinds = here.clone().map(|interface| &interface.kind);
-        all.extend(kinds.filter_map(|kind| match kind {
-            Kind::Veth { peer: Some(peer) } => Some(peer.ns.clone()),
-            _ => None,
-        }));
+        all.extend(kinds.filter_map(Kind::leads_to));
         if here.into_iter().any(|interface| interface.wireguard.is_some()) {
             let has_one = |ns: &Namespace| ns.interfaces.values().any(|i| i.wireguard.is_some());
             let others = state.namespaces.iter().filter(|(_, ns)| has_one(ns));
@@ -54,8 +51,8 @@ pub(super) fn take(known: &mut Observed, names: &BTreeSet<NsName>, mut found: Ob
     known.indexes.append(&mut found.indexes);
 }
 
-/// Tells where veths lead that go beyond the part: to where they did, since nothing has changed
-/// there. A veth that was made again has another index.
+/// Tells where interfaces lead that go beyond the part: to where they did, since nothing has changed
+/// there. One that was made again has another index.
 fn complete(known: &Observed, names: &BTreeSet<NsName>, found: &mut Observed, ns: &NsName) {
     let index = |observed: &Observed, name: &IfName| observed.indexes.get(ns)?.get(name);
     let Some(before) = known.state.namespaces.get(ns) else { return };
@@ -63,18 +60,13 @@ fn complete(known: &Observed, names: &BTreeSet<NsName>, found: &mut Observed, ns
         .interfaces
         .iter()
         .filter(|(name, _)| index(known, name) == index(found, name))
-        .filter_map(|(name, interface)| match &interface.kind {
-            kind @ Kind::Veth { peer: Some(peer) } if !names.contains(&peer.ns) => {
-                Some((name.clone(), kind.clone()))
-            }
-            _ => None,
-        })
+        .filter(|(_, interface)| interface.kind.leads_to().is_some_and(|to| !names.contains(&to)))
+        .map(|(name, interface)| (name.clone(), interface.kind.clone()))
         .collect();
     let Some(now) = found.state.namespaces.get_mut(ns) else { return };
     for (name, kind) in same {
-        let there = now.interfaces.get_mut(&name);
-        if let Some(interface) = there.filter(|i| i.kind == Kind::Veth { peer: None }) {
-            interface.kind = kind;
+        if let Some(interface) = now.interfaces.get_mut(&name) {
+            interface.kind.lead_as(&kind);
         }
     }
 }

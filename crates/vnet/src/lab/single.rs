@@ -115,9 +115,8 @@ impl Lab {
             for (interface, there) in ns.interfaces.iter_mut() {
                 let wanted =
                     wanted.namespaces.get(name).and_then(|ns| ns.interfaces.get(interface));
-                if let (Some(wanted), vnet_model::Kind::Veth { peer: None }) = (wanted, &there.kind)
-                {
-                    there.kind.clone_from(&wanted.kind);
+                if let Some(wanted) = wanted {
+                    there.kind.lead_as(&wanted.kind);
                 }
             }
         }

@@ -30,6 +30,9 @@ pub(super) const ROUNDS_MAX: usize = 3;
 /// How often somebody else may get in the way meanwhile.
 pub(super) const RACES_MAX: usize = 5;
 
+/// How long what is in the way may take to go, each time.
+const WHAT_GOES: Duration = Duration::from_secs(2);
+
 /// How many indexes are left to somebody who makes interfaces at the same time.
 const ROOM_FOR_OTHERS: u32 = 1024;
 
@@ -104,7 +107,7 @@ impl Lab {
             self.hold_over(guard, earlier)?;
             return Ok(up(Reached { observed: start, plan: first, steps: Vec::new() }));
         }
-        self.check_host(desired)?;
+        self.check_host(desired, &start)?;
         check_kinds(self.realm()?, &first.steps)?;
         filter::check(self.realm()?, &first.steps)?;
         sysctls::check(self.realm()?, &first.steps)?;
@@ -293,7 +296,13 @@ impl Lab {
                     rounds += 1;
                     touched = Some((observed, part::of_steps(&plan.steps)));
                 }
-                Err(error) if error.is_race() && races < RACES_MAX => races += 1,
+                Err(error) if error.is_race() && races < RACES_MAX => {
+                    races += 1;
+                    if error.is_of_what_goes() {
+                        // Where it takes longer, the next attempt tells.
+                        let _ = self.realm()?.wait_until_gone(WHAT_GOES);
+                    }
+                }
                 Err(error) => {
                     Cancel::check(cancel)?;
                     return Err(error.into());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vnet_kernel::observe::observe_whole;
 use vnet_kernel::{Error as KernelError, Realm};
 use vnet_model::snapshot::SYSCTLS;
-use vnet_model::{Kind, LabName, Mark, Namespace, NodeName, NsName, Owner, State};
+use vnet_model::{LabName, Mark, Namespace, NodeName, NsName, Owner, State};
 
 use crate::error::Error;
 
@@ -54,11 +54,8 @@ pub(super) fn add(
 /// Takes over where links lead that led to a place that was not looked at.
 fn connect(known: &mut Namespace, found: &Namespace) {
     for (name, interface) in known.interfaces.iter_mut() {
-        let found = found.interfaces.get(name).map(|found| &found.kind);
-        if let (Kind::Veth { peer: peer @ None }, Some(Kind::Veth { peer: found })) =
-            (&mut interface.kind, found)
-        {
-            peer.clone_from(found);
+        if let Some(found) = found.interfaces.get(name) {
+            interface.kind.lead_as(&found.kind);
         }
     }
 }

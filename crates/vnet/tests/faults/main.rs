@@ -59,7 +59,7 @@ impl Sample {
 /// Fills the table of some operations.
 fn fill(which: Which, operations: &[Operation], mut sample: Sample) -> Table {
     let labs = Labs::read(which);
-    table::be_host();
+    let _host = table::be_host();
     let mut table = Table::default();
     for &operation in operations {
         let instants = operation.instants(&labs);
@@ -266,7 +266,7 @@ fn vm_what_takes_more_of_a_kernel() {
 #[test]
 fn a_failure_after_a_kill() {
     vnet_testns::root(|| {
-        table::be_host();
+        let _host = table::be_host();
         let labs = Labs::read(Which::Whole);
         let instants = Operation::Build.instants(&labs);
         let fault = |when: &When, what| Fault { when: when.clone(), what, undoing: false };
@@ -319,7 +319,7 @@ fn what_others_do_meanwhile_is_looked_at_again() {
             "ip netns del f-r3; ip netns del f-pc1",
         ];
         for script in cases {
-            table::be_host();
+            let _host = table::be_host();
             labs.open(None).up(&labs.before, |_| {}).unwrap();
             let watch = Arc::new(Meddler(script, AtomicBool::new(false)));
             let settings = Settings { watch: Some(watch), ..Settings::new(common::STATE_DIR) };

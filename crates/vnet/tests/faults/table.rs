@@ -106,9 +106,28 @@ impl Operation {
     }
 }
 
+/// An interface of the host's own, as long as it is held: labs stand on it.
+pub(crate) struct Uplink(());
+
+impl Uplink {
+    const NAME: &str = "up0";
+}
+
+impl Drop for Uplink {
+    fn drop(&mut self) {
+        vnet_testns::sh(&format!("ip link del {}", Self::NAME));
+    }
+}
+
 /// Makes the test's own namespace a host that has a way to the world.
-pub(crate) fn be_host() {
-    vnet_testns::sh("sysctl -qw net.ipv4.ip_forward=1; ip link set lo up");
+#[must_use]
+pub(crate) fn be_host() -> Uplink {
+    let up = Uplink::NAME;
+    vnet_testns::sh(&format!(
+        "sysctl -qw net.ipv4.ip_forward=1; ip link set lo up
+         ip link add {up} type veth peer name {up}-far; ip link set {up} up"
+    ));
+    Uplink(())
 }
 
 /// Lists what there is of any lab.
@@ -124,12 +143,14 @@ pub(crate) fn left() -> Vec<String> {
     left
 }
 
-/// Lists what there is in the test's own namespace, where a lab has one end of its external segments.
+/// Lists what there is in the test's own namespace, where a lab has one end of its external segments
+/// and of its links to the host.
 fn in_host() -> Vec<String> {
     let interfaces = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
     let names = interfaces.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    let is_own = |name: &str| name == "lo" || name.starts_with(Uplink::NAME);
     let mut found: Vec<String> =
-        names.filter(|name| *name != "lo").map(|name| format!("interface {name}")).collect();
+        names.filter(|name| !is_own(name)).map(|name| format!("interface {name}")).collect();
     found.extend(vnet_testns::sh("nft list tables").lines().map(str::to_owned));
     found
 }

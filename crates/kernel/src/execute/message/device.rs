@@ -3,6 +3,7 @@
 //! Laid out attribute by attribute from the table's rows: no codec knows them all.
 
 use std::net::IpAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use vnet_model::kind::{Device, Form, KindSpec, OptionSpec, Options, Value, Width};
 use vnet_model::{IfName, LinkSetting};
@@ -18,6 +19,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
@@ -28,7 +30,8 @@ const IFLA_GRE_IFLAGS: u16 = 2;
 const IFLA_GRE_OFLAGS: u16 = 3;
 const GRE_KEY: u16 = 0x2000;
 
-/// Makes an interface of a kind.
+/// Makes an interface of a kind; in another namespace than the socket's where one is given: what it
+/// stands on is in the socket's.
 ///
 /// # Errors
 /// When `index` does not know an interface that it needs.
@@ -36,9 +39,11 @@ pub fn add_device(
     batch: &mut Batch,
     this: &Birth<'_>,
     device: &Device,
+    there: Option<&OwnedFd>,
     index: impl Fn(&IfName) -> Result<u32, Error>,
 ) -> Result<(), Error> {
-    let lower = device.lower.as_ref().map(&index).transpose()?;
+    let lower = device.lower.as_ref().or(device.host_lower.as_ref());
+    let lower = lower.map(&index).transpose()?;
     let mut options = Resolved::of(device.spec.options, &device.options, index)?;
     options.unsaid = device.spec.unsaid;
     batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
@@ -52,6 +57,9 @@ pub fn add_device(
         }
         if let Some(lower) = lower {
             writer.u32(IFLA_LINK, lower);
+        }
+        if let Some(ns) = there {
+            writer.i32(IFLA_NET_NS_FD, ns.as_raw_fd());
         }
         writer.nest(IFLA_LINKINFO, |info| {
             info.text(IFLA_INFO_KIND, device.spec.name);

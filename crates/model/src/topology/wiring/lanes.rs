@@ -133,8 +133,8 @@ impl<'t> Wiring<'t> {
                 let kind = ProblemKind::IsolatedNode { node: node.name.clone() };
                 self.problems.push(Problem::new(kind, origin));
             }
-            if let (Some(vlan), Some(PlaceKind::Node(node))) = (&end.vlan, place) {
-                let (node, vlan) = (node.name.clone(), vlan.clone());
+            if let (Some(vlan), Some(PlaceKind::Node(_) | PlaceKind::Host)) = (&end.vlan, place) {
+                let (node, vlan) = (end.node.clone(), vlan.clone());
                 self.problems.push(Problem::new(ProblemKind::VlanAtNode { node, vlan }, origin));
             }
         }
