@@ -1,5 +1,6 @@
 //! A system on paper, for what asks it while it reads or shows.
 
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 
 use vnet_iproute::ip::tables::Tables;
@@ -36,6 +37,10 @@ impl World for Paper {
 
     fn account(&mut self, _account: Account) -> Option<String> {
         None
+    }
+
+    fn host(&mut self, address: IpAddr) -> Option<String> {
+        address.is_loopback().then(|| "localhost".to_owned())
     }
 
     fn tables(&self) -> &Tables {

@@ -6,6 +6,7 @@
 //! The answers are read attribute by attribute and not by netlink-packet-route: what is printed
 //! must hold every attribute as it came, those that the codec leaves out too.
 
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 
 pub mod addr;
@@ -50,6 +51,8 @@ pub trait World {
     fn nexthop(&mut self, id: u32) -> Option<wire::Object>;
     /// Returns the name of a user, or of a group of users.
     fn account(&mut self, account: Account) -> Option<String>;
+    /// Returns the name of the host that has an address; `None` where none is known.
+    fn host(&mut self, address: IpAddr) -> Option<String>;
     /// Returns the names of numbers.
     fn tables(&self) -> &Tables;
     /// Returns the name of an interface, or `if` and its index.
@@ -169,6 +172,12 @@ impl<'a> Context<'a> {
     /// Begins a command.
     pub fn new(options: &'a Options, world: &'a mut dyn World) -> Self {
         Self { options, world, warnings: Vec::new(), creates: false, index: 0 }
+    }
+
+    /// Shows an address: by its host's name where that is asked for and known.
+    pub(crate) fn shown(&mut self, address: IpAddr) -> String {
+        let host = if self.options.resolve { self.world.host(address) } else { None };
+        host.unwrap_or_else(|| address.to_string())
     }
 }
 

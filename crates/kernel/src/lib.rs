@@ -29,6 +29,7 @@ pub mod execute;
 pub mod fuzz;
 mod gone;
 pub mod holder;
+pub mod hosts;
 pub mod hub;
 pub mod individual;
 pub mod ioctl;

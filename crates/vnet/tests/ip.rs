@@ -346,7 +346,7 @@ vm_tables! {
 
 tables! {
     tutorial link link_errors addr netns route encap batch neigh rule rule_selections sequences
-    nexthop bridge states_addr states_route states_link states_other
+    selections nexthop bridge states_addr states_route states_link states_other
 }
 
 /// Some of its interfaces are made through a file that may be closed to an ordinary user; the tests
@@ -561,4 +561,22 @@ fn a_missing_capability_is_named() {
             assert!(complaint.contains(&format!("CAP_{capability}")), "{line}: {complaint}");
         }
     });
+}
+
+/// How much is held against Debian's, here and in the virtual machine.
+#[test]
+fn the_tables_hold_enough() {
+    let folder = format!("{}/tests/ip", env!("CARGO_MANIFEST_DIR"));
+    let (mut set_ups, mut lines) = (0, 0);
+    for entry in std::fs::read_dir(folder).expect("the tables are there") {
+        let path = entry.expect("it can be read").path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let blocks = read(&std::fs::read_to_string(path).expect("it is text"));
+            set_ups += blocks.len();
+            let is_theirs = |words: &&Vec<String>| words.first().is_none_or(|word| word != "!");
+            lines += blocks.iter().flat_map(|block| block.lines.iter().filter(is_theirs)).count();
+        }
+    }
+    println!("{set_ups} set-ups, {lines} command lines");
+    assert!(set_ups >= 150 && lines >= 400, "{set_ups} set-ups, {lines} command lines");
 }

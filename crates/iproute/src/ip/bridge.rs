@@ -51,7 +51,7 @@ pub fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Command> {
         Some("fdb") => fdb::read(words, context),
         Some("mdb") => mdb::read(words, context),
         Some("vlan") => vlan::read(words, context),
-        Some("monitor") => monitor(words, context),
+        Some("monitor") => monitor(words),
         Some("help") => Ok(Command::Help),
         Some(name) => Err(words.blame(Failure::not_covered(&format!("`bridge {name}`")))),
         None => {
@@ -76,10 +76,7 @@ const GROUP_NEIGH: u32 = 3;
 const GROUP_MDB: u32 = 26;
 const GROUP_VLAN: u32 = 33;
 
-fn monitor(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Command> {
-    if context.options.json {
-        return Err(Failure::not_covered("`bridge -json monitor`"));
-    }
+fn monitor(words: &mut Words<'_>) -> Read<Command> {
     let mut monitor = Monitor::default();
     let usual = [GROUP_LINK, GROUP_NEIGH, GROUP_MDB];
     while let Some(word) = words.take() {

@@ -66,7 +66,7 @@ pub fn vrf_table(link: &super::wire::Object) -> Option<u32> {
 }
 
 /// Tells whether an interface is a VRF.
-fn is_vrf(context: &mut Context<'_>, index: u32) -> bool {
+pub(crate) fn is_vrf(context: &mut Context<'_>, index: u32) -> bool {
     index != 0 && context.world.link(index).is_some_and(|link| vrf_table(&link).is_some())
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Context;
 use super::failure::Failure;
 use super::out::{Out, Shade};
 use super::unknown_command;
@@ -193,7 +194,8 @@ fn inet6_group(line: &str) -> Option<Group> {
 }
 
 /// Prints the groups of a family, of one interface where it is named.
-pub fn show(out: &mut Out, listing: &Listing, family: Family, dev: Option<&str>, oneline: bool) {
+pub fn show(out: &mut Out, listing: &Listing, dev: Option<&str>, context: &mut Context<'_>) {
+    let (family, oneline) = (context.options.family, context.options.oneline);
     let mut last = None;
     for group in listing.groups(family) {
         if dev.is_some_and(|dev| dev != group.dev) {
@@ -211,7 +213,7 @@ pub fn show(out: &mut Out, listing: &Listing, family: Family, dev: Option<&str>,
             last = Some(group.index);
             out.open_array("maddr", "");
         }
-        print_group(out, &group);
+        print_group(out, &group, context);
     }
     if last.is_some() {
         out.close_array("");
@@ -219,7 +221,7 @@ pub fn show(out: &mut Out, listing: &Listing, family: Family, dev: Option<&str>,
     }
 }
 
-fn print_group(out: &mut Out, group: &Group) {
+fn print_group(out: &mut Out, group: &Group, context: &mut Context<'_>) {
     out.text("\t");
     out.open(None);
     match &group.address {
@@ -233,7 +235,7 @@ fn print_group(out: &mut Out, group: &Group) {
                 IpAddr::V6(_) => ("inet6", Shade::Inet6),
             };
             out.str("family", "{:5} ", family);
-            out.shaded(shade, "address", "{}", &address.to_string());
+            out.shaded(shade, "address", "{}", &context.shown(*address));
         }
     }
     if group.users != 1 {
@@ -260,10 +262,16 @@ mod tests {
             inet6: "2    eth0            ff020000000000000000000000000001     2 0000000C 0\n"
                 .into(),
         };
-        let mut out = Out::new(&super::super::options::Options::default(), false, false);
-        show(&mut out, &listing, Family::Any, Some("eth0"), false);
-        let text =
-            "2:\teth0\n\tlink  01:00:5e:00:00:01\n\tinet  224.0.0.1\n\tinet6 ff02::1 users 2\n";
-        assert_eq!(out.finish(), text);
+        let read = |group: Group| {
+            let address = match group.address {
+                GroupAddress::Link(bytes) => mac_of(&bytes),
+                GroupAddress::Ip(address) => address.to_string(),
+            };
+            (group.index, group.dev, address, group.users)
+        };
+        let groups: Vec<_> = listing.groups(Family::Any).into_iter().map(read).collect();
+        let eth0 = |address: &str, users| (2, "eth0".to_owned(), address.to_owned(), users);
+        let wanted = [eth0("01:00:5e:00:00:01", 1), eth0("224.0.0.1", 1), eth0("ff02::1", 2)];
+        assert_eq!(groups, wanted);
     }
 }

@@ -61,9 +61,6 @@ const WORDS: &[&str] = &[
 /// # Errors
 /// When it can't be understood, or names what is not covered.
 pub fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Command> {
-    if context.options.json {
-        return Err(Failure::not_covered("`ip -json monitor`"));
-    }
     let mut monitor = Monitor { family: context.options.family, ..Monitor::default() };
     let mut subjects: Vec<&Subject> = Vec::new();
     while let Some(word) = words.take() {

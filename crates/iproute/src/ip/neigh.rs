@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use vnet_netlink::Flags;
 
 use super::failure::Failure;
+use super::link::is_vrf;
 use super::out::{Out, Shade};
 use super::wire::{Attr, Object, Request, mac_of, rtm};
 use super::words::{Family, Prefix, Read, Words, abbreviates, hardware_address, integer};
@@ -14,7 +15,11 @@ const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 const NDA_CACHEINFO: u16 = 3;
 const NDA_PROBES: u16 = 4;
+const NDA_MASTER: u16 = 9;
 const NDA_PROTOCOL: u16 = 12;
+
+/// What stands for no master where 0 would mean that none was named.
+const NO_MASTER: u32 = u32::MAX;
 
 const NTF_USE: u8 = 0x01;
 const NTF_PROXY: u8 = 0x08;
@@ -67,6 +72,10 @@ pub struct Selection {
     prefix: Option<Prefix>,
     proxy: bool,
     protocol: Option<u8>,
+    /// Only those of ports of this interface, by index.
+    master: Option<u32>,
+    /// Only those that nothing uses.
+    unused: bool,
 }
 
 const COMMANDS: &[&str] =
@@ -240,6 +249,8 @@ fn select(words: &mut Words<'_>, context: &mut Context<'_>, states: u16) -> Read
         prefix: None,
         proxy: false,
         protocol: None,
+        master: None,
+        unused: false,
     };
     let (mut dev, mut has_states) = (None, false);
     while let Some(word) = words.take() {
@@ -262,9 +273,22 @@ fn select(words: &mut Words<'_>, context: &mut Context<'_>, states: u16) -> Read
             said.proxy = true;
         } else if abbreviates(word, "protocol") {
             said.protocol = Some(protocol(words, context)?);
-        } else if matches!(word, "master" | "vrf" | "nomaster" | "unused") {
-            let failure = Failure::not_covered(&format!("`{word}` of a selection of neighbours"));
-            return Err(words.blame(failure));
+        } else if word == "master" || word == "vrf" {
+            let name = words.value()?;
+            let index = context.world.index(name);
+            let is_there = if word == "vrf" { is_vrf(context, index) } else { index != 0 };
+            if !is_there {
+                let why = match word {
+                    "vrf" => "Not a valid VRF name\n",
+                    _ => "Device does not exist\n",
+                };
+                return Err(words.blame(Failure::invalid(why, name)));
+            }
+            said.master = Some(index);
+        } else if word == "nomaster" {
+            said.master = Some(NO_MASTER);
+        } else if word == "unused" {
+            said.unused = true;
         } else {
             if word != "to" {
                 words.back();
@@ -283,7 +307,10 @@ impl Selection {
     #[must_use]
     pub fn question(&self) -> Request {
         let flags = if self.proxy { NTF_PROXY } else { 0 };
-        Request::new(rtm::GETNEIGH, Flags::NONE, header(self.family.number(), 0, 0, flags))
+        let header = header(self.family.number(), 0, 0, flags);
+        let mut request = Request::new(rtm::GETNEIGH, Flags::NONE, header);
+        request.attrs.extend(self.master.map(|master| Attr::u32(NDA_MASTER, master)));
+        request
     }
 
     /// Tells whether a neighbour is asked for.
@@ -297,11 +324,18 @@ impl Selection {
         by_state
             && (self.family == Family::Any || self.family.number() == neighbour.u8_at(0))
             && self.index.is_none_or(|index| index == neighbour.u32_at(4))
+            && !(self.unused && users(&attrs) != 0)
             && self.protocol.is_none_or(|protocol| attrs.u8(NDA_PROTOCOL) == Some(protocol))
             && self.prefix.is_none_or(|prefix| {
                 attrs.address(NDA_DST).is_some_and(|address| contains(&prefix, address))
             })
     }
+}
+
+/// Returns how many use an entry: the last number of `struct nda_cacheinfo`.
+fn users(attrs: &super::wire::Attrs<'_>) -> u32 {
+    let info = attrs.get(NDA_CACHEINFO).and_then(|info| info.get(12..)?.first_chunk());
+    info.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
 
 fn contains(prefix: &Prefix, address: IpAddr) -> bool {
@@ -325,7 +359,7 @@ pub fn show(
     let brief = context.options.brief;
     if let Some(address) = attrs.address(NDA_DST) {
         let format = if brief { "{:40}" } else { "{} " };
-        out.shaded(shade, "dst", format, &address.to_string());
+        out.shaded(shade, "dst", format, &context.shown(address));
     }
     if said.is_none_or(|said| said.index.is_none()) && neighbour.u32_at(4) != 0 {
         out.text(if brief { "" } else { "dev " });

@@ -1,11 +1,13 @@
 //! `ip netns`: named network namespaces (`ip-netns(8)`).
 
+use vnet_netlink::Flags;
+
 use super::Context;
 use super::failure::Failure;
 use super::options::Options;
 use super::out::Out;
 use super::unknown_command;
-use super::wire::{Object, rtm};
+use super::wire::{Attr, Object, Request, rtm};
 use super::words::{Read, Words, abbreviates};
 
 /// A command of `ip netns`.
@@ -13,8 +15,8 @@ use super::words::{Read, Words, abbreviates};
 pub enum Command {
     /// Lists the names, with the ids they have here.
     List,
-    /// Lists the ids.
-    ListId,
+    /// Lists the ids: of one namespace where that is named, and as another sees them.
+    ListId(Ids),
     /// Makes a namespace.
     Add(String),
     /// Gives the namespace of a process a name.
@@ -33,6 +35,15 @@ pub enum Command {
     Pids(String),
     /// The way it is used.
     Help,
+}
+
+/// Which ids are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// The one that is asked for.
+    pub id: Option<i32>,
+    /// The namespace, by its id here, whose ids are told.
+    pub target: Option<i32>,
 }
 
 const COMMANDS: &[&str] = &[
@@ -56,10 +67,7 @@ pub fn read(words: &mut Words<'_>, options: &Options) -> Read<Command> {
         return Ok(Command::List);
     }
     if is("list-id") {
-        return match words.left() {
-            0 => Ok(Command::ListId),
-            _ => Err(words.blame(Failure::not_covered("words after `ip netns list-id`"))),
-        };
+        return read_ids(words);
     }
     if is("help") {
         return Ok(Command::Help);
@@ -118,8 +126,47 @@ fn read_attach(words: &mut Words<'_>) -> Read<Command> {
     }
 }
 
-/// The id of a namespace, as rtnetlink tells it (linux/net_namespace.h).
+fn read_ids(words: &mut Words<'_>) -> Read<Command> {
+    let mut ids = Ids::default();
+    while let Some(word) = words.take() {
+        let found = match word {
+            "nsid" => &mut ids.id,
+            "target-nsid" => &mut ids.target,
+            _ => return Ok(Command::Help),
+        };
+        if found.is_some() {
+            return Err(words.blame(Failure::twice(word, word)));
+        }
+        let why = format!("\"{word}\" value is invalid\n");
+        let id: i64 = words.parse(&why, |text| match text.strip_prefix('-') {
+            Some(digits) => Some(-i64::from(super::words::integer::<i32>(digits)?)),
+            None => Some(super::words::integer::<i32>(text)?.into()),
+        })?;
+        let id = i32::try_from(id).ok().filter(|id| *id >= 0).ok_or_else(|| {
+            let next = words.peek().unwrap_or("(null)");
+            words.blame(Failure::invalid(&format!("\"{word}\" value should be >= 0\n"), next))
+        })?;
+        *found = Some(id);
+    }
+    Ok(Command::ListId(ids))
+}
+
+/// What rtnetlink tells of a namespace (linux/net_namespace.h).
 const NETNSA_NSID: u16 = 1;
+const NETNSA_TARGET_NSID: u16 = 4;
+const NETNSA_CURRENT_NSID: u16 = 5;
+
+impl Ids {
+    /// Returns the question.
+    #[must_use]
+    pub fn question(self) -> Request {
+        let mut request = Request::new(rtm::GETNSID, Flags::NONE, vec![0]);
+        for (attr, id) in [(NETNSA_NSID, self.id), (NETNSA_TARGET_NSID, self.target)] {
+            request.attrs.extend(id.map(|id| Attr::u32(attr, id.cast_unsigned())));
+        }
+        request
+    }
+}
 
 /// The length of `struct rtgenmsg`, with its padding.
 const HEADER_BYTES: usize = 4;
@@ -130,12 +177,23 @@ pub fn show_id(out: &mut Out, object: &Object, context: &mut Context<'_>) {
     let Some(id) = attrs.u32(NETNSA_NSID).map(u32::cast_signed) else { return };
     out.open(None);
     out.deleted(object.kind == rtm::DELNSID);
-    out.num("nsid", "nsid {} ", id);
-    if let Some(name) = context.world.netns_of_id(id) {
+    print_id(out, "nsid", id);
+    let here = attrs.u32(NETNSA_CURRENT_NSID).map(u32::cast_signed);
+    if let Some(here) = here {
+        print_id(out, "current-nsid", here);
+    }
+    if let Some(name) = context.world.netns_of_id(here.unwrap_or(id)) {
         out.str("name", "(iproute2 netns name: {})", &name);
     }
     out.text("\n");
     out.close();
+}
+
+fn print_id(out: &mut Out, key: &str, id: i32) {
+    match id {
+        0.. => out.num(key, &format!("{key} {{}} "), id),
+        _ => out.num_as(key, &format!("{key} {{}} "), "", "unassigned"),
+    }
 }
 
 fn read_set(name: String, words: &mut Words<'_>) -> Read<Command> {

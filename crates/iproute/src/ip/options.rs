@@ -22,6 +22,8 @@ pub struct Options {
     pub pretty: bool,
     /// Whether numbers stay numbers (`-Numeric`).
     pub numeric: bool,
+    /// Whether addresses are shown by the names of their hosts, where they have one.
+    pub resolve: bool,
     /// Whether output is coloured.
     pub color: Color,
     /// The namespace to work in.
@@ -131,7 +133,7 @@ impl Options {
             }
             _ if is("-stats") || is("-statistics") => self.stats = self.stats.saturating_add(1),
             _ if is("-details") => self.details = true,
-            _ if is("-resolve") => return Err(Failure::not_covered("the option -resolve")),
+            _ if is("-resolve") => self.resolve = true,
             _ if is("-oneline") => self.oneline = true,
             _ if is("-timestamp") => self.timestamp = Stamp::Long,
             _ if is("-tshort") => self.timestamp = Stamp::Short,

@@ -6,6 +6,7 @@ mod select;
 mod set;
 mod show;
 
+pub use get::Kept;
 pub use select::Selection;
 pub use select::agree;
 pub use show::show;
@@ -134,8 +135,8 @@ impl Header {
 pub enum Command {
     /// A change.
     Change(Box<Request>),
-    /// Asks which route a packet would take.
-    Get(Box<Request>),
+    /// Asks which route a packet would take, and where so said again from the source that it prefers.
+    Get(Box<Request>, Option<Kept>),
     /// A question.
     Show(Selection),
     /// Removes all routes that are asked for.
@@ -181,9 +182,6 @@ pub fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Command> {
         if words.left() == 0 {
             return Err(Failure::command(1, "\"ip route flush\" requires arguments.")
                 .hint("`ip route flush table main` removes all routes of that table"));
-        }
-        if words.peek() == Some("cache") {
-            return Err(Failure::not_covered("`ip route flush cache`"));
         }
         select::read(words, context).map(Command::Flush)
     } else if is("save") || is("restore") || is("showdump") {

@@ -77,6 +77,9 @@ impl World for Paper {
     fn account(&mut self, _: Account) -> Option<String> {
         None
     }
+    fn host(&mut self, _: std::net::IpAddr) -> Option<String> {
+        None
+    }
     fn tables(&self) -> &Tables {
         &self.tables
     }

@@ -1,5 +1,6 @@
 //! `ip tuntap` and `ip maddress`: what only ioctls and `/proc/net` can do.
 
+use vnet_iproute::ip::Context;
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::maddr::{self, Listing};
 use vnet_iproute::ip::options::Options;
@@ -102,7 +103,8 @@ pub(super) fn maddress(
             engine.flush();
             let listing = engine.inside(options, listing)?;
             let mut out = Out::new(options, is_colored(options, io), io.is_dark);
-            maddr::show(&mut out, &listing, options.family, dev.as_deref(), options.oneline);
+            let mut context = Context::new(options, engine);
+            maddr::show(&mut out, &listing, dev.as_deref(), &mut context);
             io.print(&out.finish());
             Ok(0)
         }

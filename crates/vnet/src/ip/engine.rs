@@ -1,6 +1,7 @@
 //! The sockets behind `ip`: what the language asks of the system, and what it has done.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
@@ -33,6 +34,7 @@ pub(super) struct Engine {
     interfaces: BTreeMap<u32, Option<(String, u32)>>,
     namespaces: BTreeMap<String, Option<OwnedFd>>,
     ids: Option<BTreeMap<i32, String>>,
+    hosts: BTreeMap<IpAddr, Option<String>>,
     batch: Batch,
     queue: Queue,
 }
@@ -92,6 +94,7 @@ impl Engine {
             interfaces: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             ids: None,
+            hosts: BTreeMap::new(),
             batch: Batch::new(),
             queue: Queue::default(),
         }
@@ -435,6 +438,10 @@ impl World for Engine {
             let name = fields.next()?;
             (fields.nth(1) == Some(&id)).then(|| name.to_owned())
         })
+    }
+
+    fn host(&mut self, address: IpAddr) -> Option<String> {
+        self.hosts.entry(address).or_insert_with(|| vnet_kernel::hosts::name_of(address)).clone()
     }
 
     fn tables(&self) -> &Tables {

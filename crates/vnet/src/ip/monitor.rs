@@ -63,6 +63,8 @@ pub(super) fn listen(
         let why = error.errno().map_or_else(|| error.to_string(), errno_words);
         Failure::command(1, format!("vnet ip can't listen: {why}"))
     };
+    // Events are told as text, whatever was asked for.
+    let options = &Options { json: false, ..options.clone() };
     let mut socket = engine.another_socket(options)?;
     if listener.all_nsid {
         socket

@@ -35,7 +35,7 @@ pub(super) fn run(
 ) -> Result<u8, Failure> {
     match netns::read(words, options)? {
         Command::List => list(engine, options, io),
-        Command::ListId => list_ids(engine, options, io),
+        Command::ListId(ids) => list_ids(engine, options, ids, io),
         Command::Add(name) => pin(engine, &name, vnet_kernel::unmarked::create),
         Command::Attach(name, pid) => {
             pin(engine, &name, |name, _| vnet_kernel::unmarked::attach(name, pid)).map_err(
@@ -111,8 +111,16 @@ fn list(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<u8, F
     Ok(0)
 }
 
-fn list_ids(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<u8, Failure> {
-    let found = engine.dump(&Request::new(rtm::GETNSID, Flags::NONE, vec![0]))?;
+fn list_ids(
+    engine: &mut Engine,
+    options: &Options,
+    ids: netns::Ids,
+    io: &mut Io<'_>,
+) -> Result<u8, Failure> {
+    let found = match ids.id {
+        Some(_) => engine.get(&ids.question())?,
+        None => engine.dump(&ids.question())?,
+    };
     print(engine, options, io, &found, netns::show_id);
     Ok(0)
 }

@@ -62,9 +62,6 @@ pub(super) fn flush_neighbours(
     mut said: neigh::Selection,
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
-    if options.stats > 1 {
-        return Err(Failure::not_covered("`ip -s -s neighbour flush`"));
-    }
     for round in 0..FLUSH_ROUNDS_MAX {
         let mut found = engine.dump(&said.question())?;
         found.retain(|neighbour| said.wants(neighbour));
@@ -76,6 +73,11 @@ pub(super) fn flush_neighbours(
                 _ => io.print(&format!("*** Flush is complete after {round} rounds ***\n")),
             }
             return Ok(0);
+        }
+        if options.stats > 1 {
+            print(engine, options, io, &found, |out, object, context| {
+                neigh::show(out, object, context, Some(&said));
+            });
         }
         if options.stats > 0 {
             let count = found.len();

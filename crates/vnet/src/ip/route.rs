@@ -3,8 +3,9 @@
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::Options;
 use vnet_iproute::ip::route::{self, Selection};
-use vnet_iproute::ip::wire::{Request, rtm};
-use vnet_netlink::Flags;
+use vnet_iproute::ip::wire::{Object, Request, rtm};
+use vnet_iproute::ip::words::Family;
+use vnet_netlink::{Flags, errno_words};
 
 use super::engine::Engine;
 use super::{Io, ensure_covered, print};
@@ -39,15 +40,50 @@ pub(super) fn get(
     engine: &mut Engine,
     options: &Options,
     request: &Request,
+    again: Option<route::Kept>,
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
-    let routes = engine.get(request)?;
-    ensure_covered(&routes, route::uncovered)?;
+    let mut routes = engine.get(request)?;
+    if let (Some(again), Some(answer)) = (again, routes.first()) {
+        if options.json {
+            return Err(Failure::not_covered("`connected` of `ip -json route get`"));
+        }
+        // iproute2 shows both answers.
+        show_answer(engine, options, &routes, io)?;
+        routes = engine.get(&again.again(answer)?)?;
+    }
+    show_answer(engine, options, &routes, io)?;
+    Ok(0)
+}
+
+fn show_answer(
+    engine: &mut Engine,
+    options: &Options,
+    routes: &[Object],
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
+    ensure_covered(routes, route::uncovered)?;
     let answer = Selection::answer();
-    print(engine, options, io, &routes, |out, object, context| {
+    print(engine, options, io, routes, |out, object, context| {
         route::show(out, object, context, &answer);
     });
-    Ok(0)
+    Ok(())
+}
+
+/// Has the kernel forget what it keeps of IPv4 routes in use (`net.ipv4.route.flush`, ip-sysctl).
+fn flush_cache(engine: &mut Engine, options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
+    const KEY: &str = "net.ipv4.route.flush";
+    let path = "/proc/sys/net/ipv4/route/flush";
+    match engine.inside(options, || vnet_kernel::sysctl::write(KEY, "-1"))? {
+        Ok(()) if options.stats > 0 => io.print("*** IPv4 routing cache is flushed.\n"),
+        Ok(()) => {}
+        // iproute2 says so, and goes on.
+        Err(error) => {
+            let why = error.errno().map_or_else(|| error.to_string(), errno_words);
+            io.say(&format!("Cannot open \"{path}\": {why}"));
+        }
+    }
+    Ok(())
 }
 
 /// Removes the routes that are asked for.
@@ -57,11 +93,11 @@ pub(super) fn flush(
     selection: &Selection,
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
-    if options.stats > 1 {
-        return Err(Failure::not_covered("`ip -s -s route flush`"));
-    }
-    if selection.is_cache {
-        return Err(Failure::not_covered("`ip route flush cache`"));
+    if selection.is_cache && selection.family != Family::Inet6 {
+        flush_cache(engine, options, io)?;
+        if selection.family == Family::Inet {
+            return Ok(0);
+        }
     }
     let mut round = 0;
     loop {
@@ -74,6 +110,11 @@ pub(super) fn flush(
             break;
         }
         round += 1;
+        if options.stats > 1 {
+            print(engine, options, io, &routes, |out, object, context| {
+                route::show(out, object, context, selection);
+            });
+        }
         if options.stats > 0 {
             let count = routes.len();
             io.print(&format!("\n*** Round {round}, deleting {count} entries ***\n"));
@@ -90,7 +131,9 @@ pub(super) fn flush(
     }
     if options.stats > 0 {
         match round {
-            0 => io.print("Nothing to flush.\n"),
+            0 if !selection.is_cache || selection.family == Family::Inet6 => {
+                io.print("Nothing to flush.\n");
+            }
             1 => io.print("*** Flush is complete after 1 round ***\n"),
             _ => io.print(&format!("*** Flush is complete after {round} rounds ***\n")),
         }

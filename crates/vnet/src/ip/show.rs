@@ -101,9 +101,6 @@ pub(super) fn flush(
     selection: &Selection,
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
-    if options.stats > 1 {
-        return Err(Failure::not_covered("`ip -s -s address flush`"));
-    }
     for round in 0..FLUSH_ROUNDS_MAX {
         let found = addresses(engine, selection)?;
         let mut wanted = Vec::new();
@@ -113,6 +110,12 @@ pub(super) fn flush(
             if here && selection.wants_address(address, &engine.name(index)) {
                 wanted.push(address);
             }
+        }
+        if options.stats > 1 {
+            let mut out = Out::new(options, is_colored(options, io), io.is_dark);
+            let mut context = Context::new(options, engine);
+            wanted.iter().for_each(|address| addr::event(&mut out, address, &mut context));
+            io.print(&out.finish());
         }
         let requests: Vec<Request> = wanted
             .into_iter()

@@ -13,6 +13,8 @@ use crate::by_debian;
 const MONITORS: &[(&str, &str)] = &[
     ("monitor", "10.9.9.9"),
     ("monitor all", "10.9.9.9"),
+    ("-j monitor", "10.9.9.9"),
+    ("-j -p monitor label address", "10.9.9.9"),
     ("monitor label", "10.9.9.9"),
     ("monitor link", "mtu 1401"),
     ("monitor address", "10.9.9.9"),
@@ -37,6 +39,7 @@ const MONITORS: &[(&str, &str)] = &[
     ("netns monitor", "delete end"),
     ("bridge monitor", "02:00:00:00:00:99"),
     ("bridge monitor all", "02:00:00:00:00:99"),
+    ("bridge -j monitor all", "02:00:00:00:00:99"),
     ("bridge monitor fdb", "02:00:00:00:00:99"),
     ("bridge monitor link", "cost 9"),
     ("bridge monitor mdb", "239.9.9.9"),

@@ -63,11 +63,11 @@ fn print(out: &mut Out, address: &Object, context: &mut Context<'_>, is_named: b
     let shade = if family == AF_INET { Shade::Inet } else { Shade::Inet6 };
     let (local, remote) = (local_of(&attrs), attrs.address(IFA_ADDRESS));
     if let Some(local) = local {
-        out.shaded(shade, "local", "{}", &local.to_string());
+        out.shaded(shade, "local", "{}", &context.shown(local));
     }
     if let Some(remote) = remote.filter(|remote| Some(*remote) != local) {
         out.text(" peer ");
-        out.shaded(shade, "address", "{}", &remote.to_string());
+        out.shaded(shade, "address", "{}", &context.shown(remote));
     }
     out.num("prefixlen", "/{} ", address.u8_at(1));
     if let Some(metric) = attrs.u32(IFA_RT_PRIORITY) {
@@ -85,11 +85,11 @@ fn print_rest(out: &mut Out, address: &Object, context: &mut Context<'_>) {
     let shade = if family == AF_INET { Shade::Inet } else { Shade::Inet6 };
     if let Some(broadcast) = attrs.address(IFA_BROADCAST) {
         out.text("brd ");
-        out.shaded(shade, "broadcast", "{} ", &broadcast.to_string());
+        out.shaded(shade, "broadcast", "{} ", &context.shown(broadcast));
     }
     if let Some(anycast) = attrs.address(IFA_ANYCAST) {
         out.text("any ");
-        out.shaded(shade, "anycast", "{} ", &anycast.to_string());
+        out.shaded(shade, "anycast", "{} ", &context.shown(anycast));
     }
     let tables = context.world.tables();
     out.str("scope", "scope {} ", &tables.show(&tables.scopes, address.u8_at(3).into()));

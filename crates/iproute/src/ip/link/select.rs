@@ -21,6 +21,8 @@ pub struct Selection {
     pub master: Option<u32>,
     /// Only interfaces of this kind.
     pub kind: Option<String>,
+    /// Only ports of interfaces of this kind.
+    pub port_kind: Option<String>,
     /// Only interfaces of this group.
     pub group: Option<u32>,
     /// Only addresses of this scope.
@@ -97,10 +99,10 @@ pub fn select(words: &mut Words<'_>, context: &mut Context<'_>, links: bool) -> 
             selection.master = Some(0);
         } else if word == "type" {
             let kind = words.value()?;
-            if kind.ends_with("_slave") {
-                return Err(words.blame(Failure::not_covered("`type …_slave` of a selection")));
+            match kind.strip_suffix("_slave") {
+                Some(kind) => selection.port_kind = Some(kind.to_owned()),
+                None => selection.kind = Some(kind.to_owned()),
             }
-            selection.kind = Some(kind.to_owned());
         } else if selection.read_flag(word) {
         } else {
             let word = if word == "dev" { words.value()? } else { word };
@@ -196,11 +198,15 @@ impl Selection {
     pub fn wants_settings(&self, link: &Object) -> bool {
         let attrs = link.attrs(super::HEADER_BYTES);
         let is_up = link.u32_at(8) & 1 != 0;
-        let kind = || attrs.nested(IFLA_LINKINFO).and_then(|info| info.text(IFLA_INFO_KIND));
+        let kind = |attr: u16| attrs.nested(IFLA_LINKINFO).and_then(|info| info.text(attr));
+        let is_of = |wanted: &Option<String>, attr: u16| {
+            wanted.as_ref().is_none_or(|wanted| kind(attr).as_ref() == Some(wanted))
+        };
         (is_up || !self.up)
             && self.group.is_none_or(|group| attrs.u32(super::IFLA_GROUP) == Some(group))
             && self.master.is_none_or(|master| attrs.u32(IFLA_MASTER).unwrap_or(0) == master)
-            && self.kind.as_ref().is_none_or(|wanted| kind().as_ref() == Some(wanted))
+            && is_of(&self.kind, IFLA_INFO_KIND)
+            && is_of(&self.port_kind, super::IFLA_INFO_SLAVE_KIND)
     }
 
     /// Tells whether an address is asked for; `name` is its interface's.

@@ -44,7 +44,7 @@ pub fn entry(out: &mut Out, name: Option<&str>, nexthop: &Object, context: &mut 
     encap::print(out, &attrs, TUNNEL, context);
     if let Some(gateway) = attrs.address(NHA_GATEWAY) {
         out.text("via ");
-        out.shaded(shade(family), "gateway", "{} ", &gateway.to_string());
+        out.shaded(shade(family), "gateway", "{} ", &context.shown(gateway));
     }
     if let Some(index) = attrs.u32(NHA_OIF) {
         out.text("dev ");

@@ -6,11 +6,12 @@ use vnet_netlink::Flags;
 
 use super::super::Context;
 use super::super::failure::Failure;
-use super::super::wire::{Attr, Object, Request, rtm};
+use super::super::tables::Tables;
+use super::super::wire::{Attr, Attrs, Object, Request, rtm};
 use super::super::words::{Family, Prefix, Read, Words, abbreviates, integer};
 use super::{
-    HEADER_BYTES, Header, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_TABLE,
-    RTM_F_CLONED, TABLE_MAIN, route_type,
+    HEADER_BYTES, Header, RTA_DST, RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_MARK, RTA_NH_ID, RTA_OIF,
+    RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTM_F_CLONED, TABLE_MAIN, route_type,
 };
 
 const RTN_LOCAL: u8 = 2;
@@ -41,6 +42,20 @@ pub struct Selection {
     pub root: Option<Prefix>,
     /// Only destinations that hold this prefix.
     pub matching: Option<Prefix>,
+    /// Only routes from sources within this prefix.
+    pub from_root: Option<Prefix>,
+    /// Only routes from sources that hold this prefix.
+    pub from_matching: Option<Prefix>,
+    /// Only routes of this type of service.
+    pub tos: Option<u8>,
+    /// Only routes of packets from this interface, by index.
+    pub in_dev: Option<u32>,
+    /// Only routes of packets with this mark.
+    pub mark: Option<u32>,
+    /// Only routes of this next hop.
+    pub nexthop: Option<u32>,
+    /// Only routes with these realms: value and mask.
+    pub realms: Option<(u32, u32)>,
     /// What the kernel keeps of routes in use, which it no longer does.
     pub is_cache: bool,
     /// Whether local and broadcast routes are left out, which the kernel derives from addresses.
@@ -49,11 +64,8 @@ pub struct Selection {
     pub is_answer: bool,
 }
 
-/// iproute2's words of this place that are not covered.
-const MISSING: &[&str] = &["iif", "mark", "from", "nhid", "tos", "dsfield"];
-
 /// Reads the name of a VRF for its table; `default` is the main one.
-fn vrf_table(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<u32> {
+pub(super) fn vrf_table(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<u32> {
     let name = words.value()?;
     let index = context.world.index(name);
     let link = if index == 0 { None } else { context.world.link(index) };
@@ -68,7 +80,7 @@ fn vrf_table(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<u32> {
 pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Selection> {
     let family = context.options.family;
     let mut said = Selection { family, table: Some(TABLE_MAIN), ..Selection::default() };
-    let mut device = None;
+    let (mut device, mut in_device) = (None, None);
     while let Some(word) = words.take() {
         let is = |keyword: &str| abbreviates(word, keyword);
         if is("table") {
@@ -113,9 +125,22 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Sel
             said.leaves_out_derived = true;
         } else if word == "src" {
             said.source = Some(words.prefix(said.family)?);
-        } else if MISSING.contains(&word) || is("realms") {
-            let failure = Failure::not_covered(&format!("`{word}` of a selection of routes"));
-            return Err(words.blame(failure));
+        } else if word == "tos" || is("dsfield") {
+            let tables = context.world.tables().clone();
+            let read = |word: &str| tables.read_dsfield(word);
+            said.tos = Some(words.parse("TOS value is invalid\n", read)?);
+        } else if word == "iif" {
+            in_device = Some(words.value()?);
+        } else if word == "mark" {
+            said.mark = Some(words.parse("invalid mark value", integer)?);
+        } else if word == "nhid" {
+            said.nexthop = Some(words.parse("invalid id value", integer)?);
+        } else if is("realms") {
+            let tables = context.world.tables().clone();
+            let read = |word: &str| read_realms(word, &tables);
+            said.realms = Some(words.parse("invalid realms\n", read)?);
+        } else if is("from") {
+            said.read_from(words)?;
         } else {
             said.read_destination(words, word)?;
         }
@@ -123,10 +148,12 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Sel
     if said.family == Family::Any && said.table.is_some() {
         said.family = Family::Inet;
     }
-    if let Some(name) = device {
-        match context.world.index(name) {
-            0 => return Err(Failure::no_device(name)),
-            index => said.dev = Some(index),
+    for (name, index) in [(in_device, &mut said.in_dev), (device, &mut said.dev)] {
+        if let Some(name) = name {
+            match context.world.index(name) {
+                0 => return Err(Failure::no_device(name)),
+                found => *index = Some(found),
+            }
         }
     }
     Ok(said)
@@ -185,6 +212,26 @@ impl Selection {
         Ok(())
     }
 
+    fn read_from(&mut self, words: &mut Words<'_>) -> Read<()> {
+        let (wants_root, wants_match) = match words.peek() {
+            Some(word) if abbreviates(word, "root") => (true, false),
+            Some(word) if abbreviates(word, "match") => (false, true),
+            _ => (true, true),
+        };
+        if wants_root != wants_match || words.peek().is_some_and(|word| abbreviates(word, "exact"))
+        {
+            words.take();
+        }
+        let prefix = words.prefix(self.family)?;
+        if wants_root {
+            self.from_root = Some(prefix);
+        }
+        if wants_match {
+            self.from_matching = Some(prefix);
+        }
+        Ok(())
+    }
+
     /// Returns the question for the routes.
     #[must_use]
     pub fn question(&self) -> Request {
@@ -229,18 +276,54 @@ impl Selection {
             && self.metric.is_none_or(|metric| attrs.u32(RTA_PRIORITY).unwrap_or(0) == metric)
             && within(self.via, RTA_GATEWAY)
             && within(self.source, RTA_PREFSRC)
-            && self.root.is_none_or(|root| {
-                root.length <= header.dst_len && holds(&root, &attrs, root.length)
+            && self.in_dev.is_none_or(|dev| attrs.u32(RTA_IIF) == Some(dev))
+            && self.tos.is_none_or(|tos| header.tos == tos)
+            && self.mark.is_none_or(|mark| attrs.u32(RTA_MARK).unwrap_or(0) == mark)
+            && self.nexthop.is_none_or(|id| attrs.u32(RTA_NH_ID).unwrap_or(0) == id)
+            && self.realms.is_none_or(|(realms, mask)| {
+                (attrs.u32(RTA_FLOW).unwrap_or(0) ^ realms) & mask == 0
             })
-            && self.matching.is_none_or(|prefix| {
-                prefix.length >= header.dst_len && holds(&prefix, &attrs, header.dst_len)
-            })
+            && self.wants_ends(header, &attrs)
+    }
+
+    /// Tells whether destination and source are asked for.
+    fn wants_ends(&self, header: Header, attrs: &Attrs<'_>) -> bool {
+        [
+            (self.root, self.matching, RTA_DST, header.dst_len),
+            (self.from_root, self.from_matching, RTA_SRC, header.src_len),
+        ]
+        .into_iter()
+        .all(|(root, matching, attr, length)| {
+            let holds = |prefix: &Prefix, bits| holds(prefix, attrs.address(attr), bits);
+            root.is_none_or(|root| root.length <= length && holds(&root, root.length))
+                && matching.is_none_or(|prefix| prefix.length >= length && holds(&prefix, length))
+        })
     }
 }
 
-/// Tells whether a route's destination agrees with a prefix in its first `length` bits.
-fn holds(prefix: &Prefix, attrs: &super::super::wire::Attrs<'_>, length: u8) -> bool {
-    match (prefix.address, attrs.address(RTA_DST)) {
+/// Reads realms with what of them counts: a side that is not named does not.
+fn read_realms(word: &str, tables: &Tables) -> Option<(u32, u32)> {
+    let number = |word: &str| match word {
+        "" => Some(0),
+        word => tables.realms.number(word, 0xffff),
+    };
+    let realms = match word.split_once('/') {
+        Some((from, to)) => tables.realms.number(from, 0xffff)? << 16 | number(to)?,
+        None => number(word)?,
+    };
+    let mut mask = u32::MAX;
+    if realms & 0xffff == 0 && word.ends_with('/') {
+        mask &= !0xffff;
+    }
+    if realms >> 16 == 0 && !word.contains('/') {
+        mask &= 0xffff;
+    }
+    Some((realms, mask))
+}
+
+/// Tells whether an end of a route agrees with a prefix in its first `length` bits.
+fn holds(prefix: &Prefix, found: Option<IpAddr>, length: u8) -> bool {
+    match (prefix.address, found) {
         (Some(net), Some(found)) => agree(net, found, length),
         (Some(_), None) => length == 0,
         (None, _) => true,

@@ -10,6 +10,7 @@ use super::super::failure::Failure;
 use super::super::wire::{Attr, Request, bytes_of, rtm};
 use super::super::words::{Family, Prefix, Read, Words, abbreviates, integer};
 use super::metrics::Metrics;
+use super::select::vrf_table;
 use super::{
     Command, Header, RTA_DST, RTA_EXPIRES, RTA_FLOW, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH,
     RTA_NH_ID, RTA_OIF, RTA_PREF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA,
@@ -164,7 +165,8 @@ impl<'a> Said<'a> {
                 self.attrs.push(Attr::u32(RTA_FLOW, realm));
             }
             _ if is("pervasive") => self.header.flags |= u32::from(RTNH_F_PERVASIVE),
-            _ if is("vrf") || NOT_COVERED.contains(&word) => {
+            _ if is("vrf") => self.table = Some(vrf_table(words, context)?),
+            _ if NOT_COVERED.contains(&word) => {
                 let failure = Failure::not_covered(&format!("`{word}` of a route"));
                 return Err(words.blame(failure));
             }

@@ -65,16 +65,16 @@ pub fn show(out: &mut Out, route: &Object, context: &mut Context<'_>, selection:
         );
         out.str("type", "{} ", &name);
     }
-    print_ends(out, header, &attrs);
+    print_ends(out, header, &attrs, context);
     encap::print(out, &attrs, TUNNEL, context);
-    if header.tos != 0 {
+    if header.tos != 0 && selection.tos.is_none() {
         out.str("tos", "tos {} ", &context.world.tables().dsfield(header.tos));
     }
     if let Some(id) = attrs.u32(RTA_NH_ID) {
         out.num("nhid", "nhid {} ", id);
     }
     if !is_host(selection.via) {
-        print_gateway(out, header.family, &attrs);
+        print_gateway(out, header.family, &attrs, context);
     }
     if let Some(index) = attrs.u32(RTA_OIF).filter(|_| selection.dev.is_none()) {
         out.text("dev ");
@@ -83,7 +83,7 @@ pub fn show(out: &mut Out, route: &Object, context: &mut Context<'_>, selection:
     print_origin(out, header, &attrs, context, selection);
     if let Some(source) = attrs.address(RTA_PREFSRC).filter(|_| !is_host(selection.source)) {
         out.text("src ");
-        out.shaded(shade(header.family), "prefsrc", "{} ", &source.to_string());
+        out.shaded(shade(header.family), "prefsrc", "{} ", &context.shown(source));
     }
     if let Some(metric) = attrs.u32(RTA_PRIORITY).filter(|_| selection.metric.is_none()) {
         out.num("metric", "metric {} ", metric);
@@ -95,7 +95,8 @@ pub fn show(out: &mut Out, route: &Object, context: &mut Context<'_>, selection:
             _ => out.num_as("mark", "mark {} ", mark, &format!("{mark:#x}")),
         }
     }
-    if let Some(realms) = attrs.u32(RTA_FLOW) {
+    let is_selected = selection.realms.is_some_and(|(_, mask)| mask == u32::MAX);
+    if let Some(realms) = attrs.u32(RTA_FLOW).filter(|_| !is_selected) {
         print_realms(out, realms, context);
     }
     if let Some(uid) = attrs.u32(RTA_UID) {
@@ -143,10 +144,10 @@ pub(crate) fn shade(family: u8) -> Shade {
 }
 
 /// Prints destination and source prefix.
-fn print_ends(out: &mut Out, header: Header, attrs: &Attrs<'_>) {
+fn print_ends(out: &mut Out, header: Header, attrs: &Attrs<'_>, context: &mut Context<'_>) {
     let bits = if header.family == Family::Inet6.number() { 128 } else { 32 };
-    let shown = |address: IpAddr, length: u8| match length {
-        length if length == bits => address.to_string(),
+    let mut shown = |address: IpAddr, length: u8| match length {
+        length if length == bits => context.shown(address),
         length => format!("{address}/{length}"),
     };
     let color = shade(header.family);
@@ -162,10 +163,10 @@ fn print_ends(out: &mut Out, header: Header, attrs: &Attrs<'_>) {
     }
 }
 
-fn print_gateway(out: &mut Out, family: u8, attrs: &Attrs<'_>) {
+fn print_gateway(out: &mut Out, family: u8, attrs: &Attrs<'_>, context: &mut Context<'_>) {
     if let Some(gateway) = attrs.address(RTA_GATEWAY) {
         out.text("via ");
-        out.shaded(shade(family), "gateway", "{} ", &gateway.to_string());
+        out.shaded(shade(family), "gateway", "{} ", &context.shown(gateway));
     }
     if let Some(via) = attrs.get(RTA_VIA)
         && let Some(address) = via.get(2..).and_then(address_of)
@@ -173,7 +174,7 @@ fn print_gateway(out: &mut Out, family: u8, attrs: &Attrs<'_>) {
         let family = if address.is_ipv4() { "inet" } else { "inet6" };
         out.open(Some("via"));
         out.str("family", "via {} ", family);
-        out.shaded(shade(Family::of(address).number()), "host", "{} ", &address.to_string());
+        out.shaded(shade(Family::of(address).number()), "host", "{} ", &context.shown(address));
         out.close();
     }
 }
@@ -301,7 +302,7 @@ fn print_legs(out: &mut Out, family: u8, bytes: &[u8], context: &mut Context<'_>
         out.next_line();
         out.text("\tnexthop ");
         encap::print(out, &attrs, TUNNEL, context);
-        print_gateway(out, family, &attrs);
+        print_gateway(out, family, &attrs, context);
         if let Some(realms) = attrs.u32(RTA_FLOW) {
             print_realms(out, realms, context);
         }

@@ -25,8 +25,9 @@ pub fn show(out: &mut Out, rule: &Object, context: &mut Context<'_>) {
     if flags & FIB_RULE_INVERT != 0 {
         out.num_as("not", "{}", "null", "not ");
     }
-    let end = |address: Option<IpAddr>, length: u8| match (address, length) {
-        (Some(address), length) => Some((address.to_string(), (length != bits).then_some(length))),
+    let mut end = |address: Option<IpAddr>, length: u8| match (address, length) {
+        (Some(address), length) if length == bits => Some((context.shown(address), None)),
+        (Some(address), length) => Some((address.to_string(), Some(length))),
         (None, 0) => None,
         (None, length) => Some(("0".to_owned(), Some(length))),
     };
