@@ -237,9 +237,7 @@ fn run_object(
             warn(&context, io);
             match command? {
                 routes::Command::Change(request) => engine.change(&request),
-                routes::Command::Get(request, again) => {
-                    route::get(engine, options, &request, again, io)
-                }
+                routes::Command::Get(request) => route::get(engine, options, &request, io),
                 routes::Command::Show(selection) => route::show(engine, options, &selection, io),
                 routes::Command::Flush(selection) => route::flush(engine, options, &selection, io),
                 routes::Command::Help => usage(io, help::ROUTE),

@@ -12,6 +12,8 @@ pub use select::{Selection, select};
 pub use show::{brief, full};
 pub(crate) use show::{print_flags, print_name};
 
+use vnet_netlink::attr::{Attributes, Writer};
+
 use super::failure::Failure;
 use super::wire::Request;
 use super::words::{Words, abbreviates};
@@ -26,6 +28,7 @@ pub(crate) const IFLA_LINK: u16 = 5;
 pub(crate) const IFLA_QDISC: u16 = 6;
 pub(crate) const IFLA_MASTER: u16 = 10;
 pub(crate) const IFLA_TXQLEN: u16 = 13;
+const IFLA_MAP: u16 = 14;
 pub(crate) const IFLA_OPERSTATE: u16 = 16;
 pub(crate) const IFLA_LINKMODE: u16 = 17;
 pub(crate) const IFLA_LINKINFO: u16 = 18;
@@ -41,10 +44,16 @@ pub(crate) const IFLA_NUM_RX_QUEUES: u16 = 32;
 pub(crate) const IFLA_CARRIER: u16 = 33;
 pub(crate) const IFLA_CARRIER_CHANGES: u16 = 35;
 pub(crate) const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_CARRIER_UP_COUNT: u16 = 47;
+const IFLA_CARRIER_DOWN_COUNT: u16 = 48;
 pub(crate) const IFLA_PROP_LIST: u16 = 52;
 /// A further name of an interface.
 pub const IFLA_ALT_IFNAME: u16 = 53;
 pub(crate) const IFLA_PERM_ADDRESS: u16 = 54;
+
+/// `AF_INET6` as the type of an attribute in `IFLA_AF_SPEC`, and the mode in it (linux/if_link.h).
+const AF_INET6: u16 = 10;
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 
 pub(crate) const IFLA_INFO_KIND: u16 = 1;
 pub(crate) const IFLA_INFO_DATA: u16 = 2;
@@ -56,6 +65,40 @@ pub const HEADER_BYTES: usize = 16;
 
 /// Leaves the counters out of a link's answer (`RTEXT_FILTER_SKIP_STATS`, linux/rtnetlink.h).
 pub const SKIP_STATS: u32 = 1 << 3;
+
+/// Copies an answer about an interface, but for what is not shown: the settings of IPv4 and IPv6,
+/// which are half of it, and what only `-details` shows where it is not given.
+#[must_use]
+pub fn copy_shown(payload: &[u8], details: bool) -> Vec<u8> {
+    // What is too much goes back to the allocator, which has it at the end of the heap.
+    let mut copy = Vec::with_capacity(payload.len());
+    let (header, attrs) = payload.split_at(payload.len().min(HEADER_BYTES));
+    copy.extend_from_slice(header);
+    let mut writer = Writer::new(&mut copy);
+    for attr in Attributes::new(attrs).map_while(Result::ok) {
+        if attr.kind == IFLA_AF_SPEC {
+            let inet6 = attr.nested().find(AF_INET6).ok().flatten();
+            let mode =
+                inet6.and_then(|inet6| inet6.nested().find(IFLA_INET6_ADDR_GEN_MODE).ok()?);
+            if let Some(mode) = mode {
+                writer.nest(IFLA_AF_SPEC, |writer| {
+                    writer.nest(AF_INET6, |writer| {
+                        writer.bytes(mode.kind, mode.value);
+                    });
+                });
+            }
+        } else if !is_passed_over(attr.kind) && (details || !show::is_detail(attr.kind)) {
+            writer.bytes(attr.kind, attr.value);
+        }
+    }
+    copy.shrink_to_fit();
+    copy
+}
+
+/// Tells whether nobody shows an attribute.
+fn is_passed_over(kind: u16) -> bool {
+    matches!(kind, IFLA_MAP | IFLA_CARRIER_UP_COUNT | IFLA_CARRIER_DOWN_COUNT)
+}
 
 /// Returns the routing table of a VRF; `None` for what is none.
 #[must_use]

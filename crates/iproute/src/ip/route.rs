@@ -6,7 +6,6 @@ mod select;
 mod set;
 mod show;
 
-pub use get::Kept;
 pub use select::Selection;
 pub use select::agree;
 pub use show::show;
@@ -136,7 +135,7 @@ pub enum Command {
     /// A change.
     Change(Box<Request>),
     /// Asks which route a packet would take, and where so said again from the source that it prefers.
-    Get(Box<Request>, Option<Kept>),
+    Get(Box<Request>),
     /// A question.
     Show(Selection),
     /// Removes all routes that are asked for.

@@ -206,11 +206,14 @@ pub struct Attrs<'a> {
     values: Vec<Option<&'a [u8]>>,
 }
 
+/// More types than most answers have.
+const USUAL_ATTRS: usize = 72;
+
 impl<'a> Attrs<'a> {
     /// Reads attributes.
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Self {
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(USUAL_ATTRS);
         for attr in Attributes::new(bytes).map_while(Result::ok) {
             let at = usize::from(attr.kind);
             if values.len() <= at {

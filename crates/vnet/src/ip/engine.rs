@@ -300,10 +300,19 @@ impl Engine {
 
     /// Asks for all objects that match.
     pub(super) fn dump(&mut self, request: &Request) -> Result<Vec<wire::Object>, Failure> {
+        self.dump_as(request, <[u8]>::to_vec)
+    }
+
+    /// Asks for all objects that match, and keeps what is wanted of each.
+    pub(super) fn dump_as(
+        &mut self,
+        request: &Request,
+        keep: impl Fn(&[u8]) -> Vec<u8>,
+    ) -> Result<Vec<wire::Object>, Failure> {
         self.flush();
         let question = request.to_raw().map_err(|error| failed(&error))?;
         let answer = self.socket.dump(&question, |message| {
-            Ok(Some(wire::Object { kind: message.kind, payload: message.payload.to_vec() }))
+            Ok(Some(wire::Object { kind: message.kind, payload: keep(message.payload) }))
         });
         answer.map_err(|error| match error {
             Error::Refused(refusal) => {

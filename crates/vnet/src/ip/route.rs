@@ -3,7 +3,7 @@
 use vnet_iproute::ip::failure::Failure;
 use vnet_iproute::ip::options::Options;
 use vnet_iproute::ip::route::{self, Selection};
-use vnet_iproute::ip::wire::{Object, Request, rtm};
+use vnet_iproute::ip::wire::{Request, rtm};
 use vnet_iproute::ip::words::Family;
 use vnet_netlink::{Flags, errno_words};
 
@@ -40,34 +40,15 @@ pub(super) fn get(
     engine: &mut Engine,
     options: &Options,
     request: &Request,
-    again: Option<route::Kept>,
     io: &mut Io<'_>,
 ) -> Result<u8, Failure> {
-    let mut routes = engine.get(request)?;
-    if let (Some(again), Some(answer)) = (again, routes.first()) {
-        if options.json {
-            return Err(Failure::not_covered("`connected` of `ip -json route get`"));
-        }
-        // iproute2 shows both answers.
-        show_answer(engine, options, &routes, io)?;
-        routes = engine.get(&again.again(answer)?)?;
-    }
-    show_answer(engine, options, &routes, io)?;
-    Ok(0)
-}
-
-fn show_answer(
-    engine: &mut Engine,
-    options: &Options,
-    routes: &[Object],
-    io: &mut Io<'_>,
-) -> Result<(), Failure> {
-    ensure_covered(routes, route::uncovered)?;
+    let routes = engine.get(request)?;
+    ensure_covered(&routes, route::uncovered)?;
     let answer = Selection::answer();
-    print(engine, options, io, routes, |out, object, context| {
+    print(engine, options, io, &routes, |out, object, context| {
         route::show(out, object, context, &answer);
     });
-    Ok(())
+    Ok(0)
 }
 
 /// Has the kernel forget what it keeps of IPv4 routes in use (`net.ipv4.route.flush`, ip-sysctl).

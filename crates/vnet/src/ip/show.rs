@@ -25,7 +25,7 @@ pub(super) fn links(
     let question = selection.question(options.stats > 0);
     let links = match selection.index {
         Some(_) => engine.get(&question)?,
-        None => engine.dump(&question)?,
+        None => engine.dump_as(&question, |link| link::copy_shown(link, options.details))?,
     };
     let links_only = selection.family == Family::Link;
     let addresses = if links_only { Vec::new() } else { addresses(engine, selection)? };

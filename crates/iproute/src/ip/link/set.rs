@@ -19,9 +19,6 @@ const IFF_ALLMULTI: u32 = 0x200;
 const IFF_MULTICAST: u32 = 0x1000;
 const IFF_DYNAMIC: u32 = 0x8000;
 
-/// `AF_INET6` as the type of an attribute in IFLA_AF_SPEC, and the mode in it (linux/if_link.h).
-const AF_INET6: u16 = 10;
-const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const IFLA_GSO_MAX_SEGS: u16 = 40;
 const IFLA_GSO_MAX_SIZE: u16 = 41;
 
@@ -320,8 +317,8 @@ fn netns(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Attr> {
 fn address_mode(words: &mut Words<'_>) -> Read<Attr> {
     let read = |word: &str| super::show::ADDRESS_MODES.iter().position(|name| *name == word);
     let mode = words.parse("Invalid address generation mode\n", read)?;
-    let mode = Attr::u8(IFLA_INET6_ADDR_GEN_MODE, u8::try_from(mode).unwrap_or_default());
-    Ok(Attr::Nest(super::IFLA_AF_SPEC, vec![Attr::Nest(AF_INET6, vec![mode])]))
+    let mode = Attr::u8(super::IFLA_INET6_ADDR_GEN_MODE, u8::try_from(mode).unwrap_or_default());
+    Ok(Attr::Nest(super::IFLA_AF_SPEC, vec![Attr::Nest(super::AF_INET6, vec![mode])]))
 }
 
 /// Reads a command that changes links.

@@ -54,6 +54,19 @@ const EVENTS: [&str; 7] = [
     "BONDING OPTION",
 ];
 
+/// Numbers that `-d` shows in front of the kind: attribute, key, format.
+const FIRST_DETAILS: &[(u16, &str, &str)] = &[
+    (super::IFLA_PROMISCUITY, "promiscuity", " promiscuity {} "),
+    (61, "allmulti", " allmulti {} "),
+    (50, "min_mtu", "minmtu {} "),
+    (51, "max_mtu", "maxmtu {} "),
+];
+
+/// Tells whether only `-d` shows an attribute.
+pub(super) fn is_detail(kind: u16) -> bool {
+    FIRST_DETAILS.iter().chain(DETAILS).any(|(detail, ..)| *detail == kind)
+}
+
 /// Numbers that `-d` shows behind the kind: attribute, key, format.
 const DETAILS: &[(u16, &str, &str)] = &[
     (super::IFLA_NUM_TX_QUEUES, "num_tx_queues", "numtxqueues {} "),
@@ -296,13 +309,8 @@ fn print_elsewhere(out: &mut Out, attrs: &Attrs<'_>, context: &mut Context<'_>) 
 }
 
 fn print_details(out: &mut Out, attrs: &Attrs<'_>, context: &mut Context<'_>, links_only: bool) {
-    for (attr, key, format) in [
-        (super::IFLA_PROMISCUITY, "promiscuity", " promiscuity {} "),
-        (61, "allmulti", " allmulti {} "),
-        (50, "min_mtu", "minmtu {} "),
-        (51, "max_mtu", "maxmtu {} "),
-    ] {
-        if let Some(value) = attrs.u32(attr) {
+    for (attr, key, format) in FIRST_DETAILS {
+        if let Some(value) = attrs.u32(*attr) {
             out.num(key, format, value);
         }
     }
@@ -310,7 +318,9 @@ fn print_details(out: &mut Out, attrs: &Attrs<'_>, context: &mut Context<'_>, li
         print_kind(out, &info, context);
     }
     if links_only && let Some(families) = attrs.nested(super::IFLA_AF_SPEC) {
-        let mode = families.nested(10).and_then(|inet6| inet6.u8(8));
+        let mode = families
+            .nested(super::AF_INET6)
+            .and_then(|inet6| inet6.u8(super::IFLA_INET6_ADDR_GEN_MODE));
         if let Some(mode) = mode {
             let name = ADDRESS_MODES.get(usize::from(mode)).copied();
             let name = name.map_or_else(|| format!("{mode:#x}"), str::to_owned);

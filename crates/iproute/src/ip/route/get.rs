@@ -5,11 +5,11 @@ use vnet_netlink::Flags;
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::link::is_vrf;
-use super::super::wire::{Attr, Object, Request, rtm};
+use super::super::wire::{Attr, Request, rtm};
 use super::super::words::{Family, Read, Words, abbreviates, integer};
 use super::{
-    Command, HEADER_BYTES, Header, RTA_DPORT, RTA_DST, RTA_IIF, RTA_IP_PROTO, RTA_MARK, RTA_OIF,
-    RTA_PREFSRC, RTA_SPORT, RTA_SRC, RTA_UID,
+    Command, Header, RTA_DPORT, RTA_DST, RTA_IIF, RTA_IP_PROTO, RTA_MARK, RTA_OIF, RTA_SPORT,
+    RTA_SRC, RTA_UID,
 };
 
 /// The answer names the table (linux/rtnetlink.h).
@@ -26,7 +26,6 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Com
     let mut family = context.options.family;
     let mut attrs = Vec::new();
     let (mut in_dev, mut out_dev) = (None, None);
-    let mut connected = false;
     while let Some(word) = words.take() {
         let is = |keyword: &str| abbreviates(word, keyword);
         match word {
@@ -70,8 +69,8 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Com
                 out_dev = Some(name);
             }
             _ if is("notify") => header.flags |= RTM_F_NOTIFY,
-            _ if is("connected") => connected = true,
-            "as" | "via" => {
+            // iproute2 asks again from the source that it found, and shows the first answer twice.
+            _ if matches!(word, "as" | "via") || is("connected") => {
                 let failure = Failure::not_covered(&format!("`{word}` of `ip route get`"));
                 return Err(words.blame(failure));
             }
@@ -110,61 +109,8 @@ pub(super) fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Com
         header.flags |= RTM_F_LOOKUP_TABLE;
     }
     let header = header.to_bytes();
-    // With a source that was said there is nothing to be found out.
-    let connected = (connected && attrs.iter().all(|attr| !is(attr, RTA_SRC)))
-        .then_some(Kept { out_dev: out_dev.is_some(), in_dev: in_dev.is_some() });
     let request = Request { kind: rtm::GETROUTE, flags: Flags::NONE, header, attrs };
-    Ok(Command::Get(Box::new(request), connected))
-}
-
-/// Which interfaces were said, and stay when a route is asked for again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
-    out_dev: bool,
-    in_dev: bool,
-}
-
-fn is(attr: &Attr, wanted: u16) -> bool {
-    matches!(attr, Attr::Value(kind, _) if *kind == wanted)
-}
-
-impl Kept {
-    /// Asks again for the route that was the answer, from the source that it prefers.
-    ///
-    /// # Errors
-    /// When it has no source.
-    pub fn again(self, answer: &Object) -> Read<Request> {
-        let found = Header::of(answer);
-        let mut header =
-            Header { family: found.family, dst_len: found.dst_len, ..Header::default() };
-        header.flags = found.flags & (RTM_F_NOTIFY | RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH);
-        header.src_len = found.src_len;
-        header.tos = found.tos;
-        let mut attrs = Vec::new();
-        let bytes = answer.payload.get(HEADER_BYTES..).unwrap_or_default();
-        let mut has_source = false;
-        for attr in vnet_netlink::attr::Attributes::new(bytes).map_while(Result::ok) {
-            let kind = match attr.kind {
-                RTA_PREFSRC => {
-                    header.src_len = u8::try_from(8 * attr.value.len()).unwrap_or_default();
-                    RTA_SRC
-                }
-                RTA_OIF if !self.out_dev => continue,
-                RTA_IIF if !self.in_dev => continue,
-                // What else was found the kernel takes in no question.
-                RTA_DST | RTA_SRC | RTA_IIF | RTA_OIF | RTA_MARK | RTA_UID | RTA_IP_PROTO
-                | RTA_SPORT | RTA_DPORT => attr.kind,
-                _ => continue,
-            };
-            has_source |= kind == RTA_SRC;
-            attrs.push(Attr::Value(kind, attr.value.to_vec()));
-        }
-        if !has_source {
-            return Err(Failure::command(1, "Failed to connect the route"));
-        }
-        let header = header.to_bytes();
-        Ok(Request { kind: rtm::GETROUTE, flags: Flags::NONE, header, attrs })
-    }
+    Ok(Command::Get(Box::new(request)))
 }
 
 /// Reads a protocol on top of IP: its name or number (`protocols(5)`).
