@@ -141,6 +141,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::ExternalRootless { .. } => ("external-rootless", 3),
         Error::NoHostInterface { .. } => ("no-host-interface", 3),
         Error::HostForwarding { .. } => ("host-forwarding", 3),
+        Error::HostAddressInUse { .. } => ("host-address-in-use", 3),
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
         Error::Obstacles { .. } => ("obstacles", 4),
@@ -193,6 +194,11 @@ fn hints(error: &Error) -> Vec<String> {
         Error::HostForwarding { key, .. } => format!(
             "it is a setting of the whole host, which vnet leaves alone: `sudo sysctl -w {key}=1`"
         ),
+        // The addresses of published ports follow from the names of lab and node.
+        Error::HostAddressInUse { wanted, .. } if wanted.prefix_len() == 31 => {
+            "give the lab or the node another name: the address follows from them".to_owned()
+        }
+        Error::HostAddressInUse { .. } => "give the segment another prefix".to_owned(),
         Error::BadSysctl { errno: Errno::NOENT, .. } => {
             "this kernel has none of that name; `sysctl -a` lists those of a namespace".to_owned()
         }

@@ -164,6 +164,7 @@ pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result
 }
 
 pub use beyond::beyond;
+pub use host::host_addresses;
 pub use whole::{alias_of_lo, observe_whole};
 
 /// Lists all namespaces that carry a mark, of every lab. CAP_SYS_ADMIN.

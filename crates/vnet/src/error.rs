@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vnet_kernel::process::Inhabitant;
+use vnet_model::ipnet::IpNet;
 use vnet_model::plan::Conflict;
 use vnet_model::problem::Problem;
 use vnet_model::{IfName, LabName, NodeName, NsName, Origin, Step};
@@ -143,6 +144,21 @@ pub enum Error {
         /// What asked for it.
         origin: Origin,
     },
+    /// Something of the host's has an address in a network that the lab wants to have there. Nothing
+    /// was touched.
+    #[error("{wanted} of the lab's {interface} is in use in the host: {other} has {address}")]
+    HostAddressInUse {
+        /// The lab's interface in the host.
+        interface: IfName,
+        /// The address that it is to have.
+        wanted: IpNet,
+        /// The interface that has another one in its network.
+        other: IfName,
+        /// What that one has.
+        address: IpNet,
+        /// What asked for it.
+        origin: Origin,
+    },
     /// This user may not do it, and there is no keeper to do it for them.
     #[error("this needs root, or at least CAP_NET_ADMIN and CAP_SYS_ADMIN")]
     Unprivileged,
@@ -267,7 +283,8 @@ impl Error {
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
             Self::ExternalRootless { origin, .. }
             | Self::NoHostInterface { origin, .. }
-            | Self::HostForwarding { origin, .. } => *origin,
+            | Self::HostForwarding { origin, .. }
+            | Self::HostAddressInUse { origin, .. } => *origin,
             _ => Origin::NONE,
         }
     }

@@ -133,6 +133,18 @@ fn a_host_that_can_not_serve_is_refused_before_anything_is_touched() {
         let error = lab.up(&desired, |_| {}).unwrap_err().to_string();
         assert!(error.contains("inet vnet-out"), "{error}");
         sh("nft delete table inet vnet-out");
+        sh("ip link add mine0 type dummy 2>/dev/null || ip link add mine0 type bridge
+            ip address add 172.30.0.77/16 dev mine0");
+        let error = lab.up(&desired, |_| {}).unwrap_err().to_string();
+        let said = "172.30.0.1/24 of the lab's out-world is in use in the host: mine0 has \
+                    172.30.0.77/16";
+        assert_eq!(error, said);
+        assert_eq!(sh("ip netns list"), "");
+        // A larger network in which the lab's lies is none of its business.
+        sh("ip address flush dev mine0; ip address add 172.30.1.77/16 dev mine0");
+        lab.up(&desired, |_| {}).unwrap();
+        down(&mut lab);
+        sh("ip link del mine0");
     });
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use vnet_model::{IfName, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
+use vnet_model::ipnet::IpNet;
+use vnet_model::{Address, IfName, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
 
 use super::link::{self, Link};
 use super::{Found, Indexes, Scope, address};
 use crate::error::Error;
-use crate::realm::Opened;
+use crate::realm::{Entry, Opened, Realm};
 
 /// Tells whether to look at the host: it may hold something of the lab.
 ///
@@ -56,6 +57,29 @@ pub(super) fn forget_strangers(found: &mut [Found], scope: Scope<'_>) {
             |name: &IfName| declared.is_some_and(|declared| declared.interfaces.contains_key(name));
         host.namespace.interfaces.retain(|name, interface| interface.ours || is_declared(name));
     }
+}
+
+/// Returns the addresses that the host has, each with its interface, whosoever it is.
+///
+/// # Errors
+/// When the host's namespace can't be read.
+pub fn host_addresses(realm: &Realm) -> Result<Vec<(IfName, IpNet)>, Error> {
+    let host = NsName::host();
+    let failed = |source| Error::Netlink { doing: "read interfaces", ns: host.clone(), source };
+    let mut addresses = Vec::new();
+    for entry in realm.open(0, std::slice::from_ref(&host))? {
+        let Entry::Namespace(mut opened) = entry else { continue };
+        let socket = &mut opened.socket;
+        let links = link::dump(socket, Some(&|_| Vec::new())).map_err(failed)?;
+        let names: BTreeMap<u32, IfName> =
+            links.into_iter().map(|link| (link.index, link.name)).collect();
+        let found = address::dump(socket).map_err(failed)?;
+        let named = |(index, address): (u32, Address)| {
+            names.get(&index).map(|name| (name.clone(), address.net))
+        };
+        addresses.extend(found.into_iter().filter_map(named));
+    }
+    Ok(addresses)
 }
 
 fn take(found: &mut Found, names: &mut BTreeMap<u32, IfName>, link: Link, scope: Scope<'_>) {

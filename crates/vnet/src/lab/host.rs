@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use vnet_kernel::observe::Scope;
+use vnet_kernel::observe::{Scope, host_addresses};
 use vnet_kernel::realm::SysctlAccess;
 use vnet_kernel::{Observed, execute, observe_some};
+use vnet_model::ipnet::IpNet;
 use vnet_model::plan::plan_between;
 use vnet_model::resolve::DesiredLink;
 use vnet_model::{Change, Desired, IfName, Interface, Namespace, NsName, Origin, State, Step};
@@ -20,7 +21,8 @@ impl Lab {
     /// [`Error::ExternalRootless`] in a keeper's namespaces, which have no world around them;
     /// [`Error::HostForwarding`] where the host passes nothing on: that is a setting of the whole
     /// host, so it is not changed here; [`Error::NoHostInterface`] where something is to stand on an
-    /// interface that it lacks.
+    /// interface that it lacks; [`Error::HostAddressInUse`] where others have addresses in a network
+    /// that the lab wants to have there.
     pub(super) fn check_host(&self, desired: &Desired, now: &Observed) -> Result<(), Error> {
         let host = NsName::host();
         let Some(wanted) = desired.state.namespaces.get(&host) else { return Ok(()) };
@@ -61,7 +63,9 @@ impl Lab {
                 return Err(Error::HostForwarding { key, origin });
             }
         }
-        Ok(())
+        let there = now.state.namespaces.get(&host).into_iter().flat_map(|ns| &ns.interfaces);
+        let ours = there.filter(|(_, interface)| interface.ours).map(|(name, _)| name.clone());
+        check_addresses(wanted, ours.collect(), &host_addresses(&place.realm)?)
     }
 
     /// Removes what the lab has in its host, and what stands on interfaces there: with its namespace
@@ -105,4 +109,29 @@ fn on_host(desired: &Desired) -> impl Iterator<Item = (&IfName, &Interface)> {
     let interfaces = desired.state.namespaces.values().flat_map(|ns| ns.interfaces.values());
     interfaces
         .filter_map(|interface| Some((interface.kind.device()?.host_lower.as_ref()?, interface)))
+}
+
+/// Finds out whether others have addresses in a network that is to be the lab's.
+fn check_addresses(
+    wanted: &Namespace,
+    ours: BTreeSet<IfName>,
+    there: &[(IfName, IpNet)],
+) -> Result<(), Error> {
+    let others = || there.iter().filter(|(name, _)| !ours.contains(name));
+    for (interface, it) in &wanted.interfaces {
+        for address in &it.addresses {
+            let mut in_it = others()
+                .filter(|(name, other)| name != interface && address.net.contains(&other.addr()));
+            if let Some((other, in_use)) = in_it.next() {
+                return Err(Error::HostAddressInUse {
+                    interface: interface.clone(),
+                    wanted: address.net,
+                    other: other.clone(),
+                    address: *in_use,
+                    origin: address.origin.or(it.origin),
+                });
+            }
+        }
+    }
+    Ok(())
 }
