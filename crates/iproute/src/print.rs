@@ -213,6 +213,9 @@ fn set_wireguard(ns: &NsName, name: &IfName, config: &Wireguard) -> Vec<Command>
     const KEY: &str = r#"[ "$(ip netns exec "$0" wg show "$1" private-key)" != "(none)" ] || wg genkey | ip netns exec "$0" wg set "$1" private-key /dev/stdin"#;
     /// Adds the device `$3` in `$2` as a peer to the device `$1` in `$0`, with the words that follow.
     const PEER: &str = r#"ns=$0 dev=$1 key=$(ip netns exec "$2" wg show "$3" public-key); shift 3; ip netns exec "$ns" wg set "$dev" peer "$key" "$@""#;
+    /// Removes the peers of the device `$1` in `$0` that are none of the devices that follow, each by
+    /// its namespace and name.
+    const OTHERS: &str = r#"ns=$0 dev=$1 known=; shift; while [ $# -gt 1 ]; do known="$known $(ip netns exec "$1" wg show "$2" public-key)"; shift 2; done; for key in $(ip netns exec "$ns" wg show "$dev" peers); do case "$known " in *" $key "*) ;; *) ip netns exec "$ns" wg set "$dev" peer "$key" remove ;; esac; done"#;
     let sh = |script: &str| Command::new(["sh", "-c"]).word(script).word(ns).word(name);
     let key = |end: &End| Command::new(["sh", "-c"]).word(KEY).word(&end.ns).word(&end.name);
     let mut commands: Vec<Command> = config.peers.keys().map(key).collect();
@@ -225,6 +228,8 @@ fn set_wireguard(ns: &NsName, name: &IfName, config: &Wireguard) -> Vec<Command>
         let words = words.word("allowed-ips").word(allowed.join(","));
         commands.push(words.word("persistent-keepalive").word(peer.keepalive));
     }
+    let ends = config.peers.keys();
+    commands.push(ends.fold(sh(OTHERS), |others, end| others.word(&end.ns).word(&end.name)));
     commands
 }
 

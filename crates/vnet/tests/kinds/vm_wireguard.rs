@@ -122,6 +122,18 @@ fn spokes_reach_each_other_through_their_hub() {
         assert_eq!(planned(lab, &after), Vec::<String>::new());
         assert_eq!(wg("s2", "public-key"), key);
         assert_reaches(lab, &after, ("s1", "10.9.0.3"));
+        // A stranger in place of a member goes by the words that `plan --as ip` says, too.
+        let stranger = sh("wg genkey | wg pubkey");
+        let exec = "ip netns exec wg-hub wg set wg0 peer";
+        sh(&format!(
+            "{exec} {} remove; {exec} {} allowed-ips 10.9.0.3/32",
+            key.trim(),
+            stranger.trim()
+        ));
+        let plan = lab.plan(&after).unwrap();
+        sh(&vnet_iproute::script(&plan.plan.steps));
+        assert!(!wg("hub", "peers").contains(&stranger) && wg("hub", "peers").contains(&key));
+        assert_eq!(planned(lab, &after), Vec::<String>::new());
         // One member less: its peer goes.
         let fewer = after_without_s1();
         lab.up(&fewer, |_| {}).unwrap();
