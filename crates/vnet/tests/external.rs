@@ -36,7 +36,9 @@ fn world() {
         ip address add 198.51.100.1/24 dev up0
         ip link set up0 up
         ip -n inet address add 198.51.100.2/24 dev eth0
-        ip -n inet link set eth0 up");
+        ip -n inet link set eth0 up
+        for _ in $(seq 500); do ip link show up0 | grep -q 'state UP' && exit; sleep 0.01; done
+        exit 1");
 }
 
 fn end_of_the_world() {
