@@ -19,7 +19,7 @@ mod packet;
 use std::collections::BTreeMap;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
 use nix::sys::socket::{
@@ -43,9 +43,9 @@ const READ_MAX: usize = 4096;
 /// How much of a packet is looked at, in bytes: room for two tunnels around it.
 const SNAP_BYTES: usize = 320;
 
-/// How long the kernel takes at most until it notes down times of receipt for somebody who has just
+/// How long the kernel mostly takes until it notes down times of receipt for somebody who has just
 /// begun to ask for them: it does that on another thread (`net_enable_timestamp`, net/core/dev.c).
-const CLOCK_WITHIN: Duration = Duration::from_millis(5);
+const CLOCK_WITHIN: Duration = Duration::from_millis(20);
 
 /// How a packet is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,8 @@ pub enum Sought {
 pub struct Seen {
     /// In the order of time.
     pub sightings: Vec<Sighting>,
-    /// The namespaces in which nobody could look, or in which packets were lost to whoever looked.
+    /// The namespaces in which nobody could look, in which packets were lost to whoever looked, or of
+    /// which the order is not known.
     pub blind: Vec<NsName>,
 }
 
@@ -102,6 +103,7 @@ impl Lookout {
         indexes: &BTreeMap<NsName, &BTreeMap<IfName, u32>>,
         from: (&NsName, Option<u16>),
     ) -> Seen {
+        let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut caught: Vec<(NsName, Caught)> = Vec::new();
         for (ns, socket) in &self.posts {
             let (found, lost) = read(socket);
@@ -109,6 +111,14 @@ impl Lookout {
             if lost {
                 self.blind.push(ns.clone());
             }
+        }
+        // Where the kernel noted down no time yet, it says that of reading. That was before all of which
+        // it did; where it never did, nobody knows the order.
+        for (_, untimed) in caught.iter_mut().filter(|(_, one)| one.at >= begun) {
+            untimed.at = Duration::ZERO;
+        }
+        if !caught.is_empty() && caught.iter().all(|(_, one)| one.at.is_zero()) {
+            self.blind.push(from.0.clone());
         }
         caught.sort_by_key(|(_, caught)| caught.at);
         let number = match self.sought {
