@@ -354,6 +354,71 @@ mod vm_links {
     }
 
     #[test]
+    fn tunnels_over_ipv6_carry_packets() {
+        let file = "
+name: six
+nodes: [ a, b ]
+links:
+  - { endpoints: [ a, b ], prefix: 2001:db8:12::/64 }
+  - { kind: ip6gre, endpoints: [ a:gre6, b:gre6 ], prefix: [ 172.16.7.0/30, 2001:db8:f::/64 ], key: 8 }
+  - { kind: ip6gretap, endpoints: [ a:tap6, b:tap6 ], prefix: [ 172.16.8.0/30, 2001:db8:e::/64 ], key: 9 }
+";
+        in_lab(&["ip6gre", "ip6gretap"], file, |lab, desired| {
+            let sent = |dev: &str| -> u32 {
+                let path = format!("/sys/class/net/{dev}/statistics/tx_packets");
+                sh(&format!("ip netns exec six-a cat {path}")).trim().parse().unwrap()
+            };
+            let before = ["gre6", "tap6"].map(sent);
+            assert_eq!(ping_all(lab, desired), Vec::<String>::new());
+            // It was not by another way.
+            let after = ["gre6", "tap6"].map(sent);
+            assert!(after[0] >= before[0] + 2 && after[1] >= before[1] + 2, "{before:?} {after:?}");
+            sh("ip -n six-a link del dev gre6; ip -n six-b link del dev tap6");
+            lab.up(desired, |_| {}).unwrap();
+            assert_eq!(ping_all(lab, desired), Vec::<String>::new());
+        });
+    }
+
+    /// Two stations behind one port hear each other only where it sends frames back:
+    ///
+    /// ```text
+    ///  sw ── b:eth0, and on it c:m1 and d:m2, which hand over all to the switch (vepa)
+    /// ```
+    #[test]
+    fn a_port_with_hairpin_sends_frames_back() {
+        let file = |hairpin: &str| {
+            format!(
+                "
+name: k
+nodes: {{ sw: {{ interfaces: {{ br: {{ kind: bridge, ports: b }} }} }}, b: }}
+links: [ {{ endpoints: {{ sw:b: {{ port: {{ hairpin: {hairpin} }} }}, b:eth0: }} }} ]
+"
+            )
+        };
+        let (on, off) = (desired(&file("on")), desired(&file("off")));
+        in_lab(&["bridge", "macvlan"], &file("on"), |lab, _| {
+            for (ns, dev, addr) in [("c", "m1", "10.0.0.1/24"), ("d", "m2", "10.0.0.2/24")] {
+                sh(&format!(
+                    "ip netns add {ns}
+                     ip -n k-b link add {dev} link eth0 type macvlan mode vepa
+                     ip -n k-b link set {dev} netns {ns}
+                     ip -n {ns} address add {addr} dev {dev}
+                     ip -n {ns} link set {dev} up"
+                ));
+            }
+            let ping = "ip netns exec c ping -q -c 1 -W 1 10.0.0.2";
+            sh(ping);
+            for (desired, step) in [(&off, "off"), (&on, "on")] {
+                let up = lab.up(desired, |_| {}).unwrap();
+                assert_eq!(signed(&up.steps), [format!("~ k-sw:b port hairpin {step}")]);
+                let not = if step == "on" { "" } else { "! " };
+                sh(&format!("{not}{ping}"));
+            }
+            sh("ip netns del c; ip netns del d");
+        });
+    }
+
+    #[test]
     fn a_vxlan_goes_over_a_routed_network() {
         let file = "
 name: over

@@ -138,3 +138,31 @@ fn what_the_kernel_refuses_is_found_before_anything_is_touched() {
         );
     });
 }
+
+/// Each word, off and on again: `ethtool` says the same.
+#[test]
+fn ethtool_tells_the_offloads_that_the_file_says() {
+    const TOLD: [(&str, &str); 6] = [
+        ("rx", "rx-checksumming"),
+        ("tx", "tx-checksumming"),
+        ("sg", "scatter-gather"),
+        // Of the whole group newer kernels know more than is said here (AccECN).
+        ("tso", "\ttx-tcp-segmentation"),
+        ("gso", "generic-segmentation-offload"),
+        ("gro", "generic-receive-offload"),
+    ];
+    assert_eq!(TOLD.map(|(word, _)| word), vnet::model::Offload::ALL.map(|(word, _)| word));
+    in_lab(|lab, _| {
+        for (word, feature) in TOLD {
+            for state in ["off", "on"] {
+                let offload = format!("offload: {{ {word}: {state} }}");
+                let wanted =
+                    desired(&LAB.replace("offload: { tx: off, tso: off, gro: on }", &offload));
+                lab.up(&wanted, |_| {}).unwrap_or_else(|error| panic!("{offload}: {error:?}"));
+                assert_eq!(planned(lab, &wanted), NOTHING);
+                let told = sh("ip netns exec a ethtool -k eth.1");
+                assert!(told.contains(&format!("\n{feature}: {state}\n")), "{offload}: {told}");
+            }
+        }
+    });
+}

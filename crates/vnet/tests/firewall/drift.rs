@@ -69,6 +69,30 @@ fn what_the_file_says_is_what_nft_lists() {
     });
 }
 
+/// What is written to the log, as machines read it.
+#[test]
+fn what_the_file_logs_is_what_nft_lists() {
+    vnet_testns::root(|| {
+        let rules = "firewall: { forward: drop, allow: [ tcp/80 log, from a log prefix seen ] }";
+        let wanted = desired(&lab(rules));
+        let mut lab = open(&wanted);
+        lab.up(&wanted, |_| {}).unwrap();
+        let logs = || -> Vec<serde_json::Value> {
+            let json: serde_json::Value =
+                serde_json::from_str(&nft("-j list chain inet vnet forward")).unwrap();
+            let rules = json["nftables"].as_array().unwrap().iter();
+            let exprs = rules.filter_map(|object| object["rule"]["expr"].as_array());
+            exprs.flatten().filter_map(|expr| expr.get("log").cloned()).collect()
+        };
+        assert_eq!(logs(), [serde_json::Value::Null, serde_json::json!({ "prefix": "seen " })]);
+        sh("ip netns exec demo-gw nft flush chain inet vnet forward");
+        assert_eq!(logs().len(), 0);
+        lab.up(&wanted, |_| {}).unwrap();
+        assert_eq!(logs().len(), 2);
+        lab.down(&Down::default()).unwrap();
+    });
+}
+
 /// The number of the transactions so far (`NFT_MSG_GETGEN`), in the namespace of `gw`.
 fn transactions() -> u32 {
     const GETGEN: u16 = 10 << 8 | 16;

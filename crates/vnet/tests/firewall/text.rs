@@ -60,6 +60,11 @@ fn a_text_is_made_marked_compared_and_replaced() {
         assert_eq!(planned(&up, &wanted), NOTHING);
         let whole = nft("list ruleset");
         assert_eq!(whole.matches("comment \"vnet:demo/gw\"").count(), 3, "{whole}");
+        let json: serde_json::Value =
+            serde_json::from_str(&nft("-j list map inet mine fate")).unwrap();
+        let map = &json["nftables"][1]["map"];
+        assert_eq!((&map["type"], &map["map"]), (&"ipv4_addr".into(), &"verdict".into()));
+        assert_eq!(map["elem"], serde_json::json!([["10.0.1.2", { "drop": null }]]));
 
         for damage in [
             "delete table inet mine",

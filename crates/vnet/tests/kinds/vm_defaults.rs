@@ -185,6 +185,10 @@ fn ports_of_a_bridge() {
         let turned_off = ["learning", "flood", "mcast_flood", "bcast_flood"];
         let port = shows(&turned_on, &turned_off);
         assert_eq!((&port["priority"], &port["cost"]), (&Value::from(8), &Value::from(7)));
+        assert_eq!(port["mcast_router"], 2, "{port:#}");
+        // `bridge` says nothing of this one.
+        let proxy_arp = || info("m0")["info_slave_data"]["proxy_arp"].clone();
+        assert_eq!(proxy_arp(), true);
 
         sh("ip -n k-a link set dev m0 nomaster");
         assert_ne!(planned(&lab, &full), Vec::<String>::new());
@@ -193,8 +197,8 @@ fn ports_of_a_bridge() {
         shows(&turned_on, &turned_off);
 
         lab.up(&bare, |_| {}).unwrap();
-        assert_eq!(info("m0"), usual);
-        shows(&turned_off, &turned_on);
+        assert_eq!((info("m0"), proxy_arp()), (usual, false.into()));
+        assert_eq!(shows(&turned_off, &turned_on)["mcast_router"], 1);
         lab.down(&Down { wait: true, ..Down::default() }).unwrap();
     });
 }
