@@ -264,6 +264,8 @@ pub enum Effect {
     Unruled(NsName, Box<Rule>),
     /// An IPv6 address can be used.
     Usable(NsName, IpAddr),
+    /// What was learned of the MTUs of ways is learned anew.
+    Relearns(NsName),
 }
 
 impl Mend {

@@ -35,8 +35,9 @@ impl Course {
             let hops = walked.hops.iter().map(|hop| &hop.ns);
             decided.chain(touched).chain(hops).chain([&walked.at]).for_each(|ns| course.pass(ns));
         }
-        for walked in trips.iter().filter_map(Trip::failed) {
+        for (trip, walked) in trips.iter().filter_map(|trip| Some((trip, trip.failed()?))) {
             course.stops.extend(walked.stop.as_ref().map(|stop| holder(walked, stop)));
+            course.stops.extend(trip.waiting().cloned().map(Some));
             hearers(scene, walked).iter().for_each(|ns| course.pass(ns));
         }
         course

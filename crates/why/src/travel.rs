@@ -1,5 +1,7 @@
 //! There and back, and the loop around it: look, diagnose, mend on paper, look again.
 
+use vnet_model::NsName;
+
 use crate::diagnose::diagnose;
 use crate::fates;
 use crate::scene::Scene;
@@ -34,6 +36,15 @@ impl Trip {
             Some(back) if back.stop.is_some() || self.astray => Some(back),
             Some(_) => None,
         }
+    }
+
+    /// Who may still have the packet where its answer waits for a neighbour: what that one says of its
+    /// own address gets lost on the same way, so the packet never left if it was not known before.
+    pub(crate) fn waiting(&self) -> Option<&NsName> {
+        let back = self.back.as_ref()?;
+        let asks = back.waits.is_some() || matches!(back.stop, Some(Stop::Unresolved { .. }));
+        let last = self.forth.hops.iter().rfind(|hop| hop.by == By::Neighbour);
+        last.filter(|_| asks).map(|hop| &hop.ns)
     }
 
     pub(crate) fn is_back(&self) -> bool {

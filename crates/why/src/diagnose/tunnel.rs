@@ -7,7 +7,7 @@ use super::{Case, diagnose};
 use crate::travel::Trip;
 use crate::tunnel::{self, Broken, Fault, Outer};
 use crate::walk::{Stop, Walked};
-use crate::{Cause, Question};
+use crate::{Cause, Effect, Mend, Question};
 
 /// Options that both ends of a tunnel have to be told alike or crosswise, each with the code of what
 /// is wrong with it.
@@ -132,10 +132,25 @@ impl Case<'_, '_> {
             ..Question::new(outer.from.ns.clone(), walked.dst)
         };
         let trip = Trip { forth: walked.clone(), back: None, astray: false };
-        let cause = diagnose(self.scene, &question, &trip)?;
+        let mut cause = diagnose(self.scene, &question, &trip)?;
+        if cause.code == "mtu-too-small" && !cause.mend.is_empty() {
+            cause.mend.push(self.relearn(outer));
+        }
         let way = if is_back { "answers to" } else { "goes in" };
         let evidence = format!("what {way} packets of {port} to {}: {}", outer.dst, cause.evidence);
         Some(Cause { evidence, ..cause })
+    }
+
+    /// Has the tunnel's node forget the MTU that it has learned of the tunnel's way: it would refuse
+    /// what is larger for ten minutes more (`mtu_expires`, ip-sysctl).
+    fn relearn(&self, outer: &Outer) -> Mend {
+        let ns = &outer.from.ns;
+        let family = if outer.dst.is_ipv6() { "-6 " } else { "" };
+        Mend::Command {
+            text: format!("~ what {} has learned of MTUs", self.scene.label(ns)),
+            commands: vec![format!("ip -n {ns} {family}route flush cache")],
+            effect: Effect::Relearns(ns.clone()),
+        }
     }
 
     /// The outer packet arrives, and nobody takes it.
@@ -158,7 +173,7 @@ impl Case<'_, '_> {
         if let Some((name, _)) = lost.next() {
             let end = End { ns: ns.clone(), name: name.clone() };
             let cause = self.interface_missing(ns, name);
-            let mend = self.remake(&end).into_iter().map(crate::Mend::Step).collect();
+            let mend = self.remake(&end).into_iter().map(Mend::Step).collect();
             return Cause { mend, ..cause };
         }
         let label = scene.label(ns);
