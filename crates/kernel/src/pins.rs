@@ -227,7 +227,7 @@ fn lock_for_a_while(dir: &OwnedFd) {
 
 /// How many threads unpin: each unmount waits for a grace period of RCU, which several can share, since the kernel lets go of
 /// the mounts' lock before (fs/namespace.c, `namespace_unlock`).
-const UNPINNERS: usize = 8;
+const UNPINNERS: usize = 6;
 
 /// Unpins namespaces; those that are not there are passed over. CAP_SYS_ADMIN.
 ///
