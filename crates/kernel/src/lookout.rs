@@ -22,9 +22,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SetSockOpt, SockaddrStorage, recvmsg, sockopt,
-};
+use nix::sys::socket::{MsgFlags, SetSockOpt, SockaddrStorage, recvmsg, sockopt};
 use nix::sys::time::TimeSpec;
 use rustix::io::Errno;
 use vnet_model::sighting::Sighting;
@@ -32,7 +30,7 @@ use vnet_model::{IfName, NsName};
 
 use crate::error::Error;
 use crate::realm::Realm;
-use crate::socket::SocketKind;
+use crate::socket::{SocketKind, from_nix, received_at};
 
 /// In no more namespaces than this is looked at a time.
 const NAMESPACES_MAX: usize = 256;
@@ -186,12 +184,7 @@ fn receive(socket: &OwnedFd) -> Result<Option<Caught>, Errno> {
     let fd = socket.as_raw_fd();
     let received =
         recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), flags).map_err(from_nix)?;
-    let at = received.cmsgs().ok().and_then(|mut messages| {
-        messages.find_map(|message| match message {
-            ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
-            _ => None,
-        })
-    });
+    let at = received_at(&received);
     let length = received.bytes;
     let Some(link) = received.address.and_then(|address| address.as_link_addr().copied()) else {
         return Ok(None);
@@ -203,8 +196,4 @@ fn receive(socket: &OwnedFd) -> Result<Option<Caught>, Errno> {
         for_another: link.pkttype() == libc::PACKET_OTHERHOST,
         bytes: buffer[..length.min(SNAP_BYTES)].to_vec(),
     }))
-}
-
-fn from_nix(errno: nix::errno::Errno) -> Errno {
-    Errno::from_raw_os_error(errno as i32)
 }

@@ -2,7 +2,9 @@
 //! namespace in which it was made.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
+use nix::sys::socket::{ControlMessageOwned, RecvMsg};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, ipproto};
 use serde::{Deserialize, Serialize};
@@ -96,5 +98,19 @@ pub(crate) fn open_each(
     pins::in_each(walker, names, |name| {
         let object = format!("{} in namespace {name}", kind.words());
         kind.open().map_err(Error::system("open", object))
+    })
+}
+
+/// Converts from nix, which sets socket options and reads control messages.
+pub(crate) fn from_nix(errno: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(errno as i32)
+}
+
+/// Returns when the kernel received a packet, since 1970; `None` where it does not say
+/// (`SO_TIMESTAMPNS`, socket(7)).
+pub(crate) fn received_at<S>(received: &RecvMsg<'_, '_, S>) -> Option<Duration> {
+    received.cmsgs().ok()?.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
+        _ => None,
     })
 }

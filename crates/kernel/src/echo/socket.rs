@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SetSockOpt, SockaddrIn, SockaddrIn6,
-    SockaddrStorage, recvmsg, sendmsg, sockopt,
+    ControlMessage, MsgFlags, SetSockOpt, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmsg,
+    sendmsg, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use nix::{libc, setsockopt_impl, sockopt_impl};
@@ -18,6 +18,7 @@ use rustix::net::sockopt::{
 use serde::{Deserialize, Serialize};
 
 use super::icmp;
+use crate::socket::{from_nix, received_at};
 
 /// Which of the two Internet protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,12 +138,7 @@ impl EchoSocket {
             let v4 = from.as_sockaddr_in().map(|from| IpAddr::V4(from.ip()));
             v4.or_else(|| from.as_sockaddr_in6().map(|from| IpAddr::V6(from.ip())))
         });
-        let at = received.cmsgs().ok().and_then(|mut messages| {
-            messages.find_map(|message| match message {
-                ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
-                _ => None,
-            })
-        });
+        let at = received_at(&received);
         Ok(Received { bytes: received.bytes, from: from.ok_or(Errno::PROTO)?, at })
     }
 }
@@ -172,8 +168,4 @@ fn pktinfo_v6(way: Way) -> libc::in6_pktinfo {
         _ => Ipv6Addr::UNSPECIFIED,
     };
     libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: src.octets() }, ipi6_ifindex: way.dev }
-}
-
-fn from_nix(errno: nix::errno::Errno) -> Errno {
-    Errno::from_raw_os_error(errno as i32)
 }

@@ -7,6 +7,7 @@ use nix::{getsockopt_impl, libc, setsockopt_impl, sockopt_impl};
 use rustix::io::Errno;
 
 use super::{SNAP_BYTES, Sought};
+use crate::socket::from_nix;
 
 sockopt_impl!(AttachFilter, SetOnly, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, libc::sock_fprog);
 
@@ -39,7 +40,7 @@ pub(super) fn attach(socket: &OwnedFd, sought: Sought) -> Result<(), Errno> {
     let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
     // The kernel copies it before the call returns, as long as `program` lives.
     let wanted = libc::sock_fprog { len, filter: program.as_mut_ptr() };
-    AttachFilter.set(socket, &wanted).map_err(super::from_nix)
+    AttachFilter.set(socket, &wanted).map_err(from_nix)
 }
 
 /// Tells whether there was no room for packets that the program took.
