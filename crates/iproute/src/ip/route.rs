@@ -134,7 +134,7 @@ impl Header {
 pub enum Command {
     /// A change.
     Change(Box<Request>),
-    /// Asks which route a packet would take, and where so said again from the source that it prefers.
+    /// Asks which route a packet would take.
     Get(Box<Request>),
     /// A question.
     Show(Selection),

@@ -10,12 +10,15 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use proptest::prelude::*;
 use vnet_iproute::Command;
 use vnet_iproute::ip::failure::Failure;
+use vnet_iproute::ip::maddr::Listing;
 use vnet_iproute::ip::options::{Language, Options};
+use vnet_iproute::ip::out::Out;
 use vnet_iproute::ip::tables::Tables;
 use vnet_iproute::ip::wire::{self, Attr, Request, ifinfomsg, rtm};
 use vnet_iproute::ip::words::Words;
 use vnet_iproute::ip::{
-    Account, Context, Object, World, addr, bridge, link, neigh, netns, nexthop, route, rule, tuntap,
+    Account, Context, Object, World, addr, bridge, link, maddr, neigh, netns, nexthop, route, rule,
+    tuntap,
 };
 use vnet_kernel::execute::message::{self, Birth};
 use vnet_model::arbitrary::step::{DEVS, NAMESPACES, step};
@@ -352,4 +355,23 @@ proptest! {
 
 thread_local! {
     static PAPER: std::cell::RefCell<Paper> = std::cell::RefCell::new(Paper::new());
+}
+
+/// What `ip maddress` prints of the files in `/proc/net`.
+#[test]
+fn groups_are_printed() {
+    let listing = Listing {
+        link: "2    eth0            1     0     01005e000001\n".into(),
+        inet: "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n\
+               2\teth0      :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"
+            .into(),
+        inet6: "2    eth0            ff020000000000000000000000000001     2 0000000C 0\n".into(),
+    };
+    let options = Options::default();
+    let mut out = Out::new(&options, false, false);
+    let mut paper = Paper { kind: "", tables: Tables::default(), namespaces: BTreeMap::default() };
+    let mut context = Context::new(&options, &mut paper);
+    maddr::show(&mut out, &listing, Some("eth0"), &mut context);
+    let text = "2:\teth0\n\tlink  01:00:5e:00:00:01\n\tinet  224.0.0.1\n\tinet6 ff02::1 users 2\n";
+    assert_eq!(out.finish(), text);
 }

@@ -192,43 +192,16 @@ impl Selection {
 
     fn read_destination(&mut self, words: &mut Words<'_>, word: &str) -> Read<()> {
         let word = if word == "to" { words.value()? } else { word };
-        let (wants_root, wants_match) = if abbreviates(word, "root") {
-            (true, false)
-        } else if abbreviates(word, "match") {
-            (false, true)
-        } else {
-            if !abbreviates(word, "exact") {
-                words.back();
-            }
-            (true, true)
-        };
-        let prefix = words.prefix(self.family)?;
-        if wants_root {
-            self.root = Some(prefix);
-        }
-        if wants_match {
-            self.matching = Some(prefix);
-        }
+        let (root, matching) = read_prefix(words, word, self.family)?;
+        (self.root, self.matching) = (root.or(self.root), matching.or(self.matching));
         Ok(())
     }
 
     fn read_from(&mut self, words: &mut Words<'_>) -> Read<()> {
-        let (wants_root, wants_match) = match words.peek() {
-            Some(word) if abbreviates(word, "root") => (true, false),
-            Some(word) if abbreviates(word, "match") => (false, true),
-            _ => (true, true),
-        };
-        if wants_root != wants_match || words.peek().is_some_and(|word| abbreviates(word, "exact"))
-        {
-            words.take();
-        }
-        let prefix = words.prefix(self.family)?;
-        if wants_root {
-            self.from_root = Some(prefix);
-        }
-        if wants_match {
-            self.from_matching = Some(prefix);
-        }
+        let word = words.value()?;
+        let (root, matching) = read_prefix(words, word, self.family)?;
+        self.from_root = root.or(self.from_root);
+        self.from_matching = matching.or(self.from_matching);
         Ok(())
     }
 
@@ -299,6 +272,27 @@ impl Selection {
                 && matching.is_none_or(|prefix| prefix.length >= length && holds(&prefix, length))
         })
     }
+}
+
+/// Reads a prefix that was begun with this word: the one that holds what is asked for, and the one that
+/// it holds. Both are the same without `root` and `match`.
+fn read_prefix(
+    words: &mut Words<'_>,
+    word: &str,
+    family: Family,
+) -> Read<(Option<Prefix>, Option<Prefix>)> {
+    let (wants_root, wants_match) = if abbreviates(word, "root") {
+        (true, false)
+    } else if abbreviates(word, "match") {
+        (false, true)
+    } else {
+        if !abbreviates(word, "exact") {
+            words.back();
+        }
+        (true, true)
+    };
+    let prefix = words.prefix(family)?;
+    Ok((wants_root.then_some(prefix), wants_match.then_some(prefix)))
 }
 
 /// Reads realms with what of them counts: a side that is not named does not.
