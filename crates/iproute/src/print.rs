@@ -127,10 +127,7 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
         return add_link(&peer.end.ns, &peer.end.name, &link);
     }
     let host = NsName::host();
-    let lower_in_host = match link {
-        NewLink::Device { device, .. } => device.host_lower.as_ref(),
-        _ => None,
-    };
+    let lower_in_host = link.host_lower();
     // Made from where the interface is that it stands on.
     let from = if lower_in_host.is_some() { &host } else { ns };
     let add = ip(from).text("link add name").word(name);

@@ -1,7 +1,7 @@
 //! What the kernel refused, with the object and the kernel's own words.
 
 use rustix::io::Errno;
-use vnet_model::{Change, LinkSetting, NewLink, NsName, Step};
+use vnet_model::{Change, LinkSetting, NsName, Step};
 use vnet_netlink::{Refusal, errno_name, errno_words};
 
 /// A failure at the border to the kernel.
@@ -176,8 +176,8 @@ impl Error {
             return matches!(self, Self::Step { source, .. } if source.is_of_what_goes());
         };
         match &step.change {
-            Change::AddLink { link: NewLink::Device { device, .. }, .. } => {
-                device.host_lower.is_some() && refusal.errno == Errno::EXIST
+            Change::AddLink { link, .. } => {
+                link.host_lower().is_some() && refusal.errno == Errno::EXIST
             }
             Change::SetLink { set: LinkSetting::Up(true), .. } => refusal.errno == Errno::ADDRINUSE,
             _ => false,

@@ -306,7 +306,7 @@ fn is_message(change: &Change) -> bool {
 /// Returns the interface of the host that a new one stands on.
 fn on_host(change: &Change) -> Option<&IfName> {
     match change {
-        Change::AddLink { link: NewLink::Device { device, .. }, .. } => device.host_lower.as_ref(),
+        Change::AddLink { link, .. } => link.host_lower(),
         _ => None,
     }
 }

@@ -194,9 +194,7 @@ fn desired(
 }
 
 fn stands_on_host(ns: &Namespace) -> bool {
-    ns.interfaces
-        .values()
-        .any(|interface| interface.kind.device().is_some_and(|device| device.host_lower.is_some()))
+    ns.interfaces.values().any(|interface| interface.kind.host_lower().is_some())
 }
 
 fn links(network: &Network<'_>) -> Vec<DesiredLink> {

@@ -7,7 +7,7 @@ mod options;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kind::Device;
+use crate::kind::{Device, Options};
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::origin::Origin;
 use crate::plan::plan;
@@ -168,7 +168,7 @@ impl Taken<'_> {
                 };
                 let ports = ns.interfaces.iter().filter(is_port);
                 let ports = ports.map(|(name, _)| name.clone()).collect();
-                NodeInterfaceKind::Device { device: device.telling(), ports }
+                NodeInterfaceKind::Device { device: device.telling(&Options::new()), ports }
             }
             Kind::Veth { peer: Some(_) } => return,
             Kind::Veth { peer: None } => {

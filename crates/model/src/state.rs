@@ -278,6 +278,12 @@ impl Kind {
         }
     }
 
+    /// Returns the interface of the lab's host that it stands on.
+    #[must_use]
+    pub fn host_lower(&self) -> Option<&IfName> {
+        self.device()?.host_lower.as_ref()
+    }
+
     /// Returns the other end of a cable, where it is known.
     #[must_use]
     pub fn peer(&self) -> Option<&End> {
@@ -291,8 +297,8 @@ impl Kind {
     /// on an interface there.
     #[must_use]
     pub fn leads_to(&self) -> Option<NsName> {
-        let on_host = self.device().is_some_and(|device| device.host_lower.is_some());
-        self.peer().map(|peer| peer.ns.clone()).or_else(|| on_host.then(NsName::host))
+        let on_host = || self.host_lower().map(|_| NsName::host());
+        self.peer().map(|peer| peer.ns.clone()).or_else(on_host)
     }
 
     /// Takes over where another of its kind leads, where that is not known of this one: nobody looked
@@ -303,9 +309,7 @@ impl Kind {
                 peer.clone_from(known);
             }
             (Self::Device(device), Self::Device(known))
-                if device.spec == known.spec
-                    && device.lower.is_none()
-                    && device.host_lower.is_none() =>
+                if device.spec == known.spec && !device.stands() =>
             {
                 device.host_lower.clone_from(&known.host_lower);
             }

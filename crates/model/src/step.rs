@@ -156,6 +156,17 @@ pub enum NewLink {
     },
 }
 
+impl NewLink {
+    /// Returns the interface of the lab's host that it stands on.
+    #[must_use]
+    pub fn host_lower(&self) -> Option<&IfName> {
+        match self {
+            Self::Device { device, .. } => device.host_lower.as_ref(),
+            Self::Veth { .. } => None,
+        }
+    }
+}
+
 /// The other end of a veth pair to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VethEnd {

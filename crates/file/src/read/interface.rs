@@ -359,9 +359,7 @@ impl Add for NodeInterface {
                 ports.extend(more);
                 if device.spec == other.spec {
                     // The two say the same: one takes the other's place.
-                    let is_said = device.lower.is_some() || device.host_lower.is_some();
-                    let says = other.lower.is_some() || other.host_lower.is_some();
-                    if says && (wins || !is_said) {
+                    if other.stands() && (wins || !device.stands()) {
                         (device.lower, device.host_lower) = (other.lower, other.host_lower);
                     }
                     merge(&mut device.options, &other.options, wins);

@@ -98,6 +98,12 @@ impl Device {
             || options.any(|(o, v)| dies(o) && *v == Value::Interface(name.clone()))
     }
 
+    /// Tells whether it is known what it stands on.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.lower.is_some() || self.host_lower.is_some()
+    }
+
     /// Tells whether messages can make it what is wanted: the same kind on the same interface, and
     /// no option is, or was and is not any more, another that can't be changed.
     #[must_use]

@@ -1,6 +1,6 @@
 //! What is said of an interface in a file: what is not so anyway.
 
-use crate::kind::{Device, Hardware};
+use crate::kind::{Device, Hardware, Options};
 use crate::mac::Mac;
 use crate::origin::Origin;
 use crate::state::{
@@ -49,7 +49,9 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
         ipv6,
         txqueuelen: interface.txqueuelen.filter(|len| *len != queue_len(&interface.kind)),
         offload: interface.offload.clone(),
-        port: master.map(|master| interface.telling_port(master)).unwrap_or_default(),
+        port: master
+            .map(|master| interface.telling_port(master, &Options::new()))
+            .unwrap_or_default(),
         ..InterfaceOptions::default()
     }
 }
@@ -57,10 +59,7 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
 /// Tells whether the kernel works the MTU out from what is below, or has no say in it.
 fn follows_another(interface: &Interface) -> bool {
     let device = interface.kind.device();
-    device.is_some_and(|device| {
-        let stands = device.lower.is_some() || device.host_lower.is_some();
-        stands || device.spec.hardware == Hardware::None
-    })
+    device.is_some_and(|device| device.stands() || device.spec.hardware == Hardware::None)
 }
 
 /// Tells whether the kernel gives `lo` this address by itself.

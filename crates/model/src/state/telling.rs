@@ -21,14 +21,9 @@ impl Device {
             }
     }
 
-    /// Returns the device with the options alone that tell what it is for.
+    /// Returns the device with the options alone that tell what it is for, and those that are said.
     #[must_use]
-    pub(crate) fn telling(&self) -> Self {
-        self.telling_with(&Options::new())
-    }
-
-    /// Returns the device with the options that tell what it is for, and those that are said.
-    fn telling_with(&self, said: &Options) -> Self {
+    pub(crate) fn telling(&self, said: &Options) -> Self {
         let options = self.options.of(self.spec.options);
         let kept = options
             .filter(|(option, value)| said.get(option.word).is_some() || self.tells(option, value));
@@ -55,13 +50,10 @@ impl Interface {
         Self { port, fdb: Some(Default::default()), ..Self::new(kind) }
     }
 
-    /// Returns the options as a port of a master that are not as they are where nothing is said.
+    /// Returns the options as a port of a master that are not as they are where nothing is said, and
+    /// those that are said.
     #[must_use]
-    pub(crate) fn telling_port(&self, master: &Self) -> Options {
-        self.telling_port_with(master, &Options::new())
-    }
-
-    fn telling_port_with(&self, master: &Self, said: &Options) -> Options {
+    pub(crate) fn telling_port(&self, master: &Self, said: &Options) -> Options {
         let Some(spec) = master.kind.device().map(|device| device.spec) else {
             return Options::new();
         };
@@ -102,16 +94,15 @@ impl State {
                 let master = interface.master.as_ref().and_then(|name| ns.interfaces.get(name));
                 let said = said.and_then(|said| said.interfaces.get(name));
                 let said = said.map_or(&none, |said| &said.port);
-                master.map_or_else(Options::new, |master| interface.telling_port_with(master, said))
+                master.map_or_else(Options::new, |master| interface.telling_port(master, said))
             });
             let ports: Vec<Options> = ports.collect();
             for ((name, interface), port) in ns.interfaces.iter_mut().zip(ports) {
                 interface.port = port;
-                let said = said.and_then(|said| said.interfaces.get(name));
-                let said = said.and_then(|said| said.kind.device());
                 if let Kind::Device(device) = &mut interface.kind {
+                    let said = said.and_then(|said| said.interfaces.get(name)?.kind.device());
                     let same = said.filter(|said| said.spec == device.spec);
-                    *device = device.telling_with(same.map_or(&none, |said| &said.options));
+                    *device = device.telling(same.map_or(&none, |said| &said.options));
                 }
             }
         }

@@ -68,7 +68,7 @@ fn of_device(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind
         let reason = reason.to_owned();
         kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
     }
-    if spec.lower == Lower::Required && device.lower.is_none() && device.host_lower.is_none() {
+    if spec.lower == Lower::Required && !device.stands() {
         let reason = "needs `link`, the interface that it stands on".to_owned();
         kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
     }

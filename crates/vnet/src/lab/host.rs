@@ -63,6 +63,9 @@ impl Lab {
                 return Err(Error::HostForwarding { key, origin });
             }
         }
+        if wanted.interfaces.values().all(|it| it.addresses.is_empty()) {
+            return Ok(());
+        }
         let there = now.state.namespaces.get(&host).into_iter().flat_map(|ns| &ns.interfaces);
         let ours = there.filter(|(_, interface)| interface.ours).map(|(name, _)| name.clone());
         check_addresses(wanted, ours.collect(), &host_addresses(&place.realm)?)
@@ -101,14 +104,13 @@ impl Lab {
 }
 
 fn stands_on_host(interface: &Interface) -> bool {
-    interface.kind.device().is_some_and(|device| device.host_lower.is_some())
+    interface.kind.host_lower().is_some()
 }
 
 /// Lists what stands on interfaces of the host, each after that.
 fn on_host(desired: &Desired) -> impl Iterator<Item = (&IfName, &Interface)> {
     let interfaces = desired.state.namespaces.values().flat_map(|ns| ns.interfaces.values());
-    interfaces
-        .filter_map(|interface| Some((interface.kind.device()?.host_lower.as_ref()?, interface)))
+    interfaces.filter_map(|interface| Some((interface.kind.host_lower()?, interface)))
 }
 
 /// Finds out whether others have addresses in a network that is to be the lab's.
