@@ -247,31 +247,3 @@ fn print_group(out: &mut Out, group: &Group, context: &mut Context<'_>) {
     out.text("\n");
     out.close();
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_files_of_proc_are_read() {
-        let listing = Listing {
-            link: "2    eth0            1     0     01005e000001\n".into(),
-            inet: "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n\
-                   2\teth0      :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"
-                .into(),
-            inet6: "2    eth0            ff020000000000000000000000000001     2 0000000C 0\n"
-                .into(),
-        };
-        let read = |group: Group| {
-            let address = match group.address {
-                GroupAddress::Link(bytes) => mac_of(&bytes),
-                GroupAddress::Ip(address) => address.to_string(),
-            };
-            (group.index, group.dev, address, group.users)
-        };
-        let groups: Vec<_> = listing.groups(Family::Any).into_iter().map(read).collect();
-        let eth0 = |address: &str, users| (2, "eth0".to_owned(), address.to_owned(), users);
-        let wanted = [eth0("01:00:5e:00:00:01", 1), eth0("224.0.0.1", 1), eth0("ff02::1", 2)];
-        assert_eq!(groups, wanted);
-    }
-}

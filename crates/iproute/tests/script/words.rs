@@ -357,7 +357,7 @@ thread_local! {
     static PAPER: std::cell::RefCell<Paper> = std::cell::RefCell::new(Paper::new());
 }
 
-/// What `ip maddress` prints of the files in `/proc/net`.
+/// What `ip maddress` reads in the files of `/proc/net`, and prints.
 #[test]
 fn groups_are_printed() {
     let listing = Listing {
