@@ -100,6 +100,13 @@ fn is_passed_over(kind: u16) -> bool {
     matches!(kind, IFLA_MAP | IFLA_CARRIER_UP_COUNT | IFLA_CARRIER_DOWN_COUNT)
 }
 
+/// Returns the name of an interface, without reading all that is said of it.
+#[must_use]
+pub fn name(link: &super::wire::Object) -> Option<String> {
+    let attrs = Attributes::new(link.payload.get(HEADER_BYTES..)?);
+    Some(super::wire::text_of(attrs.find(IFLA_IFNAME).ok()??.value))
+}
+
 /// Returns the routing table of a VRF; `None` for what is none.
 #[must_use]
 pub fn vrf_table(link: &super::wire::Object) -> Option<u32> {

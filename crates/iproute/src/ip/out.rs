@@ -1,6 +1,6 @@
 //! What a query prints: text or JSON, told once for both.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use super::json::JsonWriter;
 use super::options::Options;
@@ -152,13 +152,14 @@ impl Out {
                 json.string(value);
             }
             None => {
-                let text = fill(format, value);
-                match (self.color, code(shade)) {
-                    (Some(palette), Some(code)) => {
-                        let bold = if matches!(palette, Palette::Dark) { "1;" } else { "" };
-                        self.text.push_str(&format!("\u{1b}[{bold}{code}m{text}\u{1b}[0m"));
-                    }
-                    _ => self.text.push_str(&text),
+                let code = self.color.and_then(|palette| Some((palette, code(shade)?)));
+                if let Some((palette, code)) = code {
+                    let bold = if matches!(palette, Palette::Dark) { "1;" } else { "" };
+                    let _ = write!(self.text, "\u{1b}[{bold}{code}m");
+                }
+                fill(&mut self.text, format, value);
+                if code.is_some() {
+                    self.text.push_str("\u{1b}[0m");
                 }
             }
         }
@@ -173,7 +174,7 @@ impl Out {
                 }
                 json.plain(value);
             }
-            None => self.text.push_str(&fill(format, &value.to_string())),
+            None => fill(&mut self.text, format, value),
         }
     }
 
@@ -215,12 +216,20 @@ fn code(shade: Shade) -> Option<u8> {
     })
 }
 
-/// Puts the value where `{}` stands; `{:16}` pads it to that width.
-fn fill(format: &str, value: &str) -> String {
-    let Some((before, rest)) = format.split_once('{') else { return format.to_owned() };
+/// Appends a format with the value where `{}` stands; `{:16}` pads it to that width.
+fn fill(text: &mut String, format: &str, value: impl Display) {
+    let Some(open) = format.find('{') else { return text.push_str(format) };
+    let (before, rest) = (&format[..open], &format[open + 1..]);
     let (width, after) = rest.split_once('}').unwrap_or((rest, ""));
-    let width: usize = width.trim_start_matches(':').parse().unwrap_or(0);
-    format!("{before}{value:width$}{after}")
+    text.push_str(before);
+    let begin = text.len();
+    let _ = write!(text, "{value}");
+    if let Some(width) = width.strip_prefix(':') {
+        let width: usize = width.parse().unwrap_or(0);
+        let shown = text[begin..].chars().count();
+        text.extend(std::iter::repeat_n(' ', width.saturating_sub(shown)));
+    }
+    text.push_str(after);
 }
 
 #[cfg(test)]
@@ -264,6 +273,11 @@ mod tests {
 
     #[test]
     fn a_value_is_padded() {
-        assert_eq!(fill("<{:4}> ", "ab"), "<ab  > ");
+        let mut text = String::from("-");
+        fill(&mut text, "<{:4}> ", "ab");
+        fill(&mut text, "{}|", 12);
+        fill(&mut text, "{:2}.", "äöü");
+        fill(&mut text, "no place", "ab");
+        assert_eq!(text, "-<ab  > 12|äöü.no place");
     }
 }

@@ -182,8 +182,7 @@ impl Engine {
     pub(super) fn remember(&mut self, event: &wire::Object) {
         match event.kind {
             rtm::NEWLINK => {
-                let attrs = event.attrs(vnet_iproute::ip::link::HEADER_BYTES);
-                if let Some(name) = attrs.text(IFLA_IFNAME) {
+                if let Some(name) = vnet_iproute::ip::link::name(event) {
                     self.interfaces.insert(event.u32_at(4), Some((name, event.u32_at(8))));
                 }
             }
@@ -395,10 +394,9 @@ impl World for Engine {
             return known.clone();
         }
         let answer = self.ask(&Self::link_question(index, None)).unwrap_or_default();
-        let found = answer.first().and_then(|link| {
-            let name = link.attrs(vnet_iproute::ip::link::HEADER_BYTES).text(IFLA_IFNAME)?;
-            Some((name, link.u32_at(8)))
-        });
+        let found = answer
+            .first()
+            .and_then(|link| Some((vnet_iproute::ip::link::name(link)?, link.u32_at(8))));
         self.interfaces.insert(index, found.clone());
         found
     }

@@ -34,7 +34,7 @@ pub(super) fn links(
     links.iter().for_each(|link| engine.remember(link));
     let mut context = Context::new(options, engine);
     for link in &links {
-        let name = link.attrs(link::HEADER_BYTES).text(link::IFLA_IFNAME).unwrap_or_default();
+        let name = link::name(link).unwrap_or_default();
         if !selection.wants_link(link.u32_at(4), &name, &addresses) {
             continue;
         }

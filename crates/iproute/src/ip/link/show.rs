@@ -219,7 +219,7 @@ pub(crate) fn print_flags(out: &mut Out, mut flags: u32, peer_down: bool) {
 fn print_state(out: &mut Out, attrs: &Attrs<'_>, brief: bool) {
     let Some(state) = attrs.u8(super::IFLA_OPERSTATE) else { return };
     let Some(name) = STATES.get(usize::from(state)) else {
-        return out.num("operstate_index", if brief { "{:14} " } else { "state {:#x} " }, state);
+        return out.num_as("operstate_index", "state {} ", state, &format!("{state:#x}"));
     };
     let shade = match *name {
         "UP" => Shade::Up,
