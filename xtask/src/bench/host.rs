@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 use super::wire::{
@@ -27,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// `/run/netns` is made a shared mount of itself as iproute2 and vnet would, so that no contender does it within its time.
 /// Called before there are threads.
 pub(super) fn leave_machine() -> anyhow::Result<()> {
+    raise_open_files();
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
     let user = if uid.is_root() { UnshareFlags::empty() } else { UnshareFlags::NEWUSER };
     // SAFETY: no file descriptor table is unshared.
@@ -45,6 +47,17 @@ pub(super) fn leave_machine() -> anyhow::Result<()> {
     let mut messages = Messages::default();
     messages.set_up(1);
     messages.send(&Socket::open()?).context("set the host's lo up")
+}
+
+/// Lets programs open as many files as 10,000 nodes take: `ip -batch` keeps one open for each namespace that a line names.
+/// Who may not raise the limit goes as far as it lets them.
+fn raise_open_files() {
+    const FILES: u64 = 65_536;
+    let limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.map(|files| files.max(FILES));
+    let raised = Rlimit { current: enough(limit.current), maximum: enough(limit.maximum) };
+    let as_far = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let _ = setrlimit(Resource::Nofile, raised).or_else(|_| setrlimit(Resource::Nofile, as_far));
 }
 
 /// Moves the calling thread into a new network namespace.

@@ -26,7 +26,7 @@ const FLOOR_CHUNK: u32 = 64;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Counted rounds
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 11)]
     runs: usize,
     /// How many addresses, veth pairs and interfaces to show, each divided by ten
     #[arg(long)]
@@ -74,14 +74,19 @@ struct Row {
 
 impl Row {
     fn median(&self) -> f64 {
-        let mut seconds = self.seconds.clone();
-        seconds.sort_by(f64::total_cmp);
-        seconds.get(seconds.len() / 2).copied().unwrap_or_default()
+        quarter(&self.seconds, 2)
     }
 
     fn least(&self) -> f64 {
         self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
     }
+}
+
+/// Returns where so many quarters of the values are below; 2 is the median.
+fn quarter(values: &[f64], quarters: usize) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() * quarters / 4).copied().unwrap_or_default()
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -309,16 +314,27 @@ fn table(job: &Job, rows: &[Row]) -> String {
     text
 }
 
-/// Says of each reach whether it holds, by the medians.
+/// Says of each reach whether it holds, by the medians. Where it does not, but the middle half of the rounds' own ratios
+/// is on both sides of it, the two are `even`: this run can't tell them apart.
 fn verdicts(job: &Job, rows: &[Row]) -> String {
     let mut text = String::new();
     for reach in &job.reach {
         let (row, other) = (&rows[reach.contender], &rows[reach.against]);
         let ratio = other.median() / row.median();
-        let verdict = if ratio >= reach.least { "yes" } else { "NO" };
-        let (name, against) = (row.name, other.name);
+        let rounds = other.seconds.iter().zip(&row.seconds);
+        let rounds: Vec<f64> = rounds.map(|(other, own)| other / own).collect();
+        let (low, high) = (quarter(&rounds, 1), quarter(&rounds, 3));
         let wanted = reach.least;
-        let _ = write!(text, "  {verdict:3} {name}: {ratio:.2} x `{against}`, at least {wanted}");
+        let verdict = match ratio {
+            ratio if ratio >= wanted => "yes",
+            _ if (low..=high).contains(&wanted) => "even",
+            _ => "NO",
+        };
+        let (name, against) = (row.name, other.name);
+        let _ = write!(
+            text,
+            "  {verdict:4} {name}: {ratio:.2} x `{against}` ({low:.2} to {high:.2}), at least {wanted}"
+        );
         // What the kernel alone takes bounds what any program can do.
         if let Some(floor) = rows.last().filter(|row| row.name == "floor") {
             let _ = write!(text, " (the floor: {:.2})", other.median() / floor.median());
@@ -330,7 +346,7 @@ fn verdicts(job: &Job, rows: &[Row]) -> String {
             let (ours, theirs) = (megabytes(row), megabytes(other));
             let _ = writeln!(
                 text,
-                "  {verdict:3} {name}: {ours:.1} MB, at most the {theirs:.1} MB of `{against}`"
+                "  {verdict:4} {name}: {ours:.1} MB, at most the {theirs:.1} MB of `{against}`"
             );
         }
     }
