@@ -139,6 +139,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::BadSysctl { .. } | Error::SysctlNotKept { .. } => ("bad-sysctl", 2),
         Error::TooLittle { .. } => ("too-little", 3),
         Error::ExternalRootless { .. } => ("external-rootless", 3),
+        Error::NoOutlet { .. } | Error::Outlet { .. } => ("no-outlet", 3),
         Error::NoHostInterface { .. } => ("no-host-interface", 3),
         Error::HostForwarding { .. } => ("host-forwarding", 3),
         Error::HostAddressInUse { .. } => ("host-address-in-use", 3),
@@ -190,6 +191,12 @@ fn hints(error: &Error) -> Vec<String> {
         Error::MissingProgram { package, .. } => format!("install the package `{package}`"),
         Error::TooLittle { shortages } => return shortages.iter().map(Shortage::hint).collect(),
         Error::ExternalRootless { .. } => "run vnet as root, or leave it out".to_owned(),
+        Error::NoOutlet { .. } => {
+            "install the package `passt` or `slirp4netns`, or run vnet as root".to_owned()
+        }
+        Error::Outlet { reason, .. } if reason.contains("/dev/net/tun") => {
+            "let users open it, as most systems do: `sudo chmod 666 /dev/net/tun`".to_owned()
+        }
         Error::NoHostInterface { .. } => "make it first, or name another (`ip link`)".to_owned(),
         Error::HostForwarding { key, .. } => format!(
             "it is a setting of the whole host, which vnet leaves alone: `sudo sysctl -w {key}=1`"

@@ -122,6 +122,9 @@ pub enum Error {
     /// The process that keeps the lab's namespaces answered with something else.
     #[error("the keeper {0}")]
     Keeper(String),
+    /// The process that leads out of an ordinary user's lab, or the program that it runs, could not do it.
+    #[error("there is no way out of the lab: {0}")]
+    Outlet(String),
 }
 
 impl Error {

@@ -3,35 +3,25 @@
 //! It has a user, a mount and a network namespace of its own, in which `/run/netns` is the lab's
 //! alone, and does nothing. A command joins it by pidfd and `setns`, and is root in there; with
 //! the holder ends everything.
-//!
-//! It is found by an abstract socket, whose name anybody could take: so the kernel's word for who
-//! listens (SO_PEERCRED, `unix(7)`) must say that it is the same user.
 
 use std::ffi::{CStr, CString};
-use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen,
-    socket_with, sockopt,
-};
-use rustix::process::{Pid, PidfdFlags, Signal, getegid, geteuid};
+use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{Pid, Signal, getegid, geteuid};
 use rustix::thread::{ThreadNameSpaceType, UnshareFlags};
 use vnet_model::LabName;
 use vnet_netlink::{Batch, Protocol, Socket};
 
+use crate::door::{Door, Listener, give_up, start_detached, tell_starter};
 use crate::error::Error;
 use crate::execute::message;
 use crate::pins::NETNS_DIR;
 use crate::process::{unshare, until_alone, write};
-
-/// What the holder writes when all is ready.
-const READY: &str = "ready";
 
 /// A holder that runs.
 #[derive(Debug)]
@@ -46,34 +36,8 @@ impl Holder {
     /// # Errors
     /// When somebody else listens under its name.
     pub fn find(lab: &LabName) -> Result<Option<Self>, Error> {
-        let address = address(lab)?;
-        let ask = || -> Result<Option<rustix::net::UCred>, Errno> {
-            let socket =
-                socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-            match connect(&socket, &address) {
-                Ok(()) => sockopt::socket_peercred(&socket).map(Some),
-                Err(Errno::CONNREFUSED) => Ok(None),
-                Err(errno) => Err(errno),
-            }
-        };
-        let failed = || Error::system("ask for the keeper of", format!("lab {lab}"));
-        let Some(who) = ask().map_err(failed())? else { return Ok(None) };
-        if who.uid != geteuid() {
-            return Err(Error::Keeper(format!(
-                "of lab {lab} belongs to user {}: somebody has taken its name",
-                who.uid.as_raw()
-            )));
-        }
-        let pidfd = match rustix::process::pidfd_open(who.pid, PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Ok(None),
-            Err(errno) => return Err(failed()(errno)),
-        };
-        // Its pid may have become another's before it was opened: ask once more.
-        match ask().map_err(failed())? {
-            Some(again) if again.pid == who.pid => Ok(Some(Self { pid: who.pid, pidfd })),
-            _ => Ok(None),
-        }
+        let listener = Door::of_holder(lab).ask()?;
+        Ok(listener.map(|Listener { pid, pidfd, .. }| Self { pid, pidfd }))
     }
 
     /// Finds the holder, or starts one by `program` with `arguments`, which must lead to [`hold`].
@@ -92,40 +56,25 @@ impl Holder {
         if let Some(holder) = Self::find(lab)? {
             return Ok(holder);
         }
-        let mut child = Command::new(program)
-            .args(arguments)
-            // It needs nothing of it, and lives longer than whoever has set it.
-            .env_clear()
-            .current_dir("/")
-            .stdin(lock.map_or_else(Stdio::null, Stdio::from))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
+        let failed = start_detached(program, arguments, lock)
             .map_err(|error| Error::Keeper(format!("can't be started: {error}")))?;
-        let mut answer = String::new();
-        if let Some(mut stdout) = child.stdout.take() {
-            // What it says is short, and then it closes; a broken pipe reads as no answer.
-            let _ = stdout.read_to_string(&mut answer);
+        match (Self::find(lab)?, failed) {
+            // Where it failed, another one may have been faster.
+            (Some(holder), _) => Ok(holder),
+            (None, Some(reason)) => Err(Error::Keeper(reason)),
+            (None, None) => Err(Error::Keeper("is gone".to_owned())),
         }
-        // It has gone on as a process of its own.
-        let _ = child.wait();
-        if answer.trim_end() != READY {
-            // Another one may have been faster.
-            return match Self::find(lab)? {
-                Some(holder) => Ok(holder),
-                None => Err(Error::Keeper(match answer.trim_end() {
-                    "" => "ended without a word".to_owned(),
-                    reason => reason.to_owned(),
-                })),
-            };
-        }
-        Self::find(lab)?.ok_or_else(|| Error::Keeper("is gone".to_owned()))
     }
 
     /// Returns its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         u32::try_from(self.pid.as_raw_nonzero().get()).unwrap_or_default()
+    }
+
+    /// Returns what becomes readable when it ends.
+    pub(crate) fn into_pidfd(self) -> OwnedFd {
+        self.pidfd
     }
 
     /// Tells whether it still runs.
@@ -187,17 +136,16 @@ pub fn hold(lab: &LabName) -> Result<std::convert::Infallible, Error> {
     match prepared.and_then(|()| prepare(lab)) {
         Ok(door) => {
             // Whoever has waited for the lock finds us now, should the one who started us be gone.
-            give_up_lock();
+            give_up(|null| rustix::stdio::dup2_stdin(null));
             // Told: the one who started us goes on.
-            let _ = writeln!(std::io::stdout(), "{READY}");
-            close_stdout();
+            tell_starter(Ok(()));
             loop {
                 // Whoever asks only wants to know who we are: the kernel has told already.
                 let _ = accept_with(&door, SocketFlags::CLOEXEC);
             }
         }
         Err(error) => {
-            let _ = writeln!(std::io::stdout(), "{error}");
+            tell_starter(Err(&error));
             Err(error)
         }
     }
@@ -206,7 +154,7 @@ pub fn hold(lab: &LabName) -> Result<std::convert::Infallible, Error> {
 fn prepare(lab: &LabName) -> Result<OwnedFd, Error> {
     // Its own session: a terminal that closes must not end the lab.
     let _ = rustix::process::setsid();
-    let door = open_door(lab)?;
+    let door = Door::of_holder(lab).open()?;
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWNET;
     let forbidden = || Error::system("make", "a user namespace");
@@ -228,22 +176,6 @@ fn prepare(lab: &LabName) -> Result<OwnedFd, Error> {
     let outcome = outcome.map_err(failed)?;
     outcome.into_result().map_err(|(_, refusal)| failed(refusal.into()))?;
     Ok(door)
-}
-
-fn open_door(lab: &LabName) -> Result<OwnedFd, Error> {
-    let address = address(lab)?;
-    let failed = || Error::system("listen for", format!("lab {lab}"));
-    let door = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .map_err(failed())?;
-    bind(&door, &address).map_err(failed())?;
-    listen(&door, 64).map_err(failed())?;
-    Ok(door)
-}
-
-fn address(lab: &LabName) -> Result<SocketAddrUnix, Error> {
-    let name = format!("vnet/{}/{lab}", geteuid().as_raw());
-    SocketAddrUnix::new_abstract_name(name.as_bytes())
-        .map_err(Error::system("name", "the keeper's socket"))
 }
 
 /// Gives this mount namespace a `/run/netns` of its own.
@@ -317,22 +249,6 @@ fn mount_tmpfs(target: &CStr) -> Result<(), Error> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount(c"vnet", target, c"tmpfs", flags, Some(c"mode=0755"))
         .map_err(Error::system("mount a tmpfs on", target.to_string_lossy()))
-}
-
-/// Closes stdin, which is the lock of the lab.
-fn give_up_lock() {
-    if let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
-        // Where it fails nobody can change the lab as long as we are there: better than a leak.
-        let _ = rustix::stdio::dup2_stdin(&null);
-    }
-}
-
-/// Closes stdout, so that whoever reads it sees the end.
-fn close_stdout() {
-    if let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
-        // Where it fails, the reader waits for the end of this process.
-        let _ = rustix::stdio::dup2_stdout(&null);
-    }
 }
 
 /// Says what forbids an ordinary user to make user namespaces here, and how to allow it.

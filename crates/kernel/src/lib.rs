@@ -20,6 +20,7 @@
 
 pub mod clock;
 pub mod connect;
+mod door;
 pub mod echo;
 mod encap;
 pub mod error;
@@ -38,6 +39,7 @@ pub mod lookout;
 mod nexthop;
 pub mod nft;
 pub mod observe;
+pub mod outlet;
 pub mod pins;
 pub mod probe;
 pub mod process;

@@ -118,13 +118,27 @@ pub enum Error {
         /// The line.
         origin: Origin,
     },
-    /// A segment is external, a port is published or a link ends in the host, and an ordinary user's
-    /// lab has no world around it. Nothing was touched.
-    #[error("{what} needs root: the host of an ordinary user's lab leads nowhere")]
+    /// A port is published, or something ends or stands in the host, and the host of an ordinary user's
+    /// lab is its own. Nothing was touched.
+    #[error("{what} needs root: an ordinary user's lab has a host of its own")]
     ExternalRootless {
-        /// "an external segment", "a published port", "a link to the host" or "an interface on one of the
-        /// host's".
+        /// "a published port", "a link to the host" or "an interface on one of the host's".
         what: &'static str,
+        /// What asked for it.
+        origin: Origin,
+    },
+    /// A segment is external, and there is no program that leads out of an ordinary user's lab. Nothing was
+    /// touched.
+    #[error("an external segment of an ordinary user needs the program pasta or slirp4netns")]
+    NoOutlet {
+        /// What asked for it.
+        origin: Origin,
+    },
+    /// The program that leads out of an ordinary user's lab could not. Nothing was touched.
+    #[error("{reason}")]
+    Outlet {
+        /// Which program, and what it says.
+        reason: String,
         /// What asked for it.
         origin: Origin,
     },
@@ -282,6 +296,8 @@ impl Error {
             Self::BadSysctl { step, .. } | Self::SysctlNotKept { step, .. } => step.origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
             Self::ExternalRootless { origin, .. }
+            | Self::NoOutlet { origin }
+            | Self::Outlet { origin, .. }
             | Self::NoHostInterface { origin, .. }
             | Self::HostForwarding { origin, .. }
             | Self::HostAddressInUse { origin, .. } => *origin,

@@ -3,16 +3,19 @@
 //! The *holder* keeps the lab's namespaces alive and does nothing else. A command with a single
 //! thread joins it, for good, and goes on as root would. A program with threads can't join a user
 //! namespace (EINVAL, `setns(2)`): for it a *worker* joins, does what only a process inside can do,
-//! and hands out sockets. A worker that is killed loses no network.
+//! and hands out sockets. A worker that is killed loses no network. Where a segment is external, an
+//! *outlet* stays outside and leads there.
 
 use std::convert::Infallible;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use vnet_kernel::holder::{self, Holder};
+use vnet_kernel::outlet::{self, Outlet};
 use vnet_kernel::{Realm, probe, process};
-use vnet_model::LabName;
+use vnet_model::{LabName, Origin};
 
 use crate::Settings;
 use crate::error::Error;
@@ -24,6 +27,9 @@ pub const HOLD: &str = "__hold";
 
 /// The argument that makes the keeper's program a worker.
 pub const WORK: &str = "__work";
+
+/// The argument that makes the keeper's program an outlet.
+pub const LEAD_OUT: &str = "__lead-out";
 
 /// What ENOSPC means to whoever makes namespaces (`namespaces(7)`).
 const LIMITS: &str = "a limit of namespaces is reached: see `sysctl user.max_user_namespaces \
@@ -52,6 +58,15 @@ pub fn work(lab: &LabName) -> Result<(), Error> {
     Ok(vnet_kernel::serve(&UnixStream::from(stdin))?)
 }
 
+/// Is the outlet of a lab, until its holder ends. To be called by a program with a single thread, for
+/// the arguments `__lead-out LAB PROGRAM`; it tells its starter on stdout how it went.
+///
+/// # Errors
+/// When there is no holder, or the program makes no way out.
+pub fn lead_out(lab: &LabName, program: &Path) -> Result<(), Error> {
+    Ok(outlet::lead_out(lab, program)?)
+}
+
 /// Where a lab lives.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -63,21 +78,34 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Keeping {
     holder: Holder,
+    /// The way to the world, where there is one.
+    outlet: Option<Outlet>,
     /// `None` where this process has joined the holder itself.
     worker: Option<Child>,
 }
 
 impl Place {
-    /// Finds the place of a lab; `None` where a keeper would have to be started.
-    pub(crate) fn find(settings: &Settings, lab: &LabName) -> Result<Option<Self>, Error> {
+    /// Finds the place of a lab; `None` where a keeper would have to be started. What is external, if
+    /// anything, makes it have an outlet.
+    pub(crate) fn find(
+        settings: &Settings,
+        lab: &LabName,
+        external: Option<Origin>,
+    ) -> Result<Option<Self>, Error> {
         if probe::is_privileged() {
             return Ok(Some(Self::new(Realm::own()?, None, settings, lab)));
         }
-        Holder::find(lab)?.map(|holder| Self::kept(settings, holder, lab)).transpose()
+        let holder = Holder::find(lab)?;
+        holder.map(|holder| Self::kept(settings, holder, lab, external)).transpose()
     }
 
     /// Starts a keeper for a lab.
-    pub(crate) fn start(settings: &Settings, lab: &LabName, lock: &Lock) -> Result<Self, Error> {
+    pub(crate) fn start(
+        settings: &Settings,
+        lab: &LabName,
+        external: Option<Origin>,
+        lock: &Lock,
+    ) -> Result<Self, Error> {
         let keeper = settings.keeper.as_ref().ok_or(Error::Unprivileged)?;
         let arguments = [HOLD, lab.as_str()];
         let lock = lock.share().map_err(|error| {
@@ -90,7 +118,11 @@ impl Place {
                     .or_else(|| error.to_string().contains("ENOSPC").then_some(LIMITS)),
                 reason: error.to_string(),
             })?;
-        Self::kept(settings, holder, lab)
+        Self::kept(settings, holder, lab, external).or_else(|error| {
+            // Nothing is in it yet, and it shall not stay.
+            Holder::find(lab)?.map_or(Ok(()), |holder| holder.end())?;
+            Err(error)
+        })
     }
 
     fn new(realm: Realm, keeping: Option<Keeping>, settings: &Settings, lab: &LabName) -> Self {
@@ -103,11 +135,21 @@ impl Place {
         Self { realm, keeping }
     }
 
-    fn kept(settings: &Settings, holder: Holder, lab: &LabName) -> Result<Self, Error> {
+    fn kept(
+        settings: &Settings,
+        holder: Holder,
+        lab: &LabName,
+        external: Option<Origin>,
+    ) -> Result<Self, Error> {
         let keeper = settings.keeper.as_ref().ok_or(Error::Unprivileged)?;
+        // Neither is possible once the holder's network is entered.
+        let outlet = match (Outlet::find(lab)?, external) {
+            (None, Some(origin)) => Some(start_outlet(&keeper.program, lab, origin)?),
+            (found, _) => found,
+        };
         if keeper.join {
             holder.join()?;
-            let keeping = Some(Keeping { holder, worker: None });
+            let keeping = Some(Keeping { holder, outlet, worker: None });
             return Ok(Self::new(Realm::own()?, keeping, settings, lab));
         }
         let failed = |error: std::io::Error| {
@@ -123,7 +165,7 @@ impl Place {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        let keeping = Some(Keeping { holder, worker: Some(worker) });
+        let keeping = Some(Keeping { holder, outlet, worker: Some(worker) });
         Ok(Self::new(Realm::kept(ours), keeping, settings, lab))
     }
 
@@ -144,6 +186,17 @@ impl Place {
         self.keeping.as_ref().map(|keeping| keeping.holder.pid())
     }
 
+    /// Tells whether whoever is inside can reach the world, should the host pass it on.
+    pub(crate) fn leads_out(&self) -> bool {
+        self.keeping.as_ref().is_none_or(|keeping| keeping.outlet.is_some())
+    }
+
+    /// Ends the way out, which nothing needs any more.
+    pub(crate) fn close_outlet(&mut self) -> Result<(), Error> {
+        let outlet = self.keeping.as_mut().and_then(|keeping| keeping.outlet.take());
+        Ok(outlet.map_or(Ok(()), |outlet| outlet.end())?)
+    }
+
     /// Returns the holder's process id where this process has not joined it.
     pub(crate) fn outside_of(&self) -> Option<u32> {
         let keeping = self.keeping.as_ref()?;
@@ -154,8 +207,17 @@ impl Place {
     pub(crate) fn end(self) -> Result<(), Error> {
         let Some(mut keeping) = self.keeping else { return Ok(()) };
         keeping.reap_worker();
-        Ok(keeping.holder.end()?)
+        keeping.holder.end()?;
+        // It ends by itself then.
+        Ok(keeping.outlet.as_ref().map_or(Ok(()), Outlet::wait)?)
     }
+}
+
+fn start_outlet(keeper: &Path, lab: &LabName, origin: Origin) -> Result<Outlet, Error> {
+    let program = outlet::program().ok_or(Error::NoOutlet { origin })?;
+    let program = program.to_string_lossy();
+    Outlet::start(lab, keeper, &[LEAD_OUT, lab.as_str(), &program])
+        .map_err(|error| Error::Outlet { reason: error.to_string(), origin })
 }
 
 impl Keeping {

@@ -1,6 +1,6 @@
 //! What a lab has in its host: what must hold there before anything is made, and its end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vnet_kernel::observe::{Scope, host_addresses};
 use vnet_kernel::realm::SysctlAccess;
@@ -12,13 +12,14 @@ use vnet_model::{Change, Desired, IfName, Interface, Namespace, NsName, Origin, 
 
 use super::Lab;
 use crate::error::Error;
+use crate::keeper::Place;
 
 impl Lab {
     /// Finds out whether the host can be the way to the world for the segments that it is on, and
     /// from it to published ports.
     ///
     /// # Errors
-    /// [`Error::ExternalRootless`] in a keeper's namespaces, which have no world around them;
+    /// [`Error::ExternalRootless`] in a keeper's namespaces, for what only the machine's own host has;
     /// [`Error::HostForwarding`] where the host passes nothing on: that is a setting of the whole
     /// host, so it is not changed here; [`Error::NoHostInterface`] where something is to stand on an
     /// interface that it lacks; [`Error::HostAddressInUse`] where others have addresses in a network
@@ -27,23 +28,8 @@ impl Lab {
         let host = NsName::host();
         let Some(wanted) = desired.state.namespaces.get(&host) else { return Ok(()) };
         let Some(place) = self.place()? else { return Ok(()) };
-        // The cables of published ports lead into the lab alone.
-        let external = wanted.interfaces.values().filter(|it| it.forward_ipv4 == Some(true));
-        let origin = external.clone().map(|it| it.origin).next();
         if place.keeper_pid().is_some() {
-            let to_host = |link: &&DesiredLink| link.ends.iter().any(|(node, _)| node.is_host());
-            let link = desired.links.iter().find(to_host).map(|link| link.origin);
-            let upper = on_host(desired).next().map(|(_, upper)| upper.origin);
-            let first = wanted.interfaces.values().map(|it| it.origin).next();
-            let asked = [
-                ("an external segment", origin),
-                ("a link to the host", link),
-                ("an interface on one of the host's", upper),
-                ("a published port", first),
-            ];
-            let mut asked = asked.into_iter().filter_map(|(what, at)| Some((what, at?)));
-            let (what, origin) = asked.next().unwrap_or(("the host", Origin::NONE));
-            return Err(Error::ExternalRootless { what, origin });
+            refuse_rootless(wanted, desired)?;
         }
         for (lower, upper) in on_host(desired) {
             let indexes = now.indexes.get(&host);
@@ -52,17 +38,7 @@ impl Lab {
                 return Err(Error::NoHostInterface { name, origin });
             }
         }
-        let origin = origin.unwrap_or_default();
-        let addresses = external.flat_map(|interface| &interface.addresses);
-        let families: BTreeSet<bool> = addresses.map(|it| it.net.addr().is_ipv4()).collect();
-        for is_ipv4 in families {
-            let key = if is_ipv4 { "net.ipv4.ip_forward" } else { "net.ipv6.conf.all.forwarding" };
-            let read = vec![SysctlAccess::Read(key.to_owned())];
-            let answers = place.realm.sysctls(0, vec![(host.clone(), read)])?;
-            if answers.into_iter().flatten().flatten().next().as_deref() == Some("0") {
-                return Err(Error::HostForwarding { key, origin });
-            }
-        }
+        check_forwarding(place, wanted)?;
         if wanted.interfaces.values().all(|it| it.addresses.is_empty()) {
             return Ok(());
         }
@@ -101,6 +77,55 @@ impl Lab {
         steps.extend(plan_between(&self.name, &nothing, &in_host).steps);
         Ok(execute(&place.realm, &now, &steps)?)
     }
+}
+
+/// Returns what makes a segment external, if one is: the first interface in the host that passes on what
+/// the lab sends. The cables of published ports lead into the lab alone.
+pub(super) fn external(desired: &Desired) -> Option<Origin> {
+    let host = desired.state.namespaces.get(&NsName::host())?;
+    external_ends(host).next().map(|it| it.origin)
+}
+
+fn external_ends(host: &Namespace) -> impl Iterator<Item = &Interface> {
+    host.interfaces.values().filter(|it| it.forward_ipv4 == Some(true))
+}
+
+/// Refuses what the host of an ordinary user's lab can't have.
+fn refuse_rootless(wanted: &Namespace, desired: &Desired) -> Result<(), Error> {
+    let to_host = |link: &&DesiredLink| link.ends.iter().any(|(node, _)| node.is_host());
+    let link = desired.links.iter().find(to_host).map(|link| link.origin);
+    let upper = on_host(desired).next().map(|(_, upper)| upper.origin);
+    let inward = wanted.interfaces.values().find(|it| it.forward_ipv4 != Some(true));
+    let asked = [
+        ("a link to the host", link),
+        ("an interface on one of the host's", upper),
+        ("a published port", inward.map(|it| it.origin)),
+    ];
+    match asked.into_iter().find_map(|(what, at)| Some((what, at?))) {
+        Some((what, origin)) => Err(Error::ExternalRootless { what, origin }),
+        None => Ok(()),
+    }
+}
+
+/// Finds out whether the host passes on what external segments send. An ordinary user's lab has a host
+/// of its own, which is told to.
+fn check_forwarding(place: &Place, wanted: &Namespace) -> Result<(), Error> {
+    let addresses =
+        external_ends(wanted).flat_map(|it| it.addresses.iter().map(|a| (a, it.origin)));
+    let families: BTreeMap<bool, Origin> =
+        addresses.map(|(address, origin)| (address.net.addr().is_ipv4(), origin)).collect();
+    for (is_ipv4, origin) in families {
+        let key = if is_ipv4 { "net.ipv4.ip_forward" } else { "net.ipv6.conf.all.forwarding" };
+        let access = match place.keeper_pid() {
+            Some(_) => SysctlAccess::Write(key.to_owned(), "1".to_owned()),
+            None => SysctlAccess::Read(key.to_owned()),
+        };
+        let answers = place.realm.sysctls(0, vec![(NsName::host(), vec![access])])?;
+        if answers.into_iter().flatten().flatten().next().as_deref() == Some("0") {
+            return Err(Error::HostForwarding { key, origin });
+        }
+    }
+    Ok(())
 }
 
 fn stands_on_host(interface: &Interface) -> bool {

@@ -11,7 +11,7 @@ use vnet_model::nft::Table;
 use vnet_model::plan::{Plan, plan, plan_between};
 use vnet_model::{Change, Desired, NewLink, NsName, Owner, State, Step};
 
-use super::{Lab, Phase, Up, part, sysctls};
+use super::{Lab, Phase, Up, host, part, sysctls};
 use crate::cancel::Cancel;
 use crate::confirm::{Guard, Pending};
 use crate::error::Error;
@@ -63,11 +63,19 @@ impl Lab {
         let begin = Instant::now();
         // Before a keeper is joined: what limits its user is not seen in there.
         let limits = Limits::read();
+        self.external = host::external(desired);
         let lock = self.lock()?;
         let earlier = self.dir.pending()?;
         let result = self.up_locked(desired, &lock, limits, (guard, earlier.as_ref()), progress);
         if let (Ok(_), Some(earlier)) = (&result, &earlier) {
             earlier.end_worker();
+        }
+        if result.is_err() {
+            let is_external = |record: Record| host::external(&record.desired);
+            self.external = self.record().ok().flatten().and_then(is_external);
+        }
+        if self.external.is_none() && guard.is_none() {
+            self.close_outlet();
         }
         if result.is_err() && self.is_gone() {
             // Nothing of the lab exists: neither shall a keeper of nothing, nor its folder, which
@@ -88,7 +96,8 @@ impl Lab {
     ) -> Result<Up, Error> {
         Cancel::check(self.settings.cancel.as_ref())?;
         if self.place()?.is_none() {
-            self.place = Some(Place::start(&self.settings, &self.name, lock)?).into();
+            self.place =
+                Some(Place::start(&self.settings, &self.name, self.external, lock)?).into();
         }
         progress(Phase::Observing);
         let tried = nft_text::try_out(self.realm()?, desired)?;

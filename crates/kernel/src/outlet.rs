@@ -1,0 +1,332 @@
+//! The outlet: the process by which an ordinary user's lab reaches the world.
+//!
+//! It stands beside the holder, outside of its namespaces, and runs `pasta(1)` or `slirp4netns(1)`: a
+//! program that puts an interface into the holder's network namespace, and carries what leaves by it
+//! through sockets of the user's own. With the holder it ends, and ends the program: so neither outlives
+//! the lab, however that ends.
+//!
+//! The holder's own `lo` and ports stay apart from the user's: nothing is forwarded inwards, and the
+//! machine's loopback is not reached from inside.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with, sockopt};
+use rustix::process::{Pid, PidfdFlags, geteuid};
+use vnet_model::LabName;
+
+use crate::door::{Door, Listener, start_detached, tell_starter};
+use crate::error::Error;
+use crate::holder::Holder;
+
+/// The interface in the holder's network namespace that leads out.
+pub const INTERFACE: &str = "world";
+
+/// How long the program may take until there is a way out, and an outlet to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether there is a way out yet.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What makes an outlet end, sent over a line to it.
+const END: u8 = b'e';
+
+/// How many lines are kept at most; the oldest goes first.
+const LINES_MAX: usize = 64;
+
+/// Stands for the holder's process id in the words for a program.
+const PID: &str = "PID";
+
+/// A program that leads out, and its words. The addresses are of those for benchmarks (RFC 2544), which
+/// labs rarely have.
+struct Program {
+    name: &'static str,
+    words: &'static [&'static str],
+}
+
+const PROGRAMS: [Program; 2] = [
+    Program {
+        name: "pasta",
+        words: &[
+            "--foreground",
+            "--quiet",
+            "--config-net",
+            "--ns-ifname",
+            INTERFACE,
+            "--address",
+            "198.19.255.100",
+            "--netmask",
+            "255.255.255.0",
+            "--gateway",
+            "198.19.255.2",
+            "--mtu",
+            "1500",
+            "--no-map-gw",
+            "--no-dhcp",
+            "--no-dhcpv6",
+            "--tcp-ports",
+            "none",
+            "--udp-ports",
+            "none",
+            "--tcp-ns",
+            "none",
+            "--udp-ns",
+            "none",
+            PID,
+        ],
+    },
+    Program {
+        name: "slirp4netns",
+        words: &[
+            "--configure",
+            "--mtu=1500",
+            "--cidr=198.19.255.0/24",
+            "--disable-host-loopback",
+            PID,
+            INTERFACE,
+        ],
+    },
+];
+
+/// Finds the program that leads out: pasta (Debian's package `passt`), else slirp4netns, in `PATH` and
+/// where systems have them.
+#[must_use]
+pub fn program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path)
+        .chain(["/usr/bin".into(), "/usr/local/bin".into()])
+        .filter(|folder| folder.is_absolute())
+        .collect();
+    let places = PROGRAMS.iter().flat_map(|program| folders.iter().map(|it| it.join(program.name)));
+    places.into_iter().find(|place| place.is_file())
+}
+
+/// An outlet that runs.
+#[derive(Debug)]
+pub struct Outlet {
+    pidfd: OwnedFd,
+    /// A process that has entered the holder's network no longer finds the outlet, but has this line.
+    line: OwnedFd,
+}
+
+impl Outlet {
+    /// Finds the outlet of this user's lab. To be called outside of the holder's namespaces.
+    ///
+    /// # Errors
+    /// When somebody else listens under its name.
+    pub fn find(lab: &LabName) -> Result<Option<Self>, Error> {
+        let listener = Door::of_outlet(lab).ask()?;
+        Ok(listener.map(|Listener { pidfd, line, .. }| Self { pidfd, line }))
+    }
+
+    /// Starts the outlet of a lab whose holder runs, by `program` with `arguments`, which must lead to
+    /// [`lead_out`]; returns when there is a way out.
+    ///
+    /// # Errors
+    /// [`Error::Outlet`] with the reason when there can't be one.
+    pub fn start(lab: &LabName, program: &Path, arguments: &[&str]) -> Result<Self, Error> {
+        let failed = start_detached(program, arguments, None)
+            .map_err(|error| Error::Outlet(format!("it can't be started: {error}")))?;
+        match (Self::find(lab)?, failed) {
+            (Some(outlet), _) => Ok(outlet),
+            (None, Some(reason)) => Err(Error::Outlet(reason)),
+            (None, None) => Err(Error::Outlet("it is gone".to_owned())),
+        }
+    }
+
+    /// Ends it, and waits for that.
+    ///
+    /// # Errors
+    /// [`Error::StillThere`] after 10 s.
+    pub fn end(&self) -> Result<(), Error> {
+        // It may have ended by itself.
+        let _ = rustix::io::write(&self.line, &[END]);
+        self.wait()
+    }
+
+    /// Waits until it has ended, as it does with its holder.
+    ///
+    /// # Errors
+    /// [`Error::StillThere`] after 10 s.
+    pub fn wait(&self) -> Result<(), Error> {
+        let limit = Timespec::try_from(PATIENCE).ok();
+        match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], limit.as_ref()) {
+            Ok(0) => Err(Error::StillThere { seconds: PATIENCE.as_secs() }),
+            Ok(_) => Ok(()),
+            Err(errno) => Err(Error::system("wait for", "the outlet")(errno)),
+        }
+    }
+}
+
+/// Is the outlet of a lab: runs the program, tells the starter on stdout how it went, and stays until
+/// the holder, the program or a word ends it. To be called by a process with a single thread.
+///
+/// # Errors
+/// When there is no holder, or no way out.
+pub fn lead_out(lab: &LabName, program: &Path) -> Result<(), Error> {
+    crate::process::drop_inherited();
+    match Serving::begin(lab, program) {
+        Ok(serving) => {
+            tell_starter(Ok(()));
+            serving.serve();
+            Ok(())
+        }
+        Err(error) => {
+            tell_starter(Err(&error));
+            Err(error)
+        }
+    }
+}
+
+/// An outlet, seen by itself.
+struct Serving {
+    door: OwnedFd,
+    holder: OwnedFd,
+    running: Running,
+}
+
+impl Serving {
+    fn begin(lab: &LabName, program: &Path) -> Result<Self, Error> {
+        let gone = || Error::Keeper("is gone".to_owned());
+        let holder = Holder::find(lab)?.ok_or_else(gone)?;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        // Either program needs it, and says less of what is wrong.
+        rustix::fs::open("/dev/net/tun", flags, Mode::empty())
+            .map_err(Error::system("open", "/dev/net/tun"))?;
+        crate::process::detach().map_err(Error::system("start", "a process"))?;
+        // Its own session: a terminal that closes must not end it.
+        let _ = rustix::process::setsid();
+        let door = Door::of_outlet(lab).open()?;
+        let mut running = Running::start(program, holder.pid())?;
+        running.wait_until_it_leads_out(holder.pid())?;
+        Ok(Self { door, holder: holder.into_pidfd(), running })
+    }
+
+    /// Stays until something ends it.
+    fn serve(self) {
+        let mut lines: Vec<OwnedFd> = Vec::new();
+        loop {
+            let watched = [&self.holder, &self.running.pidfd, &self.door];
+            let watched = watched.into_iter().chain(&lines);
+            let mut watched: Vec<_> = watched.map(|it| PollFd::new(it, PollFlags::IN)).collect();
+            match poll(&mut watched, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+            let events: Vec<bool> = watched.iter().map(|it| !it.revents().is_empty()).collect();
+            if events[0] || events[1] {
+                return;
+            }
+            let mut spoken = events[3..].iter();
+            let mut ends = false;
+            lines.retain(|line| {
+                let silent = spoken.next() != Some(&true);
+                ends |= !silent && rustix::io::read(line, &mut [0; 1]) == Ok(1);
+                silent
+            });
+            if ends {
+                return;
+            }
+            if events[2] {
+                lines.extend(self.let_in());
+                lines.drain(..lines.len().saturating_sub(LINES_MAX));
+            }
+        }
+    }
+
+    /// Takes the line of whoever asks, if it is the same user.
+    fn let_in(&self) -> Option<OwnedFd> {
+        let line = accept_with(&self.door, SocketFlags::CLOEXEC).ok()?;
+        let who = sockopt::socket_peercred(&line).ok()?;
+        (who.uid == geteuid()).then_some(line)
+    }
+}
+
+/// The program. It ends when this is dropped.
+struct Running {
+    name: String,
+    child: Child,
+    pidfd: OwnedFd,
+    says: File,
+}
+
+impl Running {
+    fn start(program: &Path, holder: u32) -> Result<Self, Error> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let known = PROGRAMS.iter().find(|known| known.name == name);
+        let known = known.ok_or_else(|| Error::Outlet(format!("{name} is not known")))?;
+        let failed = |error: &std::io::Error| Error::Outlet(format!("{name}: {error}"));
+        let says = rustix::fs::memfd_create("says", MemfdFlags::CLOEXEC).map(File::from);
+        let says = says.map_err(|errno| failed(&errno.into()))?;
+        let stderr = says.try_clone().map_err(|error| failed(&error))?;
+        let holder = holder.to_string();
+        let child = Command::new(program)
+            .args(known.words.iter().map(|word| if *word == PID { &holder } else { *word }))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .map_err(|error| failed(&error))?;
+        // Nobody waits for it yet, so its number stays its own.
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let pidfd = pid.ok_or(Errno::SRCH);
+        let pidfd = pidfd.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+        let pidfd = pidfd.map_err(|errno| failed(&errno.into()))?;
+        Ok(Self { name, child, pidfd, says })
+    }
+
+    /// Waits until the holder's network has a default route by the interface.
+    fn wait_until_it_leads_out(&mut self, holder: u32) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        while !leads_out(holder) {
+            let has_ended = !matches!(self.child.try_wait(), Ok(None));
+            if has_ended || Instant::now() > deadline {
+                let said = self.last_words();
+                return Err(Error::Outlet(format!("{}: {said}", self.name)));
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// The last line that the program has said.
+    fn last_words(&mut self) -> String {
+        let mut said = Vec::new();
+        let _ = self.says.rewind().and_then(|()| self.says.read_to_end(&mut said));
+        let said = String::from_utf8_lossy(&said);
+        let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let last = last.unwrap_or("it made no way out, and did not say why");
+        last.chars().filter(|c| !c.is_control()).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Tells whether a process's network has a default route by the interface (`proc_pid_net(5)`).
+fn leads_out(pid: u32) -> bool {
+    let read = |file| std::fs::read_to_string(format!("/proc/{pid}/net/{file}"));
+    let routes = read("route").unwrap_or_default();
+    let routes_ipv6 = read("ipv6_route").unwrap_or_default();
+    let is_default = |line: &str| {
+        let mut fields = line.split_whitespace();
+        fields.next() == Some(INTERFACE) && fields.next() == Some("00000000")
+    };
+    let is_default_ipv6 = |line: &str| {
+        let mut fields = line.split_whitespace();
+        fields.nth(1) == Some("00") && fields.next_back() == Some(INTERFACE)
+    };
+    routes.lines().any(is_default) || routes_ipv6.lines().any(is_default_ipv6)
+}
