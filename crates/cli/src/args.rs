@@ -479,8 +479,8 @@ impl Command {
 pub(crate) enum Inner {
     /// Keeps the lab alive.
     Hold(LabName),
-    /// Leads out of the lab by this program.
-    LeadOut(LabName, PathBuf),
+    /// Leads out of the lab by this program, and into it by these ports.
+    LeadOut(LabName, PathBuf, Vec<String>),
     /// Works in the lab for a program with threads.
     Work(LabName),
     /// Waits for the confirmation of a change of a lab, whose state is in this folder.
@@ -495,7 +495,11 @@ pub(crate) fn inner() -> Option<Inner> {
     let lab = || LabName::new(lab.as_deref()?).ok();
     match inner.as_str() {
         keeper::HOLD => Some(Inner::Hold(lab()?)),
-        keeper::LEAD_OUT => Some(Inner::LeadOut(lab()?, words.next()?.into())),
+        keeper::LEAD_OUT => {
+            let (lab, program) = (lab()?, words.next()?.into());
+            let ports = words.map(OsString::into_string).collect::<Result<_, _>>().ok()?;
+            Some(Inner::LeadOut(lab, program, ports))
+        }
         keeper::WORK => Some(Inner::Work(lab()?)),
         confirm::CONFIRM => {
             let lab = lab()?;

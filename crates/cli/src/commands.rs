@@ -74,7 +74,7 @@ pub(crate) fn run_inner(inner: &Inner) -> ExitCode {
     let environment = Environment::take();
     let result = match inner {
         Inner::Hold(lab) => vnet::keeper::hold(lab).map(|never| match never {}),
-        Inner::LeadOut(lab, program) => vnet::keeper::lead_out(lab, program),
+        Inner::LeadOut(lab, program, ports) => vnet::keeper::lead_out(lab, program, ports),
         Inner::Work(lab) => vnet::keeper::work(lab),
         Inner::Confirm(lab, folder, id) => confirm::wait(&environment, lab, folder, id),
     };

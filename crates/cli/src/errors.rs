@@ -191,7 +191,10 @@ fn hints(error: &Error) -> Vec<String> {
         Error::MissingProgram { package, .. } => format!("install the package `{package}`"),
         Error::TooLittle { shortages } => return shortages.iter().map(Shortage::hint).collect(),
         Error::ExternalRootless { .. } => "run vnet as root, or leave it out".to_owned(),
-        Error::NoOutlet { .. } => {
+        Error::NoOutlet { publishes: true, .. } => {
+            "install the package `passt`, or run vnet as root".to_owned()
+        }
+        Error::NoOutlet { publishes: false, .. } => {
             "install the package `passt` or `slirp4netns`, or run vnet as root".to_owned()
         }
         Error::Outlet { reason, .. } if reason.contains("/dev/net/tun") => {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +15,20 @@ name: l
 nodes: [ a, b ]
 segments:
   lan: { external: true, prefix: 10.9.2.0/24, members: [ a, b ] }
+";
+
+/// The same, with ports of a node's.
+const PUBLISHED: &str = "\
+name: l
+nodes: { a: , b: { publish: [ tcp/8080:80, udp/5353:53 ] } }
+segments:
+  lan: { external: true, prefix: 10.9.2.0/24, members: [ a, b ] }
+";
+
+/// Answers all that comes to port 53.
+const ANSWER_BY_UDP: &str = "use IO::Socket::INET;
+my $s = IO::Socket::INET->new(Proto => 'udp', LocalPort => 53) or die;
+while ($s->recv(my $x, 99)) { $s->send('by udp') }
 ";
 
 /// Who answers in the world, as bash names it, and what: from where it was asked.
@@ -131,6 +145,7 @@ fn an_ordinary_users_lab_reaches_the_world() {
         serve();
         let mut somebody = Somebody::new();
         std::fs::write("/run/somebody/out.yaml", LAB).unwrap();
+        std::fs::write("/run/somebody/published.yaml", PUBLISHED).unwrap();
         std::fs::write("/run/somebody/in.yaml", LAB.replace("external: true, ", "")).unwrap();
         without_a_program_nothing_is_touched(&mut somebody);
         // As root's tests run, it is somebody's. Most systems let everybody open it.
@@ -139,6 +154,7 @@ fn an_ordinary_users_lab_reaches_the_world() {
             for program in ["pasta", "slirp4netns"] {
                 leads_out_by(program, &mut somebody);
             }
+            leads_to_published_ports(&mut somebody);
         } else {
             let (said, code) = somebody.run("vnet up out.yaml");
             assert!(said.contains("/dev/net/tun") && said.contains("chmod 666"), "{said}");
@@ -197,6 +213,64 @@ fn leads_out_by(program: &str, somebody: &mut Somebody) {
     if is_other {
         sh("umount /usr/bin/pasta");
     }
+}
+
+fn leads_to_published_ports(somebody: &mut Somebody) {
+    sh("mount --bind /dev/null /usr/bin/pasta");
+    let (said, code) = somebody.run("vnet up published.yaml");
+    sh("umount /usr/bin/pasta");
+    assert!(
+        said.contains("a published port of an ordinary user needs the program pasta\n"),
+        "{said}"
+    );
+    assert_eq!((code, left().as_str()), (3, ""));
+
+    // The ports are taken: that is seen before anything is touched.
+    let taken = TcpListener::bind("127.0.0.1:8080").unwrap();
+    let (said, code) = somebody.run("vnet up published.yaml");
+    assert!(
+        said.contains("there is no way out of the lab: pasta: ") && said.contains("8080"),
+        "{said}"
+    );
+    assert_eq!((code, left().as_str()), (3, ""));
+    drop(taken);
+
+    // A change of the ports alone is one of the outlet.
+    somebody.up("out.yaml");
+    somebody.up("published.yaml");
+    somebody.run("(vnet -l l exec b -- busybox nc -l -p 80 -e echo in b &)");
+    std::fs::write("/run/somebody/answer.pl", ANSWER_BY_UDP).unwrap();
+    somebody.run("(vnet -l l exec b -- timeout 20 perl answer.pl &)");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let hear = || {
+        let mut text = String::new();
+        let mut to_b = TcpStream::connect("127.0.0.1:8080").ok()?;
+        to_b.read_to_string(&mut text).ok().filter(|read| *read > 0).map(|_| text)
+    };
+    let heard = loop {
+        match hear() {
+            Some(heard) => break heard,
+            None => assert!(Instant::now() < deadline, "{}", left()),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(heard, "in b\n");
+    let asks = UdpSocket::bind("127.0.0.1:0").unwrap();
+    asks.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut answer = [0; 64];
+    // Who answers may not be there yet.
+    let length = (0..25).find_map(|_| {
+        asks.send_to(b"what?", "127.0.0.1:5353").unwrap();
+        asks.recv(&mut answer).ok()
+    });
+    assert_eq!(&answer[..length.unwrap()], b"by udp");
+    // Only the machine itself reaches them.
+    assert!(TcpStream::connect("198.51.100.1:8080").is_err());
+    assert_eq!(somebody.hears("a", SERVER), HELLO);
+    somebody.up("out.yaml");
+    assert!(TcpStream::connect("127.0.0.1:8080").is_err());
+    somebody.down();
+    assert_eq!(left(), "");
 }
 
 /// Lists the processes that vnet has left behind, and theirs.

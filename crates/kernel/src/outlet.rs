@@ -5,8 +5,8 @@
 //! through sockets of the user's own. With the holder it ends, and ends the program: so neither outlives
 //! the lab, however that ends.
 //!
-//! The holder's own `lo` and ports stay apart from the user's: nothing is forwarded inwards, and the
-//! machine's loopback is not reached from inside.
+//! The machine's loopback is not reached from inside. From there, ports that are named lead to the same
+//! ports of the holder's own loopback; only pasta can do that.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -41,14 +41,18 @@ const END: u8 = b'e';
 /// How many lines are kept at most; the oldest goes first.
 const LINES_MAX: usize = 64;
 
-/// Stands for the holder's process id in the words for a program.
+/// Stand for the holder's process id and for ports in the words for a program.
 const PID: &str = "PID";
+const TCP: &str = "TCP";
+const UDP: &str = "UDP";
 
 /// A program that leads out, and its words. The addresses are of those for benchmarks (RFC 2544), which
 /// labs rarely have.
 struct Program {
     name: &'static str,
     words: &'static [&'static str],
+    /// Whether it can lead inwards too.
+    publishes: bool,
 }
 
 const PROGRAMS: [Program; 2] = [
@@ -72,15 +76,16 @@ const PROGRAMS: [Program; 2] = [
             "--no-dhcp",
             "--no-dhcpv6",
             "--tcp-ports",
-            "none",
+            TCP,
             "--udp-ports",
-            "none",
+            UDP,
             "--tcp-ns",
             "none",
             "--udp-ns",
             "none",
             PID,
         ],
+        publishes: true,
     },
     Program {
         name: "slirp4netns",
@@ -92,20 +97,22 @@ const PROGRAMS: [Program; 2] = [
             PID,
             INTERFACE,
         ],
+        publishes: false,
     },
 ];
 
-/// Finds the program that leads out: pasta (Debian's package `passt`), else slirp4netns, in `PATH` and
-/// where systems have them.
+/// Finds the program that leads out, and inwards if it must: pasta (Debian's package `passt`), else
+/// slirp4netns, in `PATH` and where systems have them.
 #[must_use]
-pub fn program() -> Option<PathBuf> {
+pub fn program(publishes: bool) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path)
         .chain(["/usr/bin".into(), "/usr/local/bin".into()])
         .filter(|folder| folder.is_absolute())
         .collect();
-    let places = PROGRAMS.iter().flat_map(|program| folders.iter().map(|it| it.join(program.name)));
-    places.into_iter().find(|place| place.is_file())
+    let programs = PROGRAMS.iter().filter(|program| program.publishes || !publishes);
+    let mut places = programs.flat_map(|it| folders.iter().map(|folder| folder.join(it.name)));
+    places.find(|place| place.is_file())
 }
 
 /// An outlet that runs.
@@ -114,6 +121,7 @@ pub struct Outlet {
     pidfd: OwnedFd,
     /// A process that has entered the holder's network no longer finds the outlet, but has this line.
     line: OwnedFd,
+    published: Vec<String>,
 }
 
 impl Outlet {
@@ -123,11 +131,21 @@ impl Outlet {
     /// When somebody else listens under its name.
     pub fn find(lab: &LabName) -> Result<Option<Self>, Error> {
         let listener = Door::of_outlet(lab).ask()?;
-        Ok(listener.map(|Listener { pidfd, line, .. }| Self { pidfd, line }))
+        Ok(listener.map(|Listener { pid, pidfd, line }| Self {
+            pidfd,
+            line,
+            published: published(pid).unwrap_or_default(),
+        }))
+    }
+
+    /// Returns the machine's ports that lead inwards, as it was started with.
+    #[must_use]
+    pub fn published(&self) -> &[String] {
+        &self.published
     }
 
     /// Starts the outlet of a lab whose holder runs, by `program` with `arguments`, which must lead to
-    /// [`lead_out`]; returns when there is a way out.
+    /// [`lead_out`] and end with its ports; returns when there is a way out.
     ///
     /// # Errors
     /// [`Error::Outlet`] with the reason when there can't be one.
@@ -170,9 +188,9 @@ impl Outlet {
 ///
 /// # Errors
 /// When there is no holder, or no way out.
-pub fn lead_out(lab: &LabName, program: &Path) -> Result<(), Error> {
+pub fn lead_out(lab: &LabName, program: &Path, ports: &[String]) -> Result<(), Error> {
     crate::process::drop_inherited();
-    match Serving::begin(lab, program) {
+    match Serving::begin(lab, program, ports) {
         Ok(serving) => {
             tell_starter(Ok(()));
             serving.serve();
@@ -193,7 +211,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn begin(lab: &LabName, program: &Path) -> Result<Self, Error> {
+    fn begin(lab: &LabName, program: &Path, ports: &[String]) -> Result<Self, Error> {
         let gone = || Error::Keeper("is gone".to_owned());
         let holder = Holder::find(lab)?.ok_or_else(gone)?;
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
@@ -204,7 +222,7 @@ impl Serving {
         // Its own session: a terminal that closes must not end it.
         let _ = rustix::process::setsid();
         let door = Door::of_outlet(lab).open()?;
-        let mut running = Running::start(program, holder.pid())?;
+        let mut running = Running::start(program, holder.pid(), ports)?;
         running.wait_until_it_leads_out(holder.pid())?;
         Ok(Self { door, holder: holder.into_pidfd(), running })
     }
@@ -258,7 +276,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(program: &Path, holder: u32) -> Result<Self, Error> {
+    fn start(program: &Path, holder: u32, ports: &[String]) -> Result<Self, Error> {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let known = PROGRAMS.iter().find(|known| known.name == name);
         let known = known.ok_or_else(|| Error::Outlet(format!("{name} is not known")))?;
@@ -266,9 +284,14 @@ impl Running {
         let says = rustix::fs::memfd_create("says", MemfdFlags::CLOEXEC).map(File::from);
         let says = says.map_err(|errno| failed(&errno.into()))?;
         let stderr = says.try_clone().map_err(|error| failed(&error))?;
-        let holder = holder.to_string();
+        let filled = known.words.iter().map(|word| match *word {
+            PID => holder.to_string(),
+            TCP => of_loopback("tcp/", ports),
+            UDP => of_loopback("udp/", ports),
+            word => word.to_owned(),
+        });
         let child = Command::new(program)
-            .args(known.words.iter().map(|word| if *word == PID { &holder } else { *word }))
+            .args(filled)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -313,6 +336,20 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns the ports of one protocol as pasta takes them: at the machine's loopback alone.
+fn of_loopback(protocol: &str, ports: &[String]) -> String {
+    let ports: Vec<&str> = ports.iter().filter_map(|port| port.strip_prefix(protocol)).collect();
+    if ports.is_empty() { "none".to_owned() } else { format!("127.0.0.1/{}", ports.join(",")) }
+}
+
+/// Returns the ports that a process was started with: whatever of its words is one.
+fn published(pid: Pid) -> Option<Vec<String>> {
+    let words = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).ok()?;
+    let words = words.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let is_port = |word: &str| ["tcp/", "udp/"].iter().any(|protocol| word.starts_with(protocol));
+    Some(words.filter(|word| is_port(word)).map(|word| word.into_owned()).collect())
 }
 
 /// Tells whether a process's network has a default route by the interface (`proc_pid_net(5)`).

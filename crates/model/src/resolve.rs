@@ -55,6 +55,9 @@ pub struct Desired {
     /// The addresses that are not written but handed out by a prefix or pool: an insertion in the
     /// file can move them.
     pub handed_out: BTreeSet<(End, IpNet)>,
+    /// The ports of the host that lead to nodes: `tcp/8080`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub published: BTreeSet<String>,
     /// What must hold of it.
     #[serde(default)]
     pub expect: Vec<Expectation>,
@@ -65,8 +68,8 @@ impl Desired {
     #[must_use]
     pub fn nothing(lab: LabName) -> Self {
         let (nodes, segments, links) = Default::default();
-        let (handed_out, expect) = Default::default();
-        Self { lab, state: State::default(), nodes, segments, links, handed_out, expect }
+        let (handed_out, published, expect) = Default::default();
+        Self { lab, state: State::default(), nodes, segments, links, handed_out, published, expect }
     }
 
     /// Returns the interface of a node or segment, or of the lab's host; `None` where there is no such
@@ -159,6 +162,7 @@ fn desired(
         segments: BTreeMap::new(),
         links: links(network),
         handed_out: handed_out(network),
+        published: publish::ports(network.topology),
         expect: network.topology.expect().to_vec(),
     };
     let lab_has_ipv6 = namespaces::has_ipv6(network);

@@ -118,19 +118,24 @@ pub enum Error {
         /// The line.
         origin: Origin,
     },
-    /// A port is published, or something ends or stands in the host, and the host of an ordinary user's
-    /// lab is its own. Nothing was touched.
+    /// Something ends or stands in the host, and an ordinary user's lab has its own. Nothing was touched.
     #[error("{what} needs root: an ordinary user's lab has a host of its own")]
     ExternalRootless {
-        /// "a published port", "a link to the host" or "an interface on one of the host's".
+        /// "a link to the host" or "an interface on one of the host's".
         what: &'static str,
         /// What asked for it.
         origin: Origin,
     },
-    /// A segment is external, and there is no program that leads out of an ordinary user's lab. Nothing was
-    /// touched.
-    #[error("an external segment of an ordinary user needs the program pasta or slirp4netns")]
+    /// A segment is external or a port published, and there is no program that leads out of an ordinary
+    /// user's lab. Nothing was touched.
+    #[error(
+        "{} of an ordinary user needs the program pasta{}",
+        if *.publishes { "a published port" } else { "an external segment" },
+        if *.publishes { "" } else { " or slirp4netns" }
+    )]
     NoOutlet {
+        /// Whether it must lead inwards too.
+        publishes: bool,
         /// What asked for it.
         origin: Origin,
     },
@@ -296,7 +301,7 @@ impl Error {
             Self::BadSysctl { step, .. } | Self::SysctlNotKept { step, .. } => step.origin,
             Self::NotKept { steps } => steps.first().map(|step| step.origin).unwrap_or_default(),
             Self::ExternalRootless { origin, .. }
-            | Self::NoOutlet { origin }
+            | Self::NoOutlet { origin, .. }
             | Self::Outlet { origin, .. }
             | Self::NoHostInterface { origin, .. }
             | Self::HostForwarding { origin, .. }

@@ -3,9 +3,10 @@
 //! The *holder* keeps the lab's namespaces alive and does nothing else. A command with a single
 //! thread joins it, for good, and goes on as root would. A program with threads can't join a user
 //! namespace (EINVAL, `setns(2)`): for it a *worker* joins, does what only a process inside can do,
-//! and hands out sockets. A worker that is killed loses no network. Where a segment is external, an
-//! *outlet* stays outside and leads there.
+//! and hands out sockets. A worker that is killed loses no network. Where a segment is external or a
+//! port published, an *outlet* stays outside and leads there.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -59,12 +60,12 @@ pub fn work(lab: &LabName) -> Result<(), Error> {
 }
 
 /// Is the outlet of a lab, until its holder ends. To be called by a program with a single thread, for
-/// the arguments `__lead-out LAB PROGRAM`; it tells its starter on stdout how it went.
+/// the arguments `__lead-out LAB PROGRAM PORT…`, such as `tcp/8080`; it tells its starter on stdout how it went.
 ///
 /// # Errors
 /// When there is no holder, or the program makes no way out.
-pub fn lead_out(lab: &LabName, program: &Path) -> Result<(), Error> {
-    Ok(outlet::lead_out(lab, program)?)
+pub fn lead_out(lab: &LabName, program: &Path, ports: &[String]) -> Result<(), Error> {
+    Ok(outlet::lead_out(lab, program, ports)?)
 }
 
 /// Where a lab lives.
@@ -85,25 +86,25 @@ struct Keeping {
 }
 
 impl Place {
-    /// Finds the place of a lab; `None` where a keeper would have to be started. What is external, if
-    /// anything, makes it have an outlet.
+    /// Finds the place of a lab; `None` where a keeper would have to be started. What is wanted of the
+    /// machine, if anything, makes it have an outlet.
     pub(crate) fn find(
         settings: &Settings,
         lab: &LabName,
-        external: Option<Origin>,
+        wanted: Option<&Wanted>,
     ) -> Result<Option<Self>, Error> {
         if probe::is_privileged() {
             return Ok(Some(Self::new(Realm::own()?, None, settings, lab)));
         }
         let holder = Holder::find(lab)?;
-        holder.map(|holder| Self::kept(settings, holder, lab, external)).transpose()
+        holder.map(|holder| Self::kept(settings, holder, lab, wanted)).transpose()
     }
 
     /// Starts a keeper for a lab.
     pub(crate) fn start(
         settings: &Settings,
         lab: &LabName,
-        external: Option<Origin>,
+        wanted: Option<&Wanted>,
         lock: &Lock,
     ) -> Result<Self, Error> {
         let keeper = settings.keeper.as_ref().ok_or(Error::Unprivileged)?;
@@ -118,7 +119,7 @@ impl Place {
                     .or_else(|| error.to_string().contains("ENOSPC").then_some(LIMITS)),
                 reason: error.to_string(),
             })?;
-        Self::kept(settings, holder, lab, external).or_else(|error| {
+        Self::kept(settings, holder, lab, wanted).or_else(|error| {
             // Nothing is in it yet, and it shall not stay.
             Holder::find(lab)?.map_or(Ok(()), |holder| holder.end())?;
             Err(error)
@@ -139,13 +140,17 @@ impl Place {
         settings: &Settings,
         holder: Holder,
         lab: &LabName,
-        external: Option<Origin>,
+        wanted: Option<&Wanted>,
     ) -> Result<Self, Error> {
         let keeper = settings.keeper.as_ref().ok_or(Error::Unprivileged)?;
         // Neither is possible once the holder's network is entered.
-        let outlet = match (Outlet::find(lab)?, external) {
-            (None, Some(origin)) => Some(start_outlet(&keeper.program, lab, origin)?),
-            (found, _) => found,
+        let outlet = match (Outlet::find(lab)?, wanted) {
+            (Some(found), Some(wanted)) if wanted.is_met_by(&found) => Some(found),
+            (found, Some(wanted)) => {
+                found.map_or(Ok(()), |found| found.end())?;
+                Some(wanted.start(&keeper.program, lab)?)
+            }
+            (found, None) => found,
         };
         if keeper.join {
             holder.join()?;
@@ -186,9 +191,10 @@ impl Place {
         self.keeping.as_ref().map(|keeping| keeping.holder.pid())
     }
 
-    /// Tells whether whoever is inside can reach the world, should the host pass it on.
-    pub(crate) fn leads_out(&self) -> bool {
-        self.keeping.as_ref().is_none_or(|keeping| keeping.outlet.is_some())
+    /// Tells whether there is what a change wants of the machine.
+    pub(crate) fn meets(&self, wanted: &Wanted) -> bool {
+        let Some(keeping) = &self.keeping else { return true };
+        keeping.outlet.as_ref().is_some_and(|outlet| wanted.is_met_by(outlet))
     }
 
     /// Ends the way out, which nothing needs any more.
@@ -213,11 +219,30 @@ impl Place {
     }
 }
 
-fn start_outlet(keeper: &Path, lab: &LabName, origin: Origin) -> Result<Outlet, Error> {
-    let program = outlet::program().ok_or(Error::NoOutlet { origin })?;
-    let program = program.to_string_lossy();
-    Outlet::start(lab, keeper, &[LEAD_OUT, lab.as_str(), &program])
-        .map_err(|error| Error::Outlet { reason: error.to_string(), origin })
+/// What of a lab needs a way between it and the machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// What asked for it.
+    pub(crate) origin: Origin,
+    /// The machine's ports that lead inwards: `tcp/8080`.
+    pub(crate) published: BTreeSet<String>,
+}
+
+impl Wanted {
+    fn is_met_by(&self, outlet: &Outlet) -> bool {
+        self.published.iter().eq(outlet.published())
+    }
+
+    fn start(&self, keeper: &Path, lab: &LabName) -> Result<Outlet, Error> {
+        let origin = self.origin;
+        let publishes = !self.published.is_empty();
+        let program = outlet::program(publishes).ok_or(Error::NoOutlet { publishes, origin })?;
+        let program = program.to_string_lossy();
+        let words = [LEAD_OUT, lab.as_str(), &program].into_iter();
+        let words: Vec<&str> = words.chain(self.published.iter().map(String::as_str)).collect();
+        Outlet::start(lab, keeper, &words)
+            .map_err(|error| Error::Outlet { reason: error.to_string(), origin })
+    }
 }
 
 impl Keeping {

@@ -19,11 +19,11 @@ use std::time::Duration;
 use vnet_kernel::observe::Scope;
 use vnet_kernel::{Observed, Realm, observe, observe_some, probe};
 use vnet_model::plan::{Plan, plan};
-use vnet_model::{Desired, LabName, Namespace, NsName, Origin, State, Step};
+use vnet_model::{Desired, LabName, Namespace, NsName, State, Step};
 
 use crate::Settings;
 use crate::error::Error;
-use crate::keeper::Place;
+use crate::keeper::{Place, Wanted};
 use crate::limits::Shortage;
 use crate::nft_text;
 use crate::record::Record;
@@ -37,8 +37,8 @@ pub struct Lab {
     /// Where it lives, as soon as somebody wants to know; `None` for a user without privileges while
     /// no keeper runs. A change looks for it under the lock: before, others may end the keeper.
     place: OnceLock<Option<Place>>,
-    /// What of the change under way needs a way to the world.
-    external: Option<Origin>,
+    /// What the change under way wants of the machine around an ordinary user's lab.
+    wanted: Option<Wanted>,
     pub(crate) dir: StateDir,
     /// The file that is written into the record.
     pub file: Option<PathBuf>,
@@ -114,7 +114,7 @@ impl Lab {
             settings: settings.clone(),
             place: OnceLock::new(),
             dir: StateDir::new(&settings.state_dir, name),
-            external: None,
+            wanted: None,
             file: None,
         })
     }
@@ -158,7 +158,7 @@ impl Lab {
     /// Finds the place in which the lab lives, if there is one yet.
     fn place(&self) -> Result<Option<&Place>, Error> {
         if self.place.get().is_none() {
-            let found = Place::find(&self.settings, &self.name, self.external)?;
+            let found = Place::find(&self.settings, &self.name, self.wanted.as_ref())?;
             // Where another thread was faster, it found the same.
             let _ = self.place.set(found);
         }
@@ -176,7 +176,7 @@ impl Lab {
     /// Forgets a place that is no more, or has lost its worker.
     fn find_place_again(&mut self) -> Result<(), Error> {
         if let Some(Some(place)) = self.place.get() {
-            if place.is_well() && (self.external.is_none() || place.leads_out()) {
+            if place.is_well() && self.wanted.as_ref().is_none_or(|wanted| place.meets(wanted)) {
                 return Ok(());
             }
             if place.is_joined() {

@@ -15,7 +15,7 @@ use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{Address, End, Interface, Kind, MTU_DEFAULT_BYTES, Namespace};
 use crate::topology::wiring::derived_name;
-use crate::topology::{Node, Publish};
+use crate::topology::{Node, Publish, Topology};
 
 /// When translations of destinations happen (`NF_IP_PRI_NAT_DST`, linux/netfilter_ipv4.h).
 const PRIORITY_DESTINATION: i32 = -100;
@@ -75,6 +75,11 @@ pub(super) fn check(network: &Network<'_>, problems: &mut Vec<Problem>) {
             problems.push(problem.with(port.origin, "the published ports need it"));
         }
     }
+}
+
+/// Lists the ports of the host that lead to nodes.
+pub(super) fn ports(topology: &Topology) -> BTreeSet<String> {
+    topology.nodes().iter().flat_map(|node| &node.publish).map(Publish::outer).collect()
 }
 
 /// A cable from the host to a node.

@@ -12,7 +12,7 @@ use vnet_model::{Change, Desired, IfName, Interface, Namespace, NsName, Origin, 
 
 use super::Lab;
 use crate::error::Error;
-use crate::keeper::Place;
+use crate::keeper::{Place, Wanted};
 
 impl Lab {
     /// Finds out whether the host can be the way to the world for the segments that it is on, and
@@ -29,7 +29,7 @@ impl Lab {
         let Some(wanted) = desired.state.namespaces.get(&host) else { return Ok(()) };
         let Some(place) = self.place()? else { return Ok(()) };
         if place.keeper_pid().is_some() {
-            refuse_rootless(wanted, desired)?;
+            refuse_rootless(desired)?;
         }
         for (lower, upper) in on_host(desired) {
             let indexes = now.indexes.get(&host);
@@ -79,28 +79,27 @@ impl Lab {
     }
 }
 
-/// Returns what makes a segment external, if one is: the first interface in the host that passes on what
-/// the lab sends. The cables of published ports lead into the lab alone.
-pub(super) fn external(desired: &Desired) -> Option<Origin> {
+/// Returns what a lab wants of the machine around it, where it is an ordinary user's: a way to the world
+/// for external segments, and one inwards for published ports.
+pub(super) fn wanted(desired: &Desired) -> Option<Wanted> {
     let host = desired.state.namespaces.get(&NsName::host())?;
-    external_ends(host).next().map(|it| it.origin)
+    let cable = || host.interfaces.values().next().filter(|_| !desired.published.is_empty());
+    let origin = external_ends(host).next().or_else(cable)?.origin;
+    Some(Wanted { origin, published: desired.published.clone() })
 }
 
+/// Lists the interfaces in the host that pass on what the lab sends. The cables of published ports lead
+/// into the lab alone.
 fn external_ends(host: &Namespace) -> impl Iterator<Item = &Interface> {
     host.interfaces.values().filter(|it| it.forward_ipv4 == Some(true))
 }
 
 /// Refuses what the host of an ordinary user's lab can't have.
-fn refuse_rootless(wanted: &Namespace, desired: &Desired) -> Result<(), Error> {
+fn refuse_rootless(desired: &Desired) -> Result<(), Error> {
     let to_host = |link: &&DesiredLink| link.ends.iter().any(|(node, _)| node.is_host());
     let link = desired.links.iter().find(to_host).map(|link| link.origin);
     let upper = on_host(desired).next().map(|(_, upper)| upper.origin);
-    let inward = wanted.interfaces.values().find(|it| it.forward_ipv4 != Some(true));
-    let asked = [
-        ("a link to the host", link),
-        ("an interface on one of the host's", upper),
-        ("a published port", inward.map(|it| it.origin)),
-    ];
+    let asked = [("a link to the host", link), ("an interface on one of the host's", upper)];
     match asked.into_iter().find_map(|(what, at)| Some((what, at?))) {
         Some((what, origin)) => Err(Error::ExternalRootless { what, origin }),
         None => Ok(()),

@@ -63,7 +63,7 @@ impl Lab {
         let begin = Instant::now();
         // Before a keeper is joined: what limits its user is not seen in there.
         let limits = Limits::read();
-        self.external = host::external(desired);
+        self.wanted = host::wanted(desired);
         let lock = self.lock()?;
         let earlier = self.dir.pending()?;
         let result = self.up_locked(desired, &lock, limits, (guard, earlier.as_ref()), progress);
@@ -71,10 +71,10 @@ impl Lab {
             earlier.end_worker();
         }
         if result.is_err() {
-            let is_external = |record: Record| host::external(&record.desired);
-            self.external = self.record().ok().flatten().and_then(is_external);
+            let wanted = |record: Record| host::wanted(&record.desired);
+            self.wanted = self.record().ok().flatten().and_then(wanted);
         }
-        if self.external.is_none() && guard.is_none() {
+        if self.wanted.is_none() && guard.is_none() {
             self.close_outlet();
         }
         if result.is_err() && self.is_gone() {
@@ -97,7 +97,7 @@ impl Lab {
         Cancel::check(self.settings.cancel.as_ref())?;
         if self.place()?.is_none() {
             self.place =
-                Some(Place::start(&self.settings, &self.name, self.external, lock)?).into();
+                Some(Place::start(&self.settings, &self.name, self.wanted.as_ref(), lock)?).into();
         }
         progress(Phase::Observing);
         let tried = nft_text::try_out(self.realm()?, desired)?;
