@@ -139,6 +139,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::BadSysctl { .. } | Error::SysctlNotKept { .. } => ("bad-sysctl", 2),
         Error::TooLittle { .. } => ("too-little", 3),
         Error::ExternalRootless { .. } => ("external-rootless", 3),
+        Error::HostInterfaceInUse { .. } => ("host-interface-in-use", 3),
         Error::NoOutlet { .. } | Error::Outlet { .. } => ("no-outlet", 3),
         Error::NoHostInterface { .. } => ("no-host-interface", 3),
         Error::HostForwarding { .. } => ("host-forwarding", 3),
@@ -200,6 +201,9 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Outlet { reason, .. } if reason.contains("/dev/net/tun") => {
             "let users open it, as most systems do: `sudo chmod 666 /dev/net/tun`".to_owned()
         }
+        Error::HostInterfaceInUse { name, address, .. } => format!(
+            "take it away (`ip address del {address} dev {name}`), or put a macvlan on it (`kind: macvlan`)"
+        ),
         Error::NoHostInterface { .. } => "make it first, or name another (`ip link`)".to_owned(),
         Error::HostForwarding { key, .. } => format!(
             "it is a setting of the whole host, which vnet leaves alone: `sudo sysctl -w {key}=1`"

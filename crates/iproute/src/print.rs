@@ -5,7 +5,7 @@ mod entry;
 mod route;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::kind::{OptionSpec, Options, VXLAN, Wireguard};
+use vnet_model::kind::{OptionSpec, Options, VXLAN, Wireguard, physical};
 use vnet_model::nft;
 use vnet_model::{
     Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step, VethEnd,
@@ -33,8 +33,18 @@ pub fn commands(step: &Step) -> Vec<Command> {
             let rest = (mac.is_some() || mtu.is_some()).then(|| birth(set, *mac, *mtu));
             return [add.word(device.spec.name)].into_iter().chain(rest).collect();
         }
+        Change::AddLink { name, link: NewLink::Device { device, .. } }
+            if device.spec.is_physical() =>
+        {
+            return device.host_lower.iter().map(|lower| take_in(ns, name, lower)).collect();
+        }
         Change::AddLink { name, link } => add_link(ns, name, link),
-        Change::DelLink { name } => ip(ns).text("link del dev").word(name),
+        Change::DelLink { name, back: None } => ip(ns).text("link del dev").word(name),
+        // Of all processes the first one alone is known to be in the host.
+        Change::DelLink { name, back: Some(back) } => {
+            let set = ip(ns).text("link set dev").word(name).text("netns 1 name").word(back);
+            set.word("alias").word("")
+        }
         Change::SetWireguard { name, config } => return set_wireguard(ns, name, config),
         Change::SetLink { name, set } => set_link(ns, name, set),
         Change::SetPortVlan { dev, vid, vlan } => bridging::set_port_vlan(ns, dev, *vid, *vlan),
@@ -113,6 +123,12 @@ fn within(ns: &NsName) -> Command {
 fn add_namespace(ns: &NsName, mark: &Mark) -> [Command; 2] {
     let add = Command::new(["ip", "netns", "add"]).word(ns);
     [add, ip(ns).text("link set dev lo alias").word(mark)]
+}
+
+/// Moves an interface of the host's.
+fn take_in(ns: &NsName, name: &IfName, lower: &IfName) -> Command {
+    let set = ip(&NsName::host()).text("link set dev").word(lower).word("netns").word(ns);
+    set.word("name").word(name).word("alias").word(physical::alias_of(lower))
 }
 
 fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {

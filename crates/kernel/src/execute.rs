@@ -1,6 +1,7 @@
 //! Does steps, pipelined: what follows each other in one namespace goes out in one batch.
 
 pub mod message;
+mod moved;
 mod offload;
 mod sockets;
 mod tables;
@@ -83,6 +84,7 @@ impl Executor<'_> {
             change if tables::is_table(change) => self.table(steps),
             Change::SetWireguard { .. } => self.wireguard(first),
             change if tun::is_tun(change) => self.tun(first),
+            _ if moved::is_move(first) => self.move_link(first),
             change if on_host(change).is_some() => self.add_on_host(first),
             _ => self.batch(steps),
         }
@@ -217,7 +219,7 @@ impl Executor<'_> {
                 let index = |name: &IfName| known(&self.indexes, name);
                 message::add_device(&mut self.batch, &this, device, None, index)?;
             }
-            Change::DelLink { name } => {
+            Change::DelLink { name, .. } => {
                 message::del_link(batch, known(&self.indexes, name)?);
                 // At once: the same batch may make another of this name.
                 if let Some(indexes) = self.indexes.get_mut(ns) {
@@ -299,6 +301,7 @@ fn is_message(change: &Change) -> bool {
         && !matches!(change, Change::SetWireguard { .. })
         && !tun::is_tun(change)
         && on_host(change).is_none()
+        && !matches!(change, Change::DelLink { back: Some(_), .. })
         && !offload::is_offload(change)
         && sysctl_of(change).is_none()
 }

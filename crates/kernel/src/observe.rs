@@ -391,6 +391,7 @@ fn take_link(
         })
     };
     let ours = interface.kind == Kind::Loopback
+        || interface.kind.moved_from().is_some()
         || interface.mac == Some(Mac::derive(&mark.lab, &mark.node, &name))
         || scope.recorded.is_some_and(|recorded| recorded.iter().any(is_recorded))
         || declared_in(scope.declared, &found.name, &name).is_some_and(has_address_of);

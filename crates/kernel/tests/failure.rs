@@ -114,7 +114,7 @@ fn what_is_refused_is_named() {
                 "cannot remove route 10.9.0.0/24 via 10.0.0.2 dev eth0 in a: No such process (ESRCH)",
             ),
             (
-                Change::DelLink { name: dev("lo") },
+                Change::DelLink { name: dev("lo"), back: None },
                 "cannot remove interface a:lo: Operation not supported (EOPNOTSUPP)",
             ),
             (

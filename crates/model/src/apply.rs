@@ -59,7 +59,7 @@ impl Step {
             }
             Change::DelNamespace => state.remove_namespace(&self.ns),
             Change::AddLink { name, link } => state.add_link(&self.ns, name, link),
-            Change::DelLink { name } => state.remove_link(&self.ns, name),
+            Change::DelLink { name, .. } => state.remove_link(&self.ns, name),
             Change::SetWireguard { name, config } => {
                 state.namespace_mut(&self.ns)?.set_wireguard(name, config)
             }

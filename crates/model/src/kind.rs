@@ -17,6 +17,7 @@ mod ifb;
 mod ipvlan;
 mod macvlan;
 mod options;
+pub mod physical;
 mod spec;
 mod tun;
 mod tunnel;
@@ -28,6 +29,7 @@ pub mod wireguard;
 
 pub use device::Device;
 pub use options::Options;
+pub use physical::PHYSICAL;
 pub use spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec, Unsaid};
 pub use value::{Form, Switch, Value, Width};
 
@@ -62,6 +64,7 @@ pub static ALL: &[&KindSpec] = &[
     &ifb::IFB,
     &tun::TUN,
     &tun::TAP,
+    &physical::PHYSICAL,
 ];
 
 /// Returns the kind of this name.

@@ -194,14 +194,36 @@ impl<'a> Planner<'a> {
     /// Removes interfaces that have a wanted name but can't be changed into what is wanted, and those
     /// that are no longer wanted but are all that another could be told apart by.
     fn clear_the_way(&mut self) {
+        self.give_back();
         self.clear_keys();
         for (ns, wanted) in &self.target.namespaces {
             for (name, interface) in &wanted.interfaces {
                 let found = self.interface(ns, name).map(|found| found.kind.clone());
-                if found.is_some_and(|kind| !can_become(&kind, &interface.kind)) {
-                    self.push(ns, Change::DelLink { name: name.clone() }, interface.origin);
+                if let Some(kind) = found.filter(|kind| !can_become(kind, &interface.kind)) {
+                    self.push(ns, Change::del_link(name.clone(), &kind), interface.origin);
                 }
             }
+        }
+    }
+
+    /// Gives back interfaces of the host's that are no longer wanted where they are: another node may want
+    /// them, and with its namespace one would go, or come back under another name.
+    fn give_back(&mut self) {
+        let back: Vec<(NsName, Change)> = self
+            .work
+            .namespaces
+            .iter()
+            .flat_map(|(ns, found)| found.interfaces.iter().map(move |it| (ns, it)))
+            .filter(|(ns, (name, it))| {
+                let wanted = self.target.namespaces.get(*ns);
+                let wanted = wanted.and_then(|wanted| wanted.interfaces.get(*name));
+                let from = it.kind.moved_from();
+                from.is_some() && wanted.and_then(|wanted| wanted.kind.moved_from()) != from
+            })
+            .map(|(ns, (name, it))| (ns.clone(), Change::del_link(name.clone(), &it.kind)))
+            .collect();
+        for (ns, change) in back {
+            self.push(&ns, change, Origin::NONE);
         }
     }
 
@@ -221,20 +243,23 @@ impl<'a> Planner<'a> {
             let foreign = found.foreign.difference(&wanted.entries);
             let foreign = foreign.map(|entry| Undeclared::Entry(ns.clone(), entry.clone()));
             self.plan.undeclared.extend(foreign);
-            let extra: Vec<(IfName, bool)> = found
+            let extra: Vec<(IfName, Option<Change>)> = found
                 .interfaces
                 .iter()
                 .filter(|(name, _)| !wanted.interfaces.contains_key(*name))
-                .map(|(name, interface)| (name.clone(), interface.ours))
+                .map(|(name, it)| {
+                    let remove = || Change::del_link(name.clone(), &it.kind);
+                    (name.clone(), it.ours.then(remove))
+                })
                 .collect();
-            for (name, ours) in extra {
-                match ours {
+            for (name, remove) in extra {
+                match remove {
                     // The other end may have taken it along already.
-                    true if self.interface(ns, &name).is_some() => {
-                        self.push(ns, Change::DelLink { name }, wanted.origin);
+                    Some(remove) if self.interface(ns, &name).is_some() => {
+                        self.push(ns, remove, wanted.origin);
                     }
-                    true => {}
-                    false => {
+                    Some(_) => {}
+                    None => {
                         let end = End { ns: ns.clone(), name };
                         self.plan.undeclared.push(Undeclared::Interface(end));
                     }
@@ -269,7 +294,7 @@ impl<'a> Planner<'a> {
         let tables = found.tables.values().filter(is_ours).map(|table| table.id.clone());
         let tables: Vec<_> = tables.collect();
         for name in ours {
-            self.push(&host, Change::DelLink { name }, Origin::NONE);
+            self.push(&host, Change::DelLink { name, back: None }, Origin::NONE);
         }
         for id in tables {
             self.push(&host, Change::DelTable(id), Origin::NONE);

@@ -284,6 +284,12 @@ impl Kind {
         self.device()?.host_lower.as_ref()
     }
 
+    /// Returns the name that it has in the host, where it is one of the host's that was moved.
+    #[must_use]
+    pub fn moved_from(&self) -> Option<&IfName> {
+        self.device().filter(|device| device.spec.is_physical())?.host_lower.as_ref()
+    }
+
     /// Returns the other end of a cable, where it is known.
     #[must_use]
     pub fn peer(&self) -> Option<&End> {

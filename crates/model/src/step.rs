@@ -7,7 +7,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
 use crate::origin::Origin;
-use crate::state::{Address, End, Entry, FdbEntry, Offload, PortVlan, Route};
+use crate::state::{Address, End, Entry, FdbEntry, Kind, Offload, PortVlan, Route};
 
 /// One change in one namespace.
 ///
@@ -46,6 +46,8 @@ pub enum Change {
     DelLink {
         /// Its name.
         name: IfName,
+        /// Where it is one of the host's that was moved, its name there: then it goes back.
+        back: Option<IfName>,
     },
     /// Changes one setting of an interface.
     SetLink {
@@ -225,6 +227,14 @@ impl LinkSetting {
     }
 }
 
+impl Change {
+    /// Makes the change that removes an interface of this kind.
+    #[must_use]
+    pub fn del_link(name: IfName, kind: &Kind) -> Self {
+        Self::DelLink { name, back: kind.moved_from().cloned() }
+    }
+}
+
 impl Step {
     /// Makes a step that nobody asked for in particular.
     #[must_use]
@@ -282,7 +292,10 @@ impl fmt::Display for Step {
                     device.show_rest(f)
                 }
             },
-            Change::DelLink { name } => write!(f, "interface {ns}:{name}"),
+            Change::DelLink { name, back } => {
+                write!(f, "interface {ns}:{name}")?;
+                back.as_ref().map_or(Ok(()), |back| write!(f, ", back to host:{back}"))
+            }
             Change::SetLink { name, set } => write!(f, "{ns}:{name} {set}"),
             Change::SetWireguard { name, config } => write!(f, "{ns}:{name} {config}"),
             Change::SetPortVlan { dev, vid, vlan } => write!(f, "vlan {vid}{vlan} on {ns}:{dev}"),

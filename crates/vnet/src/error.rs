@@ -147,6 +147,17 @@ pub enum Error {
         /// What asked for it.
         origin: Origin,
     },
+    /// An interface of the host's is to be moved into a node, and has an address that would be lost.
+    /// Nothing was touched.
+    #[error("host:{name} is in use: it has the address {address}, which it would lose")]
+    HostInterfaceInUse {
+        /// The interface.
+        name: IfName,
+        /// One of its addresses.
+        address: IpNet,
+        /// What asked for it.
+        origin: Origin,
+    },
     /// Something is to stand on an interface that the host lacks. Nothing was touched.
     #[error("the host has no interface {name}")]
     NoHostInterface {
@@ -304,6 +315,7 @@ impl Error {
             | Self::NoOutlet { origin, .. }
             | Self::Outlet { origin, .. }
             | Self::NoHostInterface { origin, .. }
+            | Self::HostInterfaceInUse { origin, .. }
             | Self::HostForwarding { origin, .. }
             | Self::HostAddressInUse { origin, .. } => *origin,
             _ => Origin::NONE,

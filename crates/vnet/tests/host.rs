@@ -244,3 +244,83 @@ fn vm_an_interface_that_the_host_lacks_is_refused_before_anything_is_touched() {
         end_of_the_world();
     });
 }
+
+/// It is whatever it is: here one end of a cable into the world.
+#[test]
+fn an_interface_of_the_hosts_is_moved_in_and_given_back() {
+    vnet_testns::root(|| {
+        world();
+        let physical = |node: &str, name: &str, rest: &str| {
+            desired(&format!(
+                "{{ name: u, nodes: {{ b: , {node}: {{ interfaces: {{ {name}: {{ kind: physical,
+                   link: \"host:up0\", addresses: 198.51.100.9/24 }} }} }} }} {rest} }}"
+            ))
+        };
+        let first = physical("a", "x", "");
+        let mut lab = open(&first);
+        // Whoever is using it keeps it.
+        let in_use = host();
+        let text = lab.up(&first, |_| {}).unwrap_err().to_string();
+        let says = "host:up0 is in use: it has the address 198.51.100.1/24, which it would lose";
+        assert_eq!((text.as_str(), host()), (says, in_use));
+        sh("ip address flush dev up0; ip link set up0 down");
+
+        // A queue comes with being up for the first time.
+        let host = || host().replace(" noqueue ", " noop ");
+        let before = host();
+        let steps = up(&mut lab, &first);
+        assert!(steps.contains(&"+ physical u-a:x on host:up0".to_owned()), "{steps:?}");
+        assert!(!host().contains("up0"), "{}", host());
+        pings("u-a", &["198.51.100.2"]);
+        assert_eq!(up(&mut lab, &first), NOTHING);
+        let damages =
+            ["ip -n u-a link set x down", "ip -n u-a address flush dev x", "ip netns del u-b"];
+        for damage in damages {
+            sh(damage);
+            assert!(!planned(&lab, &first).is_empty(), "{damage}");
+            up(&mut lab, &first);
+            pings("u-a", &["198.51.100.2"]);
+        }
+
+        // Another name, another node: it goes by way of the host.
+        let second = physical("a", "y", "");
+        assert_eq!(
+            up(&mut lab, &second)[..2],
+            ["- interface u-a:x, back to host:up0", "+ physical u-a:y on host:up0"]
+        );
+        let third = physical("c", "y", "");
+        up(&mut lab, &third);
+        pings("u-c", &["198.51.100.2"]);
+        // Moved by hand it is found in the lab; elsewhere it is others'.
+        sh("ip -n u-c link set y netns u-b");
+        up(&mut lab, &third);
+        pings("u-c", &["198.51.100.2"]);
+        sh("ip -n u-c link set y netns inet");
+        let text = lab.up(&third, |_| {}).unwrap_err().to_string();
+        assert_eq!(text, "the host has no interface up0");
+        sh("ip -n inet link set y netns u-c");
+        up(&mut lab, &third);
+        pings("u-c", &["198.51.100.2"]);
+
+        // A change that fails takes it back to where it was.
+        let failing = physical("c", "y", ", links: [ { endpoints: [ b, \"host:mine0\" ] } ]");
+        sh("ip link add mine0 type bridge");
+        lab.up(&failing, |_| {}).unwrap_err();
+        sh("ip link del mine0");
+        pings("u-c", &["198.51.100.2"]);
+
+        lab.down(&Down::default()).unwrap();
+        assert_eq!(host(), before);
+        up(&mut lab, &first);
+        sh("rm /run/vnet/u/lab.json");
+        lab.down(&Down::default()).unwrap();
+        assert_eq!(host(), before);
+        // Nor is it lost with its node.
+        up(&mut lab, &first);
+        let none = desired("{ name: u, nodes: [ b ] }");
+        assert_eq!(up(&mut lab, &none), ["- interface u-a:x, back to host:up0", "- namespace u-a"]);
+        assert_eq!(host(), before);
+        down(&mut lab);
+        end_of_the_world();
+    });
+}

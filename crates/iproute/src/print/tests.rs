@@ -73,7 +73,10 @@ fn links() {
         shown(Change::AddLink { name: dev("br"), link }),
         "ip -n demo-r1 link add name br address 02:00:00:00:00:03 mtu 1400 type bridge stp_state 1"
     );
-    assert_eq!(shown(Change::DelLink { name: dev("br") }), "ip -n demo-r1 link del dev br");
+    assert_eq!(
+        shown(Change::DelLink { name: dev("br"), back: None }),
+        "ip -n demo-r1 link del dev br"
+    );
     // What is off is not said where `ip` has no word for that, and what `ip` would turn off is.
     let vxlan = Device::new(&VXLAN).with("external", Value::Bool(true));
     let vxlan = vxlan.with("gbp", Value::Bool(false));

@@ -18,6 +18,10 @@ pub(crate) fn reconciled(mut said: Said, step: &Step) -> Said {
         Change::AddNamespace { .. } | Change::AddLink { .. } | Change::SetLink { .. } => {
             link(&mut said);
         }
+        Change::DelLink { back: Some(_), .. } => {
+            link(&mut said);
+            place_of_the_host(&mut said);
+        }
         Change::AddAddress { .. } => added_address(&mut said),
         Change::DelAddress { .. } => removed_address(&mut said),
         Change::AddRoute(_) | Change::ReplaceRoute(_) => route(&mut said),
@@ -39,6 +43,12 @@ fn link(said: &mut Said) {
     }
     defaults_of_tunnels(said);
     learning_of_vxlans(said);
+}
+
+/// `ip` names the host by a process in it, and the executor by the namespace that it was started in.
+fn place_of_the_host(said: &mut Said) {
+    const IFLA_NET_NS_FD: u16 = 28;
+    said.attrs.retain(|attr| attr.kind() != IFLA_NET_NS_FD);
 }
 
 /// A new vxlan learns where nothing is said of it (`vxlan_nl2conf`, drivers/net/vxlan/vxlan_core.c).

@@ -22,6 +22,7 @@ use vnet_iproute::ip::{
 };
 use vnet_kernel::execute::message::{self, Birth};
 use vnet_model::arbitrary::step::{DEVS, NAMESPACES, step};
+use vnet_model::kind::physical;
 use vnet_model::{Change, Entry, IfName, LinkSetting, NewLink, NexthopKind, NsName, Step, VethEnd};
 use vnet_netlink::{Batch, Flags};
 
@@ -160,6 +161,21 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
             let joined = messages(&ns, &batch).into_iter().reduce(Meant::and);
             return [made].into_iter().chain(joined).collect();
         }
+        Change::AddLink { name, link: NewLink::Device { device, .. } }
+            if device.spec.is_physical() =>
+        {
+            let lower = device.host_lower.as_ref().unwrap();
+            let there = &paper.namespaces[ns.as_str()];
+            let alias = physical::alias_of(lower);
+            message::move_link(&mut batch, index_of(lower.as_str()), there, name, &alias);
+            return moved(messages(&NsName::host(), &batch), lower == name);
+        }
+        Change::DelLink { name, back: Some(back) } => {
+            // Whichever it is.
+            let there = paper.namespaces.values().next().unwrap();
+            message::move_link(&mut batch, index_of(name.as_str()), there, back, "");
+            return moved(messages(&ns, &batch), name == back);
+        }
         Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } => {
             message::add_device(&mut batch, &birth(name, *mac, *mtu), device, None, index).unwrap();
         }
@@ -180,6 +196,17 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
     let mut all = messages(&ns, &batch);
     if both_in_host {
         all.iter_mut().for_each(forget_namespace);
+    }
+    all
+}
+
+/// Says what moves an interface as `ip` does: without a name where that stays.
+fn moved(mut all: Vec<Meant>, keeps_name: bool) -> Vec<Meant> {
+    const IFLA_IFNAME: u16 = 3;
+    for meant in &mut all {
+        if let Meant::Message(_, said) = meant {
+            said.attrs.retain(|attr| !(keeps_name && attr.kind() == IFLA_IFNAME));
+        }
     }
     all
 }

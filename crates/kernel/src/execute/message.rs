@@ -61,7 +61,7 @@ pub fn push(
     index: impl Fn(&IfName) -> Result<u32, Error>,
 ) -> Result<(), Error> {
     match change {
-        Change::DelLink { name } => del_link(batch, index(name)?),
+        Change::DelLink { name, .. } => del_link(batch, index(name)?),
         Change::SetLink { name, set: LinkSetting::Master(Some(master)) } => {
             set_master(batch, index(name)?, index(master)?);
         }
@@ -115,6 +115,18 @@ pub fn add_veth(batch: &mut Batch, this: &Birth<'_>, there: &Birth<'_>, there_ns
 /// Removes an interface.
 pub fn del_link(batch: &mut Batch, index: u32) {
     batch.push(&RouteNetlinkMessage::DelLink(existing(index)), Flags::NONE);
+}
+
+/// Moves an interface to another namespace, where it has this name and alias; an empty one takes the
+/// alias away. In that one message, so that it is nowhere without them.
+pub fn move_link(batch: &mut Batch, index: u32, there: &OwnedFd, name: &IfName, alias: &str) {
+    let mut message = existing(index);
+    message.attributes = vec![
+        LinkAttribute::NetNsFd(there.as_raw_fd()),
+        LinkAttribute::IfName(name.to_string()),
+        LinkAttribute::IfAlias(alias.to_owned()),
+    ];
+    batch.push(&RouteNetlinkMessage::SetLink(message), Flags::NONE);
 }
 
 /// Makes an interface a port of a bridge, bond or VRF.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::apply::LOOPBACK;
-use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options, Value};
+use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options, Value, physical};
 use vnet_model::{Device, IfName, Interface, Kind, Mac, Mark};
 use vnet_netlink::attr::{Attribute, Attributes, Malformed};
 use vnet_netlink::{Error, Message, RawMessage, Socket};
@@ -177,6 +177,7 @@ pub(super) fn link(
     if let Some(info) = info {
         link.take_info(info, declared)?;
     }
+    link.recognize_moved();
     match &link.interface.kind {
         Kind::Veth { .. } => link.place = below.map(|index| Place { index, nsid }),
         Kind::Device(device) if device.spec.lower == Lower::Required => match nsid {
@@ -189,6 +190,17 @@ pub(super) fn link(
 }
 
 impl Link {
+    /// Takes what was moved in from the host for that, whatever it is.
+    fn recognize_moved(&mut self) {
+        let alias = self.interface.alias.as_deref();
+        if let Some(from) = alias.and_then(physical::from_alias) {
+            let device = Device { host_lower: Some(from), ..Device::new(&kind::PHYSICAL) };
+            self.interface.kind = Kind::Device(device);
+            self.interface.alias = None;
+            self.named = Default::default();
+        }
+    }
+
     fn take_info(
         &mut self,
         info: Attributes<'_>,

@@ -37,7 +37,17 @@ pub const NAMESPACES: [&str; 5] = ["demo-r1", "it's", "ä", "add", "1"];
 
 /// Makes random steps.
 pub fn step() -> impl Strategy<Value = Step> {
-    (namespace(), change()).prop_map(|(ns, change)| Step::new(ns, change))
+    let steps = (namespace(), change()).prop_map(|(ns, change)| Step::new(ns, change));
+    steps.prop_filter("what is the host's is moved to a node", |step| {
+        let moves = match &step.change {
+            Change::AddLink { link: NewLink::Device { device, .. }, .. } => {
+                device.spec.is_physical()
+            }
+            Change::DelLink { back, .. } => back.is_some(),
+            _ => false,
+        };
+        !(moves && step.ns.is_host())
+    })
 }
 
 fn change() -> BoxedStrategy<Change> {
@@ -46,7 +56,8 @@ fn change() -> BoxedStrategy<Change> {
         1 => mark().prop_map(|mark| Change::AddNamespace { mark }),
         1 => Just(Change::DelNamespace),
         6 => (dev(), new_link()).prop_map(|(name, link)| Change::AddLink { name, link }),
-        1 => dev().prop_map(|name| Change::DelLink { name }),
+        1 => (dev(), proptest::option::weighted(0.2, dev()))
+            .prop_map(|(name, back)| Change::DelLink { name, back }),
         8 => (dev(), setting()).prop_map(|(name, set)| Change::SetLink { name, set }),
         1 => (dev(), 1u16..4095, port_vlan())
             .prop_map(|(dev, vid, vlan)| Change::SetPortVlan { dev, vid, vlan }),
@@ -112,10 +123,11 @@ fn device() -> impl Strategy<Value = Device> {
         let options = options(spec.options, 0.4);
         (options, dev()).prop_filter_map("options that exclude each other", move |(options, on)| {
             (spec.check)(&options).ok()?;
-            let lower = (spec.lower == Lower::Required).then_some(on);
+            let lower = (spec.lower == Lower::Required).then(|| on.clone());
+            let host_lower = (spec.lower == Lower::Host).then_some(on);
             // What WireGuard takes is no option of its interface.
             let options = if spec.is_wireguard() { Options::new() } else { options };
-            Some(Device { spec, lower, host_lower: None, options })
+            Some(Device { spec, lower, host_lower, options })
         })
     })
 }

@@ -44,6 +44,8 @@ pub enum Lower {
     None,
     /// It must.
     Required,
+    /// It is one of the host's itself.
+    Host,
 }
 
 /// Whose hardware address an interface has.
@@ -174,6 +176,12 @@ impl KindSpec {
     #[must_use]
     pub fn is_tap(&self) -> bool {
         *self == super::tun::TAP
+    }
+
+    /// Tells whether it is an interface of the host's that is moved and not made.
+    #[must_use]
+    pub fn is_physical(&self) -> bool {
+        *self == super::PHYSICAL
     }
 
     /// Tells whether it is told by generic netlink what it shall do.

@@ -38,7 +38,7 @@ impl<'a> Planner<'a> {
             if let Some((_, _, _, origin)) = new.iter().find(in_the_way)
                 && lookup(&self.work, &end).is_some()
             {
-                self.push(&end.ns, Change::DelLink { name: end.name.clone() }, *origin);
+                self.push(&end.ns, Change::DelLink { name: end.name.clone(), back: None }, *origin);
             }
         }
     }

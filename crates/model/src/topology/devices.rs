@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::InterfaceOptions;
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
 use crate::kind::{Device, Form, Lower, Value};
 use crate::problem::{Problem, ProblemKind, TunnelProblem};
@@ -72,6 +73,15 @@ fn of_device(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind
         let reason = "needs `link`, the interface that it stands on".to_owned();
         kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
     }
+    if spec.lower == Lower::Host && device.host_lower.is_none() {
+        let reason = "needs `link: host:NAME`, the interface that is moved".to_owned();
+        kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
+    }
+    let said = wired.options.iter().flat_map(|options| kept_of_physical(options));
+    for key in said.filter(|_| spec.is_physical()) {
+        let reason = format!("keeps its own `{key}`, which it goes back with");
+        kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
+    }
     if !device.has_own_mac() && wired.mac().is_some() {
         kinds.push(ProblemKind::NoMac { at: at(), kind: spec.name });
     }
@@ -85,6 +95,18 @@ fn of_device(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind
         }
     }
     kinds
+}
+
+/// Lists what is said of an interface that one of the host's must not be told: it would not go back as
+/// it was.
+fn kept_of_physical(options: &InterfaceOptions) -> impl Iterator<Item = &'static str> {
+    let said = [
+        ("mtu", options.mtu.is_some()),
+        ("alias", options.alias.is_some()),
+        ("txqueuelen", options.txqueuelen.is_some()),
+        ("offload", !options.offload.is_empty()),
+    ];
+    said.into_iter().filter_map(|(key, is_said)| is_said.then_some(key))
 }
 
 /// Tells whether an interface is another, or stands on it by however many between: as what it needs,

@@ -122,11 +122,11 @@ fn delete_links(realm: &Realm, lab: &vnet_model::LabName) -> Result<(), Error> {
         .state
         .namespaces
         .iter()
-        .flat_map(|(ns, found)| found.interfaces.keys().map(|name| (ns.clone(), name.clone())))
-        .filter(|(_, name)| name.as_str() != vnet_model::apply::LOOPBACK)
+        .flat_map(|(ns, found)| found.interfaces.iter().map(move |(name, it)| (ns, name, it)))
+        .filter(|(_, name, _)| name.as_str() != vnet_model::apply::LOOPBACK)
+        .map(|(ns, name, it)| Step::new(ns.clone(), Change::del_link(name.clone(), &it.kind)))
         .collect();
-    for (ns, name) in ends {
-        let step = Step::new(ns, Change::DelLink { name });
+    for step in ends {
         if step.apply(&mut now.state).is_ok() {
             steps.push(step);
         }

@@ -1,6 +1,7 @@
 //! What a lab has in its host: what must hold there before anything is made, and its end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use vnet_kernel::observe::{Scope, host_addresses};
 use vnet_kernel::realm::SysctlAccess;
@@ -20,6 +21,7 @@ impl Lab {
     ///
     /// # Errors
     /// [`Error::ExternalRootless`] in a keeper's namespaces, for what only the machine's own host has;
+    /// [`Error::HostInterfaceInUse`] where one is to be moved that has addresses there;
     /// [`Error::HostForwarding`] where the host passes nothing on: that is a setting of the whole
     /// host, so it is not changed here; [`Error::NoHostInterface`] where something is to stand on an
     /// interface that it lacks; [`Error::HostAddressInUse`] where others have addresses in a network
@@ -31,13 +33,7 @@ impl Lab {
         if place.keeper_pid().is_some() {
             refuse_rootless(desired)?;
         }
-        for (lower, upper) in on_host(desired) {
-            let indexes = now.indexes.get(&host);
-            if indexes.and_then(|indexes| indexes.get(lower)).is_none() {
-                let (name, origin) = (lower.clone(), upper.origin);
-                return Err(Error::NoHostInterface { name, origin });
-            }
-        }
+        check_lowers(place, desired, now)?;
         check_forwarding(place, wanted)?;
         if wanted.interfaces.values().all(|it| it.addresses.is_empty()) {
             return Ok(());
@@ -69,8 +65,9 @@ impl Lab {
         let now = observe_some(&place.realm, scope, &names)?;
         let uppers = now.state.namespaces.iter().flat_map(|(ns, found)| {
             let ours = |it: &Interface| it.ours && stands_on_host(it);
-            let names = found.interfaces.iter().filter(move |(_, it)| ours(it));
-            names.map(|(name, _)| Step::new(ns.clone(), Change::DelLink { name: name.clone() }))
+            let found = found.interfaces.iter().filter(move |(_, it)| ours(it));
+            let gone = |(name, it): (&IfName, &Interface)| Change::del_link(name.clone(), &it.kind);
+            found.map(move |of| Step::new(ns.clone(), gone(of)))
         });
         let mut steps: Vec<Step> = uppers.collect();
         let in_host = now.state.only(&BTreeSet::from([host]));
@@ -131,10 +128,49 @@ fn stands_on_host(interface: &Interface) -> bool {
     interface.kind.host_lower().is_some()
 }
 
-/// Lists what stands on interfaces of the host, each after that.
+/// Lists what stands on interfaces of the host, or is one, each after that.
 fn on_host(desired: &Desired) -> impl Iterator<Item = (&IfName, &Interface)> {
     let interfaces = desired.state.namespaces.values().flat_map(|ns| ns.interfaces.values());
     interfaces.filter_map(|interface| Some((interface.kind.host_lower()?, interface)))
+}
+
+/// Finds out whether the host has what interfaces stand on, or what is to be moved: the latter while
+/// nobody uses it there.
+fn check_lowers(place: &Place, desired: &Desired, now: &Observed) -> Result<(), Error> {
+    let host = NsName::host();
+    let mut addresses = None;
+    let found = now.state.namespaces.values().flat_map(|ns| ns.interfaces.values());
+    let moved: BTreeSet<&IfName> = found.filter_map(|it| it.kind.moved_from()).collect();
+    for (lower, upper) in on_host(desired) {
+        if moved.contains(lower) {
+            continue;
+        }
+        let (name, origin) = (lower.clone(), upper.origin);
+        let indexes = now.indexes.get(&host);
+        if indexes.and_then(|indexes| indexes.get(lower)).is_none() {
+            return Err(Error::NoHostInterface { name, origin });
+        }
+        if upper.kind.moved_from().is_none() {
+            continue;
+        }
+        let addresses = match &mut addresses {
+            Some(addresses) => addresses,
+            None => addresses.insert(host_addresses(&place.realm)?),
+        };
+        let used = addresses.iter().find(|(of, it)| of == lower && !is_link_local(it.addr()));
+        if let Some((_, address)) = used {
+            return Err(Error::HostInterfaceInUse { name, address: *address, origin });
+        }
+    }
+    Ok(())
+}
+
+/// Addresses that interfaces have of themselves.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 /// Finds out whether others have addresses in a network that is to be the lab's.

@@ -411,6 +411,12 @@ fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
         .iter()
         .filter_map(|step| match &step.change {
             Change::AddLink { link: NewLink::Veth { .. }, .. } => Some("veth"),
+            // Whatever it is, it is there.
+            Change::AddLink { link: NewLink::Device { device, .. }, .. }
+                if device.spec.is_physical() =>
+            {
+                None
+            }
             Change::AddLink { link: NewLink::Device { device, .. }, .. } => Some(device.spec.name),
             Change::SetPortVlan { .. } => Some(BRIDGE_VLAN),
             _ => None,

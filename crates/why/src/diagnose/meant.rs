@@ -267,7 +267,7 @@ impl Case<'_, '_> {
     /// Tells whether a step removes the link that an interface was an end of, which may be elsewhere
     /// by now.
     fn is_in_the_way(&self, step: &Step, ns: &NsName, dev: &vnet_model::IfName) -> bool {
-        let Change::DelLink { name } = &step.change else { return false };
+        let Change::DelLink { name, .. } = &step.change else { return false };
         let meant = self.scene.meant_interface(ns, dev);
         let Some(peer) = meant.and_then(|meant| meant.kind.peer()) else { return false };
         let moved = self.scene.end(peer).and_then(|found| found.kind.peer());

@@ -107,7 +107,7 @@ impl Case<'_, '_> {
         let mut steps = self.scene.plan();
         steps.retain(|step| {
             let of_it = match &step.change {
-                Change::DelLink { name }
+                Change::DelLink { name, .. }
                 | Change::AddFdb { dev: name, .. }
                 | Change::DelFdb { dev: name, .. }
                 | Change::SetWireguard { name, .. } => step.ns == end.ns && *name == end.name,
