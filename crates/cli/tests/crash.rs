@@ -309,3 +309,60 @@ fn a_worker_that_is_killed_loses_no_network() {
         assert_eq!(left(), [""; 0]);
     });
 }
+
+/// Enough bridges for a batch to take a while.
+const BRIDGES: usize = 200;
+
+/// Lines that make bridges.
+fn bridges() -> String {
+    (0..BRIDGES).map(|number| format!("link add br{number} group 42 type bridge\n")).collect()
+}
+
+/// Lists the bridges of [`bridges`] that are there, by their numbers.
+fn made() -> BTreeSet<usize> {
+    let devices = std::fs::read_to_string("/proc/self/net/dev").unwrap();
+    let number = |line: &str| line.trim().strip_prefix("br")?.split(':').next()?.parse().ok();
+    devices.lines().filter_map(number).collect()
+}
+
+#[test]
+fn a_signal_undoes_an_atomic_batch() {
+    vnet_testns::root(|| {
+        write("batch", bridges());
+        let before = vnet_testns::Snapshot::take();
+        let args = ["ip", "--atomic", "-batch", "batch"];
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let output = interrupt(&args, signal, || made().len() > 20);
+            assert_eq!(output.status.signal(), Some(signal.as_raw()));
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(said.starts_with("called off: nothing has changed"), "{said}");
+            assert_eq!(before.leaks(), [""; 0]);
+        }
+    });
+}
+
+/// Nothing of a batch is written down, so nobody can take back what it has done: its first lines, all
+/// of them and in order. That they are there is said when it is tried again.
+#[test]
+fn a_batch_that_is_killed_leaves_its_first_lines() {
+    vnet_testns::root(|| {
+        write("batch", bridges());
+        for options in [&["--atomic"][..], &[], &["-force"]] {
+            let args: Vec<&str> =
+                ["ip"].iter().chain(options).chain(&["-batch", "batch"]).copied().collect();
+            let output = interrupt(&args, Signal::KILL, || made().len() > 20);
+            assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{options:?}");
+            let left = made();
+            // What was sent in one go is done to its end.
+            assert!(left.len() > 20, "{options:?}: {}", left.len());
+            assert_eq!(left, (0..left.len()).collect(), "{options:?}");
+            let again = vnet(&["ip", "--atomic", "-batch", "batch"]);
+            assert_eq!((again.code, made()), (1, left), "{}", again.stderr);
+            assert!(again.stderr.contains("File exists"), "{}", again.stderr);
+            sh("ip link del group 42");
+        }
+        assert_eq!(vnet(&["ip", "--atomic", "-batch", "batch"]).code, 0);
+        assert_eq!(made().len(), BRIDGES);
+        sh("ip link del group 42");
+    });
+}

@@ -39,6 +39,7 @@ use vnet_iproute::ip::{
     route as routes, rule, tuntap,
 };
 
+use crate::cancel::Cancel;
 use engine::Engine;
 
 /// Where a command line reads and writes.
@@ -56,6 +57,8 @@ pub struct Io<'w> {
     pub replaces: bool,
     /// The program's name in explanations.
     pub program: &'static str,
+    /// Called before `--atomic` changes anything; by what it returns, that is called off and undone.
+    pub cancel: Option<&'w dyn Fn() -> Option<Cancel>>,
 }
 
 impl std::fmt::Debug for Io<'_> {
@@ -68,7 +71,8 @@ impl<'w> Io<'w> {
     /// Writes to these, which are no terminals.
     pub fn new(out: &'w mut dyn Write, err: &'w mut dyn Write) -> Self {
         let (is_terminal, is_dark, replaces) = (false, false, false);
-        Self { out, err, is_terminal, is_dark, replaces, program: "vnet ip" }
+        let program = "vnet ip";
+        Self { out, err, is_terminal, is_dark, replaces, program, cancel: None }
     }
 
     /// Writes what is asked for. A reader that is gone has seen enough.

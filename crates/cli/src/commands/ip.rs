@@ -2,6 +2,7 @@
 //!
 //! All words behind them are iproute2's, so they are taken before vnet's own options are read.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::io::{BufWriter, IsTerminal as _, LineWriter};
 use std::path::Path;
@@ -15,6 +16,7 @@ use super::Outcome;
 use crate::args::Ip;
 use crate::context::Context;
 use crate::errors::Failure;
+use crate::interrupt;
 
 /// The lab of an ordinary user who names none.
 pub(crate) const DEFAULT_LAB: &str = "default";
@@ -98,10 +100,19 @@ fn run_here(words: &[String], language: Language, program: &'static str) -> Exit
     let mut io = Io::new(&mut out, &mut err);
     (io.is_terminal, io.replaces, io.program) = (is_terminal, true, program);
     io.is_dark = is_dark();
-    ExitCode::from(match language {
+    // Only then: all else ends as a signal ends it, also while it waits for lines.
+    let cancel = OnceCell::new();
+    let begin = || {
+        let flag = interrupt::flag().ok()?;
+        Some(cancel.get_or_init(|| flag).clone())
+    };
+    io.cancel = Some(&begin);
+    let code = match language {
         Language::Ip => vnet::ip::run(words, &mut io),
         Language::Bridge => vnet::ip::run_bridge(words, &mut io),
-    })
+    };
+    drop((out, err));
+    cancel.get().and_then(vnet::Cancel::signal).map_or_else(|| code.into(), interrupt::die_by)
 }
 
 /// Tells whether the terminal's background is dark, as `COLORFGBG` says (lib/color.c).

@@ -158,9 +158,14 @@ fn run_atomic(
             return 1;
         }
     };
+    let cancel = io.cancel.and_then(|begin| begin());
+    let is_called_off = || cancel.as_ref().is_some_and(|cancel| cancel.signal().is_some());
     engine.queue_changes(true);
     let mut failed: Option<(usize, Failure)> = None;
     for (at, line) in lines.iter().enumerate() {
+        if is_called_off() {
+            break;
+        }
         engine.tag(at);
         let result = command(engine, options, &line.words, io);
         failed = engine.take_failures().into_iter().next();
@@ -181,7 +186,9 @@ fn run_atomic(
     engine.flush();
     let failed = failed.or_else(|| engine.take_failures().into_iter().next());
     engine.queue_changes(false);
-    let Some((at, failure)) = failed else { return 0 };
+    let Some((at, failure)) = failed else {
+        return if is_called_off() { call_off(engine, &before, io) } else { 0 };
+    };
     let failure = match lines.get(at) {
         // As long as what is in the way is there.
         Some(line) => explain(options, &line.words, failure),
@@ -193,6 +200,15 @@ fn run_atomic(
     };
     if let Some(line) = lines.get(at) {
         show(&failure, name, line, &outcome, io);
+    }
+    1
+}
+
+/// Takes back what was done until a signal came.
+fn call_off(engine: &mut Engine, before: &Snapshot, io: &mut Io<'_>) -> u8 {
+    match before.restore(engine) {
+        Ok(()) => io.say("called off: nothing has changed, what was done is undone"),
+        Err(why) => io.say(&format!("called off: what was done could not all be undone: {why}")),
     }
     1
 }
