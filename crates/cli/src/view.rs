@@ -171,19 +171,7 @@ impl Lab {
 
     /// Counts what there is: `20 nodes, 1 segment, 3 links`.
     pub(crate) fn counts(&self) -> String {
-        let mut counts = vec![count(self.nodes.len(), "node")];
-        let others = [(self.segments.len(), "segment"), (self.links.len(), "link")];
-        counts.extend(others.iter().filter(|(many, _)| *many > 0).map(|(n, noun)| count(*n, noun)));
-        counts.join(", ")
-    }
-
-    /// Lists nodes with interfaces and addresses, one line for each.
-    pub(crate) fn brief(&self) -> String {
-        if self.nodes.len() > NODES_SHOWN_MAX {
-            return String::new();
-        }
-        let rows: Vec<Vec<String>> = self.nodes.iter().map(brief_row).collect();
-        columns(&rows)
+        count_all(self.nodes.len(), self.segments.len(), self.links.len())
     }
 
     /// Lists nodes and segments with all interfaces.
@@ -193,6 +181,27 @@ impl Lab {
         rows.extend(self.nodes.iter().chain(&self.segments).flat_map(Node::rows));
         columns(&rows)
     }
+}
+
+/// Counts what a lab is to have: `20 nodes, 1 segment, 3 links`.
+pub(crate) fn counts(desired: &Desired) -> String {
+    count_all(desired.nodes.len(), desired.segments.len(), desired.links.len())
+}
+
+fn count_all(nodes: usize, segments: usize, links: usize) -> String {
+    let mut counts = vec![count(nodes, "node")];
+    let others = [(segments, "segment"), (links, "link")];
+    counts.extend(others.iter().filter(|(many, _)| *many > 0).map(|(n, noun)| count(*n, noun)));
+    counts.join(", ")
+}
+
+/// Lists the nodes of a small lab with interfaces and addresses, one line for each.
+pub(crate) fn brief(desired: &Desired, state: &State) -> String {
+    if desired.nodes.len() > NODES_SHOWN_MAX {
+        return String::new();
+    }
+    let rows: Vec<Vec<String>> = Lab::of(desired, state).nodes.iter().map(brief_row).collect();
+    columns(&rows)
 }
 
 /// Returns a node's row for a summary: its name, and interfaces with their addresses.

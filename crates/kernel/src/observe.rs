@@ -10,6 +10,7 @@ pub(crate) mod filters;
 mod host;
 mod link;
 mod own;
+mod peers;
 mod route;
 pub mod survey;
 mod tables;
@@ -22,7 +23,7 @@ use netlink_packet_core::NetlinkSerializable;
 use netlink_packet_route::RouteNetlinkMessage;
 use rustix::io::Errno;
 use vnet_model::{
-    End, IfName, Interface, Interfaces, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State,
+    IfName, Interface, Interfaces, Kind, LabName, Mac, Mark, Namespace, NsName, Owner, State,
 };
 use vnet_netlink::{Error as NetlinkError, Message, Socket};
 
@@ -151,7 +152,7 @@ pub fn observe_some(realm: &Realm, scope: Scope<'_>, names: &[NsName]) -> Result
         }
         Ok::<_, Error>(all)
     })?;
-    connect_peers(&mut found);
+    peers::connect(&mut found);
     own::claim(&mut found, scope);
     host::forget_strangers(&mut found, scope);
     wireguard::connect(&mut found);
@@ -211,6 +212,7 @@ fn observe_chunk(
     scope: Scope<'_>,
 ) -> Result<Vec<Found>, Error> {
     let mut found = Vec::with_capacity(names.len());
+    let mut kept = BTreeMap::new();
     for (name, entry) in names.iter().zip(realm.open(thread, names)?) {
         let declared = scope.declared.namespaces.contains_key(name);
         let owner = match entry {
@@ -221,20 +223,38 @@ fn observe_chunk(
                 found.push(host::read(&mut opened, scope)?);
                 continue;
             }
-            Entry::Namespace(mut opened) => match mark_of(&mut opened, name)? {
-                Some(mark) if mark.lab == *scope.lab => {
-                    found.push(read_namespace(&mut opened, name, mark, scope)?);
-                    continue;
+            Entry::Namespace(mut opened) => {
+                // One that is expected is most likely the lab's: then its mark is among what is read.
+                let links = match is_known(name, scope) {
+                    true => Some(read_links(&mut opened, name, scope)?),
+                    false => None,
+                };
+                let mark = match &links {
+                    Some(links) => links.iter().find_map(Link::mark),
+                    None => mark_of(&mut opened, name)?,
+                };
+                match mark {
+                    Some(mark) if mark.lab == *scope.lab => {
+                        let links = match links {
+                            Some(links) => links,
+                            None => read_links(&mut opened, name, scope)?,
+                        };
+                        found.push(read_namespace(&mut opened, name, (mark, links), scope)?);
+                        kept.insert(name.clone(), opened);
+                        continue;
+                    }
+                    Some(mark) => Owner::Lab(mark),
+                    None => Owner::Foreign,
                 }
-                Some(mark) => Owner::Lab(mark),
-                None => Owner::Foreign,
-            },
+            }
         };
         let ours = owner.mark().is_some_and(|mark| mark.lab == *scope.lab);
         if declared || ours {
             found.push(Found::unread(name, owner));
         }
     }
+    peers::identify(&mut found, &mut kept, scope)?;
+    drop(kept);
     read_sysctls(realm, thread, &mut found, scope)?;
     read_offloads(realm, thread, &mut found, scope)?;
     tables::read(realm, thread, &mut found, scope)?;
@@ -273,23 +293,37 @@ fn mark_of(opened: &mut Opened, name: &NsName) -> Result<Option<Mark>, Error> {
     link::mark(&mut opened.socket, None).map_err(failed)
 }
 
+/// Tells whether a namespace of this name is declared, or was.
+fn is_known(name: &NsName, scope: Scope<'_>) -> bool {
+    let recorded = scope.recorded.into_iter().flatten();
+    [&scope.declared].into_iter().chain(recorded).any(|state| state.namespaces.contains_key(name))
+}
+
+/// Returns what is declared of a namespace, and was.
+fn known<'s>(name: &NsName, scope: Scope<'s>) -> Vec<&'s Namespace> {
+    let recorded = scope.recorded.into_iter().flatten().copied();
+    let states = [scope.declared].into_iter().chain(recorded);
+    states.filter_map(|state| state.namespaces.get(name)).collect()
+}
+
+fn read_links(opened: &mut Opened, name: &NsName, scope: Scope<'_>) -> Result<Vec<Link>, Error> {
+    let failed = |source| Error::Netlink { doing: "read interfaces", ns: name.clone(), source };
+    let known = known(name, scope);
+    let declared = |name: &IfName| {
+        known.iter().filter_map(|known| known.interfaces.get(name)).collect::<Vec<_>>()
+    };
+    link::dump(&mut opened.socket, Some(&declared)).map_err(failed)
+}
+
 fn read_namespace(
     opened: &mut Opened,
     name: &NsName,
-    mark: Mark,
+    (mark, links): (Mark, Vec<Link>),
     scope: Scope<'_>,
 ) -> Result<Found, Error> {
     let failed = |source| Error::Netlink { doing: "read interfaces", ns: name.clone(), source };
     let socket = &mut opened.socket;
-    let known = [Some(scope.declared)]
-        .into_iter()
-        .chain(scope.recorded.into_iter().flatten().map(|state| Some(*state)));
-    let known: Vec<&Namespace> =
-        known.flatten().filter_map(|state| state.namespaces.get(name)).collect();
-    let declared = |name: &IfName| {
-        known.iter().filter_map(|known| known.interfaces.get(name)).collect::<Vec<_>>()
-    };
-    let links = link::dump(socket, Some(&declared)).map_err(failed)?;
+    let known = known(name, scope);
     let names: BTreeMap<u32, IfName> =
         links.iter().map(|link| (link.index, link.name.clone())).collect();
     let mut found = Found::unread(name, Owner::Lab(mark.clone()));
@@ -334,7 +368,6 @@ fn read_namespace(
     let entries = entry::read(socket, &names, wanted_entries(name, scope)).map_err(failed)?;
     (found.namespace.entries, found.namespace.foreign) = (entries.ours, entries.foreign);
     found.namespace.lost_rules = entries.lost;
-    read_neighbours(&mut found, socket).map_err(failed)?;
     let declared = scope.declared.namespaces.get(name);
     if declared.is_some_and(|ns| ns.sysctls.contains_key(IPV6_FORWARDING)) {
         let on = link::ipv6_forwarding(socket).map_err(failed)?;
@@ -356,16 +389,6 @@ fn wanted_entries(name: &NsName, scope: Scope<'_>) -> entry::Wanted {
     let wanted = entry::Wanted::of(namespaces.flat_map(|ns| ns.entries.iter().chain(&ns.foreign)));
     // Without the rule for the table main the kernel finds no gateway, and no packet a route.
     entry::Wanted { lost, ..wanted }
-}
-
-/// Reads the marks of the namespaces at the other ends of veths.
-fn read_neighbours(found: &mut Found, socket: &mut Socket) -> Result<(), NetlinkError> {
-    for nsid in found.peers.iter().filter_map(|(_, place)| place.nsid).collect::<Vec<_>>() {
-        if let std::collections::btree_map::Entry::Vacant(entry) = found.neighbours.entry(nsid) {
-            entry.insert(link::mark(socket, Some(nsid))?);
-        }
-    }
-    Ok(())
 }
 
 fn declared_in<'s>(state: &'s State, ns: &NsName, name: &IfName) -> Option<&'s Interface> {
@@ -485,62 +508,6 @@ fn read_sysctls(
     Ok(())
 }
 
-/// Finds out which interface each veth leads to.
-///
-/// The kernel tells the other end's index and the nsid of its namespace; whose that is, the mark on
-/// its `lo` says. The two ends must agree about each other: a namespace that was unpinned and made
-/// again has the same mark as what is left of the old one.
-fn connect_peers(found: &mut [Found]) {
-    let by_mark: BTreeMap<Mark, usize> = found
-        .iter()
-        .enumerate()
-        .filter_map(|(at, found)| match &found.namespace.owner {
-            Owner::Lab(mark) => Some((mark.clone(), at)),
-            _ => None,
-        })
-        .collect();
-    let host = found.iter().position(|found| found.name.is_host());
-    let by_index: Vec<BTreeMap<u32, (IfName, Option<u32>)>> = found
-        .iter()
-        .map(|found| {
-            let peer = |name: &IfName| {
-                found.peers.iter().find(|(veth, _)| veth == name).map(|(_, place)| place.index)
-            };
-            let names = found.indexes.by_name.iter();
-            names.map(|(name, index)| (*index, (name.clone(), peer(name)))).collect()
-        })
-        .collect();
-    for at in 0..found.len() {
-        for (name, place) in std::mem::take(&mut found[at].peers) {
-            let there = match place.nsid {
-                None => Some(at),
-                Some(nsid) => {
-                    let mark = found[at].neighbours.get(&nsid).and_then(Option::as_ref);
-                    mark.map_or(host, |mark| by_mark.get(mark).copied())
-                }
-            };
-            let own_index = found[at].indexes.get(&name);
-            if let Some(Kind::Device(device)) =
-                found[at].namespace.interfaces.get_mut(&name).map(|it| &mut it.kind)
-            {
-                // Only the host has such: what was moved there belongs to nobody.
-                let there = there.filter(|there| Some(*there) == host);
-                let lower = there.and_then(|there| by_index[there].get(&place.index));
-                device.host_lower = lower.map(|(name, _)| name.clone());
-                continue;
-            }
-            let peer = there.and_then(|there| {
-                let (peer, back) = by_index[there].get(&place.index)?;
-                let agrees = *back == own_index;
-                agrees.then(|| End { ns: found[there].name.clone(), name: peer.clone() })
-            });
-            if let Some(interface) = found[at].namespace.interfaces.get_mut(&name) {
-                interface.kind = Kind::Veth { peer };
-            }
-        }
-    }
-}
-
 /// Dumps one kind of object and decodes it.
 fn dump<T>(
     socket: &mut Socket,
@@ -554,13 +521,10 @@ fn dump<T>(
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(message: Message<'_>) {
     drop(link::link(message, None));
+    let _ = address::address(message);
     bridging::fuzz(message);
-    match message.decode() {
-        Ok(RouteNetlinkMessage::NewAddress(message)) => drop(address::address(&message)),
-        Ok(RouteNetlinkMessage::NewRoute(message)) => {
-            let names = IfName::new("eth0").map(|name| (2, name)).into_iter().collect();
-            drop(route::route(&message, &names));
-        }
-        _ => {}
+    if let Ok(RouteNetlinkMessage::NewRoute(message)) = message.decode() {
+        let names = IfName::new("eth0").map(|name| (2, name)).into_iter().collect();
+        drop(route::route(&message, &names));
     }
 }

@@ -23,6 +23,7 @@
 pub mod apply;
 #[cfg(any(test, feature = "proptest"))]
 pub mod arbitrary;
+mod by_text;
 pub mod expect;
 pub mod facts;
 pub mod kind;

@@ -20,6 +20,7 @@ mod keys;
 mod order;
 mod routes;
 mod settings;
+mod settled;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -96,6 +97,16 @@ pub fn plan(desired: &Desired, observed: &State) -> Plan {
 /// state that was observed before.
 #[must_use]
 pub fn plan_between(lab: &LabName, target: &State, observed: &State) -> Plan {
+    // Where much differs, there is little to leave out.
+    let most = target.namespaces.len() / 4;
+    match settled::unsettled(lab, target, observed, most) {
+        Some(part) => plan_all(lab, &target.only(&part), &observed.only(&part)),
+        None => plan_all(lab, target, observed),
+    }
+}
+
+/// Plans without asking first where anything differs.
+fn plan_all(lab: &LabName, target: &State, observed: &State) -> Plan {
     let mut planner =
         Planner { lab, target, observed, work: observed.clone(), plan: Plan::default() };
     planner.find_conflicts();

@@ -192,7 +192,7 @@ fn desired(
     external::add(network, &mut desired.state);
     // So that it is looked at.
     if desired.state.namespaces.values().any(stands_on_host) {
-        desired.state.namespaces.entry(NsName::host()).or_insert_with(external::empty_host);
+        desired.state.namespaces.get_or_insert_with(NsName::host(), external::empty_host);
     }
     desired
 }

@@ -6,6 +6,7 @@
 mod bridging;
 mod entry;
 mod interfaces;
+pub(crate) mod namespaces;
 mod offload;
 mod route;
 mod telling;
@@ -25,6 +26,7 @@ use crate::origin::Origin;
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
 pub use entry::{Entry, Neighbor, NexthopKind, NexthopObject, PortRange, Rule, RuleAction};
 pub use interfaces::Interfaces;
+pub use namespaces::Namespaces;
 pub use offload::Offload;
 pub use route::{
     Encap, Metric, MetricValue, NextHop, Route, RouteKey, RouteKind, SCOPES, Seg6Mode, TABLE_LOCAL,
@@ -58,15 +60,14 @@ pub const MTU_IPV6_MIN_BYTES: u32 = 1280;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The namespaces by the name they are pinned under.
-    pub namespaces: BTreeMap<NsName, Namespace>,
+    pub namespaces: Namespaces,
 }
 
 impl State {
     /// Returns the part with these namespaces alone.
     #[must_use]
     pub fn only(&self, names: &BTreeSet<NsName>) -> Self {
-        let part = names.iter().filter_map(|name| self.namespaces.get_key_value(name));
-        Self { namespaces: part.map(|(name, ns)| (name.clone(), ns.clone())).collect() }
+        Self { namespaces: self.namespaces.only(names) }
     }
 }
 
@@ -78,6 +79,7 @@ pub struct Namespace {
     /// Its interfaces, `lo` among them.
     pub interfaces: Interfaces,
     /// Its routes, without those the kernel derives from addresses.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub routes: BTreeSet<Route>,
     /// Its policy rules, neighbours and nexthop objects: those that are declared or were made by
     /// vnet.
@@ -90,13 +92,14 @@ pub struct Namespace {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lost_rules: BTreeSet<Rule>,
     /// Sysctls by their dotted name (`net.ipv4.tcp_ecn`), as far as they are declared.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctls: BTreeMap<String, String>,
     /// Its tables of nf_tables: those that carry a lab's mark, and of others, only those whose name
     /// is one that is declared, without what is in them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<TableId, Table>,
     /// A text for the program `nft` that is declared: the tables that it makes are declared by it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nft_text: Option<RawText>,
     /// What asked for it.
     #[serde(skip)]
@@ -162,21 +165,26 @@ pub struct Interface {
     /// Whether it is administratively up (`IFF_UP`).
     pub up: bool,
     /// The largest packet it sends, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
     /// Its hardware address; `lo` has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
     /// A free text for people (`ip link set … alias`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
     /// Further names, longer than 15 bytes too (`ip link property add … altname`).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub altnames: BTreeSet<String>,
     /// The bridge, bond or VRF it is a port of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<IfName>,
     /// The VLANs it is in as the port of a bridge; observed where that keeps VLANs apart.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlans: Option<PortVlans>,
     /// Its forwarding entries: of a tunnel, or of the bridge it is a port of. Observed at tunnels, and
     /// where some are declared.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fdb: Option<BTreeSet<FdbEntry>>,
     /// What it does as a WireGuard device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -186,6 +194,7 @@ pub struct Interface {
     pub port: Options,
     /// Its addresses in the order in which they were or will be added: the first of an IPv4
     /// subnet is the primary one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
     /// How many packets its queue holds (`ip link set … txqueuelen`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,8 +203,10 @@ pub struct Interface {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offload: BTreeMap<Offload, bool>,
     /// Whether IPv4 packets that come in here are forwarded (`net.ipv4.conf.IF.forwarding`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_ipv4: Option<bool>,
     /// Whether IPv6 runs on it (`net.ipv6.conf.IF.disable_ipv6`, the other way round).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv6: Option<bool>,
     /// Whether vnet made it: seen by a derived hardware address or in the record of intent.
     pub ours: bool,

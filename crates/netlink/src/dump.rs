@@ -63,6 +63,25 @@ impl Socket {
         Err(Error::AnswersLost { sent: 1 })
     }
 
+    /// Asks a question to which there is one answer (one link, by its index), and returns what `decode` makes of it: takes
+    /// half as many messages as [`get`](Self::get), since the kernel acknowledges nothing but a refusal.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn get_one<T>(
+        &mut self,
+        request: &impl NetlinkSerializable,
+        mut decode: impl FnMut(Message<'_>) -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        for _ in 0..2 {
+            if let Some(objects) = self.ask(request, 0, &mut decode)? {
+                return Ok(objects.into_iter().next());
+            }
+        }
+        Err(Error::AnswersLost { sent: 1 })
+    }
+
     /// Asks once. `None` if the answer is incomplete or inconsistent.
     fn ask<T>(
         &mut self,
@@ -74,7 +93,8 @@ impl Socket {
         let request = batch::single(request, flags, sequence);
         self.make_send_room(request.len());
         self.send(&request).map_err(|errno| Error::Send { first: 0, errno })?;
-        let mut answer = Answer { sequence, is_whole: true, objects: Ok(Vec::new()) };
+        let is_single = flags == 0;
+        let mut answer = Answer { sequence, is_single, is_whole: true, objects: Ok(Vec::new()) };
         loop {
             let length = match self.receive_part() {
                 Ok(Some(length)) => length,
@@ -108,6 +128,8 @@ impl Socket {
 /// The answer to one question, as far as it has come.
 struct Answer<T> {
     sequence: u32,
+    /// Nothing follows the first message.
+    is_single: bool,
     is_whole: bool,
     /// After an error the rest is still read, so that the socket is free for the next question.
     objects: Result<Vec<T>, Error>,
@@ -144,6 +166,7 @@ impl<T> Answer<T> {
                         Err(error) => self.objects = Err(error),
                     }
                 }
+                return self.is_single.then(Ack::default);
             }
         }
         None

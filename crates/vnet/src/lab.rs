@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::keeper::{Place, Wanted};
 use crate::limits::Shortage;
 use crate::nft_text;
-use crate::record::Record;
+use crate::record::{Record, Written};
 use crate::state_dir::{Lock, StateDir};
 
 /// A lab of this user.
@@ -97,6 +97,8 @@ pub struct Seen {
     pub observed: State,
     /// What it takes to make the one the other.
     pub plan: Plan,
+    /// What the lab was last told to be, where that is known.
+    pub recorded: Option<Record>,
 }
 
 impl Lab {
@@ -252,9 +254,10 @@ impl Lab {
             Some(place) => nft_text::try_out(&place.realm, desired)?,
             None => Cow::Borrowed(desired),
         };
-        let (observed, _) = self.look(&desired)?;
+        let (observed, recorded) = self.look_as(&Written::of(&desired))?;
         let plan = plan(&desired, &observed.state);
-        Ok(Seen { desired: desired.into_owned(), observed: observed.state, plan })
+        let desired = desired.into_owned();
+        Ok(Seen { desired, observed: observed.state, plan, recorded })
     }
 
     /// Looks at the lab as it was last told to be.
@@ -276,10 +279,15 @@ impl Lab {
         Ok(marked.into_iter().filter(|(_, m)| m.lab == self.name).map(|(ns, _)| ns).collect())
     }
 
-    /// Reads the lab, and the record that says what in it is its own.
-    pub(crate) fn look(&self, desired: &Desired) -> Result<(Observed, Option<Record>), Error> {
-        let record = self.record()?;
-        Ok((self.look_by(desired, record.as_ref(), None)?, record))
+    /// Reads the lab, by the record that says what in it is its own.
+    pub(crate) fn look(&self, desired: &Desired) -> Result<Observed, Error> {
+        Ok(self.look_as(&Written::of(desired))?.0)
+    }
+
+    /// Reads the lab and its record.
+    fn look_as(&self, wanted: &Written<'_>) -> Result<(Observed, Option<Record>), Error> {
+        let record = self.dir.record_as(wanted)?;
+        Ok((self.look_by(wanted.desired, record.as_ref(), None)?, record))
     }
 
     /// Reads the lab, or those of its namespaces that have one of some names, by a record that is
@@ -307,14 +315,15 @@ impl Lab {
 /// Adds the sysctls that were declared before: what is undone must know their values.
 fn declared<'a>(desired: &'a State, known: &[&State]) -> Cow<'a, State> {
     let mut declared = Cow::Borrowed(desired);
-    for (name, ns) in known.iter().flat_map(|known| &known.namespaces) {
+    let known = known.iter().flat_map(|known| &known.namespaces);
+    for (name, ns) in known.filter(|(_, ns)| !ns.sysctls.is_empty()) {
         let there = declared.namespaces.get(name);
         let is_there = |key: &String| there.is_some_and(|there| there.sysctls.contains_key(key));
         if ns.sysctls.keys().all(is_there) {
             continue;
         }
-        let there = declared.to_mut().namespaces.entry(name.clone());
-        let there = there.or_insert_with(|| Namespace::new(ns.owner.clone()));
+        let there = &mut declared.to_mut().namespaces;
+        let there = there.get_or_insert_with(name.clone(), || Namespace::new(ns.owner.clone()));
         for (key, value) in &ns.sysctls {
             there.sysctls.entry(key.clone()).or_insert_with(|| value.clone());
         }

@@ -129,7 +129,7 @@ impl Lab {
     pub fn explain(&self, pinged: &[&Pinged]) -> Result<Vec<Option<String>>, Error> {
         let not_up = || Error::NotUp { lab: self.name().clone() };
         let desired = self.record()?.ok_or_else(not_up)?.desired;
-        let state = self.look(&desired)?.0.state;
+        let state = self.look(&desired)?.state;
         let facts = self.survey(&state)?;
         let found = Found { desired: &desired, state: &state, facts: Some(&facts) };
         let explain = |one: &&Pinged| {

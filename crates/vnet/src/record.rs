@@ -4,11 +4,15 @@
 //! exists; it says which interfaces are the lab's own where their hardware address does not, and
 //! lets commands work without the file.
 
-use std::path::PathBuf;
+mod written;
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vnet_model::kind::Options;
 use vnet_model::{Desired, Interface, Kind, State};
+
+pub(crate) use written::Written;
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
@@ -46,12 +50,17 @@ impl Record {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
+    /// Tells whether it says that this is wanted, and that no change is under way.
+    pub(crate) fn is_settled_as(&self, desired: &Desired, file: Option<&Path>) -> bool {
+        self.previous.is_none() && self.file.as_deref() == file && self.desired == *desired
+    }
+
     /// Returns all that is known to be the lab's own: what is wanted and what was before.
     #[must_use]
     pub fn known(&self) -> State {
         let mut known = self.desired.state.clone();
         for (name, ns) in self.previous.iter().flat_map(|state| &state.namespaces) {
-            let there = known.namespaces.entry(name.clone()).or_insert_with(|| ns.clone());
+            let there = known.namespaces.get_or_insert_with(name.clone(), || ns.clone());
             for (key, value) in &ns.sysctls {
                 there.sysctls.entry(key.clone()).or_insert_with(|| value.clone());
             }

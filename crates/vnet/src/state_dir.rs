@@ -12,7 +12,7 @@ use vnet_model::LabName;
 use crate::cancel::Cancel;
 use crate::confirm::Pending;
 use crate::error::Error;
-use crate::record::Record;
+use crate::record::{Record, Written};
 
 const LOCK: &str = "lock";
 const RECORD: &str = "lab.json";
@@ -200,6 +200,11 @@ impl StateDir {
         }
     }
 
+    /// Reads the record, which mostly says what is wanted.
+    pub(crate) fn record_as(&self, wanted: &Written<'_>) -> Result<Option<Record>, Error> {
+        Ok(self.read(RECORD)?.and_then(|text| wanted.read(&text)))
+    }
+
     /// Reads the note of a change that waits for its confirmation; `None` where there is none that
     /// can be used.
     pub(crate) fn pending(&self) -> Result<Option<Pending>, Error> {
@@ -258,7 +263,12 @@ impl StateDir {
 
     /// Writes the record, and waits until it is on disk where it must outlast a crash.
     pub(crate) fn write_record(&self, record: &Record, sync: bool) -> Result<(), Error> {
-        self.replace(RECORD, &record.to_text(), sync)
+        self.write_record_text(&record.to_text(), sync)
+    }
+
+    /// Writes the record that is written as text already.
+    pub(crate) fn write_record_text(&self, text: &[u8], sync: bool) -> Result<(), Error> {
+        self.replace(RECORD, text, sync)
     }
 
     /// Replaces a file whole: whoever reads sees the old or the new one.

@@ -147,7 +147,7 @@ impl Lab {
         let is_up = recorded.is_some();
         let nothing = || (!ask.beside.is_empty()).then(|| Desired::nothing(self.name().clone()));
         let desired = recorded.or_else(nothing).ok_or_else(not_up)?;
-        let mut state = self.look(&desired)?.0.state;
+        let mut state = self.look(&desired)?.state;
         if !ask.beside.is_empty() {
             beside::add(self.realm()?, self.name(), &mut state, &ask.beside)?;
         }

@@ -35,14 +35,14 @@ struct MovedBody {
 
 pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
     let (lab, desired, file) = wanted(context, args)?;
-    let look = || -> Result<_, Error> { Ok((lab.plan(&desired)?, lab.record()?)) };
-    let (seen, record) = look().map_err(|e| Failure::of(&e, file.as_ref()).cannot_tell())?;
+    let seen = lab.plan(&desired).map_err(|e| Failure::of(&e, file.as_ref()).cannot_tell())?;
     let plan = seen.plan;
     if !plan.conflicts.is_empty() {
         let conflicts = plan.conflicts;
         return Err(Failure::of(&Error::Conflicts { conflicts }, file.as_ref()));
     }
-    let moved = record.map(|record| moved(&record.desired, &desired)).unwrap_or_default();
+    let moved =
+        seen.recorded.as_ref().map(|record| moved(&record.desired, &desired)).unwrap_or_default();
     match args.form {
         _ if context.printer.is_json() => {
             context.printer.json("plan", body(&desired, &plan, &moved))
@@ -53,7 +53,10 @@ pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
     super::up::note_undeclared(context, &plan.undeclared);
     note_moved(context, &desired, &moved);
     super::confirm::note_pending(context, &lab)?;
-    Ok(ExitCode::from(if plan.steps.is_empty() { 0 } else { DIFFERS }))
+    let code = ExitCode::from(if plan.steps.is_empty() { 0 } else { DIFFERS });
+    // The process ends: its memory goes at once, and not piece by piece.
+    std::mem::forget((file, desired, seen.desired, seen.observed, seen.recorded));
+    Ok(code)
 }
 
 /// Finds out what is wanted: what the file says, or, where there is none and `-l` picks a lab that is

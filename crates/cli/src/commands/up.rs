@@ -50,6 +50,8 @@ pub(super) fn run(context: &Context<'_>, args: &args::Up) -> Outcome {
         None => {
             say(context, &desired, &up);
             confirm::note_pending(context, &lab)?;
+            // The process ends: its memory goes at once, and not piece by piece.
+            std::mem::forget((file, desired, up));
             // It came when all was done.
             Ok(cancel.signal().map_or(ExitCode::SUCCESS, interrupt::die_by))
         }
@@ -80,19 +82,21 @@ fn build(
 /// Says what exists now.
 fn say(context: &Context<'_>, desired: &Desired, up: &Up) {
     let printer = context.printer;
-    let shown = view::Lab::of(desired, &up.state);
     if printer.is_json() {
+        let shown = view::Lab::of(desired, &up.state);
         let changes = up.steps.iter().map(view::Change::of).collect();
         let undeclared = up.undeclared.iter().map(ToString::to_string).collect();
         let elapsed_ms = ms(up.elapsed);
         return printer.json("up", Body { elapsed_ms, changes, undeclared, lab: shown });
     }
     let made = up.steps.iter().filter(|s| matches!(s.change, Change::AddNamespace { .. })).count();
-    let (time, counts) = (time(up.elapsed), shown.counts());
+    let (time, counts) = (time(up.elapsed), view::counts(desired));
     let all_new = made == desired.state.namespaces.len();
     match up.steps.len() {
         0 => printer.summary(&format!("no changes in {time}: {counts}\n")),
-        _ if all_new => printer.summary(&format!("up in {time}: {counts}\n{}", shown.brief())),
+        _ if all_new => {
+            printer.summary(&format!("up in {time}: {counts}\n{}", view::brief(desired, &up.state)))
+        }
         changes => {
             let list = match changes <= CHANGES_SHOWN_MAX && !printer.is_verbose() {
                 true => printer::steps(&up.steps),

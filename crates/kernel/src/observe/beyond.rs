@@ -28,7 +28,7 @@ use crate::realm::{Entry, Realm, SysctlAccess};
 pub fn beyond(realm: &Realm, observed: &mut Observed) -> Result<Vec<String>, Error> {
     let born = realm.born_sysctls()?;
     let mut words = Vec::new();
-    for (name, ns) in &mut observed.state.namespaces {
+    for (name, ns) in observed.state.namespaces.iter_mut() {
         let Some(indexes) = observed.indexes.get(name) else { continue };
         let devs: BTreeMap<u32, IfName> =
             indexes.by_name.iter().map(|(dev, index)| (*index, dev.clone())).collect();

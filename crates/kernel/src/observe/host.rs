@@ -6,7 +6,7 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::{Address, IfName, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
 
 use super::link::{self, Link};
-use super::{Found, Indexes, Scope, address};
+use super::{Found, Indexes, Scope, address, peers};
 use crate::error::Error;
 use crate::realm::{Entry, Opened, Realm};
 
@@ -45,7 +45,7 @@ pub(super) fn read(opened: &mut Opened, scope: Scope<'_>) -> Result<Found, Error
             interface.addresses.push(address);
         }
     }
-    super::read_neighbours(&mut found, socket).map_err(failed)?;
+    peers::read_marks(&mut found, socket).map_err(failed)?;
     Ok(found)
 }
 

@@ -15,8 +15,11 @@ use super::device::{self, Found};
 /// `struct ifinfomsg` (linux/rtnetlink.h), and what it and its attributes are called.
 const HEADER_BYTES: usize = 16;
 const ARPHRD_LOOPBACK: u16 = 772;
+const LOOPBACK_IFINDEX: u32 = 1;
 const IFF_UP: u32 = 1;
 const IFF_NOARP: u32 = 0x80;
+const RTM_GETLINK: u16 = 18;
+const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
@@ -26,7 +29,9 @@ const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_TARGET_NETNSID: u16 = 46;
 const IFLA_PROP_LIST: u16 = 52;
 const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INFO_KIND: u16 = 1;
@@ -87,16 +92,21 @@ pub(super) fn mark(socket: &mut Socket, nsid: Option<i32>) -> Result<Option<Mark
 
 /// Reads the alias of the `lo` of the socket's namespace, or of the one with the nsid.
 pub(super) fn alias(socket: &mut Socket, nsid: Option<i32>) -> Result<Option<String>, Error> {
-    let mut message = request();
-    message.header.index = 1;
-    message.attributes.extend(nsid.map(LinkAttribute::IfNetnsId));
-    // This is asked three times for each namespace: the codec would take apart all else too.
-    let marks = socket.get(&RouteNetlinkMessage::GetLink(message), |answer| {
+    let request = RawMessage::new(RTM_GETLINK, |writer| {
+        let mut header = [0; HEADER_BYTES];
+        header[4..8].copy_from_slice(&LOOPBACK_IFINDEX.to_ne_bytes());
+        writer.header(&header).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        if let Some(nsid) = nsid {
+            writer.i32(IFLA_TARGET_NETNSID, nsid);
+        }
+    })?;
+    // This is asked twice for each namespace: the codec would take apart all else too.
+    let alias = socket.get_one(&request, |answer| {
         let alias = answer.attributes(HEADER_BYTES)?.find(IFLA_IFALIAS)?;
         Ok(alias.map(|alias| alias.text().map(str::to_owned)).transpose()?)
     });
-    match marks {
-        Ok(marks) => Ok(marks.into_iter().next()),
+    match alias {
+        Ok(alias) => Ok(alias),
         // The namespace went away, or it is somebody else's.
         Err(Error::Refused(_)) if nsid.is_some() => Ok(None),
         Err(error) => Err(error),
@@ -199,6 +209,12 @@ impl Link {
             self.interface.alias = None;
             self.named = Default::default();
         }
+    }
+
+    /// Returns the mark that it carries, which is one where it is `lo`.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        let alias = self.interface.alias.as_ref().filter(|_| self.index == LOOPBACK_IFINDEX);
+        Mark::parse(alias?)
     }
 
     fn take_info(

@@ -16,6 +16,9 @@ use vnet_netlink::{Error, Socket};
 
 use crate::encap;
 
+/// Where the protocol stands in `struct rtmsg` (linux/rtnetlink.h).
+const PROTOCOL_AT: usize = 5;
+
 /// Reads the routes of the socket's namespace that somebody configured: those of protocol boot and
 /// static. What the kernel derives, router advertisements bring or a routing daemon learns is not
 /// configuration.
@@ -24,9 +27,16 @@ pub(super) fn dump(
     names: &BTreeMap<u32, IfName>,
 ) -> Result<Vec<Route>, Error> {
     let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
-    super::dump(socket, &request, |message| match message {
-        RouteNetlinkMessage::NewRoute(message) if is_configured(&message) => route(&message, names),
-        _ => None,
+    socket.dump(&request, |message| {
+        // Nearly all are the kernel's: to take them apart took longer than to get them.
+        let protocol = message.payload.get(PROTOCOL_AT).copied().map(RouteProtocol::from);
+        if !protocol.is_some_and(configures) {
+            return Ok(None);
+        }
+        Ok(match message.decode()? {
+            RouteNetlinkMessage::NewRoute(message) => route(&message, names),
+            _ => None,
+        })
     })
 }
 
@@ -45,7 +55,11 @@ pub(super) fn derived(
 }
 
 pub(super) fn is_configured(message: &RouteMessage) -> bool {
-    matches!(message.header.protocol, RouteProtocol::Boot | RouteProtocol::Static)
+    configures(message.header.protocol)
+}
+
+fn configures(protocol: RouteProtocol) -> bool {
+    matches!(protocol, RouteProtocol::Boot | RouteProtocol::Static)
 }
 
 pub(super) fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Option<Route> {

@@ -1,22 +1,16 @@
 //! Reads namespaces whose ever they are, as if they were a lab's.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use vnet_model::{Interface, Kind, Mark, Namespace, NsName, Offload, Owner, State};
-use vnet_netlink::{RawMessage, Socket};
+use vnet_netlink::Socket;
 
 use super::{
-    CHUNK, Found, Observed, Scope, connect_peers, read_namespace, read_offloads, read_sysctls,
+    CHUNK, Found, Observed, Scope, peers, read_links, read_namespace, read_offloads, read_sysctls,
 };
 use crate::error::Error;
 use crate::realm::{Entry, Realm};
-
-const RTM_GETNSID: u16 = 90;
-const NETNSA_NSID: u16 = 1;
-const NETNSA_FD: u16 = 3;
-/// `struct rtgenmsg`, with its padding.
-const HEADER_BYTES: usize = 4;
 
 /// Reads the namespaces that have these names, each as if it carried the mark given to it, with the
 /// sysctls that `keys` names. CAP_SYS_ADMIN and CAP_NET_ADMIN.
@@ -45,10 +39,13 @@ pub fn observe_whole(
         for (name, entry) in chunk.iter().zip(realm.open(0, chunk)?) {
             let Entry::Namespace(mut entry) = entry else { continue };
             let mark = &marks[name];
-            let mut one = read_namespace(&mut entry, name, mark.clone(), scope)?;
+            let mut read_one = |scope| {
+                let links = read_links(&mut entry, name, scope)?;
+                read_namespace(&mut entry, name, (mark.clone(), links), scope)
+            };
+            let mut one = read_one(scope)?;
             if let Some(asked) = all_options(&one, &declared) {
-                let scope = Scope { declared: &asked, ..scope };
-                one = read_namespace(&mut entry, name, mark.clone(), scope)?;
+                one = read_one(Scope { declared: &asked, ..scope })?;
             }
             take_names_from_marks(&mut one);
             read.push(one);
@@ -62,7 +59,7 @@ pub fn observe_whole(
     for (at, found) in found.iter_mut().enumerate() {
         identify_neighbours(found, at, &mut opened, marks)?;
     }
-    connect_peers(&mut found);
+    peers::connect(&mut found);
     let mut observed = Observed::default();
     for found in found {
         observed.indexes.insert(found.name.clone(), found.indexes);
@@ -123,8 +120,9 @@ fn identify_neighbours(
     opened: &mut [(Socket, OwnedFd, NsName)],
     marks: &BTreeMap<NsName, Mark>,
 ) -> Result<(), Error> {
+    let nsids = found.peers.iter().filter_map(|(_, place)| place.nsid);
+    found.neighbours = nsids.map(|nsid| (nsid, None)).collect();
     let mut unknown = found.neighbours.len();
-    found.neighbours.values_mut().for_each(|mark| *mark = None);
     for other in 0..opened.len() {
         if unknown == 0 {
             break;
@@ -132,29 +130,15 @@ fn identify_neighbours(
         if other == at {
             continue;
         }
-        let (fd, name) = (opened[other].1.as_fd().as_raw_fd(), opened[other].2.clone());
+        let Ok([here, there]) = opened.get_disjoint_mut([at, other]) else { continue };
+        let name = there.2.clone();
         let failed =
             |source| Error::Netlink { doing: "identify namespaces", ns: name.clone(), source };
-        let request = RawMessage::new(RTM_GETNSID, |writer| {
-            writer.header(&[0; HEADER_BYTES]);
-            writer.i32(NETNSA_FD, fd);
-        })
-        .map_err(|too_long| failed(vnet_netlink::Error::AttributeTooLong { index: 0, too_long }))?;
-        let answers = opened[at].0.get(&request, |answer| {
-            let mut id = None;
-            for attribute in answer.attributes(HEADER_BYTES)? {
-                let attribute = attribute?;
-                if attribute.kind == NETNSA_NSID {
-                    id = Some(attribute.u32()?.cast_signed());
-                }
-            }
-            Ok(id)
-        });
-        let id = answers.map_err(failed)?.into_iter().next().filter(|id| *id >= 0);
+        let id = peers::nsid(&mut here.0, there.1.as_fd()).map_err(failed)?;
         if let Some(mark) = id.and_then(|id| found.neighbours.get_mut(&id))
             && mark.is_none()
         {
-            *mark = marks.get(&opened[other].2).cloned();
+            *mark = marks.get(&there.2).cloned();
             unknown -= 1;
         }
     }

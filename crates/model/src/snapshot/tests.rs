@@ -11,7 +11,7 @@ fn built(desired: &Desired) -> State {
     }
     let names = state.namespaces.keys().cloned().collect();
     let marks = marks(&LabName::new("seen").unwrap(), &names);
-    for (name, ns) in &mut state.namespaces {
+    for (name, ns) in state.namespaces.iter_mut() {
         ns.owner = Owner::Lab(marks[name].clone());
         for key in SYSCTLS {
             ns.sysctls.entry(key.to_owned()).or_insert_with(|| "0".to_owned());

@@ -88,7 +88,7 @@ impl State {
     /// another state.
     pub fn keep_telling(&mut self, said: &Self) {
         let none = Options::new();
-        for (name, ns) in &mut self.namespaces {
+        for (name, ns) in self.namespaces.iter_mut() {
             let said = said.namespaces.get(name);
             let ports = ns.interfaces.iter().map(|(name, interface)| {
                 let master = interface.master.as_ref().and_then(|name| ns.interfaces.get(name));

@@ -24,11 +24,11 @@ impl Lab {
         Cancel::check(self.settings.cancel.as_ref())?;
         let not_up = || Error::NotUp { lab: self.name.clone() };
         let record = self.record()?.ok_or_else(not_up)?;
-        let (before, _) = self.look(&record.desired)?;
+        let before = self.look(&record.desired)?;
         self.say("links are to be cut")?;
         let worked = self.cut(&before, cut).and_then(|()| {
             self.say("links are cut")?;
-            let (now, _) = self.look(&record.desired)?;
+            let now = self.look(&record.desired)?;
             let worked = work(self, &now.state)?;
             Cancel::check(self.settings.cancel.as_ref())?;
             Ok(worked)

@@ -111,7 +111,7 @@ impl Lab {
         if let Some(ns) = names.iter().find(|ns| !is_ours(ns)) {
             return Err(vnet_kernel::Error::Gone { ns: ns.clone() }.into());
         }
-        for (name, ns) in &mut found.state.namespaces {
+        for (name, ns) in found.state.namespaces.iter_mut() {
             for (interface, there) in ns.interfaces.iter_mut() {
                 let wanted =
                     wanted.namespaces.get(name).and_then(|ns| ns.interfaces.get(interface));

@@ -20,7 +20,7 @@ use crate::filter;
 use crate::keeper::Place;
 use crate::limits;
 use crate::nft_text;
-use crate::record::Record;
+use crate::record::{Record, Written};
 use crate::state_dir::Lock;
 
 /// How often the way to a state is gone, and what the kernel did differently is mended, before it is
@@ -102,15 +102,17 @@ impl Lab {
         progress(Phase::Observing);
         let tried = nft_text::try_out(self.realm()?, desired)?;
         let desired = tried.as_ref();
-        let (start, recorded) = self.look(desired)?;
+        let written = Written::of(desired);
+        let (start, recorded) = self.look_as(&written)?;
         let first = plan(desired, &start.state);
         if !first.conflicts.is_empty() {
             return Err(Error::Conflicts { conflicts: first.conflicts });
         }
-        let record = Record::new(desired.clone(), None, self.file.clone());
         if first.is_empty() {
-            if recorded.as_ref() != Some(&record) {
-                self.dir.write_record(&record, false)?;
+            let file = self.file.as_deref();
+            let is_same = |record: &Record| record.is_settled_as(desired, file);
+            if !recorded.as_ref().is_some_and(is_same) {
+                self.dir.write_record_text(&written.record(None, file), false)?;
                 exec::write_files(&self.dir, desired)?;
             }
             self.hold_over(guard, earlier)?;
@@ -129,8 +131,10 @@ impl Lab {
         let previous = (!previous.namespaces.is_empty()).then_some(previous);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
         let pending = self.prepare_to_go_back(guard, earlier, recorded.as_ref(), &before)?;
-        let done = self.change(&intent, &start, first, progress).and_then(|reached| {
-            self.dir.write_record(&record, false)?;
+        let change = self.change(&intent, &written, (&start, first), progress);
+        let done = change.and_then(|reached| {
+            let settled = written.record(None, intent.file.as_deref());
+            self.dir.write_record_text(&settled, false)?;
             match (pending, guard) {
                 // The time begins now.
                 (Some(mut pending), Some(guard)) => {
@@ -245,12 +249,13 @@ impl Lab {
     fn change(
         &self,
         intent: &Record,
-        start: &Observed,
-        first: Plan,
+        written: &Written<'_>,
+        (start, first): (&Observed, Plan),
         progress: &impl Fn(Phase),
     ) -> Result<Reached, Error> {
         self.say("the intent is to be written")?;
-        self.dir.write_record(intent, true)?;
+        let text = written.record(intent.previous.as_ref(), intent.file.as_deref());
+        self.dir.write_record_text(&text, true)?;
         exec::write_files(&self.dir, &intent.desired)?;
         self.say("the intent is written")?;
         let seen = Some((start.clone(), first));
@@ -388,9 +393,9 @@ fn own(state: &State) -> State {
 fn to_go_back_to(start: &Observed, known: Option<&State>) -> State {
     let mut before = start.state.clone();
     before.namespaces.retain(|_, ns| !matches!(ns.owner, Owner::Stale(_)));
-    for (name, ns) in &mut before.namespaces {
-        let known = known.and_then(|known| known.namespaces.get(name));
-        let Some(raw) = known.and_then(|ns| ns.nft_text.as_ref()) else { continue };
+    let known = known.into_iter().flat_map(|known| &known.namespaces);
+    for (name, raw) in known.filter_map(|(name, ns)| Some((name, ns.nft_text.as_ref()?))) {
+        let Some(ns) = before.namespaces.get_mut(name) else { continue };
         let is_there = |table: &Table| ns.tables.get(&table.id) == Some(table);
         if raw.tables.iter().flatten().all(is_there) {
             ns.tables.retain(|id, _| !raw.tables.iter().flatten().any(|table| table.id == *id));
