@@ -65,7 +65,8 @@ pub(crate) fn owns(ns: &Namespace, addr: IpAddr) -> bool {
     ns.interfaces.values().any(|interface| has(interface, addr))
 }
 
-fn has(interface: &Interface, addr: IpAddr) -> bool {
+/// Tells whether an address is the namespace's own by this interface.
+pub(crate) fn has(interface: &Interface, addr: IpAddr) -> bool {
     let alive = addr.is_ipv4() || (interface.up && has_ipv6(interface));
     alive && interface.addresses.iter().any(|address| address.net.addr() == addr)
 }

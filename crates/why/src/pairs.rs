@@ -12,6 +12,7 @@
 //! checks of sources, an address that two have), it says so by `None`, and the pairs have to be
 //! walked one by one.
 
+mod cut;
 mod hash;
 mod table;
 
@@ -20,10 +21,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use vnet_model::apply::LOOPBACK;
-use vnet_model::{Desired, End, IfName, Interface, Kind, Namespace, NsName, Route, State};
+use vnet_model::{End, IfName, Kind, Namespace, NsName, Route};
 
 use crate::scene::Scene;
 use crate::{World, fib, walk, wire};
+use cut::Cut;
+pub use cut::each_link;
 use hash::Quick;
 use table::{Holding, Prefixes, Table};
 
@@ -40,39 +43,6 @@ pub type Broken = BTreeSet<(usize, usize)>;
 #[must_use]
 pub fn all_pairs(world: &World<'_>, from: &[NsName], to: &[(NsName, IpAddr)]) -> Option<Broken> {
     Some(Net::of(world, from, to)?.broken())
-}
-
-/// Finds for each link of a lab the pairs that are well as things are, and no more when it is cut.
-///
-/// `None` as for [`all_pairs`], and where a link ends at a segment.
-#[must_use]
-pub fn each_link(
-    world: &World<'_>,
-    desired: &Desired,
-    from: &[NsName],
-    to: &[(NsName, IpAddr)],
-) -> Option<Vec<(String, Broken)>> {
-    let mut net = Net::of(world, from, to)?;
-    let before = net.broken();
-    let mut found = Vec::new();
-    for link in &desired.links {
-        if link.ends.iter().any(|(node, _)| desired.segments.contains_key(node)) {
-            return None;
-        }
-        let steps = desired.cut(&[link]);
-        let mut cut = State::default();
-        for End { ns, .. } in desired.ends_of(link) {
-            let found = net.scene.ns(&ns).cloned();
-            cut.namespaces.extend(found.map(|found| (ns, found)));
-        }
-        for step in &steps {
-            // What can't be done on paper is so already.
-            let _ = step.apply(&mut cut);
-        }
-        let broken = net.without(&cut)?;
-        found.push((link.name.clone(), broken.difference(&before).copied().collect()));
-    }
-    Some(found)
 }
 
 /// Where a packet goes from a namespace.
@@ -94,6 +64,9 @@ struct Decided {
     sources: Option<Vec<usize>>,
 }
 
+/// Who answers for an address, and whether that passes packets on.
+type Resolved = Option<(usize, bool)>;
+
 struct Node {
     name: NsName,
     table: Table,
@@ -101,7 +74,15 @@ struct Node {
     /// What was decided, by way; the last is for what has none.
     decided: Vec<Option<Rc<Decided>>>,
     /// Who answers on a link, and whether that passes packets on.
-    resolved: HashMap<(IfName, IpAddr), Option<(usize, bool)>, Quick>,
+    resolved: HashMap<(IfName, IpAddr), Resolved, Quick>,
+}
+
+impl Node {
+    /// What was decided about an address in these prefixes, if it was.
+    fn decided(&self, holding: &Holding) -> Option<&Decided> {
+        let way = self.table.lookup(holding);
+        self.decided[way.unwrap_or(self.table.ways.len())].as_deref()
+    }
 }
 
 /// An address that is asked about.
@@ -126,33 +107,10 @@ struct Net<'a> {
     goal_of: HashMap<IpAddr, usize, Quick>,
     /// Who has an address that one alone has.
     owners: HashMap<IpAddr, usize, Quick>,
-    /// The namespaces that are not as they were.
-    changed: Vec<usize>,
+    /// What is cut.
+    cut: Cut,
     /// Who ever found the way of a packet to lead to a namespace, by that.
     before: Vec<HashSet<usize, Quick>>,
-    /// The places in `from` and `to` of each namespace, and in `to` of each address.
-    places: Places,
-}
-
-#[derive(Debug, Default)]
-struct Places {
-    from: HashMap<usize, Vec<usize>, Quick>,
-    to: HashMap<usize, Vec<usize>, Quick>,
-    goals: HashMap<usize, Vec<usize>, Quick>,
-}
-
-impl Places {
-    fn of(from: &[usize], to: &[(usize, usize)]) -> Self {
-        let mut places = Self::default();
-        for (place, at) in from.iter().enumerate() {
-            places.from.entry(*at).or_default().push(place);
-        }
-        for (place, (at, goal)) in to.iter().enumerate() {
-            places.to.entry(*at).or_default().push(place);
-            places.goals.entry(*goal).or_default().push(place);
-        }
-        places
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,11 +155,9 @@ impl<'a> Net<'a> {
             goals: Vec::new(),
             goal_of: HashMap::default(),
             owners,
-            changed: Vec::new(),
-            places: Places::default(),
+            cut: Cut::default(),
         };
         net.to = asked?.into_iter().map(|(ns, addr)| (ns, net.goal(addr))).collect();
-        net.places = Places::of(&net.from, &net.to);
         Some(net)
     }
 
@@ -214,7 +170,7 @@ impl<'a> Net<'a> {
         if let Some(goal) = self.goal_of.get(&addr) {
             return *goal;
         }
-        let owner = self.owners.get(&addr).copied().filter(|at| !self.changed.contains(at));
+        let owner = self.owners.get(&addr).copied().filter(|at| !self.cut.is_at(*at));
         let reached = vec![Reach::NotAsked; self.nodes.len()];
         let holding = self.prefixes.holding(addr);
         self.goals.push(Goal { addr, holding, owner, reached });
@@ -276,8 +232,9 @@ impl<'a> Net<'a> {
     /// Finds who on a link answers for an address, and whether it passes on what comes in there.
     fn resolve(&mut self, at: usize, dev: &IfName, addr: IpAddr) -> Option<(usize, bool)> {
         let key = (dev.clone(), addr);
-        if let Some(known) = self.nodes[at].resolved.get(&key) {
-            return *known;
+        let known = self.nodes[at].resolved.get(&key).copied();
+        if let Some(known) = known.or_else(|| self.resolved_before(at, &key)) {
+            return known;
         }
         let from = End { ns: self.nodes[at].name.clone(), name: dev.clone() };
         let heard = wire::domain(&self.scene, &from, SMALL_BYTES, false).stations;
@@ -375,160 +332,6 @@ impl<'a> Net<'a> {
         }
         broken
     }
-
-    /// Tries all pairs again while some namespaces decide otherwise.
-    fn without(&mut self, cut: &State) -> Option<Broken> {
-        let mut old = Vec::new();
-        let prefixes = self.prefixes.count();
-        for (name, found) in &cut.namespaces {
-            let end = self.number(name)?;
-            let new = node(found, None, name, &mut self.prefixes)?;
-            old.push((end, std::mem::replace(&mut self.nodes[end], new)));
-        }
-        // A cut link brings no routes.
-        if self.prefixes.count() > prefixes {
-            return None;
-        }
-        let ends: Vec<usize> = old.iter().map(|(end, _)| *end).collect();
-        let goals = self.goals.len();
-        for goal in &mut self.goals {
-            goal.owner = goal.owner.filter(|at| !ends.contains(at));
-        }
-        self.changed.clone_from(&ends);
-        for (end, was) in &old {
-            self.keep_resolved(*end, was, &old, cut);
-        }
-        let blank = vec![Reach::NotAsked; self.nodes.len()];
-        let mut broken = Broken::new();
-        for goal in 0..goals {
-            if !self.may_be_lost(goal, &old) {
-                continue;
-            }
-            let known = std::mem::replace(&mut self.goals[goal].reached, blank.clone());
-            let dst = self.goals[goal].addr;
-            let mut lost: HashSet<usize, Quick> = HashSet::default();
-            for (end, was) in &old {
-                // Who has it needs no way there.
-                let had_a_way = known[*end] == Reach::Yes || was.own.contains(&dst);
-                if had_a_way && !self.reaches(*end, goal) {
-                    lost.insert(*end);
-                }
-            }
-            if !lost.is_empty() {
-                self.spread(goal, &known, &mut lost);
-                self.note(goal, &lost, &mut broken);
-            }
-            self.goals[goal].reached = known;
-        }
-        self.changed.clear();
-        for (end, node) in old {
-            self.nodes[end] = node;
-        }
-        for goal in &mut self.goals {
-            goal.owner = self.owners.get(&goal.addr).copied();
-        }
-        Some(broken)
-    }
-
-    /// Takes over who answers on links of a namespace that are as they were: cables, with the same
-    /// addresses at their ends.
-    fn keep_resolved(&mut self, at: usize, was: &Node, old: &[(usize, Node)], cut: &State) {
-        let lost = |addr: &IpAddr| {
-            old.iter()
-                .any(|(end, was)| was.own.contains(addr) && !self.nodes[*end].own.contains(addr))
-        };
-        let (before, now) = (self.scene.ns(&was.name), cut.namespaces.get(&was.name));
-        let (Some(before), Some(now)) = (before, now) else { return };
-        let is_as_it_was = |dev: &IfName| {
-            let found = now.interfaces.get(dev);
-            let is_cable = |interface: &Interface| {
-                matches!(interface.kind, Kind::Veth { .. }) && interface.master.is_none()
-            };
-            found.is_some_and(is_cable) && found == before.interfaces.get(dev)
-        };
-        let kept = was.resolved.iter().filter(|((dev, addr), _)| is_as_it_was(dev) && !lost(addr));
-        self.nodes[at].resolved = kept.map(|(key, found)| (key.clone(), *found)).collect();
-    }
-
-    /// Tells whether a cut may have anybody lose the way to an address. It has not where both ends
-    /// have it or not as before, and who of them reached it has some of the legs that it had and no
-    /// others: each of those leads to somebody who reaches it.
-    fn may_be_lost(&mut self, goal: usize, old: &[(usize, Node)]) -> bool {
-        let dst = self.goals[goal].addr;
-        old.iter().any(|(end, was)| {
-            if was.own.contains(&dst) {
-                return !self.nodes[*end].own.contains(&dst);
-            }
-            if self.goals[goal].reached[*end] != Reach::Yes {
-                // Nobody who reached it did so by way of this one.
-                return false;
-            }
-            let way = was.table.lookup(&self.goals[goal].holding);
-            let before = was.decided[way.unwrap_or(was.table.ways.len())].as_ref();
-            let Some(before) = before.map(|before| &before.legs) else { return true };
-            let now = self.decide(*end, goal);
-            now.legs.iter().any(|leg| *leg == Leg::Dead || !before.contains(leg))
-        })
-    }
-
-    /// Adds to those at the ends that lost the way to an address all whose way leads by them.
-    fn spread(&mut self, goal: usize, known: &[Reach], lost: &mut HashSet<usize, Quick>) {
-        let mut fresh: Vec<usize> = lost.iter().copied().collect();
-        while let Some(by) = fresh.pop() {
-            let before: Vec<usize> = self.before[by].iter().copied().collect();
-            for at in before {
-                // The ends have been asked themselves.
-                if known[at] != Reach::Yes || self.changed.contains(&at) || lost.contains(&at) {
-                    continue;
-                }
-                let decided = self.decide(at, goal);
-                let leads_on = |net: &mut Self, leg| {
-                    net.next(at, leg, goal).is_some_and(|next| !lost.contains(&next))
-                };
-                if !decided.legs.iter().all(|leg| leads_on(self, leg)) {
-                    lost.insert(at);
-                    fresh.push(at);
-                }
-            }
-        }
-    }
-
-    /// Notes down the pairs that are broken because some don't reach an address any more.
-    fn note(&mut self, lost_goal: usize, lost: &HashSet<usize, Quick>, broken: &mut Broken) {
-        let places = std::mem::take(&mut self.places);
-        for &number in places_in(&places.goals, lost_goal) {
-            for at in lost.iter().filter(|at| **at != self.to[number].0) {
-                let askers = places_in(&places.from, *at);
-                broken.extend(askers.iter().map(|asker| (*asker, number)));
-            }
-        }
-        // Few have it: only their answers go there.
-        let has = |at: &usize| self.has(*at, lost_goal);
-        let owners: Vec<usize> = places.from.keys().copied().filter(has).collect();
-        let numbers: Vec<usize> =
-            lost.iter().flat_map(|at| places_in(&places.to, *at)).copied().collect();
-        for at in owners {
-            for &number in &numbers {
-                let (to, asked) = self.to[number];
-                let mut comes_from = false;
-                if at != to {
-                    self.all_sources(at, asked, |_, src| {
-                        comes_from |= src == lost_goal;
-                        true
-                    });
-                }
-                if comes_from {
-                    let askers = places_in(&places.from, at);
-                    broken.extend(askers.iter().map(|asker| (*asker, number)));
-                }
-            }
-        }
-        self.places = places;
-    }
-}
-
-fn places_in(places: &HashMap<usize, Vec<usize>, Quick>, of: usize) -> &[usize] {
-    places.get(&of).map_or(&[], Vec::as_slice)
 }
 
 /// Makes a namespace ready to be asked; `None` where only a walk can tell what it does.
@@ -547,7 +350,7 @@ fn node(
             if dev.as_str() == LOOPBACK && is_wide && !net.addr().is_loopback() {
                 return None;
             }
-            own.extend(fib::owns(found, net.addr()).then(|| net.addr()));
+            own.extend(fib::has(interface, net.addr()).then(|| net.addr()));
         }
         let is_port = interface.master.is_some() && !interface.addresses.is_empty();
         let known = matches!(interface.kind, Kind::Loopback | Kind::Veth { .. })

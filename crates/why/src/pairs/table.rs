@@ -57,13 +57,24 @@ impl Prefixes {
 pub(super) type Holding = [Vec<u32>; fib::TABLES.len()];
 
 /// What counts of a route.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Way {
     metric: u32,
     kind: RouteKind,
     /// The source address that the route prefers.
     pub(super) src: Option<IpAddr>,
     pub(super) legs: Vec<NextHop>,
+    /// One of the routes that do so.
+    route: Route,
+}
+
+impl Way {
+    /// Tells whether packets fare no worse by another way: it is none, as this one, or has some of
+    /// its legs and no others.
+    fn is_no_worse(&self, now: &Self) -> bool {
+        let leads = !now.legs.is_empty() || self.legs.is_empty();
+        self.kind == now.kind && leads && now.legs.iter().all(|leg| self.legs.contains(leg))
+    }
 }
 
 /// The routes of a namespace.
@@ -72,6 +83,8 @@ pub(super) struct Table {
     pub(super) ways: Vec<Way>,
     /// The way of each prefix, by its number.
     of: Vec<u32>,
+    /// The prefix and the way of each route, in their order.
+    routes: Vec<(u32, u32)>,
 }
 
 impl Table {
@@ -95,10 +108,52 @@ impl Table {
             let alike = (&route.nexthops, route.nhid, route.kind, route.metric, route.src, ipv6);
             let way = *known.entry(alike).or_insert_with(|| table.add(ns, route));
             if let Some(way) = way {
-                table.lead(prefixes.number((number, route.dst)), way);
+                let prefix = prefixes.number((number, route.dst));
+                table.routes.push((prefix, way));
+                table.lead(prefix, way);
             }
         }
         table
+    }
+
+    /// Makes the table of the same namespace when some of its interfaces have gone down: the legs by
+    /// them are dead, and so are the routes that have no other.
+    pub(super) fn when(&self, now: &Namespace) -> Self {
+        let alive = |way: &Way| Way { legs: fib::alive(now, &way.route), ..way.clone() };
+        let ways: Vec<Way> = self.ways.iter().map(alive).collect();
+        let dies = |(was, now): (&Way, &Way)| !was.legs.is_empty() && now.legs.is_empty();
+        let dead: Vec<bool> = self.ways.iter().zip(&ways).map(dies).collect();
+        let mut table = Self { ways, of: Vec::new(), routes: Vec::new() };
+        if !dead.contains(&true) {
+            table.of.clone_from(&self.of);
+            return table;
+        }
+        table.of.resize(self.of.len(), NO_WAY);
+        for &(prefix, way) in self.routes.iter().filter(|(_, way)| !dead[*way as usize]) {
+            table.lead(prefix, way);
+        }
+        table
+    }
+
+    /// Lists the prefixes in which packets may fare worse than they did by another table, and those
+    /// in which they now take a way that `is_doubtful`.
+    pub(super) fn worse_than(&self, was: &Self, is_doubtful: impl Fn(&Way) -> bool) -> Vec<u32> {
+        let mut known: HashMap<(u32, u32), bool, Quick> = HashMap::default();
+        let mut is_worse = |old: u32, new: u32| {
+            if old == NO_WAY && new == NO_WAY {
+                return false;
+            }
+            *known.entry((old, new)).or_insert_with(|| {
+                let (old, new) = (was.ways.get(old as usize), self.ways.get(new as usize));
+                !old.zip(new).is_some_and(|(old, new)| old.is_no_worse(new) && !is_doubtful(new))
+            })
+        };
+        let count = self.of.len().max(was.of.len()) as u32;
+        (0..count).filter(|prefix| is_worse(was.way_of(*prefix), self.way_of(*prefix))).collect()
+    }
+
+    fn way_of(&self, prefix: u32) -> u32 {
+        self.of.get(prefix as usize).copied().unwrap_or(NO_WAY)
     }
 
     /// Adds what a route does; `None` for one that is dead.
@@ -107,8 +162,8 @@ impl Table {
         if route.kind == RouteKind::Unicast && legs.is_empty() {
             return None;
         }
-        let (metric, kind, src) = (route.metric, route.kind, route.src);
-        self.ways.push(Way { metric, kind, src, legs });
+        let (metric, kind, src, route) = (route.metric, route.kind, route.src, route.clone());
+        self.ways.push(Way { metric, kind, src, legs, route });
         u32::try_from(self.ways.len() - 1).ok()
     }
 
@@ -129,7 +184,7 @@ impl Table {
     pub(super) fn lookup(&self, holding: &Holding) -> Option<usize> {
         for prefixes in holding {
             for prefix in prefixes {
-                let way = self.of.get(*prefix as usize).copied().unwrap_or(NO_WAY);
+                let way = self.way_of(*prefix);
                 let Some(found) = self.ways.get(way as usize) else { continue };
                 match found.kind {
                     RouteKind::Unicast => return Some(way as usize),
