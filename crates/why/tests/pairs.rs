@@ -64,3 +64,63 @@ fn all_pairs_at_once_are_as_one_by_one() {
     }
     assert!(known > 20 && cut > 100, "{known} labs, {cut} links");
 }
+
+fn lab(text: &str) -> Desired {
+    let source = vnet_file::Source::new("lab", text.to_owned());
+    vnet_file::parse(&source, &[]).unwrap().resolve().unwrap()
+}
+
+/// So many links that several threads cut them; each is held against all pairs tried anew.
+#[test]
+fn cut_links_of_a_fabric_are_as_all_pairs_without_them() {
+    let desired = lab("
+name: t
+routing: auto
+nodes:
+  spine1..3: { forward: true }
+  leaf1..40: { forward: true }
+  h1..40:
+links:
+  - { endpoints: [ leaf1..40, spine1..3 ], pairs: all, pool: 10.0.0.0/16 }
+  - { endpoints: [ leaf1, h1..40 ], pairs: all, pool: 10.1.0.0/16, gateway: leaf1 }
+");
+    let (from, to) = ends(&desired);
+    let world = World { state: &desired.state, facts: None, intent: None, assumed: &[] };
+    let before = all_pairs(&world, &from, &to).unwrap();
+    let links = each_link(&world, &desired, &from, &to).unwrap();
+    assert_eq!(links.len(), desired.links.len());
+    assert!(links.len() >= 160);
+    for (link, (name, broken)) in desired.links.iter().zip(&links).step_by(11) {
+        assert_eq!(*name, link.name);
+        let steps = desired.cut(&[link]);
+        let cut = all_pairs(&World { assumed: &steps, ..world }, &from, &to).unwrap();
+        let now: Broken = cut.difference(&before).copied().collect();
+        assert_eq!(*broken, now, "without {name}");
+        assert!(!now.is_empty(), "without {name}");
+    }
+}
+
+/// Who is behind two bridges is lost when the cable between those is cut, which neither of them asks
+/// for anything itself.
+#[test]
+fn links_at_bridges_are_left_to_walks() {
+    let desired = lab("
+name: t
+nodes:
+  a: { interfaces: { e: 10.0.0.1/24 } }
+  b: { interfaces: { e: 10.0.0.2/24 } }
+  s: { interfaces: { br: { kind: bridge, ports: [ a, t ] } } }
+  t: { interfaces: { br: { kind: bridge, ports: [ s, b ] } } }
+links:
+  - { endpoints: [ 'a:e', 's:a' ] }
+  - { endpoints: [ 's:t', 't:s' ] }
+  - { endpoints: [ 't:b', 'b:e' ] }
+");
+    let (from, to) = ends(&desired);
+    let world = World { state: &desired.state, facts: None, intent: None, assumed: &[] };
+    let before = one_by_one(&desired, &[]);
+    let middle = desired.links.iter().find(|link| link.name == "s--t").unwrap();
+    let now = one_by_one(&desired, &desired.cut(&[middle]));
+    assert!(now.len() > before.len());
+    assert_eq!(each_link(&world, &desired, &from, &to), None);
+}

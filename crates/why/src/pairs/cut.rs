@@ -6,14 +6,23 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use vnet_model::resolve::DesiredLink;
-use vnet_model::{Change, Desired, End, IfName, Interface, Kind, Namespace, NsName, State, Step};
+use vnet_model::{
+    Change, Desired, End, IfName, Interface, Kind, LinkSetting, Namespace, NsName, State, Step,
+};
 
 use super::hash::Quick;
 use super::table::Table;
 use super::{Broken, Decided, Leg, Net, Node, Reach, Resolved};
 use crate::{World, fib};
+
+/// How many threads cut links: each makes all tables for itself.
+const THREADS_MAX: usize = 4;
+
+/// With fewer links than this another thread is not worth while.
+const LINKS_PER_THREAD_MIN: usize = 100;
 
 /// Finds for each link of a lab the pairs that are well as things are, and no more when it is cut.
 ///
@@ -28,6 +37,32 @@ pub fn each_link(
     if desired.links.iter().any(|link| ends_at_bridge(world, desired, link)) {
         return None;
     }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let share = desired.links.len().div_ceil(threads).max(LINKS_PER_THREAD_MIN);
+    std::thread::scope(|scope| {
+        let mut parts = desired.links.chunks(share);
+        let first = parts.next().unwrap_or_default();
+        let begin = |links| scope.spawn(move || these_links(world, desired, links, from, to));
+        let others: Vec<_> = parts.map(begin).collect();
+        let mut found = these_links(world, desired, first, from, to);
+        for other in others {
+            let more = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            found = found.zip(more).map(|(mut found, more)| {
+                found.extend(more);
+                found
+            });
+        }
+        found
+    })
+}
+
+fn these_links(
+    world: &World<'_>,
+    desired: &Desired,
+    links: &[DesiredLink],
+    from: &[NsName],
+    to: &[(NsName, IpAddr)],
+) -> Option<Vec<(String, Broken)>> {
     let mut net = Net::of(world, from, to)?;
     let before = net.broken();
     let mut places = Places::of(&net);
@@ -35,12 +70,10 @@ pub fn each_link(
         net.cut(&desired.cut(&[link]), &mut places)?;
         let broken = net.newly_broken(&places);
         net.mend();
-        Some((
-            link.name.clone(),
-            broken.into_iter().filter(|pair| !before.contains(pair)).collect(),
-        ))
+        let is_new = |pair: &(usize, usize)| !before.contains(pair);
+        Some((link.name.clone(), broken.into_iter().filter(is_new).collect()))
     };
-    desired.links.iter().map(broken_by).collect()
+    links.iter().map(broken_by).collect()
 }
 
 fn ends_at_bridge(world: &World<'_>, desired: &Desired, link: &DesiredLink) -> bool {
@@ -68,6 +101,23 @@ pub(super) struct Cut {
 impl Cut {
     pub(super) fn is_at(&self, at: usize) -> bool {
         self.was.iter().any(|(end, _)| *end == at)
+    }
+}
+
+/// A namespace while something is cut.
+struct Now<'n> {
+    /// What it is like, but for its routes.
+    found: &'n Namespace,
+    /// Its interfaces that went down.
+    down: &'n [IfName],
+    gone: &'n [IpAddr],
+}
+
+/// The interface that a step takes down.
+fn goes_down(step: &Step) -> Option<&IfName> {
+    match &step.change {
+        Change::SetLink { name, set: LinkSetting::Up(false) } => Some(name),
+        _ => None,
     }
 }
 
@@ -144,7 +194,7 @@ impl Net<'_> {
         }
         let mut gone = Vec::new();
         for step in steps {
-            let Change::SetLink { name, .. } = &step.change else { return None };
+            let name = goes_down(step)?;
             let (Some(was), Some(now)) =
                 (self.scene.interface(&step.ns, name), now.namespaces.get(&step.ns))
             else {
@@ -157,7 +207,10 @@ impl Net<'_> {
         let mut ends = Vec::new();
         for (name, found) in &now.namespaces {
             let end = self.number(name)?;
-            ends.push((end, self.node_now(end, found, &gone, places)?));
+            let of_it = steps.iter().filter(|step| step.ns == *name);
+            let down: Vec<IfName> = of_it.filter_map(goes_down).cloned().collect();
+            let now = Now { found, down: &down, gone: &gone };
+            ends.push((end, self.node_now(end, &now, places)?));
         }
         let replace = |(end, node)| (end, std::mem::replace(&mut self.nodes[end], node));
         let was: Vec<(usize, Node)> = ends.into_iter().map(replace).collect();
@@ -168,17 +221,13 @@ impl Net<'_> {
         Some(())
     }
 
-    fn node_now(
-        &mut self,
-        end: usize,
-        now: &Namespace,
-        gone: &[IpAddr],
-        places: &mut Places,
-    ) -> Option<Node> {
+    /// Makes a namespace as it is when interfaces went down and took addresses with them.
+    fn node_now(&mut self, end: usize, now: &Now<'_>, places: &mut Places) -> Option<Node> {
         let name = self.nodes[end].name.clone();
-        let table = match self.scene.kernel_routes(&name) {
-            None => &self.nodes[end].table,
-            Some(_) => {
+        let is_observed = self.scene.kernel_routes(&name).is_some();
+        let was = match is_observed {
+            false => &self.nodes[end].table,
+            true => {
                 let count = self.prefixes.count();
                 let found = self.scene.ns(&name)?;
                 let derive = || Table::of(found, None, &mut self.prefixes);
@@ -190,10 +239,20 @@ impl Net<'_> {
                 derived
             }
         };
-        let table = table.when(now);
+        let table = was.when(now.found, now.down);
         let mut own = self.nodes[end].own.clone();
-        own.retain(|addr| !gone.contains(addr) || fib::owns(now, *addr));
-        let decided = vec![None; table.ways.len() + 1];
+        own.retain(|addr| !now.gone.contains(addr) || fib::owns(now.found, *addr));
+        let mut decided = vec![None; table.ways.len() + 1];
+        if !is_observed {
+            // What was decided of a way that is as it was still holds.
+            let holds = |place: usize| match (was.ways.get(place), table.ways.get(place)) {
+                (Some(was), Some(now_way)) => Rc::ptr_eq(was, now_way) && !was.is_via(now.gone),
+                (was, now_way) => was.is_none() && now_way.is_none(),
+            };
+            for (place, known) in decided.iter_mut().enumerate().filter(|(it, _)| holds(*it)) {
+                known.clone_from(&self.nodes[end].decided[place]);
+            }
+        }
         Some(Node { name, table, own, decided, resolved: HashMap::default() })
     }
 
@@ -260,9 +319,7 @@ impl Net<'_> {
         let mut goals: Vec<usize> =
             gone.iter().filter_map(|addr| self.goal_of.get(addr).copied()).collect();
         for (end, was) in &self.cut.was {
-            let worse = self.nodes[*end].table.worse_than(&was.table, |way| {
-                way.legs.iter().any(|leg| leg.via.is_some_and(|via| gone.contains(&via)))
-            });
+            let worse = self.nodes[*end].table.worse_than(&was.table, |way| way.is_via(gone));
             goals.extend(worse.iter().flat_map(|prefix| &places.inside[*prefix as usize]));
         }
         goals.sort_unstable();

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Namespace, NextHop, Route, RouteKind};
+use vnet_model::{IfName, Namespace, NextHop, Route, RouteKind};
 
 use super::hash::Quick;
 use crate::fib;
@@ -69,9 +70,23 @@ pub(super) struct Way {
 }
 
 impl Way {
+    /// Tells whether packets may leave by one of these interfaces; a nexthop object is not looked
+    /// into.
+    fn may_use(&self, devs: &[IfName]) -> bool {
+        self.route.nhid.is_some() || self.legs.iter().any(|leg| devs.contains(&leg.dev))
+    }
+
+    /// Tells whether packets go by one of these gateways.
+    pub(super) fn is_via(&self, addrs: &[IpAddr]) -> bool {
+        self.legs.iter().any(|leg| leg.via.is_some_and(|via| addrs.contains(&via)))
+    }
+
     /// Tells whether packets fare no worse by another way: it is none, as this one, or has some of
     /// its legs and no others.
     fn is_no_worse(&self, now: &Self) -> bool {
+        if std::ptr::eq(self, now) {
+            return true;
+        }
         let leads = !now.legs.is_empty() || self.legs.is_empty();
         self.kind == now.kind && leads && now.legs.iter().all(|leg| self.legs.contains(leg))
     }
@@ -80,7 +95,7 @@ impl Way {
 /// The routes of a namespace.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    pub(super) ways: Vec<Way>,
+    pub(super) ways: Vec<Rc<Way>>,
     /// The way of each prefix, by its number.
     of: Vec<u32>,
     /// The prefix and the way of each route, in their order.
@@ -116,12 +131,21 @@ impl Table {
         table
     }
 
-    /// Makes the table of the same namespace when some of its interfaces have gone down: the legs by
-    /// them are dead, and so are the routes that have no other.
-    pub(super) fn when(&self, now: &Namespace) -> Self {
-        let alive = |way: &Way| Way { legs: fib::alive(now, &way.route), ..way.clone() };
-        let ways: Vec<Way> = self.ways.iter().map(alive).collect();
-        let dies = |(was, now): (&Way, &Way)| !was.legs.is_empty() && now.legs.is_empty();
+    /// Makes the table of the same namespace when these interfaces have gone down: the legs by them
+    /// are dead, and so are the routes that have no other. A way that is as it was is the same one.
+    pub(super) fn when(&self, now: &Namespace, down: &[IfName]) -> Self {
+        let alive = |way: &Rc<Way>| {
+            if !way.may_use(down) {
+                return Rc::clone(way);
+            }
+            let legs = fib::alive(now, &way.route);
+            match legs == way.legs {
+                true => Rc::clone(way),
+                false => Rc::new(Way { legs, ..Way::clone(way) }),
+            }
+        };
+        let ways: Vec<Rc<Way>> = self.ways.iter().map(alive).collect();
+        let dies = |(was, now): (&Rc<Way>, &Rc<Way>)| !was.legs.is_empty() && now.legs.is_empty();
         let dead: Vec<bool> = self.ways.iter().zip(&ways).map(dies).collect();
         let mut table = Self { ways, of: Vec::new(), routes: Vec::new() };
         if !dead.contains(&true) {
@@ -163,7 +187,7 @@ impl Table {
             return None;
         }
         let (metric, kind, src, route) = (route.metric, route.kind, route.src, route.clone());
-        self.ways.push(Way { metric, kind, src, legs, route });
+        self.ways.push(Rc::new(Way { metric, kind, src, legs, route }));
         u32::try_from(self.ways.len() - 1).ok()
     }
 
