@@ -81,6 +81,32 @@ fn what_does_not_hold_says_why() {
     });
 }
 
+#[test]
+fn who_can_not_be_tried_is_named_in_every_form() {
+    vnet_testns::root(|| {
+        let lab = "name: demo\nnodes: { a: , b: , bare: }\nlinks: [ { endpoints: [ a, b ], prefix: 10.0.0.0/24 } ]\n";
+        write("vnet.yaml", format!("{lab}expect: [ bare reaches a, all reach all ]\n"));
+        let tap = line("vnet test --static --tap --junit report.xml");
+        let why = "bare has no address that can be tried";
+        let lines = ["not ok 2 - bare reaches a", &format!("# {why}"), "ok 3 - all reach all"];
+        assert_eq!(tap.code, 3, "{}", tap.stdout);
+        assert!(tap.stdout.contains(&lines.join("\n")), "{}", tap.stdout);
+        assert!(tap.stdout.ends_with(&format!("# left out: {why}\n")), "{}", tap.stdout);
+        let xml = line("cat report.xml").stdout;
+        assert!(xml.contains(&format!("<error message=\"{why}\">")), "{xml}");
+        let text = line("vnet test --static").stdout;
+        assert!(text.contains(&format!("left out: {why}")), "{text}");
+        let json: serde_json::Value =
+            serde_json::from_str(&line("vnet test --static --json").stdout).unwrap();
+        assert_eq!(json["expectations"][1]["left_out"][0], why, "{json:#}");
+        // Up, it is the same.
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        let text = line("vnet test").stdout;
+        assert!(text.contains(&format!("         {why}\n")), "{text}");
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+    });
+}
+
 /// What `ip` says of all nodes, without what changes by itself.
 fn network() -> String {
     let nodes = "for n in pc r1 r2 r3 web; do ip -n demo-$n -br link; ip -n demo-$n -br addr; \

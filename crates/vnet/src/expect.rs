@@ -62,6 +62,8 @@ pub struct Tested {
     pub misses: Vec<Miss>,
     /// Of what it can't be told.
     pub unknown: Vec<Miss>,
+    /// Who of many is meant too and was not tried, each with the reason in one sentence.
+    pub left_out: Vec<String>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -95,12 +97,14 @@ pub(crate) struct Found<'f> {
     pub(crate) desired: &'f Desired,
     pub(crate) state: &'f State,
     pub(crate) facts: Option<&'f Facts>,
+    /// What was cut because that was asked for.
+    pub(crate) cut: &'f [Step],
 }
 
 impl Found<'_> {
     pub(crate) fn world(&self) -> World<'_> {
-        let Self { desired, state, facts } = self;
-        World { state, facts: *facts, intent: Some(desired), assumed: &[] }
+        let Self { desired, state, facts, cut } = self;
+        World { state, facts: *facts, intent: Some(desired), assumed: cut }
     }
 }
 
@@ -122,7 +126,7 @@ impl Lab {
         }
         let seen = self.plan(desired)?;
         let facts = self.survey(&seen.observed)?;
-        let found = Found { desired, state: &seen.observed, facts: Some(&facts) };
+        let found = Found { desired, state: &seen.observed, facts: Some(&facts), cut: &[] };
         let mut tested = Vec::new();
         for (number, expectation) in desired.expect.iter().enumerate() {
             self.check_cancel()?;
@@ -165,12 +169,18 @@ impl Lab {
             let steps = desired.cut(&links);
             let judged = self.while_cut(&steps, |lab, state| {
                 let facts = lab.survey(state)?;
-                let found = Found { desired, state, facts: Some(&facts) };
+                let found = Found { desired, state, facts: Some(&facts), cut: &steps };
                 lab.probe_all(&found, expectation, &names, options)
             })?;
             all.cases += judged.cases;
             all.misses.extend(judged.misses);
-            all.unknown.extend(judged.unknown);
+            // Who can't be tried can't without any link.
+            let is_new = |miss: &Miss| {
+                !all.unknown.iter().any(|it| (&it.what, &it.cut) == (&miss.what, &miss.cut))
+            };
+            let more: Vec<Miss> = judged.unknown.into_iter().filter(is_new).collect();
+            all.unknown.extend(more);
+            all.left_out = judged.left_out;
         }
         Ok(all)
     }
@@ -192,7 +202,7 @@ impl Lab {
 /// Works out on paper whether what must hold of a file does, without any kernel.
 #[must_use]
 pub fn on_paper(desired: &Desired) -> Report {
-    let found = Found { desired, state: &desired.state, facts: None };
+    let found = Found { desired, state: &desired.state, facts: None, cut: &[] };
     let judged = |expectation: &Expectation| {
         let begun = Instant::now();
         let judged = judge(&found.world(), desired, expectation);
@@ -202,12 +212,12 @@ pub fn on_paper(desired: &Desired) -> Report {
 }
 
 fn told(expectation: &Expectation, judged: Judged, live: bool, elapsed: Duration) -> Tested {
-    let Judged { cases, misses, unknown } = judged;
+    let Judged { cases, misses, unknown, left_out } = judged;
     let verdict = match (misses.is_empty(), unknown.is_empty() && cases > 0) {
         (false, _) => Verdict::Fails,
         (true, false) => Verdict::Unknown,
         (true, true) => Verdict::Holds,
     };
     let (text, origin) = (expectation.text.clone(), expectation.origin);
-    Tested { text, origin, verdict, live, cases, misses, unknown, elapsed }
+    Tested { text, origin, verdict, live, cases, misses, unknown, left_out, elapsed }
 }

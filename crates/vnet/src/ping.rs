@@ -131,7 +131,7 @@ impl Lab {
         let desired = self.record()?.ok_or_else(not_up)?.desired;
         let state = self.look(&desired)?.state;
         let facts = self.survey(&state)?;
-        let found = Found { desired: &desired, state: &state, facts: Some(&facts) };
+        let found = Found { desired: &desired, state: &state, facts: Some(&facts), cut: &[] };
         let explain = |one: &&Pinged| {
             let (dst, _) = one.answer.filter(|_| !one.is_reached())?;
             let from = desired.nodes.get(&one.from)?.clone();

@@ -4,6 +4,8 @@
 //! asked. Where links are to be cut, a case is tried again only for the links that its packets pass,
 //! or whose interfaces hold its addresses: what else is down decides nothing on its way.
 
+mod unasked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -15,6 +17,8 @@ use crate::pairs::{Broken, all_pairs, each_link};
 use crate::scene::Scene;
 use crate::travel::{Trip, travel, verdict};
 use crate::{Answer, Question, Verdict, World, fib, why};
+
+pub use unasked::{Unasked, unasked};
 
 /// How many failures of one expectation are explained.
 const EXPLAINED_MAX: usize = 8;
@@ -60,6 +64,17 @@ pub struct Judged {
     pub misses: Vec<Miss>,
     /// Of what it can't be told.
     pub unknown: Vec<Miss>,
+    /// Who of many is meant too and was not tried, each with the reason in one sentence.
+    pub left_out: Vec<String>,
+}
+
+impl Judged {
+    /// Begins with what can't be tried.
+    #[must_use]
+    pub fn begin(desired: &Desired, expectation: &Expectation, cases: &[Case]) -> Self {
+        let Unasked { unknown, left_out } = unasked(desired, expectation, cases);
+        Self { unknown, left_out, ..Self::default() }
+    }
 }
 
 /// Lists the cases of an expectation: for each family of addresses that both sides have.
@@ -137,7 +152,8 @@ fn place(desired: &Desired, member: &Member, ipv6: bool) -> Option<(Option<NsNam
 #[must_use]
 pub fn judge(world: &World<'_>, desired: &Desired, expectation: &Expectation) -> Judged {
     let cases = cases(desired, expectation);
-    let mut judge = Judge { world, desired, expectation, judged: Judged::default() };
+    let mut judge =
+        Judge { world, desired, expectation, judged: Judged::begin(desired, expectation, &cases) };
     match &expectation.when {
         Condition::Always => judge.all(&cases, &[]),
         Condition::Down(names) => {
@@ -289,7 +305,7 @@ impl Judge<'_, '_> {
                 return match self.missed_via(trips) {
                     None if self.expectation.within.is_some() => {
                         let what = "how long an answer takes is not worked out on paper";
-                        if self.judged.unknown.is_empty() {
+                        if !self.judged.unknown.iter().any(|miss| miss.what == what) {
                             self.judged.unknown.push(missed(what.to_owned()));
                         }
                         true

@@ -11,8 +11,8 @@ use vnet_model::kind::{self, Value};
 use vnet_model::nft::{Table, TableId};
 use vnet_model::state::PortVlans;
 use vnet_model::{
-    Change, Desired, End, Entry, Facts, IfName, Interface, Kind, Mac, Namespace, NamespaceFacts,
-    NsName, Route, Rule, State, Step,
+    Change, Desired, End, Entry, Facts, IfName, Interface, Kind, LinkSetting, Mac, Namespace,
+    NamespaceFacts, NsName, Route, Rule, State, Step,
 };
 
 use crate::fib::{self, Decision, Flowi};
@@ -68,7 +68,7 @@ impl<'a> Scene<'a> {
         };
         scene.take_nexthops();
         scene.take_options();
-        for step in world.assumed {
+        for step in world.assumed.iter().filter(|step| !is_done(world.state, step)) {
             // What can't be done on paper is so already.
             let _ = scene.apply(step);
         }
@@ -477,6 +477,13 @@ impl<'a> Scene<'a> {
         let ports = interfaces.filter(|(_, port)| port.master.as_ref() == Some(bridge));
         ports.map(|(name, _)| name.clone()).collect()
     }
+}
+
+/// Tells whether a step takes down what is down.
+fn is_done(state: &State, step: &Step) -> bool {
+    let Change::SetLink { name, set: LinkSetting::Up(false) } = &step.change else { return false };
+    let found = state.namespaces.get(&step.ns).and_then(|found| found.interfaces.get(name));
+    found.is_some_and(|interface| !interface.up)
 }
 
 /// The policy rules of a namespace as declared; none where no rule is.

@@ -1,6 +1,6 @@
 //! There and back, and the loop around it: look, diagnose, mend on paper, look again.
 
-use vnet_model::NsName;
+use vnet_model::{Change, LinkSetting, NsName, Step};
 
 use crate::diagnose::diagnose;
 use crate::fates;
@@ -99,6 +99,7 @@ pub fn why(world: &World<'_>, question: &Question) -> Answer {
     };
     if trips.iter().any(|trip| trip.failed().is_some() || trip.has_doubts()) {
         answer.causes = causes(world, question);
+        name_cuts(world, question, &mut answer.causes);
     }
     if verdict == Verdict::Unreachable && answer.causes.is_empty() {
         verdict = Verdict::Unknown;
@@ -187,6 +188,50 @@ fn causes(world: &World<'_>, question: &Question) -> Vec<Cause> {
         drop_needless(world, question, &mut causes);
     }
     causes
+}
+
+/// Says of what is at fault that it is what was cut, where it is: that was asked for, and what would
+/// undo it is no mend.
+fn name_cuts(world: &World<'_>, question: &Question, causes: &mut Vec<Cause>) {
+    let is_asked_for = |mend: &Mend| match mend {
+        Mend::Step(step) => world.assumed.iter().any(|cut| undoes(step, cut)),
+        _ => false,
+    };
+    if world.assumed.is_empty() || causes.is_empty() {
+        return;
+    }
+    let scene = Scene::new(&World { assumed: &[], ..*world });
+    let uncut = travel(&scene, question);
+    let is_to_blame = uncut.iter().all(|trip| trip.failed().is_none() && !trip.has_doubts());
+    let (mut is_first, mut met) = (true, false);
+    causes.retain_mut(|cause| {
+        let is_cut = cause.mend.iter().any(is_asked_for);
+        let is_kept = match is_to_blame {
+            // What else is missing went with it; but there may be a way around.
+            true => is_first || (!met && !is_cut && !cause.mend.is_empty()),
+            false => !(met && is_cut),
+        };
+        if is_cut {
+            met = true;
+            cause.mend.clear();
+        }
+        if is_cut || (is_first && is_to_blame) {
+            cause.evidence.push_str(", because of the cut that was asked for");
+        }
+        is_first = false;
+        is_kept
+    });
+}
+
+/// Tells whether a step sets up again what another took down.
+fn undoes(step: &Step, cut: &Step) -> bool {
+    match (&step.change, &cut.change) {
+        (
+            Change::SetLink { name, set: LinkSetting::Up(true) },
+            Change::SetLink { name: down, set: LinkSetting::Up(false) },
+        ) => step.ns == cut.ns && name == down,
+        _ => false,
+    }
 }
 
 /// Looks at the way back alone, where the way there can't be mended.

@@ -45,6 +45,8 @@ struct Row<'r> {
     cases: usize,
     misses: &'r [Miss],
     unknown: &'r [Miss],
+    /// Who is meant too and was not tried, and why.
+    left_out: &'r [String],
     elapsed_ms: f64,
 }
 
@@ -129,6 +131,7 @@ fn body<'r>(desired: &Desired, file: Option<&File>, report: &'r Report) -> Body<
         cases: tested.cases,
         misses: &tested.misses,
         unknown: &tested.unknown,
+        left_out: &tested.left_out,
         elapsed_ms: tested.elapsed.as_secs_f64() * 1e3,
     };
     Body {
@@ -161,6 +164,13 @@ fn text(report: &Report) -> String {
         let (pad, text_of) = (" ".repeat(9 - sign.len()), plain(&tested.text));
         let _ = writeln!(text, "{on}{sign}{off}{pad}{text_of}  ({cases}{how}, {took})");
         text.push_str(&misses(tested.misses.iter().chain(&tested.unknown)));
+        for why in tested.left_out.iter().take(MISSES_SHOWN_MAX) {
+            let _ = writeln!(text, "         left out: {}", plain(why));
+        }
+        if tested.left_out.len() > MISSES_SHOWN_MAX {
+            let more = tested.left_out.len() - MISSES_SHOWN_MAX;
+            let _ = writeln!(text, "         and {more} more left out");
+        }
     }
     let good = report.tested.iter().filter(|t| t.verdict == Verdict::Holds).count();
     let _ = writeln!(text, "{good} of {} hold", report.tested.len());

@@ -151,7 +151,8 @@ pub(super) fn judge(
     asked: &[Asked],
     cut: &[String],
 ) -> Judged {
-    let mut judged = Judged { cases: cases.len(), ..Judged::default() };
+    let begun = Judged::begin(found.desired, expectation, cases);
+    let mut judged = Judged { cases: cases.len(), ..begun };
     for (case, asked) in cases.iter().zip(asked) {
         let explain = judged.misses.len() < EXPLAINED_MAX;
         let (from, to) = (case.from.to_string(), case.to.to_string());
@@ -216,5 +217,7 @@ fn judge_ways(found: &Found<'_>, expectation: &Expectation, judged: &mut Judged)
     let astray = on_paper.misses.into_iter().filter(|miss| miss.answer.is_none());
     let astray: Vec<Miss> = astray.filter(|miss| !known(judged, miss)).collect();
     judged.misses.extend(astray);
-    judged.unknown.extend(on_paper.unknown);
+    let untold = |miss: &Miss| !judged.unknown.iter().any(|other| other.what == miss.what);
+    let more: Vec<Miss> = on_paper.unknown.into_iter().filter(untold).collect();
+    judged.unknown.extend(more);
 }

@@ -105,6 +105,9 @@ pub(super) fn tap(report: &Report) -> String {
         let name = tested.text.replace('#', "\\#");
         let _ = writeln!(text, "{} {} - {name}", ok(good), at + 2);
         text.push_str(&comment(&sentences(tested)));
+        for why in &tested.left_out {
+            text.push_str(&comment(&format!("left out: {why}")));
+        }
     }
     text
 }
