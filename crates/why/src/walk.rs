@@ -189,6 +189,10 @@ impl Walk<'_, '_> {
         {
             return Err(Stop::NotOwn(src));
         }
+        if self.packet.dst.is_multicast() {
+            let text = format!("{} is a group, and who joined it is not known", self.packet.dst);
+            return Err(Stop::Unknown(text));
+        }
         let mut passed = Vec::new();
         let ttl = self.packet.outer.and_then(|(_, ttl)| ttl);
         let ipv6 = self.packet.dst.is_ipv6();

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 use vnet_model::Desired;
-use vnet_why::World;
 use vnet_why::expect::{Judged, judge};
+use vnet_why::{Question, Verdict, World, why};
 
 /// ```text
 ///  pc -- r1 -- r2 -- web      bare: no address
@@ -14,6 +14,12 @@ fn judged(expect: &str) -> Judged {
 }
 
 fn judged_in(routing: &str, expect: &str) -> Judged {
+    let desired = desired(routing, expect);
+    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
+    judge(&world, &desired, &desired.expect[0])
+}
+
+fn desired(routing: &str, expect: &str) -> Desired {
     let text = format!(
         "name: t
 {routing}
@@ -30,9 +36,7 @@ expect: [ \"{expect}\" ]
 "
     );
     let source = vnet_file::Source::new("lab", text);
-    let desired: Desired = vnet_file::parse(&source, &[]).unwrap().resolve().unwrap();
-    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
-    judge(&world, &desired, &desired.expect[0])
+    vnet_file::parse(&source, &[]).unwrap().resolve().unwrap()
 }
 
 fn words(misses: &[vnet_why::expect::Miss]) -> Vec<&str> {
@@ -59,6 +63,25 @@ fn a_fault_beside_a_cut_is_still_named() {
     let causes = &found.misses[0].answer.as_ref().unwrap().causes;
     let is_cut = |evidence: &str| evidence.contains("the cut that was asked for");
     assert!(causes.iter().any(|cause| !is_cut(&cause.evidence)), "{causes:#?}");
+}
+
+/// The kernel sends to a group by a default route, but nothing says who has joined it.
+#[test]
+fn what_is_sent_to_a_group_is_not_guessed_about() {
+    for claim in ["reaches", "cannot reach"] {
+        let found = judged_in("routing: none", &format!("pc {claim} 239.1.2.3"));
+        assert_eq!(words(&found.unknown), ["can't tell whether pc reaches 239.1.2.3"]);
+        assert!(found.misses.is_empty(), "{found:#?}");
+    }
+    let desired = desired("routing: none", "pc reaches web");
+    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
+    for group in ["239.1.2.3", "ff05::1:3"] {
+        let pc = desired.ns_of("pc").unwrap();
+        let answer = why(&world, &Question::new(pc, group.parse().unwrap()));
+        assert_eq!(answer.verdict, Verdict::Unknown);
+        assert_eq!(answer.unknown, [format!("{group} is a group, and who joined it is not known")]);
+        assert!(answer.causes.is_empty(), "{:?}", answer.causes);
+    }
 }
 
 #[test]
