@@ -106,26 +106,28 @@ impl Operation {
     }
 }
 
-/// An interface of the host's own, as long as it is held: labs stand on it.
+/// Interfaces of the host's own, as long as it is held: labs stand on one and move the other.
 pub(crate) struct Uplink(());
 
 impl Uplink {
     const NAME: &str = "up0";
+    const MOVED: &str = "up1";
 }
 
 impl Drop for Uplink {
     fn drop(&mut self) {
-        vnet_testns::sh(&format!("ip link del {}", Self::NAME));
+        vnet_testns::sh(&format!("ip link del {}; ip link del {}", Self::NAME, Self::MOVED));
     }
 }
 
 /// Makes the test's own namespace a host that has a way to the world.
 #[must_use]
 pub(crate) fn be_host() -> Uplink {
-    let up = Uplink::NAME;
+    let (up, moved) = (Uplink::NAME, Uplink::MOVED);
     vnet_testns::sh(&format!(
         "sysctl -qw net.ipv4.ip_forward=1; ip link set lo up
-         ip link add {up} type veth peer name {up}-far; ip link set {up} up"
+         ip link add {up} type veth peer name {up}-far; ip link set {up} up
+         ip link add {moved} type veth peer name {moved}-far"
     ));
     Uplink(())
 }
@@ -148,9 +150,17 @@ pub(crate) fn left() -> Vec<String> {
 fn in_host() -> Vec<String> {
     let interfaces = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
     let names = interfaces.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
-    let is_own = |name: &str| name == "lo" || name.starts_with(Uplink::NAME);
+    let ours = [Uplink::NAME, Uplink::MOVED];
+    let is_own = |name: &str| name == "lo" || ours.iter().any(|own| name.starts_with(own));
+    let (own, others): (Vec<&str>, Vec<&str>) = names.partition(|name| is_own(name));
     let mut found: Vec<String> =
-        names.filter(|name| !is_own(name)).map(|name| format!("interface {name}")).collect();
+        others.into_iter().map(|name| format!("interface {name}")).collect();
+    // What was moved is back, and says nothing of it any more.
+    if own.contains(&Uplink::NAME) {
+        let alias = std::fs::read_to_string(format!("/sys/class/net/{}/ifalias", Uplink::MOVED));
+        let is_back = alias.is_ok_and(|alias| alias.trim().is_empty());
+        found.extend((!is_back).then(|| format!("{} elsewhere", Uplink::MOVED)));
+    }
     found.extend(vnet_testns::sh("nft list tables").lines().map(str::to_owned));
     found
 }
