@@ -282,6 +282,12 @@ fn an_interface_of_the_hosts_is_moved_in_and_given_back() {
             pings("u-a", &["198.51.100.2"]);
         }
 
+        // What it goes back with is not said of it: the file that is written can be read.
+        let seen = lab.snapshot("u-*", &[]).unwrap();
+        let text = vnet::file::write_short(&seen.topology, &seen.desired);
+        assert!(text.contains("physical") && !text.contains("offload"), "{text}");
+        desired(&text);
+
         // Another name, another node: it goes by way of the host.
         let second = physical("a", "y", "");
         assert_eq!(

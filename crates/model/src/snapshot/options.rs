@@ -38,6 +38,8 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
         (Some(false), None) => Some(false),
         _ => None,
     };
+    // What the file must not say of it goes back with it.
+    let is_made = interface.kind.moved_from().is_none();
     InterfaceOptions {
         addresses,
         mtu: interface.mtu.filter(|mtu| *mtu != default && !follows_another(interface)),
@@ -47,8 +49,10 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
         alias: interface.alias.clone().filter(|_| !is_loopback),
         up: (!interface.up).then_some(false),
         ipv6,
-        txqueuelen: interface.txqueuelen.filter(|len| *len != queue_len(&interface.kind)),
-        offload: interface.offload.clone(),
+        txqueuelen: interface
+            .txqueuelen
+            .filter(|len| is_made && *len != queue_len(&interface.kind)),
+        offload: interface.offload.clone().into_iter().filter(|_| is_made).collect(),
         port: master
             .map(|master| interface.telling_port(master, &Options::new()))
             .unwrap_or_default(),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::InterfaceOptions;
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
 use crate::kind::{Device, Form, Lower, Value};
+use crate::names::IfName;
 use crate::problem::{Problem, ProblemKind, TunnelProblem};
 
 /// Finds what is wrong with the interfaces of a kind, and with the options of ports.
@@ -75,6 +76,11 @@ fn of_device(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind
     }
     if spec.lower == Lower::Host && device.host_lower.is_none() {
         let reason = "needs `link: host:NAME`, the interface that is moved".to_owned();
+        kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
+    }
+    let lower = device.host_lower.as_ref().map(IfName::as_str);
+    if spec.is_physical() && lower == Some(crate::apply::LOOPBACK) {
+        let reason = "can't be `host:lo`: each namespace has a `lo` of its own".to_owned();
         kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
     }
     let said = wired.options.iter().flat_map(|options| kept_of_physical(options));
