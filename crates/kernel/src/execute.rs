@@ -84,7 +84,7 @@ impl Executor<'_> {
             change if tables::is_table(change) => self.table(steps),
             Change::SetWireguard { .. } => self.wireguard(first),
             change if tun::is_tun(change) => self.tun(first),
-            _ if moved::is_move(first) => self.move_link(first),
+            change if moved::is_move(change) => self.move_link(first),
             change if on_host(change).is_some() => self.add_on_host(first),
             _ => self.batch(steps),
         }
@@ -195,10 +195,6 @@ impl Executor<'_> {
     fn lay_out(&mut self, step: &Step) -> Result<(), Error> {
         let ns = &step.ns;
         let batch = &mut self.batch;
-        let known = |indexes: &std::collections::BTreeMap<NsName, Indexes>, name: &IfName| {
-            let found = indexes.get(ns).and_then(|indexes| indexes.get(name));
-            found.ok_or_else(|| Error::NoInterface { ns: ns.clone(), name: name.to_string() })
-        };
         match &step.change {
             Change::AddLink { name, link: NewLink::Veth { mac, mtu, peer } } => {
                 let index = self.assign(ns, name);
@@ -216,17 +212,17 @@ impl Executor<'_> {
             Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } => {
                 let index = self.assign(ns, name);
                 let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
-                let index = |name: &IfName| known(&self.indexes, name);
+                let index = |name: &IfName| known(&self.indexes, ns, name);
                 message::add_device(&mut self.batch, &this, device, None, index)?;
             }
             Change::DelLink { name, .. } => {
-                message::del_link(batch, known(&self.indexes, name)?);
+                message::del_link(batch, known(&self.indexes, ns, name)?);
                 // At once: the same batch may make another of this name.
                 if let Some(indexes) = self.indexes.get_mut(ns) {
                     indexes.remove(name);
                 }
             }
-            change => message::push(batch, change, |name| known(&self.indexes, name))?,
+            change => message::push(batch, change, |name| known(&self.indexes, ns, name))?,
         }
         Ok(())
     }
@@ -240,17 +236,10 @@ impl Executor<'_> {
         let host = NsName::host();
         let index = self.assign(&step.ns, name);
         let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
-        let known = |name: &IfName| {
-            let found = self.indexes.get(&host).and_then(|indexes| indexes.get(name));
-            found.ok_or_else(|| Error::NoInterface { ns: host.clone(), name: name.to_string() })
-        };
+        let index = |name: &IfName| known(&self.indexes, &host, name);
         self.batch.clear();
-        let opened = self.sockets.get(&step.ns).map_err(|source| failed(step, source))?;
-        let there = opened.ns.try_clone().map_err(|source| {
-            let errno = Errno::from_io_error(&source).unwrap_or(Errno::MFILE);
-            failed(step, Error::system("keep", step.ns.to_string())(errno))
-        })?;
-        message::add_device(&mut self.batch, &this, device, Some(&there), known)
+        let there = self.sockets.keep(&step.ns).map_err(|source| failed(step, source))?;
+        message::add_device(&mut self.batch, &this, device, Some(&there), index)
             .map_err(|source| failed(step, source))?;
         let opened = self.sockets.get(&host).map_err(|source| failed(step, source))?;
         let outcome = opened.socket.submit(&mut self.batch).map_err(|source| {
@@ -283,6 +272,16 @@ impl Executor<'_> {
     }
 }
 
+/// Returns the index of an interface.
+fn known(
+    indexes: &std::collections::BTreeMap<NsName, Indexes>,
+    ns: &NsName,
+    name: &IfName,
+) -> Result<u32, Error> {
+    let found = indexes.get(ns).and_then(|indexes| indexes.get(name));
+    found.ok_or_else(|| Error::NoInterface { ns: ns.clone(), name: name.to_string() })
+}
+
 fn failed(step: &Step, source: Error) -> Error {
     Error::Step { step: Box::new(step.clone()), source: Box::new(source) }
 }
@@ -300,8 +299,8 @@ fn is_message(change: &Change) -> bool {
         && !matches!(change, Change::RunNft(_))
         && !matches!(change, Change::SetWireguard { .. })
         && !tun::is_tun(change)
+        && !moved::is_move(change)
         && on_host(change).is_none()
-        && !matches!(change, Change::DelLink { back: Some(_), .. })
         && !offload::is_offload(change)
         && sysctl_of(change).is_none()
 }

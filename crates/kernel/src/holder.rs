@@ -20,6 +20,7 @@ use vnet_netlink::{Batch, Protocol, Socket};
 use crate::door::{Door, Listener, give_up, start_detached, tell_starter};
 use crate::error::Error;
 use crate::execute::message;
+use crate::individual::ends_within;
 use crate::pins::NETNS_DIR;
 use crate::process::{unshare, until_alone, write};
 
@@ -80,9 +81,7 @@ impl Holder {
     /// Tells whether it still runs.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let mut ended = [rustix::event::PollFd::new(&self.pidfd, rustix::event::PollFlags::IN)];
-        let at_once = rustix::event::Timespec::default();
-        rustix::event::poll(&mut ended, Some(&at_once)) == Ok(0)
+        ends_within(&self.pidfd, Duration::ZERO) == Ok(false)
     }
 
     /// Takes this process into the holder's namespaces. The process must have one thread only. Its
@@ -114,14 +113,18 @@ impl Holder {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(errno) => return Err(Error::system("end", "the keeper")(errno)),
         }
-        let mut ended = [rustix::event::PollFd::new(&self.pidfd, rustix::event::PollFlags::IN)];
-        let timeout = Duration::from_secs(10);
-        let limit = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
-        match rustix::event::poll(&mut ended, Some(&limit)) {
-            Ok(0) => Err(Error::StillThere { seconds: timeout.as_secs() }),
-            Ok(_) => Ok(()),
-            Err(errno) => Err(Error::system("wait for", "the keeper")(errno)),
-        }
+        wait_for_end(&self.pidfd, "the keeper")
+    }
+}
+
+/// How long a process that vnet has left behind may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until a process that is to end has.
+pub(crate) fn wait_for_end(pidfd: &OwnedFd, who: &str) -> Result<(), Error> {
+    match ends_within(pidfd, PATIENCE).map_err(Error::system("wait for", who))? {
+        true => Ok(()),
+        false => Err(Error::StillThere { seconds: PATIENCE.as_secs() }),
     }
 }
 

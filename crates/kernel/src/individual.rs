@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ impl Individual {
     /// Tells whether it still runs.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.open().is_some_and(|pidfd| !has_ended(&pidfd, Duration::ZERO))
+        self.open().is_some_and(|pidfd| ends_within(&pidfd, Duration::ZERO) != Ok(true))
     }
 
     /// Has it end by SIGTERM, by SIGKILL where it does not within `patience`, and waits for that.
@@ -39,7 +40,7 @@ impl Individual {
         for signal in [Signal::TERM, Signal::KILL] {
             // It may have ended by itself.
             let _ = rustix::process::pidfd_send_signal(&pidfd, signal);
-            if has_ended(&pidfd, patience) {
+            if ends_within(&pidfd, patience) == Ok(true) {
                 return;
             }
         }
@@ -53,10 +54,11 @@ impl Individual {
     }
 }
 
-fn has_ended(pidfd: &OwnedFd, within: Duration) -> bool {
+/// Waits at most so long for the end of a process, and tells whether it came.
+pub(crate) fn ends_within(pidfd: &OwnedFd, within: Duration) -> Result<bool, Errno> {
     let limit = Timespec::try_from(within).ok();
-    rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], limit.as_ref())
-        .is_ok_and(|n| n > 0)
+    let ended = rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], limit.as_ref())?;
+    Ok(ended > 0)
 }
 
 #[cfg(test)]

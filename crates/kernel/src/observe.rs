@@ -225,9 +225,9 @@ fn observe_chunk(
             }
             Entry::Namespace(mut opened) => {
                 // One that is expected is most likely the lab's: then its mark is among what is read.
-                let links = match is_known(name, scope) {
-                    true => Some(read_links(&mut opened, name, scope)?),
-                    false => None,
+                let links = match known(name, scope).is_empty() {
+                    true => None,
+                    false => Some(read_links(&mut opened, name, scope)?),
                 };
                 let mark = match &links {
                     Some(links) => links.iter().find_map(Link::mark),
@@ -291,12 +291,6 @@ fn is_gone(error: &NetlinkError) -> bool {
 fn mark_of(opened: &mut Opened, name: &NsName) -> Result<Option<Mark>, Error> {
     let failed = |source| Error::Netlink { doing: "read lo", ns: name.clone(), source };
     link::mark(&mut opened.socket, None).map_err(failed)
-}
-
-/// Tells whether a namespace of this name is declared, or was.
-fn is_known(name: &NsName, scope: Scope<'_>) -> bool {
-    let recorded = scope.recorded.into_iter().flatten();
-    [&scope.declared].into_iter().chain(recorded).any(|state| state.namespaces.contains_key(name))
 }
 
 /// Returns what is declared of a namespace, and was.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with, sockopt};
@@ -24,12 +24,12 @@ use vnet_model::LabName;
 
 use crate::door::{Door, Listener, start_detached, tell_starter};
 use crate::error::Error;
-use crate::holder::Holder;
+use crate::holder::{Holder, wait_for_end};
 
 /// The interface in the holder's network namespace that leads out.
 pub const INTERFACE: &str = "world";
 
-/// How long the program may take until there is a way out, and an outlet to end.
+/// How long the program may take until there is a way out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether there is a way out yet.
@@ -174,12 +174,7 @@ impl Outlet {
     /// # Errors
     /// [`Error::StillThere`] after 10 s.
     pub fn wait(&self) -> Result<(), Error> {
-        let limit = Timespec::try_from(PATIENCE).ok();
-        match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], limit.as_ref()) {
-            Ok(0) => Err(Error::StillThere { seconds: PATIENCE.as_secs() }),
-            Ok(_) => Ok(()),
-            Err(errno) => Err(Error::system("wait for", "the outlet")(errno)),
-        }
+        wait_for_end(&self.pidfd, "the outlet")
     }
 }
 
@@ -298,9 +293,7 @@ impl Running {
             .spawn()
             .map_err(|error| failed(&error))?;
         // Nobody waits for it yet, so its number stays its own.
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let pidfd = pid.ok_or(Errno::SRCH);
-        let pidfd = pidfd.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+        let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         let pidfd = pidfd.map_err(|errno| failed(&errno.into()))?;
         Ok(Self { name, child, pidfd, says })
     }

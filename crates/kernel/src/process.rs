@@ -10,7 +10,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
@@ -18,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::Error;
+use crate::individual::ends_within;
 
 /// The way into a node, with everything prepared, so that taking it is system calls alone and may
 /// happen between fork and exec.
@@ -305,17 +305,9 @@ pub fn end(inhabitants: &[Inhabitant], namespaces: &[Identity], patience: Durati
             let _ = rustix::process::pidfd_send_signal(pidfd, signal);
         }
         let deadline = Instant::now() + patience;
-        if opened.iter().all(|pidfd| has_ended(pidfd, deadline)) {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        if opened.iter().all(|pidfd| ends_within(pidfd, left()) == Ok(true)) {
             return;
         }
     }
-}
-
-fn has_ended(pidfd: &OwnedFd, deadline: Instant) -> bool {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let limit = Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: left.subsec_nanos().into(),
-    };
-    rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&limit)).is_ok_and(|n| n > 0)
 }

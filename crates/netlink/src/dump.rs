@@ -54,13 +54,7 @@ impl Socket {
         request: &impl NetlinkSerializable,
         mut decode: impl FnMut(Message<'_>) -> Result<Option<T>, Error>,
     ) -> Result<Vec<T>, Error> {
-        // Once more if the first answer was longer than any before it.
-        for _ in 0..2 {
-            if let Some(objects) = self.ask(request, NLM_F_ACK, &mut decode)? {
-                return Ok(objects);
-            }
-        }
-        Err(Error::AnswersLost { sent: 1 })
+        self.ask_twice(request, NLM_F_ACK, &mut decode)
     }
 
     /// Asks a question to which there is one answer (one link, by its index), and returns what `decode` makes of it: takes
@@ -74,9 +68,19 @@ impl Socket {
         request: &impl NetlinkSerializable,
         mut decode: impl FnMut(Message<'_>) -> Result<Option<T>, Error>,
     ) -> Result<Option<T>, Error> {
+        Ok(self.ask_twice(request, 0, &mut decode)?.into_iter().next())
+    }
+
+    /// Asks, and once more if the first answer was longer than any before it.
+    fn ask_twice<T>(
+        &mut self,
+        request: &impl NetlinkSerializable,
+        flags: u16,
+        decode: &mut impl FnMut(Message<'_>) -> Result<Option<T>, Error>,
+    ) -> Result<Vec<T>, Error> {
         for _ in 0..2 {
-            if let Some(objects) = self.ask(request, 0, &mut decode)? {
-                return Ok(objects.into_iter().next());
+            if let Some(objects) = self.ask(request, flags, decode)? {
+                return Ok(objects);
             }
         }
         Err(Error::AnswersLost { sent: 1 })

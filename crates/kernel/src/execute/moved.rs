@@ -2,12 +2,11 @@
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use rustix::io::Errno;
 use vnet_model::kind::physical;
 use vnet_model::{Change, End, IfName, NewLink, NsName, Step};
 use vnet_netlink::Message;
 
-use super::{Executor, failed, message};
+use super::{Executor, failed, known, message};
 use crate::error::Error;
 
 /// Returns what a change moves, from where to where, and the alias that it has there.
@@ -26,13 +25,20 @@ fn move_of(step: &Step) -> Option<(End, End, String)> {
     }
 }
 
-/// Tells whether a step moves an interface.
-pub(super) fn is_move(step: &Step) -> bool {
-    move_of(step).is_some()
+/// Tells whether a change moves an interface.
+pub(super) fn is_move(change: &Change) -> bool {
+    match change {
+        Change::AddLink { link: NewLink::Device { device, .. }, .. } => {
+            device.spec.is_physical() && device.host_lower.is_some()
+        }
+        Change::DelLink { back, .. } => back.is_some(),
+        _ => false,
+    }
 }
 
 impl Executor<'_> {
-    /// Moves an interface. At no instant is it anywhere without telling whence it is. Its addresses are gone then, and it is down.
+    /// Moves an interface. At no instant is it anywhere without telling whence it is. Its addresses
+    /// are gone then, and it is down.
     pub(super) fn move_link(&mut self, step: &Step) -> Result<usize, Error> {
         let Some((from, to, alias)) = move_of(step) else { return Ok(1) };
         let stop = |source| failed(step, source);
@@ -40,14 +46,8 @@ impl Executor<'_> {
             let ns = ns.clone();
             move |source| failed(step, Error::Netlink { doing: "move an interface", ns, source })
         };
-        let index = self.indexes.get(&from.ns).and_then(|indexes| indexes.get(&from.name));
-        let missing =
-            |end: &End| Error::NoInterface { ns: end.ns.clone(), name: end.name.to_string() };
-        let index = index.ok_or_else(|| stop(missing(&from)))?;
-        let there = self.sockets.get(&to.ns).map_err(stop)?.ns.try_clone().map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::MFILE);
-            stop(Error::system("keep", to.ns.to_string())(errno))
-        })?;
+        let index = known(&self.indexes, &from.ns, &from.name).map_err(stop)?;
+        let there = self.sockets.keep(&to.ns).map_err(stop)?;
         self.batch.clear();
         message::move_link(&mut self.batch, index, &there, &to.name, &alias);
         let opened = self.sockets.get(&from.ns).map_err(stop)?;
@@ -67,9 +67,10 @@ impl Executor<'_> {
             Ok(RouteNetlinkMessage::NewLink(link)) => Ok(Some(link.header.index)),
             _ => Ok(None),
         };
-        let answers = opened.socket.get(&question, index).map_err(netlink(&to.ns))?;
-        let index = answers.first().ok_or_else(|| stop(missing(&to)))?;
-        self.indexes.entry(to.ns).or_default().insert(to.name, *index);
+        let index = opened.socket.get_one(&question, index).map_err(netlink(&to.ns))?;
+        let missing = || Error::NoInterface { ns: to.ns.clone(), name: to.name.to_string() };
+        let index = index.ok_or_else(|| stop(missing()))?;
+        self.indexes.entry(to.ns).or_default().insert(to.name, index);
         Ok(1)
     }
 }

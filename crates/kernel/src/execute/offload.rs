@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use vnet_model::{Change, IfName, LinkSetting, Offload, Step};
 use vnet_netlink::Batch;
 
-use super::{Executor, failed};
+use super::{Executor, failed, known};
 use crate::error::Error;
 use crate::ethtool;
 use crate::observe::generic_socket;
@@ -45,9 +45,8 @@ impl Executor<'_> {
         let family = ethtool::family(&mut socket).map_err(netlink)?;
         let mut batch = Batch::new();
         for (name, offloads) in wanted {
-            let index = self.indexes.get(ns).and_then(|indexes| indexes.get(name));
-            let missing = || Error::NoInterface { ns: ns.clone(), name: name.to_string() };
-            let message = ethtool::set(family, index.ok_or_else(missing)?, offloads);
+            let index = known(&self.indexes, ns, name)?;
+            let message = ethtool::set(family, index, offloads);
             batch.push(&message.map_err(netlink)?, vnet_netlink::Flags::NONE);
         }
         let outcome = socket.submit(&mut batch).map_err(netlink)?;

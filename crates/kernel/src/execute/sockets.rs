@@ -1,7 +1,9 @@
 //! The open namespaces of an execution: as many as the limit of descriptors allows.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use vnet_model::NsName;
 use vnet_netlink::Socket;
@@ -55,6 +57,14 @@ impl<'a> Sockets<'a> {
             }
         }
         self.open.get_mut(name).ok_or_else(|| Error::Gone { ns: name.clone() })
+    }
+
+    /// Returns a namespace to be named in messages, however long it stays open here.
+    pub(super) fn keep(&mut self, name: &NsName) -> Result<OwnedFd, Error> {
+        self.get(name)?.ns.try_clone().map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::MFILE);
+            Error::system("keep", name.to_string())(errno)
+        })
     }
 
     /// Takes the netfilter socket of a namespace. Where there is none yet, those of the namespaces

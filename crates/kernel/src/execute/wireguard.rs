@@ -3,7 +3,7 @@
 use vnet_model::kind::wireguard::Wireguard;
 use vnet_model::{Change, End, Step};
 
-use super::{Executor, failed};
+use super::{Executor, failed, known};
 use crate::error::Error;
 use crate::socket::{self, SocketKind};
 use crate::wireguard::{Conversation, PublicKey};
@@ -51,8 +51,7 @@ impl Executor<'_> {
     }
 
     fn index(&self, end: &End) -> Result<u32, Error> {
-        let index = self.indexes.get(&end.ns).and_then(|indexes| indexes.get(&end.name));
-        index.ok_or_else(|| Error::NoInterface { ns: end.ns.clone(), name: end.name.to_string() })
+        known(&self.indexes, &end.ns, &end.name)
     }
 
     fn converse(&self, end: &End) -> Result<Conversation, Error> {
