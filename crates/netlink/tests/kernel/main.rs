@@ -15,7 +15,7 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use vnet_netlink::{Batch, Flags, Outcome, Protocol, Socket};
+use vnet_netlink::{Batch, Error, Flags, Outcome, Protocol, Socket};
 
 pub(crate) const LO: u32 = 1;
 
@@ -100,6 +100,10 @@ pub(crate) fn submit(socket: &mut Socket, message: RouteNetlinkMessage, flags: F
 
 /// The IPv4 addresses on lo, read by the fast path.
 pub(crate) fn addresses(socket: &mut Socket) -> Vec<Ipv4Addr> {
+    try_addresses(socket).unwrap()
+}
+
+pub(crate) fn try_addresses(socket: &mut Socket) -> Result<Vec<Ipv4Addr>, Error> {
     let mut request = AddressMessage::default();
     request.header.family = AddressFamily::Inet;
     let request = RouteNetlinkMessage::GetAddress(request);
@@ -108,7 +112,7 @@ pub(crate) fn addresses(socket: &mut Socket) -> Vec<Ipv4Addr> {
         let local = message.attributes(IFA_HEADER_BYTES)?.find(IFA_LOCAL)?;
         Ok(local.map(|local| local.array::<4>()).transpose()?.map(Ipv4Addr::from))
     };
-    socket.dump(&request, read).unwrap()
+    socket.dump(&request, read)
 }
 
 pub(crate) fn link_names(socket: &mut Socket) -> Vec<String> {
