@@ -350,15 +350,19 @@ fn read_namespace(
     let mut addresses = address::dump(socket).map_err(failed)?;
     // The kernel lists IPv4 addresses as they were added, IPv6 ones the last first
     // (`ipv6_link_dev_addr`, net/ipv6/addrconf.c).
-    let ipv4 = addresses.partition_point(|(_, address)| address.net.addr().is_ipv4());
+    let ipv4 = addresses.partition_point(|found| found.address.net.addr().is_ipv4());
     addresses[ipv4..].reverse();
-    for (index, address) in addresses {
-        let interface = names.get(&index).and_then(|n| found.namespace.interfaces.get_mut(n));
-        if let Some(interface) = interface {
-            interface.addresses.push(address);
+    let routes = route::dump(socket, &names).map_err(failed)?;
+    for one in addresses {
+        let Some(name) = names.get(&one.index) else { continue };
+        let connects = one.connects && connects(&found.namespace, name);
+        let Some(interface) = found.namespace.interfaces.get_mut(name) else { continue };
+        interface.addresses.push(one.address);
+        if connects && !routes.connected.contains(&(one.index, one.address.net.trunc())) {
+            interface.cut_off.push(one.address);
         }
     }
-    found.namespace.routes = route::dump(socket, &names).map_err(failed)?.into_iter().collect();
+    found.namespace.routes = routes.configured.into_iter().collect();
     let entries = entry::read(socket, &names, wanted_entries(name, scope)).map_err(failed)?;
     (found.namespace.entries, found.namespace.foreign) = (entries.ours, entries.foreign);
     found.namespace.lost_rules = entries.lost;
@@ -369,6 +373,18 @@ fn read_namespace(
         found.namespace.sysctls.insert(IPV6_FORWARDING.into(), value.into());
     }
     Ok(found)
+}
+
+/// Tells whether the kernel makes connected routes by an interface: none by one that is down, and none
+/// of IPv6 by the port of a bond. Those of `lo` and of a VRF are not like others.
+fn connects(ns: &Namespace, name: &IfName) -> bool {
+    let is_vrf = |interface: &Interface| interface.kind.name() == "vrf";
+    let Some(interface) = ns.interfaces.get(name) else { return false };
+    let master = interface.master.as_ref().map(|master| ns.interfaces.get(master));
+    interface.up
+        && interface.kind != Kind::Loopback
+        && !is_vrf(interface)
+        && master.is_none_or(|master| master.is_some_and(is_vrf))
 }
 
 /// Which entries to ask for: those of kinds that are declared or were before, and all where it is

@@ -196,6 +196,10 @@ pub struct Interface {
     /// subnet is the primary one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
+    /// Those of its addresses whose connected route somebody removed: the kernel made one to the prefix
+    /// with the address, and packets to the neighbours find no way without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut_off: Vec<Address>,
     /// How many packets its queue holds (`ip link set … txqueuelen`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub txqueuelen: Option<u32>,
@@ -235,6 +239,7 @@ impl Interface {
             mac: None,
             alias: None,
             altnames: BTreeSet::new(),
+            cut_off: Vec::new(),
             master: None,
             vlans: None,
             fdb: None,

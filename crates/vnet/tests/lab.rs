@@ -331,13 +331,17 @@ fn damage_of_every_kind_is_planned_and_mended() {
         let wanted = desired(PAIR);
         let mut lab = open(&wanted);
         lab.up(&wanted, |_| {}).unwrap();
-        let cases: [(&str, &[&str]); 5] = [
+        let cases: [(&str, &[&str]); 6] = [
             ("ip -n pair-a addr del 10.0.0.1/24 dev b", &["+ address 10.0.0.1/24 on pair-a:b"]),
             ("ip -n pair-a link set dev b down", &["~ pair-a:b up"]),
             ("ip -n pair-a addr add 10.9.9.9/32 dev b", &["- address 10.9.9.9/32 on pair-a:b"]),
             (
                 "ip -n pair-b route add 10.8.0.0/16 via 10.0.0.1",
                 &["- route 10.8.0.0/16 via 10.0.0.1 dev a in pair-b"],
+            ),
+            (
+                "ip -n pair-a route del 10.0.0.0/24 dev b",
+                &["- address 10.0.0.1/24 on pair-a:b", "+ address 10.0.0.1/24 on pair-a:b"],
             ),
             (
                 "ip -n pair-b link set lo down",

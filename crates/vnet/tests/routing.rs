@@ -509,3 +509,65 @@ links:
         assert!(by.iter().all(|sent| *sent >= MANY / 8), "{by:?}");
     });
 }
+
+/// Its packets to the neighbours would find no way, with all addresses as they should be.
+#[test]
+fn a_connected_route_that_was_removed_is_mended() {
+    const FILE: &str = "
+name: t
+netns: $node
+nodes:
+  a: { interfaces: { b: [ 10.0.0.1/24, 10.0.0.7/24, 10.0.1.1/31, 10.0.2.1/32, 2001:db8::1/64, 2001:db8::7/64 ] } }
+  b: { interfaces: { a: [ 10.0.0.2/24, 2001:db8::2/64 ] }, routes: [ 10.0.2.0/24 via 10.0.0.1 ] }
+links: [ [ a, b ] ]
+";
+    in_lab(FILE, |lab, desired| {
+        assert_eq!(planned(lab, desired), NOTHING);
+        let ping =
+            "ip netns exec b ping -c 1 -W 2 10.0.0.1 && ip netns exec b ping -c 1 -W 2 2001:db8::1";
+        let mut mend = |damage: &str, expected: &[&str]| {
+            mend(lab, desired, damage, expected);
+            sh(ping);
+        };
+        // The kernel takes the second address of a subnet away with the first.
+        mend(
+            "ip -n a route del 10.0.0.0/24 dev b",
+            &[
+                "- address 10.0.0.1/24 on a:b",
+                "+ address 10.0.0.1/24 on a:b",
+                "+ address 10.0.0.7/24 on a:b",
+            ],
+        );
+        mend(
+            "ip -n a route del 10.0.1.0/31 dev b",
+            &["- address 10.0.1.1/31 on a:b", "+ address 10.0.1.1/31 on a:b"],
+        );
+        mend(
+            "ip -n a -6 route del 2001:db8::/64 dev b",
+            &[
+                "- address 2001:db8::1/64 on a:b",
+                "- address 2001:db8::7/64 on a:b",
+                "+ address 2001:db8::1/64 on a:b",
+                "+ address 2001:db8::7/64 on a:b",
+            ],
+        );
+        // The route by the gateway goes with the last address, and comes back with it.
+        mend(
+            "ip -n b route flush proto kernel",
+            &[
+                "- address 10.0.0.2/24 on b:a",
+                "+ address 10.0.0.2/24 on b:a",
+                "~ route 10.0.2.0/24 via 10.0.0.1 dev a in b",
+            ],
+        );
+        // Without a carrier there is nothing to mend, nor with an interface that is down.
+        mend(
+            "ip -n b link set dev a down",
+            &[
+                "~ b:a up",
+                "+ address 2001:db8::2/64 on b:a",
+                "+ route 10.0.2.0/24 via 10.0.0.1 dev a in b",
+            ],
+        );
+    });
+}

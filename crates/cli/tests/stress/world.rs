@@ -198,6 +198,7 @@ impl World {
             done.push(words.clone());
         }
         done.extend(later_damage(lab, seed));
+        done.extend(flushed_routes(lab, seed));
         self.damage.extend(done);
         self.up(lab, file).and_then(|()| self.check())
     }
@@ -317,6 +318,25 @@ fn later_damage(lab: u64, seed: u64) -> Option<String> {
         // Where nft is installed.
         format!("netns exec {ns} nft flush ruleset"),
         format!("netns exec {ns} nft add table inet mine"),
+    ];
+    let words = random.pick(&what).clone();
+    ip(&words);
+    Some(words)
+}
+
+/// Removes routes by hand, the connected ones too, with numbers of its own as well.
+fn flushed_routes(lab: u64, seed: u64) -> Option<String> {
+    let mut random = Random(seed ^ 0xf1a5);
+    let pins: Vec<String> = pins(lab);
+    if pins.is_empty() || random.once_in(2) {
+        return None;
+    }
+    let ns = random.pick(&pins).clone();
+    let what = [
+        format!("-n {ns} route flush proto kernel"),
+        format!("-n {ns} -6 route flush proto kernel"),
+        format!("-n {ns} route flush table main"),
+        format!("-n {ns} -6 route flush table main"),
     ];
     let words = random.pick(&what).clone();
     ip(&words);

@@ -14,17 +14,28 @@ const HEADER_BYTES: usize = 8;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
+const IFA_F_SECONDARY: u32 = 0x01;
 const IFA_F_PERMANENT: u32 = 0x80;
+const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 
-/// Reads the permanent addresses of the socket's namespace, with the index of their interface.
-pub(super) fn dump(socket: &mut Socket) -> Result<Vec<(u32, Address)>, Error> {
+/// An address and where it is.
+pub(super) struct Found {
+    /// The index of its interface.
+    pub(super) index: u32,
+    pub(super) address: Address,
+    /// Whether the kernel makes a connected route with it, on an interface that is up.
+    pub(super) connects: bool,
+}
+
+/// Reads the permanent addresses of the socket's namespace.
+pub(super) fn dump(socket: &mut Socket) -> Result<Vec<Found>, Error> {
     let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     socket.dump(&request, |message| Ok(address(message)?))
 }
 
 /// Reads one address; `None` for one that is not permanent. Attribute by attribute, since there are
 /// many of them.
-pub(super) fn address(message: Message<'_>) -> Result<Option<(u32, Address)>, Malformed> {
+pub(super) fn address(message: Message<'_>) -> Result<Option<Found>, Malformed> {
     let attributes = message.attributes(HEADER_BYTES)?;
     let [_, prefix_len, flags, _, a, b, c, d, ..] = *message.payload else { return Ok(None) };
     let mut flags = u32::from(flags);
@@ -42,7 +53,25 @@ pub(super) fn address(message: Message<'_>) -> Result<Option<(u32, Address)>, Ma
     }
     let net = local.or(addr).and_then(|addr| IpNet::new(addr, prefix_len).ok());
     let net = net.filter(|_| flags & IFA_F_PERMANENT != 0);
-    Ok(net.map(|net| (u32::from_ne_bytes([a, b, c, d]), Address::new(net))))
+    let has_peer = local.zip(addr).is_some_and(|(local, addr)| local != addr);
+    Ok(net.map(|net| Found {
+        index: u32::from_ne_bytes([a, b, c, d]),
+        address: Address::new(net),
+        connects: flags & IFA_F_NOPREFIXROUTE == 0 && !has_peer && connects(net, flags),
+    }))
+}
+
+/// Tells whether the kernel makes a route to the prefix (`fib_add_ifaddr`, net/ipv4/fib_frontend.c;
+/// `inet6_addr_add`, net/ipv6/addrconf.c). That of link-local addresses is left out: it is the same for
+/// all, and on tunnels it may never have been there.
+fn connects(net: IpNet, flags: u32) -> bool {
+    match net {
+        // Of IPv6, the flag tells a temporary address.
+        IpNet::V4(net) => {
+            net.prefix_len() < 32 && net.network().octets()[0] != 0 && flags & IFA_F_SECONDARY == 0
+        }
+        IpNet::V6(net) => !net.addr().is_unicast_link_local(),
+    }
 }
 
 fn ip(attribute: Attribute<'_>) -> Option<IpAddr> {

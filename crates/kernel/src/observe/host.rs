@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Address, IfName, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
+use vnet_model::{IfName, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
 
 use super::link::{self, Link};
 use super::{Found, Indexes, Scope, address, peers};
@@ -39,10 +39,11 @@ pub(super) fn read(opened: &mut Opened, scope: Scope<'_>) -> Result<Found, Error
         found.indexes.insert(link.name.clone(), link.index);
         take(&mut found, &mut names, link, scope);
     }
-    for (index, address) in address::dump(socket).map_err(failed)? {
-        let interface = names.get(&index).and_then(|name| found.namespace.interfaces.get_mut(name));
+    for one in address::dump(socket).map_err(failed)? {
+        let name = names.get(&one.index);
+        let interface = name.and_then(|name| found.namespace.interfaces.get_mut(name));
         if let Some(interface) = interface {
-            interface.addresses.push(address);
+            interface.addresses.push(one.address);
         }
     }
     peers::read_marks(&mut found, socket).map_err(failed)?;
@@ -74,9 +75,7 @@ pub fn host_addresses(realm: &Realm) -> Result<Vec<(IfName, IpNet)>, Error> {
         let names: BTreeMap<u32, IfName> =
             links.into_iter().map(|link| (link.index, link.name)).collect();
         let found = address::dump(socket).map_err(failed)?;
-        let named = |(index, address): (u32, Address)| {
-            names.get(&index).map(|name| (name.clone(), address.net))
-        };
+        let named = |one: address::Found| Some((names.get(&one.index)?.clone(), one.address.net));
         addresses.extend(found.into_iter().filter_map(named));
     }
     Ok(addresses)

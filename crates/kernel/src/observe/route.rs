@@ -1,6 +1,6 @@
 //! Routes, as RTM_NEWROUTE tells them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::Nla;
@@ -12,32 +12,77 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::ipnet::IpNet;
 use vnet_model::state::TABLE_LOCAL;
 use vnet_model::{Encap, IfName, Metric, MetricValue, NextHop, Route, RouteKind};
-use vnet_netlink::{Error, Socket};
+use vnet_netlink::attr::Malformed;
+use vnet_netlink::{Error, Message, Socket};
 
 use crate::encap;
 
-/// Where the protocol stands in `struct rtmsg` (linux/rtnetlink.h).
+/// `struct rtmsg`, the attributes and the types of routes (linux/rtnetlink.h).
+const HEADER_BYTES: usize = 12;
 const PROTOCOL_AT: usize = 5;
+const TYPE_AT: usize = 7;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+
+/// The routes of a namespace.
+#[derive(Default)]
+pub(super) struct Routes {
+    pub(super) configured: Vec<Route>,
+    /// The connected ones: the interface's index and the prefix.
+    pub(super) connected: HashSet<(u32, IpNet)>,
+}
 
 /// Reads the routes of the socket's namespace that somebody configured: those of protocol boot and
 /// static. What the kernel derives, router advertisements bring or a routing daemon learns is not
-/// configuration.
-pub(super) fn dump(
-    socket: &mut Socket,
-    names: &BTreeMap<u32, IfName>,
-) -> Result<Vec<Route>, Error> {
+/// configuration; of the kernel's, the connected ones are listed beside.
+pub(super) fn dump(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result<Routes, Error> {
+    enum Read {
+        Configured(Route),
+        Connected(u32, IpNet),
+    }
     let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
-    socket.dump(&request, |message| {
+    let read = socket.dump(&request, |message| {
         // Nearly all are the kernel's: to take them apart took longer than to get them.
         let protocol = message.payload.get(PROTOCOL_AT).copied().map(RouteProtocol::from);
+        if protocol == Some(RouteProtocol::Kernel) {
+            return Ok(connected(message)?.map(|(index, net)| Read::Connected(index, net)));
+        }
         if !protocol.is_some_and(configures) {
             return Ok(None);
         }
         Ok(match message.decode()? {
-            RouteNetlinkMessage::NewRoute(message) => route(&message, names),
+            RouteNetlinkMessage::NewRoute(message) => route(&message, names).map(Read::Configured),
             _ => None,
         })
-    })
+    })?;
+    let mut routes = Routes::default();
+    for one in read {
+        match one {
+            Read::Configured(route) => routes.configured.push(route),
+            Read::Connected(index, net) => drop(routes.connected.insert((index, net))),
+        }
+    }
+    Ok(routes)
+}
+
+/// Reads a route of the kernel's, attribute by attribute; `None` for one that is not connected.
+fn connected(message: Message<'_>) -> Result<Option<(u32, IpNet)>, Malformed> {
+    if message.payload.get(TYPE_AT).copied() != Some(u8::from(RouteType::Unicast)) {
+        return Ok(None);
+    }
+    let (mut dst, mut index) = (None, None);
+    for attribute in message.attributes(HEADER_BYTES)? {
+        let attribute = attribute?;
+        match attribute.kind {
+            RTA_DST if attribute.value.len() == 4 => dst = Some(attribute.array::<4>()?.into()),
+            RTA_DST => dst = Some(IpAddr::from(attribute.array::<16>()?)),
+            RTA_OIF => index = Some(attribute.u32()?),
+            _ => {}
+        }
+    }
+    let length = message.payload.get(1).copied().unwrap_or_default();
+    let net = dst.and_then(|dst| IpNet::new(dst, length).ok());
+    Ok(index.zip(net))
 }
 
 /// Reads the other routes of all tables but `local`, in the kernel's order.

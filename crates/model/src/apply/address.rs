@@ -30,6 +30,8 @@ impl Namespace {
                 self.lose_entries(dev, |entry| !entry.is_ipv6());
             }
         }
+        let interface = self.interface_mut(dev)?;
+        interface.cut_off.retain(|address| !removed.contains(address));
         removed.iter().for_each(|address| self.forget_source(address));
         Ok(())
     }

@@ -208,7 +208,10 @@ impl Namespace {
     /// Takes a link down: IPv6 loses its addresses (`keep_addr_on_down` is 0), both families the
     /// routes that have no other leg up (`fib_sync_down_dev`, net/ipv4/fib_semantics.c).
     fn go_down(&mut self, name: &IfName) -> Result<(), Refused> {
-        let was_up = std::mem::take(&mut self.interface_mut(name)?.up);
+        let interface = self.interface_mut(name)?;
+        let was_up = std::mem::take(&mut interface.up);
+        // The next time it goes up, the kernel makes the connected routes anew.
+        interface.cut_off.clear();
         self.lose_ipv6_addresses(name)?;
         self.lose_routes(name, |_| true);
         if was_up {

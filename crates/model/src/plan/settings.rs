@@ -142,11 +142,15 @@ impl Planner<'_> {
         }
     }
 
-    /// Removes first, adds then: the last removal may take the rest of a subnet with it.
+    /// Removes first, adds then: the last removal may take the rest of a subnet with it. An address whose
+    /// connected route is gone is added anew, which brings it back.
     fn addresses(&mut self, ns: &NsName, name: &IfName, wanted: &Interface) {
-        let extra =
-            |found: &Address| !wanted.addresses.contains(found) && !found.is_ipv6_link_local();
-        let found = self.interface(ns, name).map(|i| i.addresses.clone()).unwrap_or_default();
+        let Some(found) = self.interface(ns, name) else { return };
+        let (found, cut_off) = (found.addresses.clone(), found.cut_off.clone());
+        let extra = |found: &Address| {
+            cut_off.contains(found)
+                || (!wanted.addresses.contains(found) && !found.is_ipv6_link_local())
+        };
         for address in found.into_iter().filter(|found| extra(found) || demoted(found, wanted)) {
             // It is the first of its subnet now, or it would not matter.
             let there = self.interface(ns, name).is_some_and(|i| {

@@ -139,6 +139,7 @@ fn is_interface_settled(wanted: &Interface, found: &Interface) -> bool {
         && wanted.fdb.iter().flatten().eq(found.fdb.iter().flatten())
         && wanted.wireguard.is_none()
         && wanted.offload.iter().all(|(offload, on)| found.offload.get(offload) == Some(on))
+        && found.cut_off.is_empty()
         && have_same_addresses(wanted, found)
 }
 
