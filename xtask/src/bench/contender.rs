@@ -16,6 +16,9 @@ use super::ring::Ring;
 /// Where the contenders' files are: on the benchmark's own tmpfs.
 pub(super) const FOLDER: &str = "/run/bench";
 
+/// How many lines one `ip -batch` gets: it keeps two files open for each link, and 20,000 is a usual limit.
+const BATCH_LINES_MAX: usize = 8_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Contender {
@@ -67,7 +70,12 @@ impl<'a> Turn<'a> {
             fs::remove_dir_all(FOLDER)?;
         }
         fs::create_dir(FOLDER)?;
-        let mut batch_up = format!("set -e\nip -batch {FOLDER}/all.batch\n");
+        let mut batch_up = String::from("set -e\n");
+        let lines: Vec<String> = ring.batch().lines().map(str::to_owned).collect();
+        for (number, part) in lines.chunks(BATCH_LINES_MAX).enumerate() {
+            _ = writeln!(batch_up, "ip -batch {FOLDER}/all{number}.batch");
+            fs::write(format!("{FOLDER}/all{number}.batch"), part.join("\n") + "\n")?;
+        }
         let mut script_down = String::from("set -e\n");
         let mut batch_down = String::new();
         for node in ring.nodes() {
@@ -81,7 +89,6 @@ impl<'a> Turn<'a> {
             ("filtered.yaml", ring.filtered_topology()),
             ("script-up.sh", ring.script()),
             ("script-down.sh", script_down),
-            ("all.batch", ring.batch()),
             ("batch-up.sh", batch_up),
             ("down.batch", batch_down),
         ];

@@ -49,8 +49,8 @@ pub(super) fn leave_machine() -> anyhow::Result<()> {
     messages.send(&Socket::open()?).context("set the host's lo up")
 }
 
-/// Lets programs open as many files as 10,000 nodes take: `ip -batch` keeps one open for each namespace that a line names.
-/// Who may not raise the limit goes as far as it lets them.
+/// Lets programs open as many files as 10,000 nodes take: `ip -batch` keeps one open each time that a line names a
+/// namespace. Who may not raise the limit goes as far as it lets them.
 fn raise_open_files() {
     const FILES: u64 = 65_536;
     let limit = getrlimit(Resource::Nofile);
