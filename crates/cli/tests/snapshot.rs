@@ -162,8 +162,9 @@ fn devices_are_in_the_language() {
 const SETTINGS: &str = "\
 set -e
 ip netns add a; ip netns add b; ip -n a link set lo up; ip -n b link set lo up
-ip -n a link add eth.0 address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:02 netns b
-ip -n a link add br0 address 02:00:00:00:01:00 type bridge mcast_querier 1 ageing_time 0
+ip -n a link add eth.0 address 02:00:00:00:00:01 numtxqueues 3 type veth \
+    peer name eth0 address 02:00:00:00:00:02 numtxqueues 1 netns b
+ip -n a link add br0 address 02:00:00:00:01:00 numrxqueues 2 type bridge mcast_querier 1 ageing_time 0
 ip -n a link add p0 address 02:00:00:00:00:11 type veth peer name p1 address 02:00:00:00:00:12
 ip -n a link set p0 master br0
 ip -n a link set p0 type bridge_slave hairpin on cost 50 learning off isolated on priority 8

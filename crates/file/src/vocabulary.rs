@@ -6,6 +6,7 @@
 //! know yet, stand here as [`Shape::Later`]: they are refused by name.
 
 use vnet_model::kind;
+use vnet_model::state::QUEUES_MAX;
 
 /// An object of the language: something with keys.
 #[derive(Debug)]
@@ -102,6 +103,7 @@ const fn later(name: &'static str, doc: &'static str) -> Key {
 }
 
 const MTU: Shape = Shape::Number { min: MTU_MIN_BYTES, max: MTU_MAX_BYTES };
+const QUEUES: Shape = Shape::Number { min: 1, max: QUEUES_MAX };
 const PORT: Shape = Shape::Number { min: 1, max: 65535 };
 const COST: Shape = Shape::Number { min: 1, max: u32::MAX };
 
@@ -379,6 +381,16 @@ pub(crate) static INTERFACE: Object = Object {
             "txqueuelen",
             "How many packets its queue holds.",
             Shape::Number { min: 0, max: u32::MAX },
+        ),
+        key(
+            "numtxqueues",
+            "How many queues it sends by. An interface that exists is made again for it.",
+            QUEUES,
+        ),
+        key(
+            "numrxqueues",
+            "How many queues it receives by. An interface that exists is made again for it.",
+            QUEUES,
         ),
         key(
             "offload",

@@ -484,6 +484,7 @@ fn options(interface: &Interface, namespace: &Namespace) -> Vec<(&'static str, S
     if let Some(length) = interface.txqueuelen {
         options.push(("txqueuelen", length.to_string()));
     }
+    options.extend(interface.queues.words().map(|(word, count)| (word, count.to_string())));
     if !interface.offload.is_empty() {
         let word = |on: bool| if on { "on" } else { "off" }.to_owned();
         let words = interface.offload.iter().map(|(it, on)| (it.to_string(), word(*on)));

@@ -8,7 +8,7 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{OptionSpec, Options, VXLAN, Wireguard, physical};
 use vnet_model::nft;
 use vnet_model::{
-    Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Step, VethEnd,
+    Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Queues, Step, VethEnd,
 };
 
 use crate::command::Command;
@@ -25,13 +25,16 @@ pub fn commands(step: &Step) -> Vec<Command> {
     let command = match &step.change {
         Change::AddNamespace { mark } => return add_namespace(ns, mark).into(),
         Change::DelNamespace => Command::new(["ip", "netns", "del"]).word(ns),
-        Change::AddLink { name, link: NewLink::Device { mac, mtu, device } }
+        Change::AddLink { name, link: NewLink::Device { mac, mtu, queues, device } }
             if device.spec.is_tun() =>
         {
             let add = ip(ns).text("tuntap add dev").word(name).word("mode");
             let set = ip(ns).text("link set dev").word(name);
-            let rest = (mac.is_some() || mtu.is_some()).then(|| birth(set, *mac, *mtu));
-            return [add.word(device.spec.name)].into_iter().chain(rest).collect();
+            let rest = (mac.is_some() || mtu.is_some()).then(|| birth(set, *mac, *mtu, queues));
+            let add = add.word(device.spec.name);
+            let several = device.is_on("multi_queue");
+            let add = if several { add.word("multi_queue") } else { add };
+            return [add].into_iter().chain(rest).collect();
         }
         Change::AddLink { name, link: NewLink::Device { device, .. } }
             if device.spec.is_physical() =>
@@ -132,14 +135,15 @@ fn take_in(ns: &NsName, name: &IfName, lower: &IfName) -> Command {
 }
 
 fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
-    if let NewLink::Veth { mac, mtu, peer } = link
+    if let NewLink::Veth { mac, mtu, queues, peer } = link
         && peer.end.ns.is_host()
         && !ns.is_host()
     {
         // The host has no name that `ip` knows: made from there, it needs none.
         let end = End { ns: ns.clone(), name: name.clone() };
-        let this = VethEnd { end, mac: *mac, mtu: *mtu };
-        let link = NewLink::Veth { mac: peer.mac, mtu: peer.mtu, peer: this };
+        let this = VethEnd { end, mac: *mac, mtu: *mtu, queues: *queues };
+        let VethEnd { mac, mtu, queues, .. } = *peer;
+        let link = NewLink::Veth { mac, mtu, queues, peer: this };
         return add_link(&peer.end.ns, &peer.end.name, &link);
     }
     let host = NsName::host();
@@ -148,16 +152,17 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
     let from = if lower_in_host.is_some() { &host } else { ns };
     let add = ip(from).text("link add name").word(name);
     match link {
-        NewLink::Veth { mac, mtu, peer } => {
-            let this = birth(add, *mac, *mtu).text("type veth peer name").word(&peer.end.name);
+        NewLink::Veth { mac, mtu, queues, peer } => {
+            let this = birth(add, *mac, *mtu, queues);
+            let this = this.text("type veth peer name").word(&peer.end.name);
             // The namespace is looked up by name in /run/netns, whichever namespace `ip` is in. Where
             // that is the host, both ends are.
             let there = Some(&peer.end.ns).filter(|ns| !ns.is_host());
-            birth(this.option("netns", there), peer.mac, peer.mtu)
+            birth(this.option("netns", there), peer.mac, peer.mtu, &peer.queues)
         }
-        NewLink::Device { mac, mtu, device } => {
+        NewLink::Device { mac, mtu, queues, device } => {
             let lower = device.lower.as_ref().or(lower_in_host);
-            let this = birth(add.option("link", lower), *mac, *mtu);
+            let this = birth(add.option("link", lower), *mac, *mtu, queues);
             let this = this.option("netns", lower_in_host.map(|_| ns));
             let this = this.word("type").word(device.spec.name);
             let this = options(this, device.spec.options, &device.options);
@@ -173,8 +178,9 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
     }
 }
 
-fn birth(command: Command, mac: Option<Mac>, mtu: Option<u32>) -> Command {
-    command.option("address", mac).option("mtu", mtu)
+fn birth(command: Command, mac: Option<Mac>, mtu: Option<u32>, queues: &Queues) -> Command {
+    let command = command.option("address", mac).option("mtu", mtu);
+    queues.words().fold(command, |command, (word, count)| command.word(word).word(count))
 }
 
 fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {

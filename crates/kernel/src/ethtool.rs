@@ -1,8 +1,8 @@
-//! Features of interfaces, by ethtool's netlink family (Documentation/networking/ethtool-netlink.rst).
+//! Features and channels of interfaces, by ethtool's netlink family (Documentation/networking/ethtool-netlink.rst).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vnet_model::Offload;
+use vnet_model::{Offload, Queues};
 use vnet_netlink::attr::Attributes;
 use vnet_netlink::{Error, Message, RawMessage, Socket, generic};
 
@@ -13,11 +13,16 @@ const VERSION: u8 = 1;
 /// Linux 5.8 (linux/ethtool_netlink.h).
 const ETHTOOL_MSG_FEATURES_GET: u8 = 11;
 const ETHTOOL_MSG_FEATURES_SET: u8 = 12;
+const ETHTOOL_MSG_CHANNELS_GET: u8 = 17;
 
 const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
 const ETHTOOL_A_FEATURES_HW: u16 = 2;
 const ETHTOOL_A_FEATURES_WANTED: u16 = 3;
 const ETHTOOL_A_FEATURES_ACTIVE: u16 = 4;
+
+const ETHTOOL_A_CHANNELS_HEADER: u16 = 1;
+const ETHTOOL_A_CHANNELS_RX_COUNT: u16 = 6;
+const ETHTOOL_A_CHANNELS_TX_COUNT: u16 = 7;
 
 const ETHTOOL_A_HEADER_DEV_INDEX: u16 = 1;
 const ETHTOOL_A_HEADER_FLAGS: u16 = 3;
@@ -167,10 +172,31 @@ fn read(answer: Message<'_>) -> Result<Features, Error> {
     Ok(Features { changeable, wanted, active: set(ETHTOOL_A_FEATURES_ACTIVE)? })
 }
 
+/// Reads how many queues an interface uses.
+pub(crate) fn channels(socket: &mut Socket, family: u16, index: u32) -> Result<Queues, Error> {
+    let request = generic::request(family, ETHTOOL_MSG_CHANNELS_GET, VERSION, |message| {
+        message.nest(ETHTOOL_A_CHANNELS_HEADER, |header| {
+            header.u32(ETHTOOL_A_HEADER_DEV_INDEX, index);
+        });
+    })?;
+    let answers = socket.get(&request, |answer| read_channels(answer).map(Some))?;
+    Ok(answers.into_iter().next().unwrap_or_default())
+}
+
+fn read_channels(answer: Message<'_>) -> Result<Queues, Error> {
+    let count = |kind: u16| -> Result<Option<u32>, Error> {
+        let count = answer.attributes(generic::HEADER_BYTES)?.find(kind)?;
+        Ok(count.map(|count| count.u32()).transpose()?)
+    };
+    let (tx, rx) = (count(ETHTOOL_A_CHANNELS_TX_COUNT)?, count(ETHTOOL_A_CHANNELS_RX_COUNT)?);
+    Ok(Queues { tx, rx })
+}
+
 /// Reads a message as an answer.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(message: Message<'_>) {
     drop(read(message));
+    let _ = read_channels(message);
 }
 
 /// The names of the bits that are set. A set without a mask lists no others, and says no value.

@@ -196,22 +196,23 @@ impl Executor<'_> {
         let ns = &step.ns;
         let batch = &mut self.batch;
         match &step.change {
-            Change::AddLink { name, link: NewLink::Veth { mac, mtu, peer } } => {
+            Change::AddLink { name, link: NewLink::Veth { mac, mtu, queues, peer } } => {
                 let index = self.assign(ns, name);
                 let peer_index = self.assign_unlike(index, &peer.end.ns, &peer.end.name);
                 let peer_ns = self.sockets.get(&peer.end.ns)?;
-                let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
+                let this = message::Birth { name, index, mac: *mac, mtu: *mtu, queues: *queues };
                 let there = message::Birth {
                     name: &peer.end.name,
                     index: peer_index,
                     mac: peer.mac,
                     mtu: peer.mtu,
+                    queues: peer.queues,
                 };
                 message::add_veth(&mut self.batch, &this, &there, &peer_ns.ns);
             }
-            Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } => {
+            Change::AddLink { name, link: NewLink::Device { mac, mtu, queues, device } } => {
                 let index = self.assign(ns, name);
-                let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
+                let this = message::Birth { name, index, mac: *mac, mtu: *mtu, queues: *queues };
                 let index = |name: &IfName| known(&self.indexes, ns, name);
                 message::add_device(&mut self.batch, &this, device, None, index)?;
             }
@@ -229,13 +230,14 @@ impl Executor<'_> {
 
     /// Makes an interface that stands on one of the host's: asked for there, born where it lives.
     fn add_on_host(&mut self, step: &Step) -> Result<usize, Error> {
-        let Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } = &step.change
+        let Change::AddLink { name, link: NewLink::Device { mac, mtu, queues, device } } =
+            &step.change
         else {
             return Ok(1);
         };
         let host = NsName::host();
         let index = self.assign(&step.ns, name);
-        let this = message::Birth { name, index, mac: *mac, mtu: *mtu };
+        let this = message::Birth { name, index, mac: *mac, mtu: *mtu, queues: *queues };
         let index = |name: &IfName| known(&self.indexes, &host, name);
         self.batch.clear();
         let there = self.sockets.keep(&step.ns).map_err(|source| failed(step, source))?;

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use netlink_packet_route::RouteNetlinkMessage;
-use vnet_model::IfName;
+use vnet_model::{IfName, Queues};
 use vnet_netlink::{Batch, Error as NetlinkError, Protocol, Socket};
 
 use crate::error::Error;
@@ -32,7 +32,8 @@ pub(crate) fn wait(walker: &Walker, timeout: Duration) -> Result<(), Error> {
         let ns = open_own_namespace()?;
         let name = name(number)?;
         let mut batch = Batch::new();
-        let birth = |index| Birth { name: &name, index, mac: None, mtu: None };
+        let birth =
+            |index| Birth { name: &name, index, mac: None, mtu: None, queues: Queues::default() };
         message::add_veth(&mut batch, &birth(1 + number), &birth(2), &ns);
         let outcome = hub.submit(&mut batch).map_err(failed)?;
         outcome.into_result().map_err(|(_, refusal)| failed(refusal.into()))?;

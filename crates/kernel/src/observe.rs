@@ -6,6 +6,7 @@ mod bridging;
 mod device;
 mod entry;
 pub mod fates;
+mod features;
 pub(crate) mod filters;
 mod host;
 mod link;
@@ -28,7 +29,6 @@ use vnet_model::{
 use vnet_netlink::{Error as NetlinkError, Message, Socket};
 
 use crate::error::Error;
-use crate::ethtool;
 use crate::realm::{Entry, Opened, Realm, SysctlAccess};
 use crate::socket::SocketKind;
 use link::{Link, Place};
@@ -256,7 +256,7 @@ fn observe_chunk(
     peers::identify(&mut found, &mut kept, scope)?;
     drop(kept);
     read_sysctls(realm, thread, &mut found, scope)?;
-    read_offloads(realm, thread, &mut found, scope)?;
+    features::read(realm, thread, &mut found, scope)?;
     tables::read(realm, thread, &mut found, scope)?;
     wireguard::read(realm, thread, &mut found)?;
     Ok(found)
@@ -442,46 +442,6 @@ fn take_link(
 pub(crate) fn generic_socket(realm: &Realm, thread: usize, ns: &NsName) -> Result<Socket, Error> {
     let opened = realm.sockets(thread, std::slice::from_ref(ns), SocketKind::Generic)?.pop();
     crate::socket::from_fd(opened.ok_or_else(|| Error::Gone { ns: ns.clone() })??)
-}
-
-/// Reads the offloads of interfaces of which some are declared, or were.
-fn read_offloads(
-    realm: &Realm,
-    thread: usize,
-    found: &mut [Found],
-    scope: Scope<'_>,
-) -> Result<(), Error> {
-    let states: Vec<&State> =
-        scope.recorded.into_iter().flatten().copied().chain([scope.declared]).collect();
-    for found in found.iter_mut() {
-        let namespaces = states.iter().filter_map(|state| state.namespaces.get(&found.name));
-        let interfaces = namespaces.flat_map(|ns| &ns.interfaces);
-        let with = interfaces.filter(|(_, interface)| !interface.offload.is_empty());
-        let names: std::collections::BTreeSet<&IfName> = with.map(|(name, _)| name).collect();
-        let ns = found.name.clone();
-        let failed = |source| Error::Netlink { doing: "read offloads", ns: ns.clone(), source };
-        let mut line = None;
-        for name in names {
-            let Some(index) = found.indexes.get(name) else { continue };
-            let Some(interface) = found.namespace.interfaces.get_mut(name) else { continue };
-            let (socket, family) = match &mut line {
-                Some(line) => line,
-                None => {
-                    let mut socket = match generic_socket(realm, thread, &ns) {
-                        Err(Error::Gone { .. }) => break,
-                        socket => socket?,
-                    };
-                    let family = ethtool::family(&mut socket).map_err(failed)?;
-                    line.insert((socket, family))
-                }
-            };
-            match ethtool::get(socket, *family, index) {
-                Err(error) if is_gone(&error) => found.forget(name),
-                offload => interface.offload = offload.map_err(failed)?,
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Reads the declared sysctls that netlink could not tell.

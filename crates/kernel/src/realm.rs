@@ -97,6 +97,8 @@ pub enum SysctlAccess {
         name: vnet_model::IfName,
         /// Whether it is a TAP device.
         tap: bool,
+        /// Whether it has a queue for each program that has it open.
+        multi_queue: bool,
     },
 }
 

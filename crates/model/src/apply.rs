@@ -17,7 +17,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::state::{
     End, Interface, Interfaces, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES,
-    Namespace, Owner, State,
+    Namespace, Owner, Queues, State,
 };
 use crate::step::{Change, NewLink, Step};
 
@@ -151,21 +151,21 @@ impl State {
         let here = End { ns: ns.clone(), name: name.clone() };
         self.check_free(&here)?;
         match link {
-            NewLink::Device { mac, mtu, device } => {
+            NewLink::Device { mac, mtu, queues, device } => {
                 let there = &self.namespace_mut(ns)?.interfaces;
                 if let Some(missing) = device.needs().find(|needed| !there.contains_key(*needed)) {
                     return Err(Refused::Missing(format!("interface {missing}")));
                 }
-                self.insert_link(&here, Kind::Device(device.clone()), *mac, *mtu)
+                self.insert_link(&here, Kind::Device(device.clone()), (*mac, *mtu, *queues))
             }
-            NewLink::Veth { mac, mtu, peer } => {
+            NewLink::Veth { mac, mtu, queues, peer } => {
                 self.check_free(&peer.end)?;
                 if peer.end == here {
                     return Err(Refused::Exists(here.to_string()));
                 }
                 let kind = |peer: &End| Kind::Veth { peer: Some(peer.clone()) };
-                self.insert_link(&here, kind(&peer.end), *mac, *mtu)?;
-                self.insert_link(&peer.end, kind(&here), peer.mac, peer.mtu)
+                self.insert_link(&here, kind(&peer.end), (*mac, *mtu, *queues))?;
+                self.insert_link(&peer.end, kind(&here), (peer.mac, peer.mtu, peer.queues))
             }
         }
     }
@@ -181,8 +181,7 @@ impl State {
         &mut self,
         end: &End,
         kind: Kind,
-        mac: Option<Mac>,
-        mtu: Option<u32>,
+        (mac, mtu, queues): (Option<Mac>, Option<u32>, Queues),
     ) -> Result<(), Refused> {
         let ns = self.namespace_mut(&end.ns)?;
         let forward = ns.sysctl_is("net.ipv4.conf.default.forwarding", "1");
@@ -191,6 +190,7 @@ impl State {
             mac,
             // Others have it from their ports, or from what is below them.
             mtu: mtu.or(is_veth.then_some(MTU_DEFAULT_BYTES)),
+            queues,
             forward_ipv4: Some(forward),
             ipv6: Some(ns.default_ipv6() && mtu.is_none_or(|mtu| mtu >= MTU_IPV6_MIN_BYTES)),
             ..Interface::new(kind)

@@ -52,8 +52,8 @@ pub use problem::{Problem, ProblemKind};
 pub use resolve::{Desired, resolve};
 pub use state::{
     Address, Encap, End, Entry, FdbEntry, Interface, Interfaces, Kind, Metric, MetricValue,
-    Namespace, Neighbor, NextHop, NexthopKind, NexthopObject, Offload, Owner, PortVlan, Route,
-    RouteKind, Rule, RuleAction, Seg6Mode, State,
+    Namespace, Neighbor, NextHop, NexthopKind, NexthopObject, Offload, Owner, PortVlan, Queues,
+    Route, RouteKind, Rule, RuleAction, Seg6Mode, State,
 };
 pub use step::{Change, LinkSetting, NewLink, Step, VethEnd};
 pub use topology::{Topology, TopologyBuilder};

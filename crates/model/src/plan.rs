@@ -209,9 +209,10 @@ impl<'a> Planner<'a> {
         self.clear_keys();
         for (ns, wanted) in &self.target.namespaces {
             for (name, interface) in &wanted.interfaces {
-                let found = self.interface(ns, name).map(|found| found.kind.clone());
-                if let Some(kind) = found.filter(|kind| !can_become(kind, &interface.kind)) {
-                    self.push(ns, Change::del_link(name.clone(), &kind), interface.origin);
+                let found = self.interface(ns, name);
+                if let Some(found) = found.filter(|found| !can_become(found, interface)) {
+                    let change = Change::del_link(name.clone(), &found.kind);
+                    self.push(ns, change, interface.origin);
                 }
             }
         }
@@ -345,12 +346,13 @@ fn wants_ipv6(interface: &Interface) -> Option<bool> {
     interface.ipv6.or(has_ipv6.then_some(true))
 }
 
-/// Tells whether an interface of one kind can be made one of another by settings alone.
-fn can_become(found: &Kind, wanted: &Kind) -> bool {
-    match (found, wanted) {
+/// Tells whether an interface can be made another by settings alone.
+fn can_become(found: &Interface, wanted: &Interface) -> bool {
+    let same_kind = match (&found.kind, &wanted.kind) {
         (Kind::Device(found), Kind::Device(wanted)) => found.can_become(wanted),
         (found, wanted) => found == wanted,
-    }
+    };
+    same_kind && found.has_queues_of(wanted)
 }
 
 /// Returns the interface whose setting a sysctl is, where it is one's: it can't be written before

@@ -8,6 +8,7 @@ mod entry;
 mod interfaces;
 pub(crate) mod namespaces;
 mod offload;
+mod queues;
 mod route;
 mod telling;
 
@@ -28,6 +29,7 @@ pub use entry::{Entry, Neighbor, NexthopKind, NexthopObject, PortRange, Rule, Ru
 pub use interfaces::Interfaces;
 pub use namespaces::Namespaces;
 pub use offload::Offload;
+pub use queues::{QUEUES_MAX, Queues};
 pub use route::{
     Encap, Metric, MetricValue, NextHop, Route, RouteKey, RouteKind, SCOPES, Seg6Mode, TABLE_LOCAL,
     TABLES, default_metric,
@@ -203,6 +205,9 @@ pub struct Interface {
     /// How many packets its queue holds (`ip link set … txqueuelen`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub txqueuelen: Option<u32>,
+    /// How many queues it has; observed where some are declared.
+    #[serde(default, skip_serializing_if = "Queues::is_unsaid")]
+    pub queues: Queues,
     /// Work that it does for the kernel, on or off; observed where some is declared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offload: BTreeMap<Offload, bool>,
@@ -247,6 +252,7 @@ impl Interface {
             port: Options::new(),
             addresses: Vec::new(),
             txqueuelen: None,
+            queues: Queues::default(),
             offload: BTreeMap::new(),
             forward_ipv4: None,
             ipv6: None,

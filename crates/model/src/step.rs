@@ -7,7 +7,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
 use crate::origin::Origin;
-use crate::state::{Address, End, Entry, FdbEntry, Kind, Offload, PortVlan, Route};
+use crate::state::{Address, End, Entry, FdbEntry, Kind, Offload, PortVlan, Queues, Route};
 
 /// One change in one namespace.
 ///
@@ -144,6 +144,8 @@ pub enum NewLink {
         mac: Option<Mac>,
         /// This end's MTU in bytes.
         mtu: Option<u32>,
+        /// This end's queues.
+        queues: Queues,
         /// The other end.
         peer: VethEnd,
     },
@@ -153,6 +155,8 @@ pub enum NewLink {
         mac: Option<Mac>,
         /// Its MTU in bytes; the kernel's choice where not given.
         mtu: Option<u32>,
+        /// Its queues.
+        queues: Queues,
         /// What it is.
         device: Device,
     },
@@ -178,6 +182,8 @@ pub struct VethEnd {
     pub mac: Option<Mac>,
     /// Its MTU in bytes.
     pub mtu: Option<u32>,
+    /// Its queues.
+    pub queues: Queues,
 }
 
 /// A setting of an interface that can be changed in place.
@@ -286,9 +292,11 @@ impl fmt::Display for Step {
         match &self.change {
             Change::AddNamespace { .. } | Change::DelNamespace => write!(f, "namespace {ns}"),
             Change::AddLink { name, link } => match link {
-                NewLink::Veth { peer, .. } => write!(f, "veth {ns}:{name} -- {}", peer.end),
-                NewLink::Device { device, .. } => {
-                    write!(f, "{} {ns}:{name}", device.spec.name)?;
+                NewLink::Veth { queues, peer, .. } => {
+                    write!(f, "veth {ns}:{name}{queues} -- {}{}", peer.end, peer.queues)
+                }
+                NewLink::Device { queues, device, .. } => {
+                    write!(f, "{} {ns}:{name}{queues}", device.spec.name)?;
                     device.show_rest(f)
                 }
             },

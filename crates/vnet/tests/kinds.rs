@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
 mod common;
+#[path = "kinds/queues.rs"]
+mod queues;
 #[path = "kinds/vm_defaults.rs"]
 mod vm_defaults;
 #[path = "kinds/vm_wireguard.rs"]
@@ -173,11 +175,11 @@ mod vm_kinds {
         };
         tap: Case {
             needs: &["tap"],
-            first: "{ kind: tap, mtu: 1400 }",
-            shows: &[("type", "\"tap\""), ("persist", "true")],
-            second: "{ kind: tap, mtu: 1300 }",
+            first: "{ kind: tap, mtu: 1400, multi_queue: on }",
+            shows: &[("type", "\"tap\""), ("persist", "true"), ("multi_queue", "true")],
+            second: "{ kind: tap, mtu: 1300, multi_queue: on }",
             step: "~ k-a:x mtu 1300",
-            shows_then: &[("type", "\"tap\"")],
+            shows_then: &[("type", "\"tap\""), ("multi_queue", "true")],
         };
         dummy: Case {
             needs: &["dummy"],

@@ -3,8 +3,9 @@
 
 use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options};
 use vnet_model::problem::nearest;
+use vnet_model::state::QUEUES_MAX;
 use vnet_model::topology::{Endpoint, InterfaceOptions, NodeInterface, NodeInterfaceKind};
-use vnet_model::{Device, NodeName};
+use vnet_model::{Device, NodeName, Queues};
 
 use super::merge::{Add, Merge, pick};
 use super::sysctl::{SysctlsOf, add_sysctls};
@@ -305,6 +306,11 @@ impl Reader<'_> {
         options.txqueuelen = fields
             .get("txqueuelen")
             .and_then(|value| self.number(value, "txqueuelen", at, (0, u32::MAX)));
+        let mut queues = |key| {
+            let value = fields.get(key)?;
+            self.number(value, key, at, (1, QUEUES_MAX))
+        };
+        options.queues = Queues { tx: queues("numtxqueues"), rx: queues("numrxqueues") };
         options.accept_ra =
             fields.get("accept_ra").and_then(|value| self.boolean(value, "accept_ra", at));
         if let Some(value) = fields.get("offload") {
@@ -334,6 +340,8 @@ impl Add for InterfaceOptions {
         pick(&mut self.up, other.up, wins);
         pick(&mut self.vrf, other.vrf, wins);
         pick(&mut self.txqueuelen, other.txqueuelen, wins);
+        pick(&mut self.queues.tx, other.queues.tx, wins);
+        pick(&mut self.queues.rx, other.queues.rx, wins);
         pick(&mut self.accept_ra, other.accept_ra, wins);
         for (offload, on) in other.offload {
             if wins || !self.offload.contains_key(&offload) {

@@ -2,7 +2,7 @@ use vnet_model::kind::wireguard::Peer;
 use vnet_model::kind::{BRIDGE, Options, VXLAN, Value, Wireguard};
 use vnet_model::{
     Address, Change, Device, End, FdbEntry, IfName, LabName, LinkSetting, Mac, Mark, NewLink,
-    NextHop, NodeName, NsName, PortVlan, Route, RouteKind, Step, VethEnd,
+    NextHop, NodeName, NsName, PortVlan, Queues, Route, RouteKind, Step, VethEnd,
 };
 
 use super::*;
@@ -55,23 +55,33 @@ fn namespaces() {
 #[test]
 fn links() {
     let end = End { ns: NsName::new("demo-r2").unwrap(), name: dev("r1") };
-    let veth = |mac, mtu, peer| {
-        let link = NewLink::Veth { mac, mtu, peer };
+    let said = |tx, rx| Queues { tx, rx };
+    let veth = |mac, mtu, queues, peer| {
+        let link = NewLink::Veth { mac, mtu, queues, peer };
         shown(Change::AddLink { name: dev("r2"), link })
     };
+    let peer = |mac, mtu, queues| VethEnd { end: end.clone(), mac, mtu, queues };
     assert_eq!(
-        veth(None, None, VethEnd { end: end.clone(), mac: None, mtu: None }),
+        veth(None, None, said(None, None), peer(None, None, said(None, None))),
         "ip -n demo-r1 link add name r2 type veth peer name r1 netns demo-r2"
     );
     assert_eq!(
-        veth(mac(1), Some(1400), VethEnd { end, mac: mac(2), mtu: Some(1300) }),
-        "ip -n demo-r1 link add name r2 address 02:00:00:00:00:01 mtu 1400 \
-         type veth peer name r1 netns demo-r2 address 02:00:00:00:00:02 mtu 1300"
+        veth(
+            mac(1),
+            Some(1400),
+            said(Some(4), None),
+            peer(mac(2), Some(1300), said(Some(2), Some(3)))
+        ),
+        "ip -n demo-r1 link add name r2 address 02:00:00:00:00:01 mtu 1400 numtxqueues 4 \
+         type veth peer name r1 netns demo-r2 address 02:00:00:00:00:02 mtu 1300 numtxqueues 2 \
+         numrxqueues 3"
     );
-    let link = NewLink::Device { mac: mac(3), mtu: Some(1400), device: Device::bridge(true) };
+    let (mac, mtu, queues) = (mac(3), Some(1400), said(None, Some(5)));
+    let link = NewLink::Device { mac, mtu, queues, device: Device::bridge(true) };
     assert_eq!(
         shown(Change::AddLink { name: dev("br"), link }),
-        "ip -n demo-r1 link add name br address 02:00:00:00:00:03 mtu 1400 type bridge stp_state 1"
+        "ip -n demo-r1 link add name br address 02:00:00:00:00:03 mtu 1400 numrxqueues 5 \
+         type bridge stp_state 1"
     );
     assert_eq!(
         shown(Change::DelLink { name: dev("br"), back: None }),
@@ -80,7 +90,8 @@ fn links() {
     // What is off is not said where `ip` has no word for that, and what `ip` would turn off is.
     let vxlan = Device::new(&VXLAN).with("external", Value::Bool(true));
     let vxlan = vxlan.with("gbp", Value::Bool(false));
-    let link = NewLink::Device { mac: None, mtu: None, device: vxlan };
+    let (mac, mtu, queues) = (None, None, said(None, None));
+    let link = NewLink::Device { mac, mtu, queues, device: vxlan };
     assert_eq!(
         shown(Change::AddLink { name: dev("vx"), link }),
         "ip -n demo-r1 link add name vx type vxlan external learning"

@@ -96,8 +96,8 @@ enum Meant {
     Message(NsName, Box<Said>),
     AddNamespace(String),
     DelNamespace(String),
-    /// A TUN or TAP device: whether it is a TAP.
-    MakeTun(NsName, String, bool),
+    /// A TUN or TAP device, by its flags (linux/if_tun.h).
+    MakeTun(NsName, String, u16),
 }
 
 impl Meant {
@@ -137,7 +137,7 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
     let mut batch = Batch::new();
     let index = |name: &IfName| Ok(index_of(name.as_str()));
     // The kernel's choice, as where nothing is said.
-    let birth = |name, mac, mtu| Birth { name, index: 0, mac, mtu };
+    let birth = |name, mac, mtu, queues| Birth { name, index: 0, mac, mtu, queues };
     let mut ns = step.ns.clone();
     let mut both_in_host = false;
     match &step.change {
@@ -149,10 +149,12 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
             return [Meant::AddNamespace(ns.to_string())].into_iter().chain(mark).collect();
         }
         Change::DelNamespace => return vec![Meant::DelNamespace(ns.to_string())],
-        Change::AddLink { name, link: NewLink::Device { mac, mtu, device } }
+        Change::AddLink { name, link: NewLink::Device { mac, mtu, device, .. } }
             if device.spec.is_tun() =>
         {
-            let made = Meant::MakeTun(ns.clone(), name.to_string(), device.spec.is_tap());
+            let several = if device.is_on("multi_queue") { 0x100 } else { 0 };
+            let flags = 0x1000 | several | if device.spec.is_tap() { 2 } else { 1 };
+            let made = Meant::MakeTun(ns.clone(), name.to_string(), flags);
             let sets = mac.map(LinkSetting::Mac).into_iter().chain(mtu.map(LinkSetting::Mtu));
             for set in sets {
                 message::set_link(&mut batch, index_of(name.as_str()), &set);
@@ -176,12 +178,16 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
             message::move_link(&mut batch, index_of(name.as_str()), there, back, "");
             return moved(messages(&ns, &batch), name == back);
         }
-        Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } => {
-            message::add_device(&mut batch, &birth(name, *mac, *mtu), device, None, index).unwrap();
+        Change::AddLink { name, link: NewLink::Device { mac, mtu, queues, device } } => {
+            let this = birth(name, *mac, *mtu, *queues);
+            message::add_device(&mut batch, &this, device, None, index).unwrap();
         }
-        Change::AddLink { name, link: NewLink::Veth { mac, mtu, peer } } => {
-            let VethEnd { end, mac: peer_mac, mtu: peer_mtu } = peer;
-            let mut ends = [birth(name, *mac, *mtu), birth(&end.name, *peer_mac, *peer_mtu)];
+        Change::AddLink { name, link: NewLink::Veth { mac, mtu, queues, peer } } => {
+            let VethEnd { end, mac: peer_mac, mtu: peer_mtu, queues: peer_queues } = peer;
+            let mut ends = [
+                birth(name, *mac, *mtu, *queues),
+                birth(&end.name, *peer_mac, *peer_mtu, *peer_queues),
+            ];
             let mut there = end.ns.clone();
             both_in_host = ns.is_host() && there.is_host();
             // The host has no name that `ip` knows: a pair is made from there.
@@ -250,11 +256,8 @@ fn read(command: &Command, paper: &mut Paper) -> Result<Meant, Failure> {
                 });
             }
             Object::Tuntap => {
-                const IFF_TAP_NO_PI: u16 = 0x1002;
                 return Ok(match tuntap::read(&mut rest)? {
-                    tuntap::Command::Add(it) => {
-                        Meant::MakeTun(ns, it.name, it.flags == IFF_TAP_NO_PI)
-                    }
+                    tuntap::Command::Add(it) => Meant::MakeTun(ns, it.name, it.flags),
                     other => panic!("{command} is {other:?}"),
                 });
             }

@@ -18,7 +18,7 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark};
+use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark, Queues};
 use vnet_netlink::{Batch, Flags};
 
 pub use bridging::{add_fdb, del_fdb, del_port_vlan, set_port_vlan};
@@ -48,6 +48,8 @@ pub struct Birth<'a> {
     pub mac: Option<Mac>,
     /// Its MTU in bytes.
     pub mtu: Option<u32>,
+    /// Its queues.
+    pub queues: Queues,
 }
 
 /// Appends the message that does a change, if it is one; making an interface, which takes an index,
@@ -192,6 +194,8 @@ fn birth(birth: &Birth<'_>) -> LinkMessage {
     message.attributes.push(LinkAttribute::IfName(birth.name.to_string()));
     message.attributes.extend(birth.mac.map(|mac| LinkAttribute::Address(mac.0.into())));
     message.attributes.extend(birth.mtu.map(LinkAttribute::Mtu));
+    message.attributes.extend(birth.queues.tx.map(LinkAttribute::NumTxQueues));
+    message.attributes.extend(birth.queues.rx.map(LinkAttribute::NumRxQueues));
     message
 }
 

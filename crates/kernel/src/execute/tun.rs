@@ -15,11 +15,15 @@ pub(super) fn is_tun(change: &Change) -> bool {
 impl Executor<'_> {
     /// Does the step, which makes a device: what else is said of it follows as messages.
     pub(super) fn tun(&mut self, step: &Step) -> Result<usize, Error> {
-        let Change::AddLink { name, link: NewLink::Device { mac, mtu, device } } = &step.change
+        let Change::AddLink { name, link: NewLink::Device { mac, mtu, device, .. } } = &step.change
         else {
             return Ok(1);
         };
-        let make = SysctlAccess::MakeTun { name: name.clone(), tap: device.spec.is_tap() };
+        let make = SysctlAccess::MakeTun {
+            name: name.clone(),
+            tap: device.spec.is_tap(),
+            multi_queue: device.is_on("multi_queue"),
+        };
         let answers = self.realm.sysctls(0, vec![(step.ns.clone(), vec![make])]);
         let answers = answers.map_err(|source| failed(step, source))?;
         let index = answers.into_iter().flatten().flatten().find_map(|text| text.parse().ok());

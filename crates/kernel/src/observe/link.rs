@@ -6,7 +6,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::apply::LOOPBACK;
 use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options, Value, physical};
-use vnet_model::{Device, IfName, Interface, Kind, Mac, Mark};
+use vnet_model::{Device, IfName, Interface, Kind, Mac, Mark, Queues};
 use vnet_netlink::attr::{Attribute, Attributes, Malformed};
 use vnet_netlink::{Error, Message, RawMessage, Socket};
 
@@ -30,6 +30,8 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_EXT_MASK: u16 = 29;
+const IFLA_NUM_TX_QUEUES: u16 = 31;
+const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_TARGET_NETNSID: u16 = 46;
 const IFLA_PROP_LIST: u16 = 52;
@@ -188,6 +190,7 @@ pub(super) fn link(
         link.take_info(info, declared)?;
     }
     link.recognize_moved();
+    link.keep_declared_queues(declared);
     match &link.interface.kind {
         Kind::Veth { .. } => link.place = below.map(|index| Place { index, nsid }),
         Kind::Device(device) if device.spec.lower == Lower::Required => match nsid {
@@ -208,6 +211,17 @@ impl Link {
             self.interface.kind = Kind::Device(device);
             self.interface.alias = None;
             self.named = Default::default();
+        }
+    }
+
+    /// Forgets the queues where none are declared. Those of TUN and TAP devices come and go, and
+    /// those of what was moved in are its own.
+    fn keep_declared_queues(&mut self, declared: Option<&Declared<'_>>) {
+        let says = |known: &&Interface| !known.queues.is_unsaid();
+        let is_said = declared.is_none_or(|of| of(&self.name).iter().any(says));
+        let is_fixed = |spec: &KindSpec| spec.is_tun() || spec.is_physical();
+        if !is_said || self.interface.kind.device().is_some_and(|device| is_fixed(device.spec)) {
+            self.interface.queues = Queues::default();
         }
     }
 
@@ -308,6 +322,8 @@ fn take(interface: &mut Interface, attribute: Attribute<'_>) -> Result<(), Error
     match attribute.kind {
         IFLA_MTU => interface.mtu = Some(attribute.u32()?),
         IFLA_TXQLEN => interface.txqueuelen = Some(attribute.u32()?),
+        IFLA_NUM_TX_QUEUES => interface.queues.tx = Some(attribute.u32()?),
+        IFLA_NUM_RX_QUEUES => interface.queues.rx = Some(attribute.u32()?),
         IFLA_ADDRESS if interface.kind != Kind::Loopback => {
             interface.mac = attribute.array().ok().map(Mac);
         }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
-use vnet_model::{Interface, Kind, Mark, Namespace, NsName, Offload, Owner, State};
+use vnet_model::{Interface, Kind, Mark, Namespace, NsName, Offload, Owner, Queues, State};
 use vnet_netlink::Socket;
 
 use super::{
-    CHUNK, Found, Observed, Scope, peers, read_links, read_namespace, read_offloads, read_sysctls,
+    CHUNK, Found, Observed, Scope, features, peers, read_links, read_namespace, read_sysctls,
 };
 use crate::error::Error;
 use crate::realm::{Entry, Realm};
@@ -52,8 +52,8 @@ pub fn observe_whole(
             opened.push((entry.socket, entry.ns, name.clone()));
         }
         read_sysctls(realm, 0, &mut read, scope)?;
-        let asked = all_offloads(&read, &declared);
-        read_offloads(realm, 0, &mut read, Scope { declared: &asked, ..scope })?;
+        let asked = all_features(&read, &declared);
+        features::read(realm, 0, &mut read, Scope { declared: &asked, ..scope })?;
         found.append(&mut read);
     }
     for (at, found) in found.iter_mut().enumerate() {
@@ -92,14 +92,15 @@ fn all_options(found: &Found, declared: &State) -> Option<State> {
     Some(State { namespaces: [(found.name.clone(), namespace)].into() })
 }
 
-/// Returns what asks for the offloads of all interfaces that were found.
-fn all_offloads(found: &[Found], declared: &State) -> State {
+/// Returns what asks for the offloads and queues of all interfaces that were found.
+fn all_features(found: &[Found], declared: &State) -> State {
     let mut asked = declared.only(&found.iter().map(|found| found.name.clone()).collect());
     for found in found {
         let Some(namespace) = asked.namespaces.get_mut(&found.name) else { continue };
         let all = found.namespace.interfaces.iter().map(|(name, interface)| {
             let offload = Offload::ALL.iter().map(|(_, offload)| (*offload, true)).collect();
-            (name.clone(), Interface { offload, ..Interface::new(interface.kind.clone()) })
+            let queues = Queues { tx: Some(0), rx: Some(0) };
+            (name.clone(), Interface { offload, queues, ..Interface::new(interface.kind.clone()) })
         });
         namespace.interfaces = all.collect();
     }

@@ -134,18 +134,22 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
             let line = |(key, value)| format!("{key}\t{value}\n");
             Ok(Some(sysctl::list().into_iter().map(line).collect()))
         }
-        SysctlAccess::MakeTun { name, tap } => make_tun(name.as_str(), *tap).map(Some),
+        SysctlAccess::MakeTun { name, tap, multi_queue } => {
+            make_tun(name.as_str(), *tap, *multi_queue).map(Some)
+        }
         SysctlAccess::Filters => Ok(crate::observe::filters::list()),
     }
 }
 
 /// Makes a TUN or TAP device in the namespace that the thread is in, and returns its index.
-fn make_tun(name: &str, tap: bool) -> Result<String, Error> {
+fn make_tun(name: &str, tap: bool, multi_queue: bool) -> Result<String, Error> {
     /// Modes of linux/if_tun.h: IP packets or frames, without a header of the driver's.
     const IFF_TUN: u16 = 1;
     const IFF_TAP: u16 = 2;
+    const IFF_MULTI_QUEUE: u16 = 0x100;
     const IFF_NO_PI: u16 = 0x1000;
-    let flags = IFF_NO_PI | if tap { IFF_TAP } else { IFF_TUN };
+    let queues = if multi_queue { IFF_MULTI_QUEUE } else { 0 };
+    let flags = IFF_NO_PI | queues | if tap { IFF_TAP } else { IFF_TUN };
     let tun = crate::ioctl::Tun { name, flags, owner: None, group: None };
     let object = || format!("{name} by way of /dev/net/tun");
     tun.create().map_err(|failure| Error::system("make", object())(failure.errno))?;

@@ -51,6 +51,7 @@ fn set(options: &mut InterfaceOptions, bits: u8) {
     let has = |bit: u8| bits & 1 << bit != 0;
     if has(4) {
         options.txqueuelen = Some(77);
+        options.queues.tx = Some(3);
     }
     for (bit, offload) in [(5, Offload::Tso), (6, Offload::Rx)] {
         if has(bit) {

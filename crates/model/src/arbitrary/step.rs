@@ -21,8 +21,8 @@ use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::nft::{Family, TableId};
 use crate::state::{
     Address, Encap, End, Entry, FdbEntry, Metric, MetricValue, Neighbor, NextHop, NexthopKind,
-    NexthopObject, Offload, PortVlan, Route, RouteKind, Rule, RuleAction, Seg6Mode, TABLE_MAIN,
-    default_metric,
+    NexthopObject, Offload, PortVlan, Queues, Route, RouteKind, Rule, RuleAction, Seg6Mode,
+    TABLE_MAIN, default_metric,
 };
 use crate::step::{Change, LinkSetting, NewLink, Step, VethEnd};
 
@@ -103,13 +103,22 @@ fn mtu() -> impl Strategy<Value = u32> {
     68u32..65536
 }
 
+fn queues() -> impl Strategy<Value = Queues> {
+    let count = || weighted(0.3, 1u32..4097);
+    (count(), count()).prop_map(|(tx, rx)| Queues { tx, rx })
+}
+
 fn new_link() -> impl Strategy<Value = NewLink> {
-    let veth = (weighted(0.5, mac()), weighted(0.5, mtu()), end(), weighted(0.5, mac()));
-    let veth = (veth, weighted(0.5, mtu())).prop_map(|((mac, mtu, end, peer_mac), peer_mtu)| {
-        NewLink::Veth { mac, mtu, peer: VethEnd { end, mac: peer_mac, mtu: peer_mtu } }
+    let born = || (weighted(0.5, mac()), weighted(0.5, mtu()), queues());
+    let veth = (born(), end(), born()).prop_map(|((mac, mtu, queues), end, of_peer)| {
+        let peer = VethEnd { end, mac: of_peer.0, mtu: of_peer.1, queues: of_peer.2 };
+        NewLink::Veth { mac, mtu, queues, peer }
     });
-    let device = (weighted(0.5, mac()), weighted(0.5, mtu()), device())
-        .prop_map(|(mac, mtu, device)| NewLink::Device { mac, mtu, device });
+    let device = (born(), device()).prop_map(|((mac, mtu, queues), device)| {
+        let is_made = !device.spec.is_tun() && !device.spec.is_physical();
+        let queues = if is_made { queues } else { Queues::default() };
+        NewLink::Device { mac, mtu, queues, device }
+    });
     prop_oneof![1 => veth, 4 => device]
 }
 

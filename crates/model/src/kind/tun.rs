@@ -3,7 +3,8 @@
 //! No message makes them: `/dev/net/tun` is opened in their namespace. They last without a program
 //! that has them open, as `ip tuntap add` makes them.
 
-use super::spec::{Hardware, KindSpec};
+use super::spec::{Hardware, KindSpec, OptionSpec};
+use super::value::{Form, Switch};
 
 /// An interface whose IP packets a program reads and writes.
 pub(super) static TUN: KindSpec = KindSpec {
@@ -12,7 +13,7 @@ pub(super) static TUN: KindSpec = KindSpec {
         "tun",
         "CONFIG_TUN",
         "An interface whose IP packets a program reads and writes.",
-        &[],
+        OPTIONS,
     )
 };
 
@@ -23,6 +24,16 @@ pub(super) static TAP: KindSpec = KindSpec {
         "tap",
         "CONFIG_TUN",
         "An interface whose Ethernet frames a program reads and writes.",
-        &[],
+        OPTIONS,
     )
 };
+
+/// `IFLA_TUN_…`, as they are told: what is made is said by flags (`IFF_MULTI_QUEUE`).
+const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
+    "multi_queue",
+    7,
+    Form::switch(Switch::OnOff),
+    "Whether several programs, or threads of one, may have it open: a queue each.",
+)
+.off_by_default()
+.at_birth()];

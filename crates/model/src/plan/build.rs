@@ -6,7 +6,7 @@ use super::order::{By, ordered};
 use super::{Planner, lookup};
 use crate::kind::Wireguard;
 use crate::names::{IfName, NsName};
-use crate::state::{Interface, Kind, Namespace, State};
+use crate::state::{Interface, Kind, Namespace, Queues, State};
 use crate::step::{Change, NewLink, VethEnd};
 
 /// How many namespaces are made before their links: enough for two threads, and few enough to stay in
@@ -147,12 +147,15 @@ impl<'a> Planner<'a> {
             Kind::Device(device) => Some(NewLink::Device {
                 mac: interface.mac.filter(|_| device.has_own_mac()),
                 mtu: interface.mtu.filter(|_| !device.spec.is_bridge()),
+                queues: interface.queues,
                 device: device.clone(),
             }),
             Kind::Veth { peer: Some(peer) } => {
                 let other = lookup(self.target, peer)?;
-                let peer = VethEnd { end: peer.clone(), mac: other.mac, mtu: other.mtu };
-                Some(NewLink::Veth { mac: interface.mac, mtu: interface.mtu, peer })
+                let [queues, of_peer] = Queues::of_pair(interface.queues, other.queues);
+                let end = peer.clone();
+                let peer = VethEnd { end, mac: other.mac, mtu: other.mtu, queues: of_peer };
+                Some(NewLink::Veth { mac: interface.mac, mtu: interface.mtu, queues, peer })
             }
             // Not made by us: nothing that could be made again.
             Kind::Veth { peer: None } | Kind::Loopback | Kind::Other(_) => None,

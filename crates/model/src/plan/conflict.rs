@@ -139,7 +139,7 @@ impl Planner<'_> {
             }
             let Some(there) = found.interfaces.get(name) else { continue };
             // In the lab's own namespaces what is alike may have been made again by a person.
-            if !there.ours && (is_host || !can_become(&there.kind, &interface.kind)) {
+            if !there.ours && (is_host || !can_become(there, interface)) {
                 let end = End { ns: ns.clone(), name: name.clone() };
                 let kind = there.kind.name().to_owned();
                 self.plan.conflicts.push(Conflict::Interface { end, kind, origin });

@@ -78,6 +78,6 @@ impl<'a> Planner<'a> {
     fn is_new<'w>(&self, ns: &NsName, name: &IfName, wanted: &'w Interface) -> Option<&'w Device> {
         let found = self.interface(ns, name);
         let device = wanted.kind.device()?;
-        (!found.is_some_and(|found| can_become(&found.kind, &wanted.kind))).then_some(device)
+        (!found.is_some_and(|found| can_become(found, wanted))).then_some(device)
     }
 }

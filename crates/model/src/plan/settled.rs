@@ -121,7 +121,7 @@ fn is_interface_settled(wanted: &Interface, found: &Interface) -> bool {
         _ => true,
     };
     found.ours
-        && can_become(&found.kind, &wanted.kind)
+        && can_become(found, wanted)
         && found.kind.moved_from() == wanted.kind.moved_from()
         && same_options
         && is_large_enough

@@ -10,7 +10,7 @@ use super::{external, fdb, vxlan};
 use crate::kind::{self, Device, Value};
 use crate::names::{IfName, Mark};
 use crate::origin::Origin;
-use crate::state::{Address, End, Interface, Kind, Namespace, Owner, PortVlan};
+use crate::state::{Address, End, Interface, Kind, Namespace, Owner, PortVlan, Queues};
 use crate::topology::Node;
 use crate::topology::wiring::{Made, PlaceKind, Wired};
 
@@ -112,6 +112,10 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
     }
     interface.wireguard = network.wireguards[id].clone();
     interface.txqueuelen = wired.options.iter().find_map(|options| options.txqueuelen);
+    let queues = |of: fn(&Queues) -> Option<u32>| {
+        wired.options.iter().find_map(|options| of(&options.queues))
+    };
+    interface.queues = Queues { tx: queues(|queues| queues.tx), rx: queues(|queues| queues.rx) };
     for options in wired.options.iter().rev() {
         interface.offload.extend(&options.offload);
     }

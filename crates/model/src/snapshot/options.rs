@@ -5,6 +5,7 @@ use crate::mac::Mac;
 use crate::origin::Origin;
 use crate::state::{
     Address, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, MTU_LOOPBACK_BYTES, Namespace,
+    Queues,
 };
 use crate::topology::{AddressSpec, InterfaceOptions};
 
@@ -52,6 +53,7 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
         txqueuelen: interface
             .txqueuelen
             .filter(|len| is_made && *len != queue_len(&interface.kind)),
+        queues: if is_made { interface.queues.unusual(&interface.kind) } else { Queues::default() },
         offload: interface.offload.clone().into_iter().filter(|_| is_made).collect(),
         port: master
             .map(|master| interface.telling_port(master, &Options::new()))

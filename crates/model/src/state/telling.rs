@@ -3,7 +3,7 @@
 //! Only options that are declared are read from the kernel, which tells of many more. Where nobody
 //! knows what was declared, all are asked for, and those that tell something are kept.
 
-use super::{Interface, Kind, State};
+use super::{Interface, Kind, Queues, State};
 use crate::kind::{self, Device, OptionSpec, Options, Value};
 
 /// The options that tell what a device is for, of those whose defaults no table knows.
@@ -47,7 +47,8 @@ impl Interface {
         };
         let ports = kind::BRIDGE.port.iter().chain(kind::BOND.port);
         let port = if self.master.is_some() { ports.map(any).collect() } else { Options::new() };
-        Self { port, fdb: Some(Default::default()), ..Self::new(kind) }
+        let queues = Queues { tx: Some(0), rx: Some(0) };
+        Self { port, fdb: Some(Default::default()), queues, ..Self::new(kind) }
     }
 
     /// Returns the options as a port of a master that are not as they are where nothing is said, and
@@ -99,6 +100,7 @@ impl State {
             let ports: Vec<Options> = ports.collect();
             for ((name, interface), port) in ns.interfaces.iter_mut().zip(ports) {
                 interface.port = port;
+                interface.queues = interface.queues.unusual(&interface.kind);
                 if let Kind::Device(device) = &mut interface.kind {
                     let said = said.and_then(|said| said.interfaces.get(name)?.kind.device());
                     let same = said.filter(|said| said.spec == device.spec);

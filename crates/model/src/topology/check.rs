@@ -13,6 +13,7 @@ use super::{
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind, TunnelProblem, nearest};
+use crate::state::QUEUES_MAX;
 
 /// The most nodes and segments of a lab: 430 kB of kernel memory each make 43 GB.
 const PLACES_MAX: usize = 100_000;
@@ -329,6 +330,12 @@ fn interface(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Problem>
         if alias_bytes > ALIAS_MAX_BYTES {
             add(ProblemKind::AliasTooLong { bytes: alias_bytes, max: ALIAS_MAX_BYTES });
         }
+        for (word, count) in options.queues.words() {
+            in_range(word, count, (1, QUEUES_MAX)).map(&mut add);
+            if wired.made == Made::Loopback {
+                add(ProblemKind::LoopbackOption { option: word });
+            }
+        }
         if wired.made == Made::Loopback && options.mac.is_some() {
             add(ProblemKind::LoopbackOption { option: "mac" });
         }
@@ -388,6 +395,8 @@ fn contradictions(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Pro
     check("alias", |options| options.alias.as_ref().map(|alias| format!("`{alias}`")));
     check("up", |options| options.up.map(|up| up.to_string()));
     check("txqueuelen", |options| options.txqueuelen.map(|length| length.to_string()));
+    check("numtxqueues", |options| options.queues.tx.map(|count| count.to_string()));
+    check("numrxqueues", |options| options.queues.rx.map(|count| count.to_string()));
     check("accept_ra", |options| options.accept_ra.map(|on| on.to_string()));
     check("vrf", |options| options.vrf.as_ref().map(|vrf| format!("`{vrf}`")));
     check("ipv6", |options| options.ipv6.map(|on| on.to_string()));

@@ -88,6 +88,10 @@ fn of_device(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind
         let reason = format!("keeps its own `{key}`, which it goes back with");
         kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
     }
+    if spec.is_tun() && wired.options.iter().any(|options| !options.queues.is_unsaid()) {
+        let reason = "has a queue for each program that has it open, with `multi_queue`".to_owned();
+        kinds.push(ProblemKind::BadDevice { at: at(), kind: spec.name, reason });
+    }
     if !device.has_own_mac() && wired.mac().is_some() {
         kinds.push(ProblemKind::NoMac { at: at(), kind: spec.name });
     }
@@ -111,6 +115,8 @@ fn kept_of_physical(options: &InterfaceOptions) -> impl Iterator<Item = &'static
         ("alias", options.alias.is_some()),
         ("txqueuelen", options.txqueuelen.is_some()),
         ("offload", !options.offload.is_empty()),
+        ("numtxqueues", options.queues.tx.is_some()),
+        ("numrxqueues", options.queues.rx.is_some()),
     ];
     said.into_iter().filter_map(|(key, is_said)| is_said.then_some(key))
 }

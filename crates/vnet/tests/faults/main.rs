@@ -171,6 +171,7 @@ fn the_labs_use_the_whole_vocabulary() {
         "onlink: true",
         "disable_ipv6",
         "TxQueueLen(",
+        "Queues { tx: Some(2)",
         "Offload(",
         "rp_filter",
         "accept_ra",

@@ -96,8 +96,9 @@ goes_back! {
 /// What no message changes takes a new interface, which is as if nothing had been said.
 #[test]
 fn what_can_not_be_changed_is_made_again() {
-    const CASES: [(&str, &str, &str); 7] = [
+    const CASES: [(&str, &str, &str); 8] = [
         ("bond", "kind: bond", "mode: active-backup, fail_over_mac: active"),
+        ("tap", "kind: tap", "multi_queue: on"),
         ("vlan-ad", "kind: vlan, link: eth0, id: 10", "protocol: 802.1ad"),
         (
             "vxlan",

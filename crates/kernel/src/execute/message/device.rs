@@ -20,6 +20,8 @@ const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_NUM_TX_QUEUES: u16 = 31;
+const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
@@ -54,6 +56,10 @@ pub fn add_device(
         }
         if let Some(mtu) = this.mtu {
             writer.u32(IFLA_MTU, mtu);
+        }
+        let queues = [(IFLA_NUM_TX_QUEUES, this.queues.tx), (IFLA_NUM_RX_QUEUES, this.queues.rx)];
+        for (attr, count) in queues {
+            count.map(|count| writer.u32(attr, count));
         }
         if let Some(lower) = lower {
             writer.u32(IFLA_LINK, lower);
