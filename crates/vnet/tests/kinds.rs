@@ -31,6 +31,14 @@ struct Case {
     shows_then: &'static [(&'static str, &'static str)],
 }
 
+impl Case {
+    /// The kind, by the file's word.
+    fn kind(&self) -> &'static str {
+        let rest = self.first.strip_prefix("{ kind: ").unwrap();
+        rest.split([',', ' ']).next().unwrap()
+    }
+}
+
 /// ```text
 ///  a:eth0 ─── b:eth0    10.0.0.0/24, 2001:db8::/64
 ///  a:m0 ───── b:m0
@@ -71,6 +79,9 @@ fn try_out(case: &Case) {
         lab.up(&first, |_| {}).unwrap();
         assert_eq!(planned(&lab, &first), Vec::<String>::new());
         assert_shows("info_data", case.shows);
+        // The kernel has one name for both.
+        let kind = if case.kind() == "tap" { "tun" } else { case.kind() };
+        assert_eq!(link("x")["linkinfo"]["info_kind"], kind);
         let index = link("x")["ifindex"].clone();
 
         let up = lab.up(&second, |_| {}).unwrap();
@@ -88,12 +99,16 @@ fn try_out(case: &Case) {
 }
 
 macro_rules! cases {
-    ($($name:ident: $case:expr;)*) => { $(
-        #[test]
-        fn $name() {
-            super::try_out(&$case);
-        }
-    )* };
+    ($($name:ident: $case:expr;)*) => {
+        pub(super) const CASES: &[Case] = &[$($case),*];
+
+        $(
+            #[test]
+            fn $name() {
+                super::try_out(&$case);
+            }
+        )*
+    };
 }
 
 mod vm_kinds {
@@ -482,4 +497,23 @@ fn a_kernel_without_the_kind_is_told_before_anything_is_made() {
             Err(error) => panic!("{error}"),
         }
     });
+}
+
+/// All kinds of the table have a case, but those that are not made as an interface of a node alone:
+/// they have tests of their own.
+#[test]
+fn every_kind_has_a_case() {
+    const ELSEWHERE: [(&str, &str); 2] = [
+        // It comes with a link.
+        ("wireguard", include_str!("kinds/vm_wireguard.rs")),
+        // It is one of the host's.
+        ("physical", include_str!("host.rs")),
+    ];
+    let cases = vm_kinds::CASES.iter().map(Case::kind);
+    let cases: std::collections::BTreeSet<&str> = cases.collect();
+    for kind in vnet::model::kind::ALL {
+        let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == kind.name);
+        let is_there = |(name, tests): &(&str, &str)| tests.contains(&format!("kind: {name}"));
+        assert!(cases.contains(kind.name) || elsewhere.is_some_and(is_there), "{}", kind.name);
+    }
 }
