@@ -13,8 +13,8 @@ use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::nft::Table;
 use crate::state::{
-    Interface, Kind, NexthopObject, PortVlans, Route, Rule, RuleAction, TABLE_DEFAULT, TABLE_LOCAL,
-    TABLE_MAIN,
+    End, Interface, Kind, NexthopObject, PortVlans, Route, Rule, RuleAction, TABLE_DEFAULT,
+    TABLE_LOCAL, TABLE_MAIN,
 };
 
 /// Facts about namespaces, by the name they are pinned under.
@@ -144,13 +144,21 @@ pub struct InterfaceFacts {
     /// Whether neighbours are neither asked nor answered by it (`ip link set … arp off`).
     #[serde(default)]
     pub no_arp: bool,
+    /// The interface that it stands on, where that is in another namespace, and one that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<End>,
+    /// Whether it reaches none of its like on the same interface (the flags `private` and `vepa` of an
+    /// ipvlan, `IPVLAN_F_PRIVATE` and `IPVLAN_F_VEPA`, linux/if_link.h).
+    #[serde(default)]
+    pub is_apart: bool,
 }
 
 impl InterfaceFacts {
     /// Tells whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.options.is_empty() && self.port.is_empty() && self.vlans.is_none() && !self.no_arp
+        let says_more = self.no_arp || self.below.is_some() || self.is_apart;
+        self.options.is_empty() && self.port.is_empty() && self.vlans.is_none() && !says_more
     }
 
     /// Says in an interface what it does not say itself. What is there already stays.

@@ -276,6 +276,13 @@ pub const CODES: &[Code] = &[
     ),
     code("port-isolated", "Two ports of a bridge are isolated, and pass nothing on to each other."),
     code(
+        "macvlan-apart",
+        "Two interfaces stand on the same one, and frames between them would have to come back from the \
+         other end of the cable. Macvlans reach each other there in mode `bridge`: in `vepa` only by \
+         way of a switch that sends frames back (hairpin), in `private` not at all. What they stand on \
+         they reach by such a switch alone, and so does an ipvlan: give that node a macvlan too.",
+    ),
+    code(
         "dad-failed",
         "An IPv6 address can't be used, because another on the link has it too (RFC 4862, section 5.4).",
     ),

@@ -5,6 +5,7 @@
 //! (here, and `link` for what nobody on a link answers for).
 
 mod answers;
+mod beside;
 mod errors;
 mod filter;
 mod link;

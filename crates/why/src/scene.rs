@@ -1,5 +1,7 @@
 //! What a walk looks at: a state that can be mended on paper, and lookups in it.
 
+mod below;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +46,8 @@ pub(crate) struct Scene<'a> {
     /// What was mended otherwise than by steps.
     effects: BTreeSet<Effect>,
     labels: BTreeMap<NsName, String>,
+    /// What stands on interfaces of other namespaces.
+    elsewhere: below::Elsewhere,
     /// How many tunnels the walk that goes on now is in.
     depth: Cell<u32>,
 }
@@ -64,6 +68,7 @@ impl<'a> Scene<'a> {
             rules: BTreeMap::new(),
             effects: BTreeSet::new(),
             labels: labels.collect(),
+            elsewhere: below::elsewhere(world.state, world.facts),
             depth: Cell::new(0),
         };
         scene.take_nexthops();

@@ -166,8 +166,7 @@ fn causes(world: &World<'_>, question: &Question) -> Vec<Cause> {
             break;
         }
         let Some(mut cause) = diagnose(&scene, question, trip) else { break };
-        let known = |other: &Cause| other.code == cause.code && other.object == cause.object;
-        if causes.iter().any(known) {
+        if causes.iter().any(|known| is_same(known, &cause)) {
             break;
         }
         // What can't be done would be no help.
@@ -180,7 +179,8 @@ fn causes(world: &World<'_>, question: &Question) -> Vec<Cause> {
             break;
         }
         if stuck {
-            causes.extend(way_back(&scene, question));
+            let back = way_back(&scene, question);
+            causes.extend(back.filter(|back| !causes.iter().any(|known| is_same(known, back))));
             break;
         }
     }
@@ -188,6 +188,10 @@ fn causes(world: &World<'_>, question: &Question) -> Vec<Cause> {
         drop_needless(world, question, &mut causes);
     }
     causes
+}
+
+fn is_same(one: &Cause, other: &Cause) -> bool {
+    one.code == other.code && one.object == other.object
 }
 
 /// Says of what is at fault that it is what was cut, where it is: that was asked for, and what would

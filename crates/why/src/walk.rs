@@ -431,7 +431,10 @@ impl Walk<'_, '_> {
                     kind => kind,
                 };
                 let port = self.scene.port(ns, &leg.dev);
-                return Err(Stop::Unknown(format!("{port} is {kind}, which is not followed")));
+                let unseen = self.scene.unseen_below(&out);
+                let text =
+                    unseen.unwrap_or_else(|| format!("{port} is {kind}, which is not followed"));
+                return Err(Stop::Unknown(text));
             }
         }
         if self.scene.bridge_of(&out).is_some() {

@@ -8,6 +8,8 @@
 
 mod beside;
 
+pub(crate) use beside::{BRIDGE, macvlan_mode};
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -24,9 +26,6 @@ const SPARE_BYTES: u32 = 4;
 
 /// `IPVLAN_MODE_L2` (linux/if_link.h).
 const IPVLAN_L2: u64 = 0;
-
-/// `MACVLAN_MODE_PASSTHRU` (linux/if_link.h).
-const MACVLAN_PASSTHRU: u64 = 8;
 
 /// Outer tags (linux/if_ether.h).
 const ETH_P_8021AD: u64 = 0x88a8;
@@ -48,6 +47,8 @@ pub(crate) enum Block {
     Isolated(End),
     /// The bridge is down.
     BridgeDown(End),
+    /// Two interfaces share a wire, of which one does not hear the other there.
+    Beside(End, End),
     /// An interface that was meant to be a port of this bridge is none.
     NotAPort(End, IfName),
     /// A port of a bridge is not in the frame's VLAN as it was meant to be, if that is known.
@@ -75,11 +76,19 @@ pub(crate) struct Station {
     /// What may be in its way and is not evaluated, with the family whose neighbours are kept from
     /// being found by it; both where none is said.
     unsure: Vec<(Option<bool>, String)>,
+    /// The interface that sent it by another one below, with that: it may come back to it.
+    sent_by: Option<(End, End)>,
     /// The number in the frame's tag; in a bridge that filters VLANs, of the one that it is in.
     vlan: Option<u16>,
 }
 
 impl Station {
+    /// A frame where it begins.
+    fn new(end: End) -> Self {
+        let (ports, crossed, blocks, unsure) = Default::default();
+        Self { end, ports, crossed, blocks, unsure, sent_by: None, vlan: None }
+    }
+
     /// What may be in the way of packets of this family, or not.
     pub(crate) fn doubts(&self, ipv6: bool) -> impl Iterator<Item = &str> {
         let counts = move |(of, _): &&(Option<bool>, String)| of.is_none_or(|of| of == ipv6);
@@ -98,15 +107,7 @@ pub(crate) struct Domain {
 /// Finds who hears a frame of `size_bytes` that `from` sends. `through` looks through what is in
 /// the way, and notes it.
 pub(crate) fn domain(scene: &Scene<'_>, from: &End, size_bytes: u32, through: bool) -> Domain {
-    let search = Search {
-        scene,
-        size_bytes,
-        through,
-        seen: BTreeSet::new(),
-        queue: VecDeque::new(),
-        found: Domain::default(),
-    };
-    search.run(from)
+    Search::new(scene, size_bytes, through, from.clone()).run()
 }
 
 struct Search<'s, 'a> {
@@ -117,13 +118,24 @@ struct Search<'s, 'a> {
     seen: BTreeSet<(End, Option<u16>)>,
     /// Interfaces that are to send, with what led there.
     queue: VecDeque<Station>,
+    /// Who sends in the first place.
+    from: End,
+    /// Those that are next to a sender and do not hear it; others may come first.
+    apart: Vec<Station>,
     found: Domain,
 }
 
+impl<'s, 'a> Search<'s, 'a> {
+    fn new(scene: &'s Scene<'a>, size_bytes: u32, through: bool, from: End) -> Self {
+        let (seen, queue, apart, found) = Default::default();
+        Self { scene, size_bytes, through, seen, queue, from, apart, found }
+    }
+}
+
 impl Search<'_, '_> {
-    fn run(mut self, from: &End) -> Domain {
-        let (ports, crossed, blocks, unsure) = Default::default();
-        let mut start = Station { end: from.clone(), ports, crossed, blocks, unsure, vlan: None };
+    fn run(mut self) -> Domain {
+        let from = &self.from.clone();
+        let mut start = Station::new(from.clone());
         match self.scene.end(from).map(|interface| (&interface.kind, interface.up)) {
             Some((kind, up)) if kind.is_bridge() => {
                 // What the bridge itself sends is in the VLAN of its own packets without a tag.
@@ -137,9 +149,15 @@ impl Search<'_, '_> {
             Some(_) => self.queue.push_back(start),
             None => {}
         }
+        self.finish()
+    }
+
+    /// Sends all that is to be sent.
+    fn finish(mut self) -> Domain {
         while let Some(sender) = self.queue.pop_front() {
             self.send(sender);
         }
+        self.found.stations.append(&mut self.apart);
         self.found
     }
 
@@ -160,8 +178,8 @@ impl Search<'_, '_> {
             return;
         }
         let Some(interface) = self.scene.end(&at.end) else { return };
-        if let Some((vid, lower)) = vlan_of(self.scene, &at.end) {
-            return self.send_tagged(at, vid, lower);
+        if let Some((vid, below)) = vlan_of(self.scene, &at.end) {
+            return self.send_tagged(at, vid, below);
         }
         if let Medium::Tunnel(carrier) = self.scene.medium(&at.end)
             && carrier.is_ethernet
@@ -184,6 +202,9 @@ impl Search<'_, '_> {
             true => Block::PortDown(at.end.clone()),
             false => Block::Down(at.end.clone()),
         };
+        if at.end == self.from {
+            self.note_apart(&at);
+        }
         let Some(mut at) = self.pass(at, (!interface.up).then_some(down)) else { return };
         let peer = peer.filter(|peer| self.scene.end(peer).is_some());
         let Some(peer) = peer else {
@@ -258,11 +279,10 @@ impl Search<'_, '_> {
     }
 
     /// Sends by the interface below, with a tag. A tag on another is not modelled.
-    fn send_tagged(&mut self, at: Station, vid: u16, lower: IfName) {
+    fn send_tagged(&mut self, at: Station, vid: u16, below: End) {
         let up = self.scene.end(&at.end).is_some_and(|interface| interface.up);
         let down = Block::Down(at.end.clone());
         let Some(mut at) = self.pass(at, (!up).then_some(down)) else { return };
-        let below = End { ns: at.end.ns.clone(), name: lower };
         let is_plain =
             self.scene.end(&below).is_some_and(|it| matches!(it.kind, Kind::Veth { .. }));
         if at.vlan.is_some() || !is_plain {
@@ -275,23 +295,17 @@ impl Search<'_, '_> {
     /// Takes a frame in that is for the namespace: with a tag, only the interface of that VLAN does.
     fn hear(&mut self, mut at: Station) {
         let Some(vid) = at.vlan else { return self.hear_beside(at) };
-        let Some(namespace) = self.scene.ns(&at.end.ns) else { return };
-        let lower = at.end.name.clone();
-        let is_it = |name: &IfName| {
-            let end = End { ns: at.end.ns.clone(), name: name.clone() };
-            vlan_of(self.scene, &end) == Some((vid, lower.clone()))
-        };
-        let Some((name, found)) = namespace.interfaces.iter().find(|(name, _)| is_it(name)) else {
-            return;
-        };
-        (at.end.name, at.vlan) = (name.clone(), None);
-        let up = found.up;
+        let lower = at.end.clone();
+        let is_it = |end: &End| vlan_of(self.scene, end) == Some((vid, lower.clone()));
+        let Some(end) = self.scene.uppers(&lower).into_iter().find(is_it) else { return };
+        let up = self.scene.end(&end).is_some_and(|found| found.up);
+        (at.end, at.vlan) = (end, None);
         if self.scene.bridge_of(&at.end).is_some() {
             return self.found.unknown.push(at.end);
         }
         let down = Block::PeerDown(at.end.clone());
         if let Some(at) = self.pass(at, (!up).then_some(down)) {
-            self.found.stations.push(at);
+            self.hear_beside(at);
         }
     }
 
@@ -520,15 +534,15 @@ impl Search<'_, '_> {
 
 /// Returns the interface whose wire another shares as one more station on it: of a macvlan in all
 /// modes, which differ in what goes to its like (drivers/net/macvlan.c), of an ipvlan in `l2`
-/// (drivers/net/ipvlan/). One that is in another namespace is not known.
-pub(crate) fn shares(scene: &Scene<'_>, end: &End) -> Option<IfName> {
+/// (drivers/net/ipvlan/).
+pub(crate) fn shares(scene: &Scene<'_>, end: &End) -> Option<End> {
     let device = scene.end(end)?.kind.device()?;
     let is_followed = match device.spec.name {
         "macvlan" => true,
         "ipvlan" => scene.option(end, "mode") == Some(&Value::Number(IPVLAN_L2)),
         _ => false,
     };
-    device.lower.clone().filter(|_| is_followed)
+    scene.below(end).filter(|_| is_followed)
 }
 
 /// Tells whether an interface is a bond whose way of working is known.
@@ -538,13 +552,13 @@ pub(crate) fn is_bond(scene: &Scene<'_>, end: &End) -> bool {
 
 /// Returns the number of the VLAN that an interface is, and the interface that it is one of. Outer
 /// tags (802.1ad) are not modelled.
-pub(crate) fn vlan_of(scene: &Scene<'_>, end: &End) -> Option<(u16, IfName)> {
-    let device = scene.end(end)?.kind.device().filter(|device| *device.spec == kind::VLAN)?;
+pub(crate) fn vlan_of(scene: &Scene<'_>, end: &End) -> Option<(u16, End)> {
+    scene.end(end)?.kind.device().filter(|device| *device.spec == kind::VLAN)?;
     let Some(Value::Number(vid)) = scene.option(end, "id") else { return None };
     if scene.option(end, "protocol") == Some(&Value::Number(ETH_P_8021AD)) {
         return None;
     }
-    Some((u16::try_from(*vid).ok()?, device.lower.clone()?))
+    Some((u16::try_from(*vid).ok()?, scene.below(end)?))
 }
 
 /// The VLAN of packets without a tag.

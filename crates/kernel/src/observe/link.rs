@@ -38,6 +38,10 @@ const IFLA_PROP_LIST: u16 = 52;
 const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+
+/// Anything but 0, which is `bridge`, keeps it from its like (`IPVLAN_F_…`, linux/if_link.h).
+const IFLA_IPVLAN_FLAGS: u16 = 2;
+
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 /// The mode of a TUN or TAP device (linux/if_link.h, linux/if_tun.h).
@@ -68,6 +72,8 @@ pub(super) struct Link {
     named: [Vec<(&'static OptionSpec, Found)>; 2],
     /// Whether neighbours are neither asked nor answered by it.
     pub(super) no_arp: bool,
+    /// Whether it is an ipvlan that reaches none of its like.
+    pub(super) is_apart: bool,
     /// Where the other end of a veth is, or what it stands on in another namespace.
     pub(super) place: Option<Place>,
 }
@@ -185,7 +191,8 @@ pub(super) fn link(
     let index = u32::from_ne_bytes([a, b, c, d]);
     let no_arp = flags & IFF_NOARP != 0;
     let (place, lower, named) = Default::default();
-    let mut link = Link { index, name, interface, master, no_arp, place, lower, named };
+    let is_apart = false;
+    let mut link = Link { index, name, interface, master, no_arp, is_apart, place, lower, named };
     if let Some(info) = info {
         link.take_info(info, declared)?;
     }
@@ -225,6 +232,13 @@ impl Link {
         }
     }
 
+    /// Returns the index of what it stands on in another namespace, and the nsid of that.
+    pub(super) fn stands_elsewhere(&self) -> Option<(u32, i32)> {
+        let device = self.interface.kind.device()?;
+        let place = self.place.filter(|_| device.spec.lower == Lower::Required)?;
+        Some((place.index, place.nsid?))
+    }
+
     /// Returns the mark that it carries, which is one where it is `lo`.
     pub(super) fn mark(&self) -> Option<Mark> {
         let alias = self.interface.alias.as_ref().filter(|_| self.index == LOOPBACK_IFINDEX);
@@ -249,6 +263,12 @@ impl Link {
                 (_, Some(spec)) => Kind::Device(Device::new(spec)),
                 (other, None) => Kind::Other(other.to_owned()),
             };
+            if kind == "ipvlan"
+                && let Some(data) = info.find(IFLA_INFO_DATA)?
+                && let Some(flags) = data.nested().find(IFLA_IPVLAN_FLAGS)?
+            {
+                self.is_apart = flags.u16()? != 0;
+            }
         }
         let Some(declared) = declared else {
             let spec = self.interface.kind.device().map(|device| device.spec);

@@ -1,6 +1,7 @@
 //! Reads what decides about packets and is in no file: routes that nobody configured, policy rules,
 //! filters, neighbours that somebody wrote, some sysctls.
 
+mod below;
 mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use vnet_model::state::PortVlans;
 use vnet_model::{Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
+use super::link::Link;
 use super::{CHUNK, IPV6_FORWARDING, bridging, entry, link, route};
 use crate::error::Error;
 use crate::nft;
@@ -46,12 +48,15 @@ pub use sockets::listeners;
 /// When a namespace can't be read; one that is not there is left out.
 pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
     let mut facts = Facts::default();
+    let mut standing = below::Standing::default();
     for chunk in names.chunks(CHUNK) {
         let mut requests = Vec::new();
         for (name, entry) in chunk.iter().zip(realm.open(0, chunk)?) {
             let Entry::Namespace(mut opened) = entry else { continue };
             let failed = |source| Error::Netlink { doing: "survey", ns: name.clone(), source };
-            let (found, names) = read(&mut opened.socket).map_err(failed)?;
+            let links = link::dump(&mut opened.socket, None).map_err(failed)?;
+            standing.note(name, &links);
+            let (found, names) = read(&mut opened.socket, links).map_err(failed)?;
             let devs = names.values().map(|dev| dev.as_str().replace('.', "/"));
             let own = devs
                 .chain(["all".to_owned()])
@@ -81,6 +86,7 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             }
         }
     }
+    standing.find(realm, &mut facts)?;
     Ok(facts)
 }
 
@@ -96,12 +102,16 @@ fn filters(realm: &Realm, names: &[NsName], facts: &mut Facts) -> Result<(), Err
     Ok(())
 }
 
-fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), NetlinkError> {
-    let links = link::dump(socket, None)?;
+fn read(
+    socket: &mut Socket,
+    links: Vec<Link>,
+) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), NetlinkError> {
     let names: BTreeMap<u32, IfName> =
         links.iter().map(|link| (link.index, link.name.clone())).collect();
-    let quiet: BTreeSet<IfName> =
-        links.iter().filter(|link| link.no_arp).map(|link| link.name.clone()).collect();
+    let named = |is: fn(&Link) -> bool| -> BTreeSet<IfName> {
+        links.iter().filter(|link| is(link)).map(|link| link.name.clone()).collect()
+    };
+    let (quiet, apart) = (named(|link| link.no_arp), named(|link| link.is_apart));
     let read = links.into_iter().map(|link| (link.name.clone(), link.into_interface(&names)));
     let read: BTreeMap<IfName, Interface> = read.collect();
     let has_bridge = read.values().any(|interface| interface.kind.is_bridge());
@@ -120,7 +130,7 @@ fn read(socket: &mut Socket) -> Result<(NamespaceFacts, BTreeMap<u32, IfName>), 
         nexthops: entry::nexthops(socket, &names)?,
         unusable: unusable(socket, &names)?,
         ports: ports(socket, &names)?,
-        interfaces: interfaces(socket, &names, read, &quiet)?,
+        interfaces: interfaces(socket, &names, read, (&quiet, &apart))?,
         fdb,
         listeners: None,
         filters: Vec::new(),
@@ -137,7 +147,7 @@ fn interfaces(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
     read: BTreeMap<IfName, Interface>,
-    quiet: &BTreeSet<IfName>,
+    (quiet, apart): (&BTreeSet<IfName>, &BTreeSet<IfName>),
 ) -> Result<BTreeMap<IfName, InterfaceFacts>, NetlinkError> {
     let filters = |interface: &Interface| {
         interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering"))
@@ -148,12 +158,14 @@ fn interfaces(
     };
     let facts = |(name, interface): (IfName, Interface)| {
         let no_arp = quiet.contains(&name) && matches!(interface.kind, Kind::Veth { .. });
+        let is_apart = apart.contains(&name);
         let options = match interface.kind {
             Kind::Device(device) => device.options,
             _ => Options::new(),
         };
         let (port, vlans) = (interface.port, vlans.remove(&name));
-        let facts = InterfaceFacts { options, port, vlans, no_arp };
+        let below = None;
+        let facts = InterfaceFacts { options, port, vlans, no_arp, below, is_apart };
         (!facts.is_empty()).then_some((name, facts))
     };
     Ok(read.into_iter().filter_map(facts).collect())

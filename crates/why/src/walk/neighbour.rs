@@ -106,7 +106,11 @@ impl Walk<'_, '_> {
     fn note_twins(&mut self, to: &Station, all: &[Station]) {
         let mac = |end: &End| self.scene.end(end).and_then(|interface| interface.mac);
         let Some(own) = mac(&to.end).filter(|_| !to.ports.is_empty()) else { return };
-        let mut others = all.iter().filter(|other| other.end.ns != to.end.ns);
+        // What stands on one interface is told apart there, by IP address too (ipvlan).
+        let wire = |end: &End| self.scene.below(end).unwrap_or_else(|| end.clone());
+        let is_other =
+            |other: &&Station| other.end.ns != to.end.ns && wire(&other.end) != wire(&to.end);
+        let mut others = all.iter().filter(is_other);
         if let Some(twin) = others.find(|other| mac(&other.end) == Some(own)) {
             self.walked.twins.push((own, [to.end.clone(), twin.end.clone()]));
         }

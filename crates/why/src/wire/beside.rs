@@ -1,51 +1,138 @@
 //! Several interfaces on one wire, and one on several: macvlans, ipvlans, bonds.
 
-use std::collections::{BTreeSet, VecDeque};
-
 use vnet_model::kind::Value;
 use vnet_model::{End, IfName};
 
-use super::{Block, Domain, MACVLAN_PASSTHRU, Search, Station, shares};
+use super::{Block, Domain, Search, Station, shares};
+use crate::scene::Scene;
 
 /// `BOND_MODE_ACTIVEBACKUP` (linux/if_bonding.h).
 const ACTIVE_BACKUP: u64 = 1;
 
+/// `MACVLAN_MODE_…` (linux/if_link.h).
+pub(crate) const BRIDGE: u64 = 4;
+const PRIVATE: u64 = 1;
+const VEPA: u64 = 2;
+const PASSTHRU: u64 = 8;
+
+/// Whether one of two interfaces that stand on the same hears the other without the switch.
+enum Near {
+    Heard,
+    /// Not for sure.
+    Doubt,
+    Apart,
+}
+
+/// The mode of a macvlan, where it is one that is evaluated; what nobody chose is `vepa`
+/// (`macvlan_common_newlink`, drivers/net/macvlan.c).
+pub(crate) fn macvlan_mode(scene: &Scene<'_>, end: &End) -> Option<u64> {
+    match scene.option(end, "mode") {
+        Some(Value::Number(mode @ (PRIVATE | VEPA | BRIDGE | PASSTHRU))) => Some(*mode),
+        None if scene.facts(&end.ns).is_none() => Some(VEPA),
+        _ => None,
+    }
+}
+
+fn is_macvlan(scene: &Scene<'_>, end: &End) -> bool {
+    scene.end(end).is_some_and(|found| found.kind.name() == "macvlan")
+}
+
 impl Search<'_, '_> {
-    /// Sends by the interface whose wire this one shares. What is next to it there is in the same
-    /// namespace, and so is not asked.
-    pub(super) fn send_beside(&mut self, at: Station, lower: IfName) {
+    /// Sends by the interface whose wire this one shares, and to what is next to it there. What is in
+    /// the same namespace is not asked.
+    pub(super) fn send_beside(&mut self, at: Station, lower: End) {
         let up = self.scene.end(&at.end).is_some_and(|interface| interface.up);
         let down = Block::Down(at.end.clone());
         let Some(mut at) = self.pass(at, (!up).then_some(down)) else { return };
-        at.end.name = lower;
+        for upper in self.elsewhere(&lower, &at.end) {
+            match self.near(&at.end, &upper) {
+                Near::Apart => self.note_apart_from(&at, upper),
+                heard => {
+                    let mut next = at.clone();
+                    if matches!(heard, Near::Doubt) || !self.is_up(&lower) {
+                        let text = "stand on one interface, and may not reach each other";
+                        let names = [self.label(&at.end), self.label(&upper)].join(" and ");
+                        next.unsure.push((None, format!("{names} {text}")));
+                    }
+                    next.end = upper;
+                    self.push_upper(next);
+                }
+            }
+        }
+        self.note_apart_from(&at, lower.clone());
+        at.sent_by = Some((at.end, lower.clone()));
+        at.end = lower;
         self.send(at);
+    }
+
+    /// Lists what else stands on an interface, in other namespaces than what sends by it.
+    fn elsewhere(&self, lower: &End, sender: &End) -> Vec<End> {
+        let all = self.scene.uppers(lower).into_iter();
+        all.filter(|it| it.ns != sender.ns && shares(self.scene, it).is_some()).collect()
+    }
+
+    /// Tells whether one interface hears what another on the same sends, without any switch
+    /// (`macvlan_queue_xmit`, drivers/net/macvlan.c; `ipvlan_xmit_mode_l2`,
+    /// drivers/net/ipvlan/ipvlan_core.c).
+    fn near(&self, sender: &End, other: &End) -> Near {
+        if !is_macvlan(self.scene, sender) {
+            let facts = |end: &End| self.scene.facts(&end.ns)?.interfaces.get(&end.name);
+            let apart = [sender, other].map(|end| facts(end).is_some_and(|facts| facts.is_apart));
+            return if apart == [false; 2] { Near::Heard } else { Near::Doubt };
+        }
+        match [sender, other].map(|end| macvlan_mode(self.scene, end)) {
+            [Some(BRIDGE), Some(BRIDGE)] => Near::Heard,
+            [Some(_), Some(_)] => Near::Apart,
+            _ => Near::Doubt,
+        }
+    }
+
+    /// Notes that what stands on the sender does not hear it.
+    pub(super) fn note_apart(&mut self, at: &Station) {
+        for upper in self.elsewhere(&at.end, &at.end) {
+            self.note_apart_from(at, upper);
+        }
+    }
+
+    fn note_apart_from(&mut self, at: &Station, other: End) {
+        if self.through && other.ns != at.end.ns {
+            let mut next = at.clone();
+            next.blocks.push(Block::Beside(at.end.clone(), other.clone()));
+            next.end = other;
+            self.apart.push(next);
+        }
+    }
+
+    fn is_up(&self, end: &End) -> bool {
+        self.scene.end(end).is_some_and(|found| found.up)
+    }
+
+    /// Gives a frame to an interface that stands on another.
+    fn push_upper(&mut self, at: Station) {
+        let down = (!self.is_up(&at.end)).then(|| Block::PeerDown(at.end.clone()));
+        if let Some(at) = self.pass(at, down) {
+            self.found.stations.push(at);
+        }
     }
 
     /// Takes a frame in that is for the namespace, by the interface that it came to or by one that
     /// shares its wire. In mode `passthru` only that one does.
     pub(super) fn hear_beside(&mut self, at: Station) {
-        let Some(namespace) = self.scene.ns(&at.end.ns) else { return };
-        let end = |name: &IfName| End { ns: at.end.ns.clone(), name: name.clone() };
-        let ups: Vec<End> = namespace
-            .interfaces
-            .iter()
-            .map(|(name, found)| (end(name), found.up))
-            .filter(|(it, _)| shares(self.scene, it).as_ref() == Some(&at.end.name))
-            .filter_map(|(it, up)| (up || self.through).then_some(it))
-            .collect();
-        let takes_all = |it: &End| {
-            self.scene.end(it).is_some_and(|found| found.kind.name() == "macvlan")
-                && self.scene.option(it, "mode") == Some(&Value::Number(MACVLAN_PASSTHRU))
-        };
-        if !ups.iter().any(takes_all) {
+        let mut uppers = self.scene.uppers(&at.end);
+        uppers.retain(|it| shares(self.scene, it).is_some() && (self.is_up(it) || self.through));
+        let takes_all =
+            |it: &End| is_macvlan(self.scene, it) && macvlan_mode(self.scene, it) == Some(PASSTHRU);
+        if !uppers.iter().any(takes_all) {
             self.found.stations.push(at.clone());
         }
-        for it in ups {
-            let up = self.scene.end(&it).is_some_and(|found| found.up);
-            let down = (!up).then(|| Block::PeerDown(it.clone()));
-            if let Some(at) = self.pass(Station { end: it, ..at.clone() }, down) {
-                self.found.stations.push(at);
+        for upper in uppers {
+            let mut next = at.clone();
+            if is_macvlan(self.scene, &upper) && macvlan_mode(self.scene, &upper).is_none() {
+                let text = "is a macvlan in a mode that is not evaluated";
+                next.unsure.push((None, format!("{} {text}", self.label(&upper))));
             }
+            next.end = upper;
+            self.push_upper(next);
         }
     }
 
@@ -82,18 +169,9 @@ impl Search<'_, '_> {
 
     /// Looks who hears what a port of a bond sends.
     fn heard_by(&self, start: Station) -> Domain {
-        let mut search = Search {
-            scene: self.scene,
-            size_bytes: self.size_bytes,
-            through: self.through,
-            seen: BTreeSet::new(),
-            queue: VecDeque::from([start]),
-            found: Domain::default(),
-        };
-        while let Some(sender) = search.queue.pop_front() {
-            search.send(sender);
-        }
-        search.found
+        let mut search = Search::new(self.scene, self.size_bytes, self.through, self.from.clone());
+        search.queue.push_back(start);
+        search.finish()
     }
 
     /// Tells whether both ends of a cable are up.

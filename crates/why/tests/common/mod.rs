@@ -15,6 +15,7 @@ const LABS: &[(&str, &str)] = &[
     ("bonds", include_str!("../labs/bonds.yaml")),
     ("bare", include_str!("../labs/bare.yaml")),
     ("chain", include_str!("../labs/chain.yaml")),
+    ("hairpin", include_str!("../labs/hairpin.yaml")),
     ("lan", include_str!("../labs/lan.yaml")),
     ("nat", include_str!("../labs/nat.yaml")),
     ("plain", include_str!("../labs/plain.yaml")),

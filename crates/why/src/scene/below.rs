@@ -1,0 +1,85 @@
+//! What interfaces stand on, be it in another namespace.
+
+use std::collections::BTreeMap;
+
+use vnet_model::kind::Lower;
+use vnet_model::{End, Facts, IfName, NsName, State};
+
+use super::Scene;
+
+/// Interfaces by what they stand on in another namespace.
+pub(super) type Elsewhere = BTreeMap<End, Vec<End>>;
+
+/// Finds what stands on an interface of another namespace, as far as that was observed or declared.
+pub(super) fn elsewhere(state: &State, facts: Option<&Facts>) -> Elsewhere {
+    let mut all = Elsewhere::new();
+    for (ns, facts) in facts.into_iter().flat_map(|facts| &facts.namespaces) {
+        for (name, facts) in &facts.interfaces {
+            if let Some(below) = &facts.below {
+                let upper = End { ns: ns.clone(), name: name.clone() };
+                all.entry(below.clone()).or_default().push(upper);
+            }
+        }
+    }
+    if !state.namespaces.contains_key(&NsName::host()) {
+        return all;
+    }
+    for (ns, found) in &state.namespaces {
+        for (name, interface) in &found.interfaces {
+            if let Some(lower) = interface.kind.host_lower() {
+                let below = End { ns: NsName::host(), name: lower.clone() };
+                let upper = End { ns: ns.clone(), name: name.clone() };
+                let known = all.entry(below).or_default();
+                if !known.contains(&upper) {
+                    known.push(upper);
+                }
+            }
+        }
+    }
+    all
+}
+
+impl Scene<'_> {
+    /// Returns what an interface stands on, where that is known and was looked at.
+    pub(crate) fn below(&self, end: &End) -> Option<End> {
+        self.stands_on(end).filter(|below| self.end(below).is_some())
+    }
+
+    fn stands_on(&self, end: &End) -> Option<End> {
+        let device = self.end(end)?.kind.device()?;
+        if device.spec.lower != Lower::Required {
+            return None;
+        }
+        let at = |ns: &NsName, name: &IfName| End { ns: ns.clone(), name: name.clone() };
+        let here = device.lower.as_ref().map(|name| at(&end.ns, name));
+        let on_host = || device.host_lower.as_ref().map(|name| at(&NsName::host(), name));
+        let observed = || self.facts(&end.ns)?.interfaces.get(&end.name)?.below.clone();
+        here.or_else(on_host).or_else(observed)
+    }
+
+    /// Names what an interface stands on that was not looked at, where it does on such.
+    pub(crate) fn unseen_below(&self, end: &End) -> Option<String> {
+        let device = self.end(end)?.kind.device()?;
+        if device.spec.lower != Lower::Required || self.below(end).is_some() {
+            return None;
+        }
+        let what = match self.stands_on(end) {
+            Some(below) => {
+                format!("{}, which was not looked at", self.port(&below.ns, &below.name))
+            }
+            None => "an interface of a namespace that was not looked at".to_owned(),
+        };
+        Some(format!("{} stands on {what}", self.port(&end.ns, &end.name)))
+    }
+
+    /// Lists what stands on an interface, in its own namespace and in others.
+    pub(crate) fn uppers(&self, lower: &End) -> Vec<End> {
+        let here = self.ns(&lower.ns).into_iter().flat_map(|found| &found.interfaces);
+        let here = here.filter(|(_, it)| {
+            it.kind.device().is_some_and(|device| device.lower.as_ref() == Some(&lower.name))
+        });
+        let here = here.map(|(name, _)| End { ns: lower.ns.clone(), name: name.clone() });
+        let there = self.elsewhere.get(lower).into_iter().flatten().cloned();
+        here.chain(there).filter(|upper| self.below(upper).as_ref() == Some(lower)).collect()
+    }
+}
