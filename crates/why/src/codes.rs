@@ -276,6 +276,12 @@ pub const CODES: &[Code] = &[
     ),
     code("port-isolated", "Two ports of a bridge are isolated, and pass nothing on to each other."),
     code(
+        "hairpin-off",
+        "Who sends and who is to hear are behind one port of a bridge, as macvlans of mode `vepa` on one \
+         interface are. A bridge sends nothing out by the port that it came in by, unless the port's \
+         `hairpin` is on (`bridge link set dev PORT hairpin on`).",
+    ),
+    code(
         "macvlan-apart",
         "Two interfaces stand on the same one, and frames between them would have to come back from the \
          other end of the cable. Macvlans reach each other there in mode `bridge`: in `vepa` only by \

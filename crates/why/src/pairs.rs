@@ -388,6 +388,12 @@ fn is_plain(scene: &Scene<'_>) -> bool {
                     value == "0" || !decides.iter().any(|word| key.ends_with(word))
                 })
         });
+        let returns = |dev: &IfName| {
+            let end = End { ns: name.clone(), name: dev.clone() };
+            scene.port_is_on(&end, "hairpin") == Some(true)
+        };
+        let ports = found.interfaces.iter().filter(|(_, port)| port.master.is_some());
+        let plain = plain && !ports.map(|(dev, _)| dev).any(returns);
         let declared = found.sysctls.keys().all(|key| key.ends_with("forwarding"));
         let plain = plain && scene.rules(name).is_empty() && tables;
         plain && declared && own.all(|addr| all.insert(addr))

@@ -7,10 +7,11 @@
 //! off. A tunnel that carries frames is a cable to each of its far ends.
 
 mod beside;
+mod hairpin;
 
 pub(crate) use beside::{BRIDGE, macvlan_mode};
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use vnet_model::kind::{self, Value};
@@ -47,6 +48,8 @@ pub(crate) enum Block {
     Isolated(End),
     /// The bridge is down.
     BridgeDown(End),
+    /// A port of a bridge sends nothing back where it came in.
+    Hairpin(End),
     /// Two interfaces share a wire, of which one does not hear the other there.
     Beside(End, End),
     /// An interface that was meant to be a port of this bridge is none.
@@ -78,6 +81,8 @@ pub(crate) struct Station {
     unsure: Vec<(Option<bool>, String)>,
     /// The interface that sent it by another one below, with that: it may come back to it.
     sent_by: Option<(End, End)>,
+    /// The port of a bridge that has sent it back where it came in.
+    returned: Option<End>,
     /// The number in the frame's tag; in a bridge that filters VLANs, of the one that it is in.
     vlan: Option<u16>,
 }
@@ -86,7 +91,8 @@ impl Station {
     /// A frame where it begins.
     fn new(end: End) -> Self {
         let (ports, crossed, blocks, unsure) = Default::default();
-        Self { end, ports, crossed, blocks, unsure, sent_by: None, vlan: None }
+        let (sent_by, returned, vlan) = Default::default();
+        Self { end, ports, crossed, blocks, unsure, sent_by, returned, vlan }
     }
 
     /// What may be in the way of packets of this family, or not.
@@ -122,13 +128,15 @@ struct Search<'s, 'a> {
     from: End,
     /// Those that are next to a sender and do not hear it; others may come first.
     apart: Vec<Station>,
+    /// Bridges to which a port of another sends frames back, with that.
+    confused: BTreeMap<End, End>,
     found: Domain,
 }
 
 impl<'s, 'a> Search<'s, 'a> {
     fn new(scene: &'s Scene<'a>, size_bytes: u32, through: bool, from: End) -> Self {
-        let (seen, queue, apart, found) = Default::default();
-        Self { scene, size_bytes, through, seen, queue, from, apart, found }
+        let (seen, queue, apart, confused, found) = Default::default();
+        Self { scene, size_bytes, through, seen, queue, from, apart, confused, found }
     }
 }
 
@@ -158,6 +166,7 @@ impl Search<'_, '_> {
             self.send(sender);
         }
         self.found.stations.append(&mut self.apart);
+        self.doubt_confused();
         self.found
     }
 
@@ -354,6 +363,7 @@ impl Search<'_, '_> {
         let here = End { ns: at.end.ns.clone(), name: bridge.clone() };
         let up = self.scene.end(&here).is_some_and(|found| found.up);
         let port = at.end.clone();
+        self.note_return(&mut at, &here);
         at.ports.push(port.clone());
         let Some(at) = self.pass(at, (!up).then(|| Block::BridgeDown(here.clone()))) else {
             return;
@@ -482,7 +492,8 @@ impl Search<'_, '_> {
         self.scene.meant_interface(&port.ns, &port.name)?.vlans.clone()
     }
 
-    /// Sends out by all ports of a bridge but the one it came in by.
+    /// Sends out by all ports of a bridge; by the one that it came in by only where that sends back
+    /// (`should_deliver`, net/bridge/br_forward.c).
     fn flood(&mut self, at: &Station, bridge: &IfName, came_in: Option<&IfName>) {
         let ns = at.end.ns.clone();
         let mut ports: Vec<(IfName, bool)> =
@@ -500,11 +511,17 @@ impl Search<'_, '_> {
             }
         }
         for (name, is_port) in ports {
-            if Some(&name) == came_in {
-                continue;
-            }
             let mut next = at.clone();
             next.end = End { ns: ns.clone(), name: name.clone() };
+            let returns = Some(&name) == came_in;
+            if returns && !self.may_return(&next.end) {
+                continue;
+            }
+            let hairpin =
+                (returns && !self.sends_back(&next.end)).then(|| Block::Hairpin(next.end.clone()));
+            if returns {
+                next.returned = Some(next.end.clone());
+            }
             next.ports.push(next.end.clone());
             let stray = (!is_port).then(|| Block::NotAPort(next.end.clone(), bridge.clone()));
             let mtu = self.scene.end(&next.end).and_then(|port| port.mtu);
@@ -519,6 +536,7 @@ impl Search<'_, '_> {
             let isolated = isolated.then(|| Block::Isolated(next.end.clone()));
             let blocked = (!facts.forwards).then(|| Block::Blocked(next.end.clone()));
             let next = self.pass(next, stray).and_then(|next| self.pass(next, narrow));
+            let next = next.and_then(|next| self.pass(next, hairpin));
             let next = next.and_then(|next| self.pass(next, blocked));
             let next = next.and_then(|next| self.pass(next, isolated));
             let here = End { ns: ns.clone(), name: bridge.clone() };

@@ -14,13 +14,18 @@ use vnet::why::{Ask, Mend, Told, Verdict};
 use vnet_testns::sh;
 
 /// What damages are written in beside commands: a table with one chain `c` and a rule in it; a tunnel
-/// of r3 anew, with its hardware address and these options; a listener (Perl, which every Debian has).
+/// of r3 anew, with its hardware address and these options; a macvlan in a node, on h's interface there; a
+/// listener (Perl, which every Debian has).
 const SHELL: &str = r#"
 chain() { ip netns exec $1 nft "table $2 { chain c { $3; $4; }; }"; }
 anew() {
     M=$(ip netns exec r3 cat /sys/class/net/$1/address)
     ip -n r3 link del $1; ip -n r3 link add $1 address $M $3
     ip -n r3 addr add $2 dev $1; ip -n r3 link set dev $1 up
+}
+stand() {
+    ip -n h link add mv link sw type macvlan mode $3; ip -n h link set dev mv netns $1
+    ip -n $1 addr add 10.0.0.$2/24 dev mv; ip -n $1 link set dev mv up
 }
 listen() {
     ip netns exec $1 perl -MIO::Socket::INET -e "
@@ -34,7 +39,8 @@ listen() {
 const PARTS: usize = 4;
 
 /// What needs more of the kernel, each with a test of its own.
-const VM: [&str; 8] = ["beside", "bonds", "lan-vlans", "tunnels", "vlans", "vpn", "vrfs", "vxlans"];
+const VM: [&str; 9] =
+    ["beside", "bonds", "hairpin", "lan-vlans", "tunnels", "vlans", "vpn", "vrfs", "vxlans"];
 
 /// How long is waited for what is certain to come, on a slow machine too: keys that are agreed upon,
 /// IPv6 addresses that are known to be unique.
@@ -73,6 +79,11 @@ fn vm_each_fault_of_macvlans_and_ipvlans_is_named_and_its_mend_mends_it() {
 #[test]
 fn vm_each_fault_of_bonds_is_named_and_its_mend_mends_it() {
     whole("bonds");
+}
+
+#[test]
+fn vm_each_fault_of_hairpins_is_named_and_its_mend_mends_it() {
+    whole("hairpin");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What stands on one interface and does not reach each other.
 
-use vnet_model::kind::{Options, Value};
+use vnet_model::kind::{self, Options, Value};
 use vnet_model::{End, LinkSetting, Step};
 
 use super::{Case, set};
@@ -51,6 +51,20 @@ impl Case<'_, '_> {
             }
         }
         cause
+    }
+
+    /// A port of a bridge sends nothing back where it came in, and who is asked is behind it too.
+    pub(super) fn sends_nothing_back(&self, end: &End) -> Cause {
+        let port = self.scene.port(&end.ns, &end.name);
+        let evidence = format!(
+            "{port}, a port of a bridge, sends nothing back where it came in (hairpin off), and both \
+             ends are behind it"
+        );
+        let spec = &kind::BRIDGE;
+        let option = spec.port_option("hairpin").map(|option| (option, Value::Bool(true)));
+        let (wanted, rest) = (option.into_iter().collect(), Options::new());
+        let change = LinkSetting::Options { spec, port: true, set: wanted, rest };
+        self.cause("hairpin-off", port, evidence, vec![set(&end.ns, &end.name, change)])
     }
 
     /// Puts a macvlan into the mode in which it reaches its like.

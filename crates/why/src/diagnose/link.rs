@@ -71,6 +71,7 @@ impl Case<'_, '_> {
             }
             Block::Blocked(end) => self.blocked_port(end, false),
             Block::Isolated(end) => self.blocked_port(end, true),
+            Block::Hairpin(end) => self.sends_nothing_back(end),
             Block::Beside(sender, other) => self.beside(sender, other),
             Block::PortDown(end) => {
                 let evidence = format!("{}, a port of a bridge, is down", port(end));

@@ -11,12 +11,12 @@ const ACTIVE_BACKUP: u64 = 1;
 
 /// `MACVLAN_MODE_…` (linux/if_link.h).
 pub(crate) const BRIDGE: u64 = 4;
-const PRIVATE: u64 = 1;
-const VEPA: u64 = 2;
+pub(super) const PRIVATE: u64 = 1;
+pub(super) const VEPA: u64 = 2;
 const PASSTHRU: u64 = 8;
 
-/// Whether one of two interfaces that stand on the same hears the other without the switch.
-enum Near {
+/// Whether one of two interfaces that stand on the same hears the other.
+pub(super) enum Near {
     Heard,
     /// Not for sure.
     Doubt,
@@ -33,7 +33,7 @@ pub(crate) fn macvlan_mode(scene: &Scene<'_>, end: &End) -> Option<u64> {
     }
 }
 
-fn is_macvlan(scene: &Scene<'_>, end: &End) -> bool {
+pub(super) fn is_macvlan(scene: &Scene<'_>, end: &End) -> bool {
     scene.end(end).is_some_and(|found| found.kind.name() == "macvlan")
 }
 
@@ -98,6 +98,7 @@ impl Search<'_, '_> {
         if self.through && other.ns != at.end.ns {
             let mut next = at.clone();
             next.blocks.push(Block::Beside(at.end.clone(), other.clone()));
+            next.blocks.extend((!self.is_up(&other)).then(|| Block::PeerDown(other.clone())));
             next.end = other;
             self.apart.push(next);
         }
@@ -111,7 +112,7 @@ impl Search<'_, '_> {
     fn push_upper(&mut self, at: Station) {
         let down = (!self.is_up(&at.end)).then(|| Block::PeerDown(at.end.clone()));
         if let Some(at) = self.pass(at, down) {
-            self.found.stations.push(at);
+            self.push(at);
         }
     }
 
@@ -122,11 +123,13 @@ impl Search<'_, '_> {
         uppers.retain(|it| shares(self.scene, it).is_some() && (self.is_up(it) || self.through));
         let takes_all =
             |it: &End| is_macvlan(self.scene, it) && macvlan_mode(self.scene, it) == Some(PASSTHRU);
-        if !uppers.iter().any(takes_all) {
-            self.found.stations.push(at.clone());
+        if !uppers.iter().any(takes_all)
+            && let Some(at) = self.take_back(&at, None)
+        {
+            self.push(at);
         }
         for upper in uppers {
-            let mut next = at.clone();
+            let Some(mut next) = self.take_back(&at, Some(&upper)) else { continue };
             if is_macvlan(self.scene, &upper) && macvlan_mode(self.scene, &upper).is_none() {
                 let text = "is a macvlan in a mode that is not evaluated";
                 next.unsure.push((None, format!("{} {text}", self.label(&upper))));
