@@ -282,6 +282,12 @@ pub const CODES: &[Code] = &[
          `hairpin` is on (`bridge link set dev PORT hairpin on`).",
     ),
     code(
+        "ipvlan-no-arp",
+        "An ipvlan in mode `l3` or `l3s` answers no ARP and hears nothing that goes to all. Who sends to it \
+         needs a route by way of an address of the interface that it stands on; what that takes in for \
+         it gets there without being forwarded.",
+    ),
+    code(
         "macvlan-apart",
         "Two interfaces stand on the same one, and frames between them would have to come back from the \
          other end of the cable. Macvlans reach each other there in mode `bridge`: in `vepa` only by \

@@ -127,6 +127,7 @@ impl Case<'_, '_> {
             Some(Stop::ByPort(dev)) => Some(self.by_port(ns, dev)),
             Some(Stop::Unresolved { dev, hop }) => self.unresolved(ns, dev, *hop),
             Some(Stop::TooBig { dev, mtu }) => Some(self.too_big(ns, dev, *mtu)),
+            Some(Stop::UpperDown(end)) => Some(self.interface_down(&end.ns, &end.name)),
             Some(Stop::NotForwarded(dev)) => Some(self.not_forwarded(ns, dev)),
             Some(Stop::Martian(end)) => {
                 let src = self.walked.src?;

@@ -443,6 +443,7 @@ impl<'a> Scene<'a> {
             {
                 Medium::Wire
             }
+            Some(Kind::Device(_)) if wire::is_routed_below(self, end) => Medium::Below,
             Some(Kind::Device(device)) => tunnel::medium(device.spec),
             _ => Medium::Unknown,
         }

@@ -38,6 +38,8 @@ impl Course {
         for (trip, walked) in trips.iter().filter_map(|trip| Some((trip, trip.failed()?))) {
             course.stops.extend(walked.stop.as_ref().map(|stop| holder(walked, stop)));
             course.stops.extend(trip.waiting().cloned().map(Some));
+            // It is on no interface of the namespace below yet.
+            course.stops.extend(walked.sent_by.clone().map(Some));
             hearers(scene, walked).iter().for_each(|ns| course.pass(ns));
         }
         course

@@ -24,6 +24,8 @@ pub(crate) enum Medium {
     Wire,
     /// By the table of a VRF.
     Vrf,
+    /// By the routes of the namespace of the interface below (ipvlan in mode `l3` or `l3s`).
+    Below,
     /// In another packet, alone or with its frame.
     Tunnel(&'static Carrier),
     /// In a packet to the peer whose it is.

@@ -1,6 +1,7 @@
 //! One direction of a packet's way, hop by hop, as the kernel would take it.
 
 mod hooks;
+mod ipvlan;
 mod neighbour;
 mod stop;
 mod tunnel;
@@ -108,6 +109,8 @@ pub(crate) struct Walked {
     pub(crate) touched: Vec<End>,
     /// Who waits for a neighbour that does not answer, with it.
     pub(crate) waits: Option<NsName>,
+    /// Whose ipvlan sent it into the namespace where it is, by no interface of that.
+    pub(crate) sent_by: Option<NsName>,
 }
 
 /// Sends a packet. `legs` says which leg to take at each route with several; the first where it
@@ -133,6 +136,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         unknown: Vec::new(),
         touched: Vec::new(),
         waits: None,
+        sent_by: None,
     };
     let header = Header {
         src: packet.src,
@@ -153,6 +157,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         legs,
         walked,
         came_in: None,
+        bound: None,
         header,
         came,
         is_out: false,
@@ -169,6 +174,8 @@ struct Walk<'s, 'a> {
     walked: Walked,
     /// The interface that it came in by; none where it begins.
     came_in: Option<IfName>,
+    /// The interface that it may leave by alone, where an ipvlan on that sent it.
+    bound: Option<IfName>,
     /// The packet as it is, and as it came to the namespace where it is.
     header: Header,
     came: Header,
@@ -198,6 +205,9 @@ impl Walk<'_, '_> {
         let ipv6 = self.packet.dst.is_ipv6();
         let ttl = ttl.unwrap_or_else(|| self.scene.ttl(&self.packet.from, ipv6));
         loop {
+            if self.is_taken()? {
+                continue;
+            }
             let ns = self.walked.at.clone();
             if !self.is_out {
                 self.meet(&ns);
@@ -208,11 +218,20 @@ impl Walk<'_, '_> {
                 for addr in [Some(self.header.dst), self.header.src] {
                     self.keep_in(&ns, &dev, addr)?;
                 }
+                if self.is_taken_by_l3s()? {
+                    let (ns, dst) = (self.walked.at.clone(), self.header.dst);
+                    self.hop(&ns, None, By::Local, format!("{dst} is its own address: delivered"));
+                    return self.reach_programs(&ns);
+                }
             }
             if let Some(vrf) = self.walked.vrf.clone().filter(|_| self.came_in.is_none()) {
                 self.enter_vrf(&ns, &vrf)?;
             }
             let (packet, decision) = self.decide(&ns);
+            let decision = match self.bound.clone() {
+                Some(dev) => self.by_bound(&dev, decision)?,
+                None => decision,
+            };
             self.walked.decisions.push(Decided {
                 ns: ns.clone(),
                 packet,
@@ -341,8 +360,14 @@ impl Walk<'_, '_> {
                 self.hop(ns, None, By::Local, format!("{dst} is its own address: delivered"));
             }
         }
+        self.reach_programs(ns).map(|()| true)
+    }
+
+    /// Gives a packet to the programs of the namespace that it is for, or to the kernel there.
+    fn reach_programs(&mut self, ns: &NsName) -> Result<(), Stop> {
+        let dst = self.header.dst;
         if self.header.outer.is_some() {
-            return Ok(true);
+            return Ok(());
         }
         if let Some(stop) = self.is_kept_from_programs(ns) {
             return Err(stop);
@@ -357,7 +382,7 @@ impl Walk<'_, '_> {
         let is_echo = self.packet.packet == Packet::Icmp && !self.packet.is_answer;
         match is_echo && self.scene.sysctl_number(ns, key) != 0 {
             true => Err(Stop::Ignored(key)),
-            false => Ok(true),
+            false => Ok(()),
         }
     }
 
@@ -421,6 +446,7 @@ impl Walk<'_, '_> {
         let out = End { ns: ns.clone(), name: leg.dev.clone() };
         match self.scene.medium(&out) {
             Medium::Vrf => return self.leave_by_vrf(ns, route, leg),
+            Medium::Below => return self.leave_by_ipvlan(ns, route, leg),
             Medium::Tunnel(carrier) if carrier.is_ethernet => {}
             Medium::Tunnel(_) | Medium::Wireguard => return self.leave_by_tunnel(ns, route, leg),
             Medium::Nowhere => return Err(Stop::Nowhere(leg.dev.clone())),
@@ -506,6 +532,7 @@ impl Walk<'_, '_> {
     /// Comes to a namespace by an interface of it.
     fn come_in(&mut self, end: End) {
         self.entered.clear();
+        (self.bound, self.walked.sent_by) = (None, None);
         self.walked.vrf = self.scene.vrf_of(&end.ns, &end.name);
         self.walked.at = end.ns;
         self.came_in = Some(end.name);

@@ -9,7 +9,9 @@
 mod beside;
 mod hairpin;
 
-pub(crate) use beside::{BRIDGE, macvlan_mode};
+pub(crate) use beside::{
+    BRIDGE, IPVLAN_L2, IPVLAN_L3, IPVLAN_L3S, ipvlan_mode, is_routed_below, macvlan_mode,
+};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,9 +26,6 @@ use crate::tunnel::{self, Broken, Crossed, Fault, Load, Medium};
 /// What a frame may be longer than the receiver's MTU: a VLAN tag, which `is_skb_forwardable` always
 /// leaves room for (net/core/dev.c).
 const SPARE_BYTES: u32 = 4;
-
-/// `IPVLAN_MODE_L2` (linux/if_link.h).
-const IPVLAN_L2: u64 = 0;
 
 /// Outer tags (linux/if_ether.h).
 const ETH_P_8021AD: u64 = 0x88a8;
@@ -50,6 +49,8 @@ pub(crate) enum Block {
     BridgeDown(End),
     /// A port of a bridge sends nothing back where it came in.
     Hairpin(End),
+    /// An ipvlan that is routed answers no ARP: it is reached by way of the interface below.
+    NoArp(End, End),
     /// Two interfaces share a wire, of which one does not hear the other there.
     Beside(End, End),
     /// An interface that was meant to be a port of this bridge is none.
@@ -557,7 +558,7 @@ pub(crate) fn shares(scene: &Scene<'_>, end: &End) -> Option<End> {
     let device = scene.end(end)?.kind.device()?;
     let is_followed = match device.spec.name {
         "macvlan" => true,
-        "ipvlan" => scene.option(end, "mode") == Some(&Value::Number(IPVLAN_L2)),
+        "ipvlan" => ipvlan_mode(scene, end) == Some(IPVLAN_L2),
         _ => false,
     };
     scene.below(end).filter(|_| is_followed)

@@ -11,6 +11,7 @@ use vnet_why::{Question, Verdict, World, why};
 const FOLLOWED: &[&str] = &[
     "bridge",
     "bond",
+    "ipvlan",
     "macvlan",
     "vlan",
     "vrf",

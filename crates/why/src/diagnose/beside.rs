@@ -1,7 +1,10 @@
 //! What stands on one interface and does not reach each other.
 
+use std::net::IpAddr;
+
+use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{self, Options, Value};
-use vnet_model::{End, LinkSetting, Step};
+use vnet_model::{Change, End, LinkSetting, NextHop, Route, Step};
 
 use super::{Case, set};
 use crate::Cause;
@@ -65,6 +68,27 @@ impl Case<'_, '_> {
         let (wanted, rest) = (option.into_iter().collect(), Options::new());
         let change = LinkSetting::Options { spec, port: true, set: wanted, rest };
         self.cause("hairpin-off", port, evidence, vec![set(&end.ns, &end.name, change)])
+    }
+
+    /// Who is asked for is behind an ipvlan that answers no ARP.
+    pub(super) fn no_arp(&self, from: &End, upper: &End, lower: &End, hop: IpAddr) -> Cause {
+        let scene = self.scene;
+        let [asker, upper, below] = [from, upper, lower].map(|end| scene.port(&end.ns, &end.name));
+        let evidence = format!(
+            "{upper} is an ipvlan in mode l3, which answers no ARP: {asker} asks for {hop} in vain, \
+             and would have to send by way of {below}"
+        );
+        let own = scene.end(from).into_iter().flat_map(|it| &it.addresses);
+        let own: Vec<IpNet> = own.map(|address| address.net).collect();
+        let there = scene.end(lower).into_iter().flat_map(|it| &it.addresses);
+        let mut there = there.map(|address| address.net.addr());
+        let via = there.find(|addr| *addr != hop && own.iter().any(|net| net.contains(addr)));
+        let route = via.filter(|_| from.ns != lower.ns).map(|via| {
+            let leg = NextHop::via(via, from.name.clone());
+            let change = Change::AddRoute(Route::unicast(IpNet::from(hop), vec![leg]));
+            Step::new(from.ns.clone(), change)
+        });
+        self.cause("ipvlan-no-arp", upper, evidence, route.into_iter().collect())
     }
 
     /// Puts a macvlan into the mode in which it reaches its like.

@@ -36,7 +36,7 @@ impl Case<'_, '_> {
                 return Some(cause);
             }
             return match station.blocks.first() {
-                Some(block) => Some(self.blocked(&from, block)),
+                Some(block) => Some(self.blocked(&from, block, hop)),
                 None => self.lost_address(&station.end.ns, hop),
             };
         }
@@ -45,7 +45,7 @@ impl Case<'_, '_> {
             station.blocks.iter().find(|block| matches!(block, Block::NoPeer(_)))
         });
         if let Some(block) = loose {
-            return Some(self.blocked(&from, block));
+            return Some(self.blocked(&from, block, hop));
         }
         Some(self.not_here(ns, dev, hop))
     }
@@ -61,7 +61,7 @@ impl Case<'_, '_> {
         on_it(has.flatten()) || on_it(meant.flatten())
     }
 
-    fn blocked(&self, from: &End, block: &Block) -> Cause {
+    fn blocked(&self, from: &End, block: &Block, hop: IpAddr) -> Cause {
         let port = |end: &End| self.scene.port(&end.ns, &end.name);
         match block {
             Block::Down(end) => self.interface_down(&end.ns, &end.name),
@@ -71,6 +71,7 @@ impl Case<'_, '_> {
             }
             Block::Blocked(end) => self.blocked_port(end, false),
             Block::Isolated(end) => self.blocked_port(end, true),
+            Block::NoArp(upper, lower) => self.no_arp(from, upper, lower, hop),
             Block::Hairpin(end) => self.sends_nothing_back(end),
             Block::Beside(sender, other) => self.beside(sender, other),
             Block::PortDown(end) => {

@@ -41,7 +41,7 @@ impl Walk<'_, '_> {
             let there = there.inspect(|there| self.note_twins(there, &all));
             return there.ok_or_else(|| Stop::WrongNeighbour { dev: dev.clone(), hop, mac });
         }
-        found.retain(|station| answers(self.scene, &station.end, hop));
+        found.retain(|station| answers(self.scene, &station.end, hop) && !self.keeps(station, hop));
         let mut refused = None;
         found.retain(|station| match asker {
             Some(asker) if hop.is_ipv4() => {
@@ -74,6 +74,13 @@ impl Walk<'_, '_> {
                     self.walked.at = there;
                     Err(stop)
                 }
+                (None, _) if hop.is_ipv6() && self.routed(&all, hop).is_some() => {
+                    let upper = self.routed(&all, hop).unwrap_or(from);
+                    let port = self.scene.port(&upper.ns, &upper.name);
+                    let text =
+                        "is an ipvlan, and how IPv6 gets to one that is routed is not evaluated";
+                    Err(Stop::Unknown(format!("{port} {text}")))
+                }
                 (Some(end), _) => {
                     let port = self.scene.port(&end.ns, &end.name);
                     Err(Stop::Unknown(format!("what is behind {port} is not known")))
@@ -83,6 +90,25 @@ impl Walk<'_, '_> {
                     .ok_or_else(|| Stop::Unresolved { dev: dev.clone(), hop }),
             },
         }
+    }
+
+    /// Tells whether a request by ARP for an address goes to an ipvlan of mode `l3` on the interface that
+    /// it came to, which answers none: the namespace does not see it (`ipvlan_handle_mode_l3`,
+    /// drivers/net/ipvlan/ipvlan_core.c).
+    fn keeps(&self, station: &Station, addr: IpAddr) -> bool {
+        let upper = self.routed(std::slice::from_ref(station), addr);
+        let is_l3 = |upper: End| wire::ipvlan_mode(self.scene, &upper) == Some(wire::IPVLAN_L3);
+        addr.is_ipv4() && upper.is_some_and(is_l3)
+    }
+
+    /// Finds an ipvlan that is routed and has an address, on an interface that hears.
+    fn routed(&self, all: &[Station], addr: IpAddr) -> Option<End> {
+        let uppers = all.iter().flat_map(|station| self.scene.uppers(&station.end));
+        let mut routed = uppers.filter(|upper| wire::is_routed_below(self.scene, upper));
+        routed.find(|upper| {
+            let found = self.scene.end(upper).into_iter().flat_map(|it| &it.addresses);
+            found.into_iter().any(|own| own.net.addr() == addr)
+        })
     }
 
     /// Finds who has just been heard of, where what goes to all would not get there: a VXLAN has

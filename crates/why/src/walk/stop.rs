@@ -39,6 +39,8 @@ pub(crate) enum Stop {
     NobodyListens,
     /// It is too long for this interface.
     TooBig { dev: IfName, mtu: u32 },
+    /// An ipvlan has its address, and is down.
+    UpperDown(End),
     /// It came in here and is not passed on.
     NotForwarded(IfName),
     /// It passed as many routers as its time to live allows.
@@ -91,6 +93,7 @@ impl Stop {
             }
             Self::NobodyListens => "nobody listens on this port and address".to_owned(),
             Self::TooBig { dev, mtu } => format!("too long for {dev}, whose MTU is {mtu} bytes"),
+            Self::UpperDown(end) => format!("{} has its address, and is down", end.name),
             Self::NotForwarded(dev) => format!("what comes in by {dev} is not forwarded"),
             Self::TtlOver(ttl) => {
                 format!("it has passed {ttl} nodes, and its time to live is over")

@@ -15,6 +15,29 @@ pub(super) const PRIVATE: u64 = 1;
 pub(super) const VEPA: u64 = 2;
 const PASSTHRU: u64 = 8;
 
+/// `IPVLAN_MODE_…` (linux/if_link.h).
+pub(crate) const IPVLAN_L2: u64 = 0;
+pub(crate) const IPVLAN_L3: u64 = 1;
+pub(crate) const IPVLAN_L3S: u64 = 2;
+
+/// The mode of an ipvlan, where it is known; what nobody chose is `l3` (`ipvlan_link_new`,
+/// drivers/net/ipvlan/ipvlan_main.c).
+pub(crate) fn ipvlan_mode(scene: &Scene<'_>, end: &End) -> Option<u64> {
+    match scene.option(end, "mode") {
+        Some(Value::Number(mode @ (IPVLAN_L2 | IPVLAN_L3 | IPVLAN_L3S))) => Some(*mode),
+        None if scene.facts(&end.ns).is_none() => Some(IPVLAN_L3),
+        _ => None,
+    }
+}
+
+/// Tells whether what an ipvlan sends is routed in the namespace of the interface below.
+pub(crate) fn is_routed_below(scene: &Scene<'_>, end: &End) -> bool {
+    let is_ipvlan = scene.end(end).is_some_and(|found| found.kind.name() == "ipvlan");
+    is_ipvlan
+        && scene.below(end).is_some()
+        && matches!(ipvlan_mode(scene, end), Some(IPVLAN_L3 | IPVLAN_L3S))
+}
+
 /// Whether one of two interfaces that stand on the same hears the other.
 pub(super) enum Near {
     Heard,
@@ -104,6 +127,19 @@ impl Search<'_, '_> {
         }
     }
 
+    /// Notes what stands on an interface and does not hear what goes to all.
+    fn note_routed(&mut self, at: &Station, uppers: &[End]) {
+        if !self.through || at.returned.is_some() {
+            return;
+        }
+        for upper in uppers.iter().filter(|upper| is_routed_below(self.scene, upper)) {
+            let mut next = at.clone();
+            next.blocks.push(Block::NoArp(upper.clone(), at.end.clone()));
+            next.end = upper.clone();
+            self.apart.push(next);
+        }
+    }
+
     fn is_up(&self, end: &End) -> bool {
         self.scene.end(end).is_some_and(|found| found.up)
     }
@@ -120,6 +156,7 @@ impl Search<'_, '_> {
     /// shares its wire. In mode `passthru` only that one does.
     pub(super) fn hear_beside(&mut self, at: Station) {
         let mut uppers = self.scene.uppers(&at.end);
+        self.note_routed(&at, &uppers);
         uppers.retain(|it| shares(self.scene, it).is_some() && (self.is_up(it) || self.through));
         let takes_all =
             |it: &End| is_macvlan(self.scene, it) && macvlan_mode(self.scene, it) == Some(PASSTHRU);

@@ -1,0 +1,182 @@
+//! Ipvlans (drivers/net/ipvlan/ipvlan_core.c): what stands behind the hardware address of another
+//! interface, whose namespace routes what they send in mode `l3` and `l3s`, and whose filters see what
+//! comes in in mode `l3s`.
+
+use vnet_model::nft::Hook;
+use vnet_model::{End, IfName, NextHop, NsName, Route};
+
+use super::neighbour::{accepts, answers};
+use super::{Stop, Walk};
+use crate::By;
+use crate::fib::Decision;
+use crate::wire::{self, IPVLAN_L2, IPVLAN_L3S, ipvlan_mode};
+
+impl Walk<'_, '_> {
+    /// Leaves by an ipvlan that is routed: to one that stands on the same interface, or into the
+    /// namespace of that, which sends it on by that interface alone (`ipvlan_xmit_mode_l3`,
+    /// `ipvlan_process_v4_outbound`). Tells whether it came to another namespace's interface.
+    pub(super) fn leave_by_ipvlan(
+        &mut self,
+        ns: &NsName,
+        route: &Route,
+        leg: &NextHop,
+    ) -> Result<bool, Stop> {
+        let out = End { ns: ns.clone(), name: leg.dev.clone() };
+        let mtu = self.scene.interface(ns, &leg.dev).and_then(|found| found.mtu);
+        if !self.pass_out(ns, route, leg, mtu)? {
+            return Ok(false);
+        }
+        self.is_followed(&out)?;
+        let Some(lower) = self.scene.below(&out) else {
+            return Err(Stop::Unknown(format!("what {} stands on is not known", self.label(&out))));
+        };
+        self.walked.touched.push(out.clone());
+        if let Some(upper) = self.holder_on(&lower)?.filter(|upper| *upper != out) {
+            let facts = |end: &End| self.scene.facts(&end.ns)?.interfaces.get(&end.name);
+            if [&out, &upper].into_iter().any(|end| facts(end).is_some_and(|it| it.is_apart)) {
+                let names = [self.label(&out), self.label(&upper)].join(" and ");
+                let text = format!("{names} stand on one interface, and may not reach each other");
+                return Err(Stop::Unknown(text));
+            }
+            let text = format!(
+                "{} is at {}, on {}",
+                self.header.dst,
+                self.label(&upper),
+                self.label(&lower)
+            );
+            self.hop(ns, Some(&leg.dev), By::Port, text);
+            self.walked.touched.push(upper.clone());
+            self.come_in(upper);
+            return Ok(true);
+        }
+        if self.scene.vrf_of(&lower.ns, &lower.name).is_some() {
+            let text = format!(
+                "{}, which {} stands on, is in a VRF",
+                self.label(&lower),
+                self.label(&out)
+            );
+            return Err(Stop::Unknown(text));
+        }
+        let text = format!("{} is routed in {}", self.label(&out), self.scene.label(&lower.ns));
+        self.hop(ns, Some(&leg.dev), By::Port, text);
+        self.entered.clear();
+        self.walked.vrf = None;
+        self.walked.sent_by = Some(ns.clone());
+        self.walked.at = lower.ns;
+        (self.came_in, self.is_out, self.bound) = (None, false, Some(lower.name));
+        Ok(false)
+    }
+
+    /// Has what comes in by an interface taken by an ipvlan on it, before anything else sees it
+    /// (`ipvlan_handle_frame`). In mode `l3s` it comes to the namespace below first.
+    pub(super) fn is_taken(&mut self) -> Result<bool, Stop> {
+        let Some(end) = self.came_in_by() else { return Ok(false) };
+        let Some(upper) = self.holder_on(&end)? else { return Ok(false) };
+        self.is_followed(&upper)?;
+        if ipvlan_mode(self.scene, &upper) == Some(IPVLAN_L3S) {
+            return Ok(false);
+        }
+        self.told_of(&end, &upper);
+        self.come_in(upper);
+        Ok(true)
+    }
+
+    /// Gives what has passed the first filters of the namespace below to an ipvlan of mode `l3s`: by
+    /// the route there, and the last filters here (`ipvlan_l3_rcv` and `ipvlan_nf_input`,
+    /// drivers/net/ipvlan/ipvlan_l3s.c). Those of its own namespace never see it.
+    pub(super) fn is_taken_by_l3s(&mut self) -> Result<bool, Stop> {
+        let Some(end) = self.came_in_by() else { return Ok(false) };
+        let Some(upper) = self.holder_on(&end)? else { return Ok(false) };
+        self.is_followed(&upper)?;
+        if ipvlan_mode(self.scene, &upper) != Some(IPVLAN_L3S) {
+            // It was not for that when it came in; behind a translation nobody gives it to it.
+            return Ok(false);
+        }
+        let src = self.header.src.filter(std::net::IpAddr::is_ipv4);
+        if let Some(src) = src
+            && let Err(stop) = accepts(self.scene, &upper.ns, &upper.name, src)
+        {
+            self.walked.at = upper.ns;
+            return Err(stop);
+        }
+        self.hook(&end.ns, Hook::Input, Some(&end.name), None)?;
+        self.note(&end.ns);
+        self.told_of(&end, &upper);
+        self.come_in(upper);
+        Ok(true)
+    }
+
+    /// What an ipvlan's namespace sends by the interface below is routed by that alone; where no route
+    /// leads there, it is looked for on its link (`ip_route_output_key_hash_rcu`, net/ipv4/route.c).
+    pub(super) fn by_bound(&self, dev: &IfName, decision: Decision) -> Result<Decision, Stop> {
+        match decision {
+            Decision::Via { ref legs, .. } if legs.iter().any(|leg| leg.dev != *dev) => {
+                let text = format!("it may leave by {dev} alone, and its route leads elsewhere");
+                Err(Stop::Unknown(text))
+            }
+            Decision::Broadcast { .. } => {
+                Err(Stop::Unknown(format!("what an ipvlan sends to all by {dev} is not followed")))
+            }
+            Decision::None => {
+                let from = End { ns: self.walked.at.clone(), name: dev.clone() };
+                let heard = wire::domain(self.scene, &from, self.packet.size_bytes, false);
+                let dst = self.header.dst;
+                let is_there = |end: &End| answers(self.scene, end, dst);
+                match heard.stations.iter().any(|there| is_there(&there.end)) {
+                    true => {
+                        let text =
+                            format!("no route leads to {dst}, which is looked for on {dev} then");
+                        Err(Stop::Unknown(text))
+                    }
+                    false => Ok(Decision::None),
+                }
+            }
+            decision => Ok(decision),
+        }
+    }
+
+    fn came_in_by(&self) -> Option<End> {
+        let name = self.came_in.clone()?;
+        Some(End { ns: self.walked.at.clone(), name })
+    }
+
+    /// Finds the ipvlan on an interface that has the packet's destination. One that is down takes
+    /// nothing (`ipvlan_stop`).
+    fn holder_on(&self, lower: &End) -> Result<Option<End>, Stop> {
+        let dst = self.header.dst;
+        let is_it = |upper: &End| {
+            self.scene.end(upper).is_some_and(|it| {
+                it.kind.name() == "ipvlan" && it.addresses.iter().any(|own| own.net.addr() == dst)
+            })
+        };
+        let Some(upper) = self.scene.uppers(lower).into_iter().find(is_it) else { return Ok(None) };
+        match self.scene.end(&upper).is_some_and(|it| it.up) {
+            true => Ok(Some(upper)),
+            false => Err(Stop::UpperDown(upper)),
+        }
+    }
+
+    /// Tells of what is not evaluated: neighbours of IPv6, modes that are not known.
+    fn is_followed(&self, upper: &End) -> Result<(), Stop> {
+        let what = match ipvlan_mode(self.scene, upper) {
+            None => "is an ipvlan whose mode is not known",
+            Some(IPVLAN_L2) => return Ok(()),
+            Some(_) if self.header.dst.is_ipv6() => {
+                "is an ipvlan, and how IPv6 gets to one that is routed is not evaluated"
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(Stop::Unknown(format!("{} {what}", self.label(upper))))
+    }
+
+    fn told_of(&mut self, end: &End, upper: &End) {
+        let text =
+            format!("{} is at {}, on {}", self.header.dst, self.label(upper), self.label(end));
+        self.hop(&end.ns, Some(&end.name), By::Port, text);
+        self.walked.touched.push(upper.clone());
+    }
+
+    fn label(&self, end: &End) -> String {
+        self.scene.port(&end.ns, &end.name)
+    }
+}
