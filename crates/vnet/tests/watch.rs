@@ -134,7 +134,7 @@ fn up(text: &str) -> (Desired, Lab) {
 }
 
 /// Each sort of damage, with a part of what is said of it.
-const DAMAGE: [(&str, &str); 18] = [
+const DAMAGE: [(&str, &str); 19] = [
     ("ip -n net-r1 addr del 10.0.12.1/24 dev r2", "+ address 10.0.12.1/24 on net-r1:r2"),
     ("ip -n net-r1 addr add 10.9.9.9/24 dev r2", "- address 10.9.9.9/24 on net-r1:r2"),
     ("ip -n net-pc1 -6 addr flush dev lan scope global", "+ address 2001:db8:1::2/64"),
@@ -144,6 +144,7 @@ const DAMAGE: [(&str, &str); 18] = [
     ("ip -n net-r1 link set r2 alias mine", "~ net-r1:r2 no alias"),
     ("ip -n net-r1 link property add dev r2 altname other", "~ net-r1:r2 no altname other"),
     ("ip -n net-r1 link del r2", "+ veth net-r1:r2 -- net-r2:r1"),
+    ("ip -n net-r1 route del 10.0.12.0/24 dev r2", "+ address 10.0.12.1/24 on net-r1:r2"),
     ("ip -n net-r1 route del 10.66.0.0/16", "+ route 10.66.0.0/16"),
     ("ip -n net-r1 route del blackhole 10.77.0.0/16", "+ route blackhole 10.77.0.0/16"),
     ("ip -n net-r1 route add 10.88.0.0/16 via 10.0.12.2", "- route 10.88.0.0/16"),

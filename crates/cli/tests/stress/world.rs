@@ -299,45 +299,45 @@ fn is_taken(output: &Output) -> bool {
 /// Does damage to what came to the language after the first seeds, with numbers of its own: so the
 /// rest of a seed is as it was.
 fn later_damage(lab: u64, seed: u64) -> Option<String> {
-    let mut random = Random(seed ^ 0x1a7e);
-    let pins: Vec<String> = pins(lab);
-    if pins.is_empty() || random.once_in(2) {
-        return None;
-    }
-    let ns = random.pick(&pins).clone();
-    let what = [
-        format!("-n {ns} rule flush"),
-        format!("-n {ns} rule add from 10.1.0.0/16 table 5 priority 101"),
-        format!("-n {ns} rule del priority 100"),
-        format!("-n {ns} nexthop flush"),
-        format!("-n {ns} nexthop add id 6 blackhole"),
-        format!("-n {ns} neigh add 10.0.2.99 lladdr 02:00:00:00:00:99 dev lo nud permanent"),
-        format!("-n {ns} link del vx0"),
-        format!("-n {ns} link set vx0 up"),
-        format!("-n {ns} link add vx0 type bridge"),
-        // Where nft is installed.
-        format!("netns exec {ns} nft flush ruleset"),
-        format!("netns exec {ns} nft add table inet mine"),
-    ];
-    let words = random.pick(&what).clone();
-    ip(&words);
-    Some(words)
+    damage_one(lab, seed ^ 0x1a7e, |ns| {
+        vec![
+            format!("-n {ns} rule flush"),
+            format!("-n {ns} rule add from 10.1.0.0/16 table 5 priority 101"),
+            format!("-n {ns} rule del priority 100"),
+            format!("-n {ns} nexthop flush"),
+            format!("-n {ns} nexthop add id 6 blackhole"),
+            format!("-n {ns} neigh add 10.0.2.99 lladdr 02:00:00:00:00:99 dev lo nud permanent"),
+            format!("-n {ns} link del vx0"),
+            format!("-n {ns} link set vx0 up"),
+            format!("-n {ns} link add vx0 type bridge"),
+            // Where nft is installed.
+            format!("netns exec {ns} nft flush ruleset"),
+            format!("netns exec {ns} nft add table inet mine"),
+        ]
+    })
 }
 
 /// Removes routes by hand, the connected ones too, with numbers of its own as well.
 fn flushed_routes(lab: u64, seed: u64) -> Option<String> {
-    let mut random = Random(seed ^ 0xf1a5);
+    damage_one(lab, seed ^ 0xf1a5, |ns| {
+        vec![
+            format!("-n {ns} route flush proto kernel"),
+            format!("-n {ns} -6 route flush proto kernel"),
+            format!("-n {ns} route flush table main"),
+            format!("-n {ns} -6 route flush table main"),
+        ]
+    })
+}
+
+/// Does damage to one of a lab's namespaces, or none.
+fn damage_one(lab: u64, seed: u64, what: impl Fn(&str) -> Vec<String>) -> Option<String> {
+    let mut random = Random(seed);
     let pins: Vec<String> = pins(lab);
     if pins.is_empty() || random.once_in(2) {
         return None;
     }
-    let ns = random.pick(&pins).clone();
-    let what = [
-        format!("-n {ns} route flush proto kernel"),
-        format!("-n {ns} -6 route flush proto kernel"),
-        format!("-n {ns} route flush table main"),
-        format!("-n {ns} -6 route flush table main"),
-    ];
+    let ns: &String = random.pick(&pins);
+    let what = what(ns);
     let words = random.pick(&what).clone();
     ip(&words);
     Some(words)
