@@ -14,7 +14,7 @@ use vnet::why::{Ask, Mend, Told, Verdict};
 use vnet_testns::sh;
 
 /// What damages are written in beside commands: a table with one chain `c` and a rule in it; a tunnel
-/// of r3 anew, with its hardware address and these options; a macvlan in a node, on h's interface there; a
+/// of r3 anew, with its hardware address and these options; a macvlan or ipvlan in a node, on h's interface; a
 /// listener (Perl, which every Debian has).
 const SHELL: &str = r#"
 chain() { ip netns exec $1 nft "table $2 { chain c { $3; $4; }; }"; }
@@ -23,8 +23,10 @@ anew() {
     ip -n r3 link del $1; ip -n r3 link add $1 address $M $3
     ip -n r3 addr add $2 dev $1; ip -n r3 link set dev $1 up
 }
-stand() {
-    ip -n h link add mv link sw type macvlan mode $3; ip -n h link set dev mv netns $1
+stand() { on_h $1 $2 "macvlan mode $3"; }
+below() { on_h $1 $2 "ipvlan mode $3"; }
+on_h() {
+    ip -n h link add mv link sw type $3; ip -n h link set dev mv netns $1
     ip -n $1 addr add 10.0.0.$2/24 dev mv; ip -n $1 link set dev mv up
 }
 listen() {
@@ -39,8 +41,18 @@ listen() {
 const PARTS: usize = 4;
 
 /// What needs more of the kernel, each with a test of its own.
-const VM: [&str; 9] =
-    ["beside", "bonds", "hairpin", "lan-vlans", "tunnels", "vlans", "vpn", "vrfs", "vxlans"];
+const VM: [&str; 10] = [
+    "below",
+    "beside",
+    "bonds",
+    "hairpin",
+    "lan-vlans",
+    "tunnels",
+    "vlans",
+    "vpn",
+    "vrfs",
+    "vxlans",
+];
 
 /// How long is waited for what is certain to come, on a slow machine too: keys that are agreed upon,
 /// IPv6 addresses that are known to be unique.
@@ -74,6 +86,11 @@ fn vm_each_fault_of_vlans_on_a_plain_bridge_is_named_and_its_mend_mends_it() {
 #[test]
 fn vm_each_fault_of_macvlans_and_ipvlans_is_named_and_its_mend_mends_it() {
     whole("beside");
+}
+
+#[test]
+fn vm_each_fault_of_routed_ipvlans_is_named_and_its_mend_mends_it() {
+    whole("below");
 }
 
 #[test]

@@ -44,14 +44,18 @@ impl Search<'_, '_> {
     /// drivers/net/macvlan.c).
     pub(super) fn take_back(&self, at: &Station, upper: Option<&End>) -> Option<Station> {
         let mut at = at.clone();
-        let sender = at.sent_by.as_ref().filter(|(_, lower)| *lower == at.end);
-        let Some((sender, _)) = sender.filter(|_| at.returned.is_some()) else { return Some(at) };
-        let taker = upper.unwrap_or(&at.end);
+        let sent_by = at.sent_by.as_ref().filter(|(_, lower)| *lower == at.end);
+        if at.returned.is_none() || (sent_by.is_none() && self.from != at.end) {
+            return Some(at);
+        }
+        let (sender, taker) = (sent_by.map(|(sender, _)| sender), upper.unwrap_or(&at.end));
         match self.taken_back(sender, upper) {
             Near::Heard => Some(at),
             Near::Apart => None,
+            // That would be no mend.
+            Near::Doubt if self.through => None,
             Near::Doubt => {
-                let names = [self.label(sender), self.label(taker)];
+                let names = [self.label(sender.unwrap_or(&at.end)), self.label(taker)];
                 let text =
                     format!("what {} sends comes back, and {} may not take it", names[0], names[1]);
                 at.unsure.push((None, text));
@@ -60,14 +64,18 @@ impl Search<'_, '_> {
         }
     }
 
-    fn taken_back(&self, sender: &End, upper: Option<&End>) -> Near {
-        if !is_macvlan(self.scene, sender) {
+    /// Tells whether what the interface below takes in is given to an interface on it, or to the
+    /// namespace, where it was sent by another of these.
+    fn taken_back(&self, sender: Option<&End>, upper: Option<&End>) -> Near {
+        // What ipvlans take for their own is not evaluated.
+        if [sender, upper].into_iter().flatten().any(|it| !is_macvlan(self.scene, it)) {
             return Near::Doubt;
         }
+        let Some(sender) = sender else { return Near::Heard };
         match (macvlan_mode(self.scene, sender), upper.map(|it| macvlan_mode(self.scene, it))) {
             (None, _) | (_, Some(None)) => Near::Doubt,
             // What goes to all does not get there; what goes to it alone does.
-            (Some(PRIVATE), None) if !self.through => Near::Doubt,
+            (Some(PRIVATE), None) => Near::Doubt,
             (Some(VEPA | BRIDGE), None) => Near::Heard,
             (Some(VEPA), Some(Some(VEPA | BRIDGE))) => Near::Heard,
             (Some(BRIDGE), Some(Some(VEPA))) => Near::Heard,
