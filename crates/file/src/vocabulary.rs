@@ -393,6 +393,12 @@ pub(crate) static INTERFACE: Object = Object {
             QUEUES,
         ),
         key(
+            "rps_cpus",
+            "Which processors take what comes in at it, by their numbers: `0-3,7`, or `none` for the one \
+             that hears of it first. Takes root.",
+            Shape::Text,
+        ),
+        key(
             "offload",
             "Work that it does for the kernel, `on` or `off`, by ethtool's words: `rx` and `tx` \
              checksums, `sg`, `tso`, `gso`, `gro`.",

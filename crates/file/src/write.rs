@@ -485,6 +485,9 @@ fn options(interface: &Interface, namespace: &Namespace) -> Vec<(&'static str, S
         options.push(("txqueuelen", length.to_string()));
     }
     options.extend(interface.queues.words().map(|(word, count)| (word, count.to_string())));
+    if let Some(cpus) = &interface.rps_cpus {
+        options.push(("rps_cpus", scalar(&cpus.to_string())));
+    }
     if !interface.offload.is_empty() {
         let word = |on: bool| if on { "on" } else { "off" }.to_owned();
         let words = interface.offload.iter().map(|(it, on)| (it.to_string(), word(*on)));

@@ -196,6 +196,10 @@ fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
         LinkSetting::AddAltname(altname) => property(ns, "add", name, altname),
         LinkSetting::DelAltname(altname) => property(ns, "del", name, altname),
         LinkSetting::TxQueueLen(length) => link.word("txqueuelen").word(length),
+        LinkSetting::RpsCpus(cpus) => {
+            let each = r#"for queue in /sys/class/net/"$0"/queues/rx-*; do echo "$1" >$queue/rps_cpus; done"#;
+            within(ns).text("sh -c").word(each).word(name).word(cpus.mask())
+        }
         LinkSetting::Offload(offload, on) => {
             let exec = Command::new(["ip", "netns", "exec"]).word(ns).text("ethtool -K");
             exec.word(name).word(offload).word(if *on { "on" } else { "off" })

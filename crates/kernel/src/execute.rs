@@ -154,9 +154,8 @@ impl Executor<'_> {
     }
 
     fn sysctl(&mut self, step: &Step) -> Result<usize, Error> {
-        if let Some((key, value)) = sysctl_of(&step.change) {
-            let write = vec![SysctlAccess::Write(key, value)];
-            let request = vec![(step.ns.clone(), write)];
+        if let Some(write) = sysctl_of(&step.change) {
+            let request = vec![(step.ns.clone(), vec![write])];
             self.realm.sysctls(0, request).map_err(|source| match source.errno() {
                 // The step says which sysctl it was.
                 Some(errno) => Error::Errno { step: Box::new(step.clone()), errno },
@@ -315,14 +314,18 @@ fn on_host(change: &Change) -> Option<&IfName> {
     }
 }
 
-/// Returns the sysctl that a change is, for what netlink can't say.
-fn sysctl_of(change: &Change) -> Option<(String, String)> {
+/// Returns the file that a change writes, for what netlink can't say.
+fn sysctl_of(change: &Change) -> Option<SysctlAccess> {
     match change {
-        Change::SetSysctl { key, value } => Some((key.clone(), value.clone())),
+        Change::SetSysctl { key, value } => Some(SysctlAccess::Write(key.clone(), value.clone())),
         Change::SetLink { name, set: LinkSetting::Ipv6(on) } => {
             let name = name.as_str().replace('.', "/");
             let value = if *on { "0" } else { "1" };
-            Some((format!("net.ipv6.conf.{name}.disable_ipv6"), value.to_owned()))
+            let key = format!("net.ipv6.conf.{name}.disable_ipv6");
+            Some(SysctlAccess::Write(key, value.to_owned()))
+        }
+        Change::SetLink { name, set: LinkSetting::RpsCpus(cpus) } => {
+            Some(SysctlAccess::WriteRps(name.clone(), cpus.clone()))
         }
         _ => None,
     }

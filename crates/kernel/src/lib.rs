@@ -44,6 +44,7 @@ pub mod pins;
 pub mod probe;
 pub mod process;
 pub mod realm;
+mod rps;
 pub mod socket;
 pub mod sysctl;
 pub mod thread;

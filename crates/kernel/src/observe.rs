@@ -444,7 +444,7 @@ pub(crate) fn generic_socket(realm: &Realm, thread: usize, ns: &NsName) -> Resul
     crate::socket::from_fd(opened.ok_or_else(|| Error::Gone { ns: ns.clone() })??)
 }
 
-/// Reads the declared sysctls that netlink could not tell.
+/// Reads the declared sysctls, and processors of interfaces, that netlink could not tell.
 fn read_sysctls(
     realm: &Realm,
     thread: usize,
@@ -454,14 +454,20 @@ fn read_sysctls(
     let wanted = |found: &Found| {
         let declared = scope.declared.namespaces.get(&found.name);
         let is_read = !found.namespace.interfaces.is_empty();
-        let keys = declared.filter(|_| is_read).into_iter().flat_map(|ns| ns.sysctls.keys());
-        keys.filter(|key| key.as_str() != IPV6_FORWARDING).cloned().collect::<Vec<_>>()
+        let declared = declared.filter(|_| is_read);
+        let keys = declared.into_iter().flat_map(|ns| ns.sysctls.keys());
+        let keys = keys.filter(|key| key.as_str() != IPV6_FORWARDING).cloned();
+        let interfaces = declared.into_iter().flat_map(|ns| &ns.interfaces);
+        let steered = interfaces.filter(|(name, interface)| {
+            interface.rps_cpus.is_some() && found.namespace.interfaces.contains_key(*name)
+        });
+        let steered = steered.map(|(name, _)| SysctlAccess::ReadRps(name.clone()));
+        keys.map(SysctlAccess::Read).chain(steered).collect::<Vec<_>>()
     };
     let requests: Vec<(NsName, Vec<SysctlAccess>)> = found
         .iter()
         .map(|found| (found.name.clone(), wanted(found)))
         .filter(|(_, keys)| !keys.is_empty())
-        .map(|(name, keys)| (name, keys.into_iter().map(SysctlAccess::Read).collect()))
         .collect();
     if requests.is_empty() {
         return Ok(());
@@ -470,8 +476,16 @@ fn read_sysctls(
     for ((name, accesses), values) in requests.into_iter().zip(answers) {
         let Some(found) = found.iter_mut().find(|found| found.name == name) else { continue };
         for (access, value) in accesses.into_iter().zip(values) {
-            if let (SysctlAccess::Read(key), Some(value)) = (access, value) {
-                found.namespace.sysctls.insert(key, value);
+            match (access, value) {
+                (SysctlAccess::Read(key), Some(value)) => {
+                    found.namespace.sysctls.insert(key, value);
+                }
+                (SysctlAccess::ReadRps(name), Some(cpus)) => {
+                    if let Some(interface) = found.namespace.interfaces.get_mut(&name) {
+                        interface.rps_cpus = cpus.parse().ok();
+                    }
+                }
+                _ => {}
             }
         }
     }

@@ -91,6 +91,11 @@ pub enum SysctlAccess {
     Filters,
     /// Lists all that can be read and written under `net.`, a line each: the name, a tab, the value.
     List,
+    /// Reads which processors take what comes in at an interface: in sysfs, which shows the namespace
+    /// of who mounts it.
+    ReadRps(vnet_model::IfName),
+    /// Sets them.
+    WriteRps(vnet_model::IfName, vnet_model::Cpus),
     /// Makes a TUN or TAP device that lasts, and answers its index: as little a sysctl.
     MakeTun {
         /// Its name.

@@ -51,7 +51,7 @@ pub use plan::{Plan, plan};
 pub use problem::{Problem, ProblemKind};
 pub use resolve::{Desired, resolve};
 pub use state::{
-    Address, Encap, End, Entry, FdbEntry, Interface, Interfaces, Kind, Metric, MetricValue,
+    Address, Cpus, Encap, End, Entry, FdbEntry, Interface, Interfaces, Kind, Metric, MetricValue,
     Namespace, Neighbor, NextHop, NexthopKind, NexthopObject, Offload, Owner, PortVlan, Queues,
     Route, RouteKind, Rule, RuleAction, Seg6Mode, State,
 };

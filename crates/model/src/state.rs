@@ -4,6 +4,7 @@
 //! field is an `Option`, `None` means "not declared": it is not compared and never changed.
 
 mod bridging;
+mod cpus;
 mod entry;
 mod interfaces;
 pub(crate) mod namespaces;
@@ -25,6 +26,7 @@ use crate::nft::{RawText, Table, TableId};
 use crate::origin::Origin;
 
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
+pub use cpus::{Cpus, CpusError};
 pub use entry::{Entry, Neighbor, NexthopKind, NexthopObject, PortRange, Rule, RuleAction};
 pub use interfaces::Interfaces;
 pub use namespaces::Namespaces;
@@ -208,6 +210,10 @@ pub struct Interface {
     /// How many queues it has; observed where some are declared.
     #[serde(default, skip_serializing_if = "Queues::is_unsaid")]
     pub queues: Queues,
+    /// Which processors take what comes in (`/sys/class/net/IF/queues/rx-*/rps_cpus`); observed where
+    /// it is declared, `None` also where its queues differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rps_cpus: Option<Cpus>,
     /// Work that it does for the kernel, on or off; observed where some is declared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offload: BTreeMap<Offload, bool>,
@@ -253,6 +259,7 @@ impl Interface {
             addresses: Vec::new(),
             txqueuelen: None,
             queues: Queues::default(),
+            rps_cpus: None,
             offload: BTreeMap::new(),
             forward_ipv4: None,
             ipv6: None,

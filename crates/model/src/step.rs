@@ -7,7 +7,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
 use crate::origin::Origin;
-use crate::state::{Address, End, Entry, FdbEntry, Kind, Offload, PortVlan, Queues, Route};
+use crate::state::{Address, Cpus, End, Entry, FdbEntry, Kind, Offload, PortVlan, Queues, Route};
 
 /// One change in one namespace.
 ///
@@ -206,6 +206,8 @@ pub enum LinkSetting {
     DelAltname(String),
     /// How many packets its queue holds.
     TxQueueLen(u32),
+    /// Which processors take what comes in.
+    RpsCpus(Cpus),
     /// Whether it does this work for the kernel.
     Offload(Offload, bool),
     /// Whether IPv4 packets that come in here are forwarded.
@@ -348,6 +350,7 @@ impl fmt::Display for LinkSetting {
             Self::AddAltname(name) => write!(f, "altname {}", name.escape_debug()),
             Self::DelAltname(name) => write!(f, "no altname {}", name.escape_debug()),
             Self::TxQueueLen(len) => write!(f, "txqueuelen {len}"),
+            Self::RpsCpus(cpus) => write!(f, "rps_cpus {cpus}"),
             Self::Offload(offload, on) => write!(f, "offload {offload} {}", on_off(on)),
             Self::ForwardIpv4(on) => write!(f, "ipv4 forwarding {}", on_off(on)),
             Self::Ipv6(on) => write!(f, "ipv6 {}", on_off(on)),

@@ -24,7 +24,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, LabName, NodeName, NsName};
 use crate::nft::RawText;
 use crate::origin::Origin;
-use crate::state::{FdbEntry, Neighbor, Offload, Queues};
+use crate::state::{Cpus, FdbEntry, Neighbor, Offload, Queues};
 
 pub use builder::TopologyBuilder;
 pub use firewall::{Firewall, FirewallRule, NatKind, NatRule, Peer};
@@ -315,6 +315,8 @@ pub struct InterfaceOptions {
     pub txqueuelen: Option<u32>,
     /// How many queues it is made with (1 to 4096).
     pub queues: Queues,
+    /// Which processors take what comes in.
+    pub rps_cpus: Option<Cpus>,
     /// Work that it does for the kernel, on or off.
     pub offload: BTreeMap<Offload, bool>,
     /// Whether it listens to router advertisements; the kernel's default where not given: hosts do.

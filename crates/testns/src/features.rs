@@ -73,6 +73,11 @@ const FEATURES: &[Feature] = &[
         "ip link add t0 type bridge mcast_snooping 1; ip -d link show t0 | grep -q 'mcast_snooping 1'",
     ),
     // Queueing disciplines, filters and actions.
+    // Takes the machine's own root: a user namespace's may not steer packets.
+    vm(
+        "rps",
+        "unshare -m sh -c 'mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/p0/queues/rx-0/rps_cpus'",
+    ),
     vm("netem", "tc qdisc add dev p0 root netem delay 1ms"),
     vm("fq", "tc qdisc add dev p0 root fq"),
     vm("fq_codel", "tc qdisc add dev p0 root fq_codel"),

@@ -23,7 +23,7 @@ impl Isolation {
         // SAFETY: both calls have no precondition and cannot fail.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
         let inner = match mode {
-            Mode::Root => 0,
+            Mode::Root | Mode::MachineRoot => 0,
             Mode::User => 1000,
         };
         Self {
@@ -75,7 +75,7 @@ impl Isolation {
         let _ = try_mount(c"sysfs", c"/sys", Some(c"sysfs"), safe | libc::MS_NOEXEC, None);
         mount(c"tmpfs", c"/run", Some(c"tmpfs"), safe, Some(c"mode=0755"))?;
         make_directory(c"/run/home")?;
-        if self.mode == Mode::Root {
+        if self.mode != Mode::User {
             return Ok(());
         }
         // The one uid there is owns the tmpfs, unlike a real user. Read-only, it refuses even a nested namespace's root.

@@ -71,6 +71,8 @@ pub use snapshot::Snapshot;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Root,
+    /// Root without a user namespace, where that is who runs the tests.
+    MachineRoot,
     User,
 }
 
@@ -98,6 +100,15 @@ pub fn user<F: FnOnce()>(body: F) {
 /// As [`root`] does.
 pub fn root_within<F: FnOnce()>(limit: Duration, body: F) {
     run(Mode::Root, Some(limit), body);
+}
+
+/// Like [`root`], without a user namespace where the machine's root runs the tests: for what the kernel lets
+/// nobody else do. Elsewhere the kernel refuses that, so the body says by [`requires`] what it is.
+///
+/// # Panics
+/// As [`root`] does.
+pub fn machine_root<F: FnOnce()>(body: F) {
+    run(Mode::MachineRoot, None, body);
 }
 
 /// Ends the body here: the test cannot run on this machine, and `why` says for want of what.

@@ -85,10 +85,16 @@ fn start(name: &str, mode: Mode) -> Result<(Child, PipeReader), String> {
         if !user_namespace && (!is_root || mode == Mode::User) {
             continue;
         }
+        let own = mode == Mode::MachineRoot && is_root;
+        if own && user_namespace {
+            continue;
+        }
         let isolation = Isolation::new(mode, user_namespace, pid_namespace);
         match spawn(name, mode, isolation) {
             Ok(started) => {
-                WAY.store(way, Ordering::Relaxed);
+                if !own {
+                    WAY.store(way, Ordering::Relaxed);
+                }
                 return Ok(started);
             }
             Err((step, error)) if is_refusal(&error) => {
@@ -127,7 +133,7 @@ fn spawn(
         .args([name, "--exact", "--include-ignored", "--nocapture", "--quiet", "--test-threads=1"])
         .env(inside::MARK, name)
         .env("HOME", "/run/home")
-        .env("USER", if mode == Mode::Root { "root" } else { "user" })
+        .env("USER", if mode == Mode::User { "user" } else { "root" })
         .env_remove("XDG_RUNTIME_DIR")
         .env_remove("VNET_TESTNS_SKIPS")
         .stdin(Stdio::null())

@@ -5,6 +5,7 @@
 mod common;
 
 use common::{desired, open, planned, signed};
+use vnet::model::Cpus;
 use vnet::{Desired, Down, Error, Lab};
 use vnet_testns::sh;
 
@@ -164,5 +165,44 @@ fn ethtool_tells_the_offloads_that_the_file_says() {
                 assert!(told.contains(&format!("\n{feature}: {state}\n")), "{offload}: {told}");
             }
         }
+    });
+}
+
+/// Which processors take what comes in: of each queue, set, changed, damaged and mended.
+#[test]
+fn vm_packets_are_steered_to_the_processors_that_the_file_says() {
+    let file = |cpus: &str| {
+        desired(&format!(
+            "{{ name: t, netns: $node, nodes: [ a, b ], links: [ {{ endpoints: \
+             {{ a:eth.1: {{ numrxqueues: 2{cpus} }}, b: }} }} ] }}"
+        ))
+    };
+    let told = || {
+        let queues = "/sys/class/net/eth.1/queues/rx-*/rps_cpus";
+        let masks = sh(&format!("ip netns exec a sh -c 'cat {queues}'"));
+        masks.lines().map(|mask| Cpus::from_mask(mask).unwrap().to_string()).collect::<Vec<_>>()
+    };
+    vnet_testns::machine_root(|| {
+        vnet_testns::requires(&["rps"]);
+        let (first, none) = (file(", rps_cpus: 0"), file(", rps_cpus: none"));
+        let mut lab = open(&first);
+        lab.up(&first, |_| {}).unwrap();
+        assert_eq!((planned(&lab, &first), told()), (vec![], vec!["0".to_owned(); 2]));
+
+        sh("ip netns exec a sh -c 'echo 0 >/sys/class/net/eth.1/queues/rx-1/rps_cpus'");
+        assert_eq!(planned(&lab, &first), ["~ a:eth.1 rps_cpus 0"]);
+        lab.up(&first, |_| {}).unwrap();
+        assert_eq!((planned(&lab, &first), told()), (vec![], vec!["0".to_owned(); 2]));
+
+        let up = lab.up(&none, |_| {}).unwrap();
+        assert_eq!(signed(&up.steps), ["~ a:eth.1 rps_cpus none"]);
+        assert_eq!((planned(&lab, &none), told()), (vec![], vec!["none".to_owned(); 2]));
+
+        // There is no such processor: all is as it was.
+        let far = file(", rps_cpus: 0-8191");
+        let error = lab.up(&far, |_| {}).unwrap_err();
+        assert!(error.to_string().contains("rps_cpus 0-8191"), "{error}");
+        assert_eq!((planned(&lab, &none), told()), (vec![], vec!["none".to_owned(); 2]));
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
     });
 }

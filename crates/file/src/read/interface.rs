@@ -3,7 +3,7 @@
 
 use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options};
 use vnet_model::problem::nearest;
-use vnet_model::state::QUEUES_MAX;
+use vnet_model::state::{CpusError, QUEUES_MAX};
 use vnet_model::topology::{Endpoint, InterfaceOptions, NodeInterface, NodeInterfaceKind};
 use vnet_model::{Device, NodeName, Queues};
 
@@ -306,6 +306,12 @@ impl Reader<'_> {
         options.txqueuelen = fields
             .get("txqueuelen")
             .and_then(|value| self.number(value, "txqueuelen", at, (0, u32::MAX)));
+        let cpus = fields.get("rps_cpus").and_then(|value| self.text(value, "rps_cpus", at));
+        options.rps_cpus = cpus.and_then(|text| {
+            let cpus = text.text.parse();
+            let error = |error: CpusError| Diagnostic::error(error.to_string(), Some(text.span));
+            cpus.map_err(|wrong| self.error(error(wrong))).ok()
+        });
         let mut queues = |key| {
             let value = fields.get(key)?;
             self.number(value, key, at, (1, QUEUES_MAX))
@@ -340,6 +346,7 @@ impl Add for InterfaceOptions {
         pick(&mut self.up, other.up, wins);
         pick(&mut self.vrf, other.vrf, wins);
         pick(&mut self.txqueuelen, other.txqueuelen, wins);
+        pick(&mut self.rps_cpus, other.rps_cpus, wins);
         pick(&mut self.queues.tx, other.queues.tx, wins);
         pick(&mut self.queues.rx, other.queues.rx, wins);
         pick(&mut self.accept_ra, other.accept_ra, wins);

@@ -124,6 +124,7 @@ fn beyond_ip(change: &Change) -> Option<&'static str> {
             Some("sysctl")
         }
         Change::SetLink { set: LinkSetting::Offload(..), .. } => Some("ethtool"),
+        Change::SetLink { set: LinkSetting::RpsCpus(_), .. } => Some("sh"),
         Change::SetWireguard { .. } => Some("wg"),
         Change::AddTable(_) | Change::ReplaceTable(_) | Change::DelTable(_) | Change::RunNft(_) => {
             Some("nft")

@@ -13,6 +13,7 @@ use crate::execute::message;
 use crate::nft::{Unusable, missing, program};
 use crate::pins::{self, PinKind, Pins};
 use crate::probe::MissingKind;
+use crate::rps;
 use crate::sysctl;
 use crate::thread::{NsThread, Pending, Walker};
 use crate::watch::{self, At, Watch};
@@ -134,6 +135,8 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
             let line = |(key, value)| format!("{key}\t{value}\n");
             Ok(Some(sysctl::list().into_iter().map(line).collect()))
         }
+        SysctlAccess::ReadRps(name) => Ok(rps::read(name).map(|cpus| cpus.to_string())),
+        SysctlAccess::WriteRps(name, cpus) => rps::write(name, cpus).map(|()| None),
         SysctlAccess::MakeTun { name, tap, multi_queue } => {
             make_tun(name.as_str(), *tap, *multi_queue).map(Some)
         }

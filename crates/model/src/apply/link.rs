@@ -27,6 +27,7 @@ impl Namespace {
                 interface.altnames.remove(name);
             }
             LinkSetting::TxQueueLen(len) => interface.txqueuelen = Some(*len),
+            LinkSetting::RpsCpus(cpus) => interface.rps_cpus = Some(cpus.clone()),
             LinkSetting::Offload(offload, on) => interface.set_offload(*offload, *on),
             LinkSetting::ForwardIpv4(on) => interface.forward_ipv4 = Some(*on),
             LinkSetting::Ipv6(on) => self.set_ipv6(name, *on)?,

@@ -192,6 +192,9 @@ fn setting() -> BoxedStrategy<LinkSetting> {
         1 => altname.clone().prop_map(LinkSetting::AddAltname),
         1 => altname.prop_map(LinkSetting::DelAltname),
         1 => (0u32..i32::MAX.cast_unsigned()).prop_map(LinkSetting::TxQueueLen),
+        1 => select(vec!["0", "0-3,40", "none"]).prop_map(|cpus: &str| {
+            LinkSetting::RpsCpus(cpus.parse().unwrap_or_default())
+        }),
         1 => (offload, any::<bool>()).prop_map(|(offload, on)| LinkSetting::Offload(offload, on)),
         1 => any::<bool>().prop_map(LinkSetting::ForwardIpv4),
         1 => any::<bool>().prop_map(LinkSetting::Ipv6),

@@ -77,6 +77,8 @@ impl Planner<'_> {
         let length = wanted.txqueuelen.filter(|length| found.txqueuelen != Some(*length));
         let sets = forward.map(LinkSetting::ForwardIpv4).into_iter();
         let sets = sets.chain(length.map(LinkSetting::TxQueueLen));
+        let cpus = wanted.rps_cpus.clone().filter(|cpus| found.rps_cpus.as_ref() != Some(cpus));
+        let sets = sets.chain(cpus.map(LinkSetting::RpsCpus));
         for set in sets.chain(up.map(LinkSetting::Up)) {
             self.set(ns, name, set, wanted.origin);
         }

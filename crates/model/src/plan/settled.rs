@@ -131,6 +131,7 @@ fn is_interface_settled(wanted: &Interface, found: &Interface) -> bool {
         && wanted.mtu.is_none_or(|mtu| found.mtu == Some(mtu))
         && wanted.mac.is_none_or(|mac| found.mac == Some(mac))
         && wanted.txqueuelen.is_none_or(|length| found.txqueuelen == Some(length))
+        && (wanted.rps_cpus.is_none() || wanted.rps_cpus == found.rps_cpus)
         && wanted.alias == found.alias
         && wanted.altnames == found.altnames
         && wanted.master == found.master

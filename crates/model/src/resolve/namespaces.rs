@@ -112,6 +112,7 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
     }
     interface.wireguard = network.wireguards[id].clone();
     interface.txqueuelen = wired.options.iter().find_map(|options| options.txqueuelen);
+    interface.rps_cpus = wired.options.iter().find_map(|options| options.rps_cpus.clone());
     let queues = |of: fn(&Queues) -> Option<u32>| {
         wired.options.iter().find_map(|options| of(&options.queues))
     };

@@ -397,6 +397,7 @@ fn contradictions(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Pro
     check("txqueuelen", |options| options.txqueuelen.map(|length| length.to_string()));
     check("numtxqueues", |options| options.queues.tx.map(|count| count.to_string()));
     check("numrxqueues", |options| options.queues.rx.map(|count| count.to_string()));
+    check("rps_cpus", |options| options.rps_cpus.as_ref().map(|cpus| format!("`{cpus}`")));
     check("accept_ra", |options| options.accept_ra.map(|on| on.to_string()));
     check("vrf", |options| options.vrf.as_ref().map(|vrf| format!("`{vrf}`")));
     check("ipv6", |options| options.ipv6.map(|on| on.to_string()));

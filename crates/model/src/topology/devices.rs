@@ -115,6 +115,7 @@ fn kept_of_physical(options: &InterfaceOptions) -> impl Iterator<Item = &'static
         ("alias", options.alias.is_some()),
         ("txqueuelen", options.txqueuelen.is_some()),
         ("offload", !options.offload.is_empty()),
+        ("rps_cpus", options.rps_cpus.is_some()),
         ("numtxqueues", options.queues.tx.is_some()),
         ("numrxqueues", options.queues.rx.is_some()),
     ];

@@ -185,7 +185,9 @@ impl<'l> Vigil<'l> {
         self.touched.append(&mut self.again);
         let unheard = self.record.desired.state.namespaces.iter().filter(|(name, wanted)| {
             let found = self.known.state.namespaces.get(*name).map(|found| &found.owner);
-            let is_silent = |i: &vnet_model::Interface| i.ipv6 == Some(false);
+            let is_silent = |i: &vnet_model::Interface| {
+                i.ipv6 == Some(false) || i.rps_cpus.is_some() || !i.queues.is_unsaid()
+            };
             found != Some(&wanted.owner)
                 || !wanted.sysctls.is_empty()
                 || wanted.interfaces.values().any(is_silent)
