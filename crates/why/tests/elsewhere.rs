@@ -41,7 +41,7 @@ fn codes(told: &Told) -> Vec<&str> {
 
 #[test]
 fn vm_macvlans_on_one_interface_reach_each_other_as_their_modes_let_them() {
-    vnet_testns::root_within(Duration::from_secs(120), || {
+    vnet_testns::root_within(Duration::from_secs(400), || {
         vnet_testns::requires(&["macvlan"]);
         let lab = up(&desired("hairpin"));
         stand(["macvlan mode bridge", "macvlan mode bridge"]);
@@ -135,7 +135,7 @@ fn vm_what_stands_where_nobody_looked_is_said_to() {
 /// With frames that come back the model says of all modes what real packets find, or that it can't tell.
 #[test]
 fn vm_frames_that_come_back_are_heard_as_modes_let_them() {
-    vnet_testns::root_within(Duration::from_secs(240), || {
+    vnet_testns::root_within(Duration::from_secs(400), || {
         vnet_testns::requires(&["macvlan"]);
         let lab = up(&desired("hairpin"));
         stand(["macvlan mode bridge", "macvlan mode bridge"]);
