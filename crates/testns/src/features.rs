@@ -267,7 +267,7 @@ mod tests {
     /// Every promise is kept: what `requires` believes in the VM tier is looked at here.
     #[test]
     fn vm_every_promised_feature_is_there() {
-        crate::root(|| {
+        crate::machine_root(|| {
             let (first, second) = FEATURES.split_at(FEATURES.len() / 2);
             let missing = std::thread::scope(|scope| {
                 let other = scope.spawn(|| promised_but_missing(second));
