@@ -47,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long)]
     fallback_tunnels: bool,
     /// Seconds that each kernel may take for everything
-    #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2400)]
     limit: u64,
     /// Ask apt for newer kernels than those at hand
     #[arg(long)]
