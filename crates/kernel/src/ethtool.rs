@@ -150,8 +150,19 @@ pub(crate) fn get(
 
 /// Reads the features of an interface.
 pub(crate) fn features(socket: &mut Socket, family: u16, index: u32) -> Result<Features, Error> {
-    let request = generic::request(family, ETHTOOL_MSG_FEATURES_GET, VERSION, |message| {
-        message.nest(ETHTOOL_A_FEATURES_HEADER, |header| {
+    ask(socket, family, (ETHTOOL_MSG_FEATURES_GET, ETHTOOL_A_FEATURES_HEADER), index, read)
+}
+
+/// Asks for one thing of an interface, by the message and the attribute of its header.
+fn ask<T: Default>(
+    socket: &mut Socket,
+    family: u16,
+    (command, header): (u8, u16),
+    index: u32,
+    read: fn(Message<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let request = generic::request(family, command, VERSION, |message| {
+        message.nest(header, |header| {
             header.u32(ETHTOOL_A_HEADER_DEV_INDEX, index);
         });
     })?;
@@ -174,13 +185,8 @@ fn read(answer: Message<'_>) -> Result<Features, Error> {
 
 /// Reads how many queues an interface uses.
 pub(crate) fn channels(socket: &mut Socket, family: u16, index: u32) -> Result<Queues, Error> {
-    let request = generic::request(family, ETHTOOL_MSG_CHANNELS_GET, VERSION, |message| {
-        message.nest(ETHTOOL_A_CHANNELS_HEADER, |header| {
-            header.u32(ETHTOOL_A_HEADER_DEV_INDEX, index);
-        });
-    })?;
-    let answers = socket.get(&request, |answer| read_channels(answer).map(Some))?;
-    Ok(answers.into_iter().next().unwrap_or_default())
+    let what = (ETHTOOL_MSG_CHANNELS_GET, ETHTOOL_A_CHANNELS_HEADER);
+    ask(socket, family, what, index, read_channels)
 }
 
 fn read_channels(answer: Message<'_>) -> Result<Queues, Error> {

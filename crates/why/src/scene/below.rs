@@ -72,6 +72,12 @@ impl Scene<'_> {
         Some(format!("{} stands on {what}", self.port(&end.ns, &end.name)))
     }
 
+    /// Tells whether it is an ipvlan that reaches none of its like on the same interface.
+    pub(crate) fn is_apart(&self, end: &End) -> bool {
+        let facts = self.facts(&end.ns).and_then(|facts| facts.interfaces.get(&end.name));
+        facts.is_some_and(|facts| facts.is_apart)
+    }
+
     /// Lists what stands on an interface, in its own namespace and in others.
     pub(crate) fn uppers(&self, lower: &End) -> Vec<End> {
         let here = self.ns(&lower.ns).into_iter().flat_map(|found| &found.interfaces);

@@ -11,6 +11,10 @@ use crate::By;
 use crate::fib::Decision;
 use crate::wire::{self, IPVLAN_L2, IPVLAN_L3S, ipvlan_mode};
 
+/// Says why it can't be told whether IPv6 gets to an ipvlan of mode `l3` or `l3s`.
+pub(super) const NO_IPV6: &str =
+    "is an ipvlan, and how IPv6 gets to one that is routed is not evaluated";
+
 impl Walk<'_, '_> {
     /// Leaves by an ipvlan that is routed: to one that stands on the same interface, or into the
     /// namespace of that, which sends it on by that interface alone (`ipvlan_xmit_mode_l3`,
@@ -32,8 +36,7 @@ impl Walk<'_, '_> {
         };
         self.walked.touched.push(out.clone());
         if let Some(upper) = self.holder_on(&lower)?.filter(|upper| *upper != out) {
-            let facts = |end: &End| self.scene.facts(&end.ns)?.interfaces.get(&end.name);
-            if [&out, &upper].into_iter().any(|end| facts(end).is_some_and(|it| it.is_apart)) {
+            if [&out, &upper].into_iter().any(|end| self.scene.is_apart(end)) {
                 let names = [self.label(&out), self.label(&upper)].join(" and ");
                 let text = format!("{names} stand on one interface, and may not reach each other");
                 return Err(Stop::Unknown(text));
@@ -161,9 +164,7 @@ impl Walk<'_, '_> {
         let what = match ipvlan_mode(self.scene, upper) {
             None => "is an ipvlan whose mode is not known",
             Some(IPVLAN_L2) => return Ok(()),
-            Some(_) if self.header.dst.is_ipv6() => {
-                "is an ipvlan, and how IPv6 gets to one that is routed is not evaluated"
-            }
+            Some(_) if self.header.dst.is_ipv6() => NO_IPV6,
             Some(_) => return Ok(()),
         };
         Err(Stop::Unknown(format!("{} {what}", self.label(upper))))

@@ -7,6 +7,7 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::kind::Value;
 use vnet_model::{End, IfName, NsName};
 
+use super::ipvlan::NO_IPV6;
 use super::{Stop, Walk};
 use crate::fib::{self, Decision, Flowi};
 use crate::scene::Scene;
@@ -68,20 +69,17 @@ impl Walk<'_, '_> {
                 self.note_twins(&station, &all);
                 Ok(station)
             }
-            None => match (domain.unknown.first(), refused) {
-                (_, Some((there, stop))) => {
+            None => match (domain.unknown.first(), refused, self.routed_ipv6(&all, hop)) {
+                (_, Some((there, stop)), _) => {
                     self.walked.waits = Some(ns.clone());
                     self.walked.at = there;
                     Err(stop)
                 }
-                (None, _) if hop.is_ipv6() && self.routed(&all, hop).is_some() => {
-                    let upper = self.routed(&all, hop).unwrap_or(from);
+                (None, _, Some(upper)) => {
                     let port = self.scene.port(&upper.ns, &upper.name);
-                    let text =
-                        "is an ipvlan, and how IPv6 gets to one that is routed is not evaluated";
-                    Err(Stop::Unknown(format!("{port} {text}")))
+                    Err(Stop::Unknown(format!("{port} {NO_IPV6}")))
                 }
-                (Some(end), _) => {
+                (Some(end), _, _) => {
                     let port = self.scene.port(&end.ns, &end.name);
                     Err(Stop::Unknown(format!("what is behind {port} is not known")))
                 }
@@ -99,6 +97,10 @@ impl Walk<'_, '_> {
         let upper = self.routed(std::slice::from_ref(station), addr);
         let is_l3 = |upper: End| wire::ipvlan_mode(self.scene, &upper) == Some(wire::IPVLAN_L3);
         addr.is_ipv4() && upper.is_some_and(is_l3)
+    }
+
+    fn routed_ipv6(&self, all: &[Station], addr: IpAddr) -> Option<End> {
+        if addr.is_ipv6() { self.routed(all, addr) } else { None }
     }
 
     /// Finds an ipvlan that is routed and has an address, on an interface that hears.

@@ -99,9 +99,8 @@ impl Search<'_, '_> {
     /// drivers/net/ipvlan/ipvlan_core.c).
     fn near(&self, sender: &End, other: &End) -> Near {
         if !is_macvlan(self.scene, sender) {
-            let facts = |end: &End| self.scene.facts(&end.ns)?.interfaces.get(&end.name);
-            let apart = [sender, other].map(|end| facts(end).is_some_and(|facts| facts.is_apart));
-            return if apart == [false; 2] { Near::Heard } else { Near::Doubt };
+            let apart = [sender, other].into_iter().any(|end| self.scene.is_apart(end));
+            return if apart { Near::Doubt } else { Near::Heard };
         }
         match [sender, other].map(|end| macvlan_mode(self.scene, end)) {
             [Some(BRIDGE), Some(BRIDGE)] => Near::Heard,
