@@ -4,7 +4,9 @@
 #[macro_use]
 mod common;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -205,6 +207,49 @@ fn kill(pid: u32) {
     while std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.contains(") Z"))
     {}
+}
+
+/// Returns the processes that read nftables text in a namespace that is pinned.
+fn readers_of_text() -> Vec<u32> {
+    let identity = |path: &Path| {
+        let found = path.metadata().ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    let pins = Path::new("/run/netns").read_dir().into_iter().flatten().flatten();
+    let pins: BTreeSet<_> = pins.filter_map(|pin| identity(&pin.path())).collect();
+    let pids = Path::new("/proc").read_dir().unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let place = identity(Path::new(&format!("/proc/{pid}/ns/net")));
+        name == "nft\n" && place.is_some_and(|place| pins.contains(&place))
+    })
+    .collect()
+}
+
+/// A text takes a while, and a killed `up` leaves nobody behind who is still at it.
+#[test]
+fn what_reads_nftables_text_ends_with_whoever_started_it() {
+    vnet_testns::root(|| {
+        let words: String =
+            (0..30_000).map(|number| format!("      define word{number} = {number}\n")).collect();
+        let node = format!("nftables: |\n{words}      table ip mine {{ }}\n");
+        write("vnet.yaml", format!("name: texts\nnodes:\n  a:\n    {node}"));
+        // One that still waits for its text would end without it.
+        let since = Cell::new(None);
+        let is_at_it = || {
+            let has_begun = !readers_of_text().is_empty();
+            let begun = since.get().unwrap_or_else(Instant::now);
+            since.set(has_begun.then_some(begun));
+            has_begun && begun.elapsed() > Duration::from_millis(200)
+        };
+        let output = interrupt(&["up"], Signal::KILL, is_at_it);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{said}");
+        let down = vnet(&["down"]);
+        assert_eq!(down.code, 0, "{}", down.stderr);
+        assert_eq!((left(), readers_of_text()), (vec![], vec![]));
+    });
 }
 
 #[test]

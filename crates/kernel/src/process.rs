@@ -180,6 +180,26 @@ pub fn drop_inherited() {
     }
 }
 
+/// Makes the command end, by SIGKILL, with the thread that starts it (`PR_SET_PDEATHSIG`, `prctl(2)`):
+/// what only helps this process must not outlive it.
+///
+/// A program that changes its user or its capabilities loses this again.
+pub(crate) fn end_with_parent(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    #[expect(unsafe_code, reason = "std offers no safe way to act between fork and exec")]
+    // SAFETY: two system calls, which neither allocate nor take a lock.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            match rustix::process::getppid() {
+                // The parent has ended since the fork, and nobody sends the signal any more.
+                now if now != Some(parent) => Err(Errno::SRCH.into()),
+                _ => Ok(()),
+            }
+        });
+    }
+}
+
 /// Goes on as a process of its own: the one that was started ends at once and well, so whoever has
 /// started it can wait for that, and never has a zombie of what lives longer than a command. To be
 /// called by a process with a single thread.

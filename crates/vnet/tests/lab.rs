@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -227,6 +228,26 @@ fn what_vnet_started_is_ended_and_what_others_started_is_named() {
         assert_eq!(sh(&links).trim(), "1");
         theirs.kill().unwrap();
         theirs.wait().unwrap();
+    });
+}
+
+#[test]
+fn who_is_about_to_leave_does_not_keep_a_lab_up() {
+    vnet_testns::root(|| {
+        let wanted = desired(PAIR);
+        let mut lab = open(&wanted);
+        lab.up(&wanted, |_| {}).unwrap();
+        let here = format!("{}/here", std::env::var("HOME").unwrap());
+        let mut theirs = Command::new("ip")
+            .args("netns exec pair-b sh -c".split(' '))
+            .arg("touch $HOME/here; exec sleep 0.2")
+            .spawn()
+            .unwrap();
+        while !Path::new(&here).exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        lab.down(&Down::default()).unwrap();
+        assert!(theirs.try_wait().unwrap().is_some());
     });
 }
 

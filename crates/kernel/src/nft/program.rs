@@ -15,6 +15,7 @@ use vnet_netlink::{Protocol, Socket};
 use super::{Which, tables};
 use crate::error::Error;
 use crate::pins::Pins;
+use crate::process::end_with_parent;
 use crate::thread::Walker;
 
 /// Where the program is. `PATH` is asked last: it may be somebody else's, and ordinary users have no
@@ -71,6 +72,7 @@ fn run(text: &str) -> Result<Result<(), Unusable>, Error> {
         let mut command = Command::new(place);
         command.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
         command.stderr(Stdio::piped()).env("LC_ALL", "C");
+        end_with_parent(&mut command);
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,

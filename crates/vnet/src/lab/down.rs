@@ -17,6 +17,13 @@ use crate::state_dir::Lock;
 /// How long a process of the lab has to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a process that vnet did not start may be about to end before `down` refuses: one that
+/// was killed is seen until its memory is given back, and so is what a killed `up` had running.
+const PASSING: Duration = Duration::from_secs(1);
+
+/// How long it waits before it looks at them again.
+const PASSING_INTERVAL: Duration = Duration::from_millis(10);
+
 /// How long `down` waits until namespaces are really gone.
 const GONE_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -93,9 +100,16 @@ impl Lab {
         let Some(place) = self.place()? else { return Ok(0) };
         let (names, identities): (Vec<NsName>, Vec<Identity>) =
             place.realm.identities(names)?.into_iter().unzip();
-        let inside = process::inhabitants(&identities, &exec::started_line(&self.name));
-        let (ours, foreign): (Vec<Inhabitant>, Vec<Inhabitant>) =
-            inside.into_iter().partition(|inhabitant| inhabitant.started);
+        let look = || -> (Vec<Inhabitant>, Vec<Inhabitant>) {
+            let inside = process::inhabitants(&identities, &exec::started_line(&self.name));
+            inside.into_iter().partition(|inhabitant| inhabitant.started)
+        };
+        let (mut ours, mut foreign) = look();
+        let deadline = Instant::now() + PASSING;
+        while !foreign.is_empty() && !how.force && Instant::now() < deadline {
+            std::thread::sleep(PASSING_INTERVAL);
+            (ours, foreign) = look();
+        }
         if !foreign.is_empty() && !how.force {
             let place = |who: Inhabitant| names.get(who.place).map(|name| (name.clone(), who));
             let inhabitants = foreign.into_iter().filter_map(place).collect();
