@@ -197,6 +197,13 @@ fn leads_out_by(program: &str, somebody: &mut Somebody) {
     somebody.up("out.yaml");
     assert_eq!(somebody.hears("b", SERVER), HELLO);
 
+    // So does it where what looks after it was, and then nothing is left of both.
+    sh("pkill -9 -f '^[^ ]*/vnet __lead-out '");
+    wait_until_left("__hold");
+    assert_ne!(somebody.hears("b", SERVER), HELLO);
+    somebody.up("out.yaml");
+    assert_eq!(somebody.hears("b", SERVER), HELLO);
+
     // It is there as long as it is needed.
     somebody.up("in.yaml");
     wait_until_left("__hold");

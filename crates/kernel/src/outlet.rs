@@ -285,13 +285,11 @@ impl Running {
             UDP => of_loopback("udp/", ports),
             word => word.to_owned(),
         });
-        let child = Command::new(program)
-            .args(filled)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .map_err(|error| failed(&error))?;
+        let mut command = Command::new(program);
+        command.args(filled).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        // Whatever ends this process.
+        crate::process::end_with_parent(&mut command);
+        let child = command.spawn().map_err(|error| failed(&error))?;
         // Nobody waits for it yet, so its number stays its own.
         let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         let pidfd = pidfd.map_err(|errno| failed(&errno.into()))?;
