@@ -85,6 +85,8 @@ pub(super) mod set {
     pub(in super::super) const F_CONSTANT: u32 = 0x2;
     pub(in super::super) const F_INTERVAL: u32 = 0x4;
     pub(in super::super) const F_MAP: u32 = 0x8;
+    pub(in super::super) const F_TIMEOUT: u32 = 0x10;
+    pub(in super::super) const F_EVAL: u32 = 0x20;
     pub(in super::super) const F_CONCAT: u32 = 0x80;
 }
 
@@ -95,7 +97,10 @@ pub(super) mod elem {
     pub(in super::super) const LIST_ELEMENTS: u16 = 3;
     pub(in super::super) const LIST_SET_ID: u16 = 4;
     pub(in super::super) const KEY: u16 = 1;
+    pub(in super::super) const DATA: u16 = 2;
     pub(in super::super) const FLAGS: u16 = 3;
+    pub(in super::super) const OBJREF: u16 = 9;
+    pub(in super::super) const KEY_END: u16 = 10;
     pub(in super::super) const F_INTERVAL_END: u32 = 1;
 }
 
@@ -124,4 +129,13 @@ pub(super) mod verdict {
     pub(in super::super) const JUMP: i32 = -3;
     pub(in super::super) const GOTO: i32 = -4;
     pub(in super::super) const RETURN: i32 = -5;
+}
+
+/// `enum nft_lookup_attributes`.
+pub(super) mod lookup {
+    pub(in super::super) const SET: u16 = 1;
+    pub(in super::super) const SREG: u16 = 2;
+    pub(in super::super) const DREG: u16 = 3;
+    pub(in super::super) const SET_ID: u16 = 4;
+    pub(in super::super) const FLAGS: u16 = 5;
 }

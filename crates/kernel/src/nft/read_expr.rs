@@ -7,9 +7,9 @@ use vnet_model::nft::{
 use vnet_netlink::Error;
 use vnet_netlink::attr::{Attribute, Attributes, Writer};
 
-use super::numbers::{data, expr, verdict};
+use super::numbers::{data, expr, lookup, verdict};
 use super::read::{text, u32_be};
-use super::read_set::Sets;
+use super::read_set::{Found, Sets};
 
 /// Reads an expression. One that is not known, or of a form that is not, is [`Expr::Unknown`].
 pub(super) fn expr(
@@ -29,7 +29,7 @@ pub(super) fn expr(
         "cmp" => cmp(fields)?,
         "range" => range(fields)?,
         "bitwise" => bitwise(fields)?,
-        "lookup" => lookup(fields, table, sets)?,
+        "lookup" => look_up(fields, table, sets)?,
         "immediate" => immediate(fields)?,
         "counter" => counter(fields)?,
         "limit" => limit(fields)?,
@@ -40,8 +40,13 @@ pub(super) fn expr(
         "redir" => redirect(fields)?,
         _ => None,
     };
-    let unknown = || Expr::Unknown { data: without_state(&name, data), name: name.clone() };
-    Ok(known.unwrap_or_else(unknown))
+    Ok(match known {
+        Some(known) => known,
+        None if name == "lookup" => {
+            Expr::Unknown { data: with_elements(fields, table, sets)?, name }
+        }
+        None => Expr::Unknown { data: without_state(&name, data), name },
+    })
 }
 
 /// Leaves out of an unknown expression what changes as packets pass (`NFTA_QUOTA_CONSUMED`, all of
@@ -63,6 +68,26 @@ fn without_state(name: &str, data: &[u8]) -> Data {
         _ => kept.extend_from_slice(data),
     }
     kept.into()
+}
+
+/// Adds the elements to the lookup in a map: the rule is another one where they are. The name that the
+/// kernel gave the map is left out.
+fn with_elements(fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Data, Error> {
+    let found = sets.get(table, &text(fields.0, lookup::SET)?.unwrap_or_default());
+    let (is_anonymous, elements) = match found {
+        Some(Found::Other { is_anonymous, elements }) => (*is_anonymous, elements.as_slice()),
+        _ => (false, [].as_slice()),
+    };
+    let mut kept = Vec::new();
+    let mut writer = Writer::new(&mut kept);
+    for field in fields.0 {
+        let field = field?;
+        if !(is_anonymous && matches!(field.kind, lookup::SET | lookup::SET_ID)) {
+            writer.bytes(field.kind, field.value);
+        }
+    }
+    kept.extend_from_slice(elements);
+    Ok(kept.into())
 }
 
 /// The attributes of an expression.
@@ -149,15 +174,18 @@ fn bitwise(fields: Fields<'_>) -> Result<Option<Expr>, Error> {
     Ok(operands.map(|(mask, xor)| Expr::Bitwise { from, to, mask, xor }))
 }
 
-/// `enum nft_lookup_attributes`. One that looks up in a map has a destination register.
-fn lookup(fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Option<Expr>, Error> {
-    let Some(reg) = fields.u32(2)? else { return Ok(None) };
-    if fields.has(3)? {
+/// One that looks up in a map has a destination register.
+fn look_up(fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Option<Expr>, Error> {
+    let Some(reg) = fields.u32(lookup::SREG)? else { return Ok(None) };
+    if fields.has(lookup::DREG)? {
         return Ok(None);
     }
-    let name = text(fields.0, 1)?.unwrap_or_default();
-    let invert = fields.u32(5)?.is_some_and(|flags| flags & 1 != 0);
-    Ok(sets.get(table, &name).map(|set| Expr::Lookup { reg, set: set.clone(), invert }))
+    let name = text(fields.0, lookup::SET)?.unwrap_or_default();
+    let invert = fields.u32(lookup::FLAGS)?.is_some_and(|flags| flags & 1 != 0);
+    Ok(match sets.get(table, &name) {
+        Some(Found::Set(set)) => Some(Expr::Lookup { reg, set: set.clone(), invert }),
+        Some(Found::Other { .. }) | None => None,
+    })
 }
 
 /// `enum nft_immediate_attributes`; register 0 is the verdict's (`NFT_REG_VERDICT`).

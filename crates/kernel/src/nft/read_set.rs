@@ -5,20 +5,33 @@ use std::collections::BTreeMap;
 
 use vnet_model::nft::build::{merged, previous};
 use vnet_model::nft::{Data, Set, TableId};
-use vnet_netlink::attr::Attributes;
+use vnet_netlink::attr::{Attributes, Writer};
 use vnet_netlink::{Error, Message, RawMessage, Socket};
 
 use super::numbers::{HEADER_BYTES, data, elem, msg, set};
 use super::read::{dump, family, text, u32_be};
 
-/// The sets of some tables by table and name. Nothing stands for a set whose elements are not read:
-/// a map, or one of ranges in several fields.
+/// The sets of some tables by table and name.
 #[derive(Debug, Default)]
-pub(super) struct Sets(BTreeMap<(TableId, String), Option<Set>>);
+pub(super) struct Sets(BTreeMap<(TableId, String), Found>);
+
+/// What is known of a set.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// All.
+    Set(Set),
+    /// Only whether it is still the same: it is a map, or has several fields.
+    Other {
+        /// Whether the kernel gave it its name.
+        is_anonymous: bool,
+        /// Its elements as they came, sorted; none where packets or time change them.
+        elements: Vec<u8>,
+    },
+}
 
 impl Sets {
-    pub(super) fn get(&self, table: &TableId, name: &str) -> Option<&Set> {
-        self.0.get(&(table.clone(), name.to_owned()))?.as_ref()
+    pub(super) fn get(&self, table: &TableId, name: &str) -> Option<&Found> {
+        self.0.get(&(table.clone(), name.to_owned()))
     }
 }
 
@@ -38,9 +51,11 @@ pub(super) fn all(
     let heads = dump(socket, msg::GETSET, read_head)?;
     let mut sets = Sets::default();
     for head in heads.into_iter().filter(|head| is_wanted(&head.table)) {
-        let is_known = head.flags & (set::F_MAP | set::F_CONCAT) == 0;
-        let known = if is_known { Some(read(socket, &head)?) } else { None };
-        sets.0.insert((head.table, head.name), known);
+        let found = match head.flags & (set::F_MAP | set::F_CONCAT) {
+            0 => Found::Set(set_of(&head, elements(socket, &head, read_element)?)),
+            _ => read_other(socket, &head)?,
+        };
+        sets.0.insert((head.table, head.name), found);
     }
     Ok(sets)
 }
@@ -56,22 +71,62 @@ fn read_head(message: Message<'_>) -> Result<Option<Head>, Error> {
     Ok(Some(Head { table, name, flags, kind, key_len: number(set::KEY_LEN)? }))
 }
 
-fn read(socket: &mut Socket, head: &Head) -> Result<Set, Error> {
+impl Head {
+    fn is_anonymous(&self) -> bool {
+        self.flags & set::F_ANONYMOUS != 0
+    }
+
+    fn is_dynamic(&self) -> bool {
+        self.flags & (set::F_TIMEOUT | set::F_EVAL) != 0
+    }
+}
+
+/// Asks for a set's elements.
+fn elements<T>(
+    socket: &mut Socket,
+    head: &Head,
+    read: fn(Attributes<'_>) -> Result<Option<T>, Error>,
+) -> Result<Vec<T>, Error> {
     let request = RawMessage::new(msg::GETSETELEM, |writer| {
         writer.header(&[head.table.family.number(), 0, 0, 0]);
         writer.text(elem::LIST_TABLE, &head.table.name).text(elem::LIST_SET, &head.name);
     })?;
-    let answers = socket.dump(&request, read_elements)?;
-    Ok(set_of(head, answers.into_iter().flatten().collect()))
+    let answers = socket.dump(&request, |message| read_elements(message, read))?;
+    Ok(answers.into_iter().flatten().collect())
 }
 
-fn read_elements(message: Message<'_>) -> Result<Option<Vec<(Data, bool)>>, Error> {
+fn read_elements<T>(
+    message: Message<'_>,
+    read: fn(Attributes<'_>) -> Result<Option<T>, Error>,
+) -> Result<Option<Vec<T>>, Error> {
     let list = message.attributes(HEADER_BYTES)?.find(elem::LIST_ELEMENTS)?;
     let mut found = Vec::new();
     for element in list.iter().flat_map(|list| list.nested()) {
-        found.extend(read_element(element?.nested())?);
+        found.extend(read(element?.nested())?);
     }
     Ok(Some(found))
+}
+
+/// Reads a set that is only compared.
+fn read_other(socket: &mut Socket, head: &Head) -> Result<Found, Error> {
+    let mut found = match head.is_dynamic() {
+        true => Vec::new(),
+        false => elements(socket, head, bytes_of_element)?,
+    };
+    found.sort();
+    Ok(Found::Other { is_anonymous: head.is_anonymous(), elements: found.concat() })
+}
+
+/// Returns what an element is, without what packets and time make of it.
+fn bytes_of_element(element: Attributes<'_>) -> Result<Option<Vec<u8>>, Error> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes);
+    for kind in [elem::KEY, elem::KEY_END, elem::DATA, elem::FLAGS, elem::OBJREF] {
+        if let Some(found) = element.find(kind)? {
+            writer.bytes(kind, found.value);
+        }
+    }
+    Ok(Some(bytes))
 }
 
 fn set_of(head: &Head, elements: Vec<(Data, bool)>) -> Set {
@@ -79,12 +134,12 @@ fn set_of(head: &Head, elements: Vec<(Data, bool)>) -> Set {
         0 => elements.into_iter().map(|(key, _)| (key.clone(), key)).collect(),
         _ => intervals(elements, head.key_len),
     };
-    let is_anonymous = head.flags & set::F_ANONYMOUS != 0;
     Set {
-        name: (!is_anonymous).then(|| head.name.clone()),
+        name: (!head.is_anonymous()).then(|| head.name.clone()),
         kind: head.kind,
         key_len: head.key_len,
         elements: merged(ranges),
+        is_dynamic: head.is_dynamic(),
     }
 }
 
@@ -123,13 +178,14 @@ fn intervals(mut elements: Vec<(Data, bool)>, key_len: u32) -> Vec<(Data, Data)>
 #[cfg(fuzzing)]
 pub(super) fn fuzz(message: Message<'_>) -> Sets {
     let head = read_head(message).ok().flatten();
-    let elements = read_elements(message).ok().flatten().unwrap_or_default();
+    drop(read_elements(message, bytes_of_element));
+    let elements = read_elements(message, read_element).ok().flatten().unwrap_or_default();
     // A key that is not as long as one says is the kernel's to refuse.
     let key_len = elements.first().map_or(4, |(key, _)| key.len() as u32);
     let head = head.map(|head| Head { key_len, ..head });
     let set = head.map(|head| {
         let set = set_of(&head, elements);
-        ((head.table, head.name), Some(set))
+        ((head.table, head.name), Found::Set(set))
     });
     Sets(set.into_iter().collect())
 }

@@ -235,7 +235,8 @@ impl Builder {
     }
 
     fn in_set(self, kind: u32, key_len: u32, ranges: Vec<(Data, Data)>) -> Self {
-        let set = Set { name: None, kind, key_len, elements: merged(ranges) };
+        let elements = merged(ranges);
+        let set = Set { name: None, kind, key_len, elements, is_dynamic: false };
         self.push(Expr::Lookup { reg: REG_1, set, invert: false })
     }
 

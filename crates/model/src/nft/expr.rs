@@ -329,7 +329,7 @@ impl CmpOp {
 }
 
 /// A set: its elements stand in the rule that looks them up, whatever it is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Set {
     /// Its name; nothing for one that belongs to its rule alone.
     pub name: Option<String>,
@@ -339,7 +339,20 @@ pub struct Set {
     pub key_len: u32,
     /// Its elements as ranges, ends included, sorted. An element alone is a range of one.
     pub elements: Vec<(Data, Data)>,
+    /// Whether packets or time change its elements (flags `dynamic` and `timeout`, `nft(8)`).
+    #[serde(default)]
+    pub is_dynamic: bool,
 }
+
+/// Where packets or time change the elements, the set stays the same.
+impl PartialEq for Set {
+    fn eq(&self, other: &Self) -> bool {
+        let head = |set: &Self| (set.name.clone(), set.kind, set.key_len, set.is_dynamic);
+        head(self) == head(other) && (self.is_dynamic || self.elements == other.elements)
+    }
+}
+
+impl Eq for Set {}
 
 impl Set {
     /// Tells whether a value is in it.

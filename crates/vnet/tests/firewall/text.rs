@@ -26,15 +26,21 @@ links:
     )
 }
 
-/// What no word says: a map, a named set, a quota.
+/// What no word says: maps, named sets, a quota.
 const TEXT: &str = "define banned = { 10.0.1.66 }
 table inet mine {
   set ports { type inet_service; elements = { 7777 } }
   map fate { type ipv4_addr : verdict; elements = { 10.0.1.2 : drop } }
+  set pairs { type ipv4_addr . inet_service; elements = { 10.9.9.9 . 1 } }
+  set seen { type ipv4_addr; flags dynamic, timeout; timeout 1h; }
   chain input {
     type filter hook input priority 10; policy accept;
     tcp dport @ports ip saddr vmap @fate
     ip saddr $banned drop
+    ip saddr . tcp dport @pairs drop
+    meta mark set tcp dport map { 7 : 1, 9 : 2 }
+    ip saddr @seen counter
+    tcp dport 7777 add @seen { ip saddr }
     quota over 100 mbytes counter drop
   }
 }
@@ -57,6 +63,7 @@ fn a_text_is_made_marked_compared_and_replaced() {
         net.check("b", "tcp/10.0.2.1:7777", &Outcome::From("10.0.2.2".parse().unwrap()), "a map");
         net.check("a", "tcp/10.0.1.1:7777", &Outcome::Lost, "a map");
         net.check("a", "tcp/10.0.1.1:80", &Outcome::From("10.0.1.2".parse().unwrap()), "a map");
+        assert!(nft("list set inet mine seen").contains("10.0.2.2"), "packets change a set");
         assert_eq!(planned(&up, &wanted), NOTHING);
         let whole = nft("list ruleset");
         assert_eq!(whole.matches("comment \"vnet:demo/gw\"").count(), 3, "{whole}");
@@ -71,6 +78,9 @@ fn a_text_is_made_marked_compared_and_replaced() {
             "delete table ip other",
             "add rule inet mine input accept",
             "delete element inet mine ports { 7777 }",
+            "delete element inet mine fate { 10.0.1.2 : drop }",
+            "add element inet mine fate '{ 10.0.1.3 : accept }'",
+            "add element inet mine pairs { 10.0.1.3 . 80 }",
         ] {
             nft(damage);
             let lines = TEXT.lines().count();
