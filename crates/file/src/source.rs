@@ -88,6 +88,12 @@ impl Source {
         tries.find(|spans| stands(spans)).map(<[Span]>::to_vec).unwrap_or_default()
     }
 
+    /// Returns a span as far as its first line goes.
+    pub(crate) fn first_line(&self, span: Span) -> Span {
+        let length = self.slice(span).find('\n').unwrap_or(span.end - span.start);
+        Span::new(span.start, span.start + length)
+    }
+
     /// Returns what stands at a span; nothing where the span is not of this text.
     pub(crate) fn slice(&self, span: Span) -> &str {
         self.text.get(span.range()).unwrap_or("")

@@ -91,7 +91,11 @@ impl Reader<'_> {
             self.mismatch(value, "nftables", "a text");
             return None;
         };
-        let spans = self.source.lines_of(value.span, text);
+        let mut spans = self.source.lines_of(value.span, text);
+        if spans.is_empty() {
+            // In quotes, or folded: it is known where it begins.
+            spans = vec![self.source.first_line(value.span); text.lines().count()];
+        }
         let mut raw = RawText::new(text.clone());
         raw.origin = self.origin(key);
         raw.lines = spans.iter().map(|span| self.origin(*span)).collect();

@@ -138,6 +138,27 @@ fn what_is_wrong_with_a_text_is_found_before_anything_is_touched() {
     });
 }
 
+/// What is not written as a block is shown where it begins, whichever of its lines is wrong.
+#[test]
+fn what_is_wrong_with_a_text_in_quotes_is_shown_where_it_begins() {
+    vnet_testns::root(|| {
+        for (text, place) in [
+            ("'table ip x { bogus }'", "'table ip x { bogus }'"),
+            ("\"table ip x {\\n\\n  bogus\\n}\"", "\"table ip x {\\n\\n  bogus\\n}\""),
+            ("'table ip x {\n\n\n  bogus }'", "'table ip x {"),
+            ("add rule ip x y accept", "add rule ip x y accept"),
+        ] {
+            let file = format!("{{ name: t, nodes: {{ a: {{ nftables: {text} }} }} }}");
+            let source = vnet::file::Source::new("vnet.yaml", file.clone());
+            let parsed = vnet::file::parse(&source, &[]).unwrap();
+            let wanted = parsed.resolve().unwrap();
+            let error = open(&wanted).up(&wanted, |_| {}).unwrap_err();
+            let span = parsed.span(error.origin()).unwrap();
+            assert_eq!(&file[span.start..span.end], place, "{error}");
+        }
+    });
+}
+
 #[test]
 fn a_text_is_printed_as_a_script_and_tables_of_others_stay() {
     vnet_testns::root(|| {
