@@ -94,6 +94,9 @@ pub enum SysctlAccess {
     /// Reads which processors take what comes in at an interface: in sysfs, which shows the namespace
     /// of who mounts it.
     ReadRps(vnet_model::IfName),
+    /// Lists them for all interfaces, a line each: the name, a space, and those processors, or `?`
+    /// where its queues differ.
+    ListRps,
     /// Sets them.
     WriteRps(vnet_model::IfName, vnet_model::Cpus),
     /// Makes a TUN or TAP device that lasts, and answers its index: as little a sysctl.

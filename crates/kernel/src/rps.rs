@@ -18,14 +18,48 @@ use crate::error::Error;
 /// queues differ, there is no such interface, or the kernel shows no sysfs: in a user namespace it
 /// does only where all of it was to be seen before (`mount_too_revealing`, fs/namespace.c).
 pub(crate) fn read(name: &IfName) -> Option<Cpus> {
-    let mut found = None;
-    for queue in queues(name).ok()? {
-        let cpus = read_queue(&queue)?;
-        if found.get_or_insert_with(|| cpus.clone()) != &cpus {
-            return None;
+    match common(&sysfs().ok()?, name.as_str())? {
+        Common::Same(cpus) => Some(cpus),
+        Common::Differ => None,
+    }
+}
+
+/// Lists the interfaces of the namespace of the calling thread, a line each: the name, a space, and the
+/// processors, or `?` where its queues differ. `None` where the kernel shows no sysfs, as [`read`].
+pub(crate) fn list() -> Option<String> {
+    let root = sysfs().ok()?;
+    let all = rustix::fs::openat(&root, c"class/net", FOLDER, Mode::empty()).ok()?;
+    let mut list = String::new();
+    for entry in Dir::read_from(&all).ok()? {
+        let entry = entry.ok()?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        // Those of bonds are listed in a file beside them.
+        match common(&root, name).filter(|_| !name.starts_with('.')) {
+            Some(Common::Same(cpus)) => list.push_str(&format!("{name} {cpus}\n")),
+            Some(Common::Differ) => list.push_str(&format!("{name} ?\n")),
+            None => {}
         }
     }
-    found
+    Some(list)
+}
+
+/// What the queues of an interface have.
+enum Common {
+    /// All the same.
+    Same(Cpus),
+    /// Not all the same.
+    Differ,
+}
+
+fn common(root: &OwnedFd, name: &str) -> Option<Common> {
+    let mut found = None;
+    for queue in queues(root, name).ok()? {
+        let cpus = read_queue(&queue)?;
+        if found.get_or_insert_with(|| cpus.clone()) != &cpus {
+            return Some(Common::Differ);
+        }
+    }
+    found.map(Common::Same)
 }
 
 /// Sets the processors of all queues of an interface. CAP_NET_ADMIN in the first user namespace
@@ -36,7 +70,7 @@ pub(crate) fn read(name: &IfName) -> Option<Cpus> {
 /// interface or, in the kernel, CONFIG_RPS is missing.
 pub(crate) fn write(name: &IfName, cpus: &Cpus) -> Result<(), Error> {
     let write = || {
-        for queue in queues(name)? {
+        for queue in queues(&sysfs()?, name.as_str())? {
             let file = open(&queue, c"rps_cpus", OFlags::WRONLY)?;
             rustix::io::write(&file, cpus.mask().as_bytes())?;
         }
@@ -45,22 +79,27 @@ pub(crate) fn write(name: &IfName, cpus: &Cpus) -> Result<(), Error> {
     write().map_err(Error::system("set", format!("rps_cpus of {name}")))
 }
 
-/// Opens the folders of the queues by which an interface receives.
-fn queues(name: &IfName) -> Result<Vec<OwnedFd>, Errno> {
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Mounts sysfs for the namespace of the calling thread.
+fn sysfs() -> Result<OwnedFd, Errno> {
     let sysfs = fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&sysfs)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let root = fsmount(&sysfs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    fsmount(&sysfs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Opens the folders of the queues by which an interface receives.
+fn queues(root: &OwnedFd, name: &str) -> Result<Vec<OwnedFd>, Errno> {
     let path = format!("class/net/{name}/queues");
-    let all = rustix::fs::openat(&root, path.as_str(), folder, Mode::empty())?;
+    let all = rustix::fs::openat(root, path.as_str(), FOLDER, Mode::empty())?;
     let mut queues = Vec::new();
     for entry in Dir::read_from(&all)? {
         let entry = entry?;
         if entry.file_name().to_bytes().starts_with(b"rx-") {
-            queues.push(rustix::fs::openat(&all, entry.file_name(), folder, Mode::empty())?);
+            queues.push(rustix::fs::openat(&all, entry.file_name(), FOLDER, Mode::empty())?);
         }
     }
     Ok(queues)

@@ -198,6 +198,21 @@ fn vm_packets_are_steered_to_the_processors_that_the_file_says() {
         assert_eq!(signed(&up.steps), ["~ a:eth.1 rps_cpus none"]);
         assert_eq!((planned(&lab, &none), told()), (vec![], vec!["none".to_owned(); 2]));
 
+        // Set by hand it is in a snapshot, unless the queues differ.
+        let steer = |queue: &str| {
+            let queues = format!("/sys/class/net/eth.1/queues/{queue}/rps_cpus");
+            sh(&format!("ip netns exec a sh -c 'for it in {queues}; do echo 1 >$it; done'"));
+            lab.snapshot("?", &[]).unwrap()
+        };
+        let seen = steer("rx-0");
+        assert_eq!(seen.left_out, ["different rps_cpus of the queues of eth.1 in a"]);
+        let seen = steer("rx-*");
+        assert_eq!((seen.left_out, signed(&seen.differs)), (vec![], vec![]));
+        let text = vnet::file::write_short(&seen.topology, &seen.desired);
+        assert_eq!(text.matches("rps_cpus: 0").count(), 1, "{text}");
+        assert_eq!(planned(&lab, &first), [""; 0]);
+        lab.up(&none, |_| {}).unwrap();
+
         // There is no such processor: all is as it was.
         let far = file(", rps_cpus: 0-8191");
         let error = lab.up(&far, |_| {}).unwrap_err();

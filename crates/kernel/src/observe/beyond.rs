@@ -10,7 +10,8 @@ mod traffic;
 
 use std::collections::BTreeMap;
 
-use vnet_model::{IfName, Namespace, NsName};
+use vnet_model::apply::LOOPBACK;
+use vnet_model::{Cpus, IfName, Namespace, NsName};
 use vnet_netlink::{Error as NetlinkError, RawMessage};
 
 use super::{Observed, generic_socket};
@@ -47,14 +48,18 @@ fn one(
     devs: &BTreeMap<u32, IfName>,
     born: &BTreeMap<String, String>,
 ) -> Result<Vec<String>, Error> {
-    let list = realm.sysctls(0, vec![(name.clone(), vec![SysctlAccess::List])])?;
+    let asked = vec![SysctlAccess::List, SysctlAccess::ListRps];
+    let answers = realm.sysctls(0, vec![(name.clone(), asked)])?.into_iter().next();
+    let mut lists = answers.into_iter().flatten();
+    let (list, steered) = (lists.next().flatten(), lists.next().flatten());
     let Some(Entry::Namespace(mut opened)) = realm.open(0, std::slice::from_ref(name))?.pop()
     else {
         return Err(Error::Gone { ns: name.clone() });
     };
     let socket = &mut opened.socket;
     let mut words = Vec::new();
-    sysctls::take(&sysctls::read(list.into_iter().flatten().flatten()), born, ns, &mut words);
+    sysctls::take(&sysctls::read(list.into_iter()), born, ns, &mut words);
+    take_steered(&steered.unwrap_or_default(), ns, &mut words);
     let failed = |source| Error::Netlink { doing: "look around", ns: name.clone(), source };
     words.extend(links::words(socket, ns).map_err(failed)?);
     words.extend(addresses::words(socket, devs).map_err(failed)?);
@@ -74,6 +79,22 @@ fn one(
         }
     }
     Ok(words)
+}
+
+/// Takes over which processors take what comes in, where it is not as an interface is born
+/// (`net.core.rps_default_mask`; `lo` is there before anybody sets that).
+fn take_steered(list: &str, ns: &mut Namespace, words: &mut Vec<String>) {
+    let usual = ns.sysctls.get("net.core.rps_default_mask");
+    let usual = usual.and_then(|mask| Cpus::from_mask(mask)).unwrap_or_default();
+    for (name, cpus) in list.lines().filter_map(|line| line.split_once(' ')) {
+        let found = IfName::new(name).ok().and_then(|name| ns.interfaces.get_mut(&name));
+        let Some(interface) = found else { continue };
+        let born = if name == LOOPBACK { Cpus::default() } else { usual.clone() };
+        match cpus.parse() {
+            Ok(cpus) => interface.rps_cpus = Some(cpus).filter(|cpus| *cpus != born),
+            Err(_) => words.push(format!("different rps_cpus of the queues of {name}")),
+        }
+    }
 }
 
 /// Lays out a question of another family than those that the codec knows.

@@ -136,6 +136,7 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
             Ok(Some(sysctl::list().into_iter().map(line).collect()))
         }
         SysctlAccess::ReadRps(name) => Ok(rps::read(name).map(|cpus| cpus.to_string())),
+        SysctlAccess::ListRps => Ok(rps::list()),
         SysctlAccess::WriteRps(name, cpus) => rps::write(name, cpus).map(|()| None),
         SysctlAccess::MakeTun { name, tap, multi_queue } => {
             make_tun(name.as_str(), *tap, *multi_queue).map(Some)

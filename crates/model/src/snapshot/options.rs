@@ -54,6 +54,7 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
             .txqueuelen
             .filter(|len| is_made && *len != queue_len(&interface.kind)),
         queues: if is_made { interface.queues.unusual(&interface.kind) } else { Queues::default() },
+        rps_cpus: interface.rps_cpus.clone().filter(|_| is_made),
         offload: interface.offload.clone().into_iter().filter(|_| is_made).collect(),
         port: master
             .map(|master| interface.telling_port(master, &Options::new()))
