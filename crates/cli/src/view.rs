@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use vnet::model::apply::LOOPBACK;
 use vnet::model::nft;
-use vnet::model::{End, Interface, Kind, Namespace, NsName, State, Step};
+use vnet::model::{End, Interface, Namespace, NsName, State, Step};
 use vnet::target::by_number;
 use vnet::{Desired, NodeName};
 
@@ -233,10 +233,7 @@ impl Node {
             mtu: interface.mtu,
             mac: interface.mac.map(|mac| mac.to_string()),
             master: interface.master.as_ref().map(ToString::to_string),
-            peer: match &interface.kind {
-                Kind::Veth { peer } => peer.as_ref().map(end),
-                _ => None,
-            },
+            peer: interface.kind.peer().map(end),
             addresses: interface.addresses.iter().map(ToString::to_string).collect(),
         };
         Self {

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::names::{IfName, NodeName, NsName};
-use vnet_model::{Desired, Interface, Kind, Namespace, State};
+use vnet_model::{Desired, Interface, Namespace, State};
 
 use crate::text::natural;
 
@@ -59,7 +59,7 @@ pub struct Edge {
     pub addresses: [Vec<String>; 2],
     /// What was found.
     pub status: Status,
-    /// The kernel's name of what it is, if it is no veth pair.
+    /// The kernel's name of what it is, if it is no cable.
     pub kind: Option<String>,
 }
 
@@ -182,7 +182,7 @@ impl<'d> Sources<'d> {
         for (segment, ns) in &self.desired.segments {
             let Some(namespace) = self.desired.state.namespaces.get(ns) else { continue };
             for (name, interface) in &namespace.interfaces {
-                let Kind::Veth { peer: Some(peer) } = &interface.kind else { continue };
+                let Some(peer) = interface.kind.peer() else { continue };
                 let Some(member) = places.get(&peer.ns) else { continue };
                 if !known.insert((segment, name.clone()))
                     || !known.insert((member, peer.name.clone()))
@@ -263,7 +263,7 @@ impl<'d> Sources<'d> {
         });
         let mut middle: Vec<String> = common.iter().map(IpNet::to_string).collect();
         middle.truncate(2);
-        let kind = self.wanted(wire, 0).map(|interface| interface.kind.name());
+        let kind = self.wanted(wire, 0).map(|interface| &interface.kind);
         Edge {
             ends,
             name: wire.name.clone(),
@@ -272,7 +272,7 @@ impl<'d> Sources<'d> {
             near,
             addresses: nets.map(|nets| nets.iter().map(IpNet::to_string).collect()),
             status: self.status(wire),
-            kind: kind.filter(|kind| *kind != "veth").map(str::to_owned),
+            kind: kind.filter(|kind| !kind.is_pair()).map(|kind| kind.name().to_owned()),
         }
     }
 

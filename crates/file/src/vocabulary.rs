@@ -490,7 +490,8 @@ pub(crate) static LINK: Object = Object {
         ),
         key(
             "kind",
-            "The tunnel that it is instead of a cable; its addresses outside follow from its nodes.",
+            "What it is: a `netkit` in place of a veth pair, or a tunnel instead of a cable, whose \
+             addresses outside follow from its nodes.",
             Shape::Kind,
         ),
         key("over", "The interface of its nodes that a tunnel goes over.", Shape::Text),

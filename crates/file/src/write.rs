@@ -328,14 +328,14 @@ impl Writer<'_> {
         if let Some(cost) = link.cost {
             entry.line("cost", &cost.to_string());
         }
-        if let Some(tunnel) = &link.tunnel {
-            entry.line("kind", tunnel.device.spec.name);
-            for (option, value) in tunnel.device.options.of(tunnel.device.spec.options) {
+        if let Some(device) = link.cable.as_ref().or(link.tunnel.as_ref().map(|it| &it.device)) {
+            entry.line("kind", device.spec.name);
+            for (option, value) in device.options.of(device.spec.options) {
                 entry.line(option.key, &scalar(&option.form.written(value)));
             }
-            if let Some(over) = &tunnel.over {
-                entry.line("over", &scalar(over.as_str()));
-            }
+        }
+        if let Some(over) = link.tunnel.as_ref().and_then(|tunnel| tunnel.over.as_ref()) {
+            entry.line("over", &scalar(over.as_str()));
         }
         if !link.trunk.is_empty() {
             entry.line("trunk", &names(&link.trunk));

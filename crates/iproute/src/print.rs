@@ -5,10 +5,10 @@ mod entry;
 mod route;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::kind::{OptionSpec, Options, VXLAN, Wireguard, physical};
+use vnet_model::kind::{Device, OptionSpec, Options, VXLAN, Wireguard, physical};
 use vnet_model::nft;
 use vnet_model::{
-    Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, Queues, Step, VethEnd,
+    Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, PairEnd, Queues, Step,
 };
 
 use crate::command::Command;
@@ -135,15 +135,16 @@ fn take_in(ns: &NsName, name: &IfName, lower: &IfName) -> Command {
 }
 
 fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
-    if let NewLink::Veth { mac, mtu, queues, peer } = link
+    if let NewLink::Pair { device, mac, mtu, queues, peer } = link
         && peer.end.ns.is_host()
         && !ns.is_host()
     {
         // The host has no name that `ip` knows: made from there, it needs none.
         let end = End { ns: ns.clone(), name: name.clone() };
-        let this = VethEnd { end, mac: *mac, mtu: *mtu, queues: *queues };
-        let VethEnd { mac, mtu, queues, .. } = *peer;
-        let link = NewLink::Veth { mac, mtu, queues, peer: this };
+        let this = PairEnd { end, mac: *mac, mtu: *mtu, queues: *queues };
+        let PairEnd { mac, mtu, queues, .. } = *peer;
+        let device = device.as_ref().map(Device::from_the_other_end);
+        let link = NewLink::Pair { device, mac, mtu, queues, peer: this };
         return add_link(&peer.end.ns, &peer.end.name, &link);
     }
     let host = NsName::host();
@@ -152,9 +153,16 @@ fn add_link(ns: &NsName, name: &IfName, link: &NewLink) -> Command {
     let from = if lower_in_host.is_some() { &host } else { ns };
     let add = ip(from).text("link add name").word(name);
     match link {
-        NewLink::Veth { mac, mtu, queues, peer } => {
-            let this = birth(add, *mac, *mtu, queues);
-            let this = this.text("type veth peer name").word(&peer.end.name);
+        NewLink::Pair { device, mac, mtu, queues, peer } => {
+            let this = birth(add, *mac, *mtu, queues).word("type").word(link.kind());
+            let this = match device {
+                Some(device) => options(this, device.spec.options, &device.options),
+                None => this,
+            };
+            // Its options may have come to the other end already.
+            let said = device.as_ref().is_some_and(|it| it.options.get("peer").is_some());
+            let this = if said { this } else { this.word("peer") };
+            let this = this.word("name").word(&peer.end.name);
             // The namespace is looked up by name in /run/netns, whichever namespace `ip` is in. Where
             // that is the host, both ends are.
             let there = Some(&peer.end.ns).filter(|ns| !ns.is_host());

@@ -195,7 +195,7 @@ impl Executor<'_> {
         let ns = &step.ns;
         let batch = &mut self.batch;
         match &step.change {
-            Change::AddLink { name, link: NewLink::Veth { mac, mtu, queues, peer } } => {
+            Change::AddLink { name, link: NewLink::Pair { device, mac, mtu, queues, peer } } => {
                 let index = self.assign(ns, name);
                 let peer_index = self.assign_unlike(index, &peer.end.ns, &peer.end.name);
                 let peer_ns = self.sockets.get(&peer.end.ns)?;
@@ -207,7 +207,8 @@ impl Executor<'_> {
                     mtu: peer.mtu,
                     queues: peer.queues,
                 };
-                message::add_veth(&mut self.batch, &this, &there, &peer_ns.ns);
+                let ends = (&this, &there);
+                message::add_pair(&mut self.batch, device.as_ref(), ends, &peer_ns.ns);
             }
             Change::AddLink { name, link: NewLink::Device { mac, mtu, queues, device } } => {
                 let index = self.assign(ns, name);
@@ -255,7 +256,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Chooses the index of the other end of a veth: never that of this end. Where the two are equal,
+    /// Chooses the index of the other end of a pair: never that of this end. Where the two are equal,
     /// the kernel takes a change of carrier for not urgent (`linkwatch_urgent_event`,
     /// net/core/link_watch.c) and works off 100 of them a second in the whole machine: the ports of
     /// a bridge stayed closed for seconds beside other labs.

@@ -34,7 +34,7 @@ pub(crate) fn wait(walker: &Walker, timeout: Duration) -> Result<(), Error> {
         let mut batch = Batch::new();
         let birth =
             |index| Birth { name: &name, index, mac: None, mtu: None, queues: Queues::default() };
-        message::add_veth(&mut batch, &birth(1 + number), &birth(2), &ns);
+        message::add_pair(&mut batch, None, (&birth(1 + number), &birth(2)), &ns);
         let outcome = hub.submit(&mut batch).map_err(failed)?;
         outcome.into_result().map_err(|(_, refusal)| failed(refusal.into()))?;
         sentinels.push(ns);

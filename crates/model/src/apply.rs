@@ -13,6 +13,7 @@ mod link;
 mod route;
 mod sysctl;
 
+use crate::kind::{self, Device};
 use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::state::{
@@ -78,6 +79,7 @@ impl Step {
             Change::SetLink { name, set } => {
                 state.namespace_mut(&self.ns)?.set_link(name, set)?;
                 state.carrier_follows(&self.ns, name);
+                state.options_follow(&self.ns, name);
                 Ok(())
             }
             Change::AddAddress { dev, address } => {
@@ -158,14 +160,25 @@ impl State {
                 }
                 self.insert_link(&here, Kind::Device(device.clone()), (*mac, *mtu, *queues))
             }
-            NewLink::Veth { mac, mtu, queues, peer } => {
+            NewLink::Pair { device, mac, mtu, queues, peer } => {
                 self.check_free(&peer.end)?;
                 if peer.end == here {
                     return Err(Refused::Exists(here.to_string()));
                 }
-                let kind = |peer: &End| Kind::Veth { peer: Some(peer.clone()) };
-                self.insert_link(&here, kind(&peer.end), (*mac, *mtu, *queues))?;
-                self.insert_link(&peer.end, kind(&here), (peer.mac, peer.mtu, peer.queues))
+                let kind = |peer: &End, came_along| match device {
+                    None => Kind::Veth { peer: Some(peer.clone()) },
+                    Some(device) => {
+                        let mut end = Device { came_along, ..device.clone() };
+                        end.peer = Some(peer.clone());
+                        if came_along {
+                            end.options = kind::from_the_other_end(&end.options);
+                        }
+                        Kind::Device(end)
+                    }
+                };
+                let that = kind(&here, true);
+                self.insert_link(&here, kind(&peer.end, false), (*mac, *mtu, *queues))?;
+                self.insert_link(&peer.end, that, (peer.mac, peer.mtu, peer.queues))
             }
         }
     }
@@ -185,11 +198,10 @@ impl State {
     ) -> Result<(), Refused> {
         let ns = self.namespace_mut(&end.ns)?;
         let forward = ns.sysctl_is("net.ipv4.conf.default.forwarding", "1");
-        let is_veth = matches!(kind, Kind::Veth { .. });
         let interface = Interface {
             mac,
             // Others have it from their ports, or from what is below them.
-            mtu: mtu.or(is_veth.then_some(MTU_DEFAULT_BYTES)),
+            mtu: mtu.or(kind.is_pair().then_some(MTU_DEFAULT_BYTES)),
             queues,
             forward_ipv4: Some(forward),
             ipv6: Some(ns.default_ipv6() && mtu.is_none_or(|mtu| mtu >= MTU_IPV6_MIN_BYTES)),
@@ -199,13 +211,25 @@ impl State {
         Ok(())
     }
 
+    /// Changes the options of the other end of a pair with those of this one, which say both.
+    fn options_follow(&mut self, ns: &NsName, name: &IfName) {
+        let kind = self.namespaces.get(ns).and_then(|ns| Some(&ns.interfaces.get(name)?.kind));
+        let Some(Kind::Device(Device { peer: Some(peer), options, .. })) = kind else { return };
+        let (peer, options) = (peer.clone(), kind::from_the_other_end(options));
+        let there = self.namespaces.get_mut(&peer.ns);
+        let there = there.and_then(|there| there.interfaces.get_mut(&peer.name));
+        if let Some(Kind::Device(device)) = there.map(|there| &mut there.kind) {
+            device.options.extend(&options);
+        }
+    }
+
     /// Removes an interface, and first what stands on it.
     fn remove_link(&mut self, ns: &NsName, name: &IfName) -> Result<(), Refused> {
         for upper in self.namespace_mut(ns)?.going_with(name) {
             self.remove_link(ns, &upper)?;
         }
         let removed = self.namespace_mut(ns)?.remove_interface(name)?;
-        if let Kind::Veth { peer: Some(peer) } = removed.kind {
+        if let Some(peer) = removed.kind.peer() {
             // The peer may have lost its namespace, or the two may not agree about each other.
             let _ = self.remove_link(&peer.ns, &peer.name);
         }

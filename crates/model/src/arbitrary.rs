@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::kind::{self, Device, Value};
+use crate::kind::{self, Device, NETKIT, Value};
 use crate::names::{IfName, NodeName};
 use crate::origin::Origin;
 use crate::resolve::{Desired, resolve};
@@ -33,6 +33,12 @@ pub fn topology() -> impl Strategy<Value = Topology> {
 /// Makes random topologies whose nodes have interfaces of other kinds too, with what they resolve to.
 pub fn desired_of_all_kinds() -> impl Strategy<Value = (Topology, Desired)> {
     resolved(topology_of(Extras::of(prop_oneof![Just(0u8), any::<u8>()])))
+}
+
+/// Makes random topologies as [`desired_of_all_kinds`] some of whose links are no veth pairs.
+pub fn desired_of_all_links() -> impl Strategy<Value = (Topology, Desired)> {
+    let extras = (Extras::of(prop_oneof![Just(0u8), any::<u8>()]), any::<u8>());
+    resolved(topology_of(extras.prop_map(|(extras, cables)| Extras { cables, ..extras })))
 }
 
 /// Makes random topologies of veths and bridges with policy rules, neighbours and nexthop objects too,
@@ -59,6 +65,9 @@ struct Extras {
     variant: bool,
     /// Which settings, a bit each; of the links that begin at them too.
     settings: u8,
+    /// What the links that begin at them are: netkits by the first bit, with policies by the next two, and
+    /// hardware addresses by another.
+    cables: u8,
 }
 
 /// The bit of a bond, which takes the node's first link.
@@ -68,7 +77,12 @@ impl Extras {
     fn of(kinds: impl Strategy<Value = u8> + Clone) -> impl Strategy<Value = Self> + Clone {
         let entries = prop_oneof![Just(0u8), any::<u8>()];
         let parts = (kinds, entries, any::<bool>());
-        parts.prop_map(|(kinds, entries, variant)| Self { kinds, entries, variant, settings: 0 })
+        parts.prop_map(|(kinds, entries, variant)| Self {
+            kinds,
+            entries,
+            variant,
+            ..Self::default()
+        })
     }
 }
 
@@ -240,7 +254,7 @@ impl Parts {
             let route = route(RouteKind::Unicast, &format!("10.98.{number}.0/24"), Some(far))?;
             node.routes.push(route);
         }
-        let Extras { kinds, entries, variant, settings } = part.extras;
+        let Extras { kinds, entries, variant, settings, .. } = part.extras;
         let is_station = part.bridge.is_none() && kinds & BOND == 0;
         let link = self.first_links(number).next().filter(|_| is_station);
         let dev = link.and_then(|link| IfName::new(&format!("eth{link}")).ok());
@@ -332,6 +346,16 @@ impl Parts {
         Some(segment)
     }
 
+    /// What a link is, where it is no veth pair. What is plugged into a segment has a hardware address.
+    fn cable(&self, number: usize) -> Option<Device> {
+        let bits = self.nodes[self.ends(number)[0]].extras.cables;
+        let has = |bit: u8| bits & 1 << bit != 0;
+        let policy = |bit: u8| Value::Number(if has(bit) { 2 } else { 0 });
+        let mode = if has(3) || self.to_segment(number) { 0 } else { 1 };
+        let cable = Device::new(&NETKIT).with("mode", Value::Number(mode));
+        has(0).then(|| cable.with("policy", policy(1)).with("peer", policy(2)))
+    }
+
     fn link(&self, number: usize, pool: usize) -> Option<Link> {
         let part = &self.links[number];
         let name = IfName::new(&format!("eth{number}")).ok();
@@ -355,6 +379,7 @@ impl Parts {
             gateway: None,
             mtu: part.mtu,
             cost: part.cost,
+            cable: self.cable(number),
             tunnel: None,
             origin: Origin::NONE,
         };

@@ -148,12 +148,8 @@ impl Group {
 /// Finds the nodes that have an interface on a segment.
 fn plugged_into<'d>(desired: &'d Desired, segment: &NsName) -> Vec<&'d NodeName> {
     let ports = desired.state.namespaces.get(segment).into_iter().flat_map(|ns| &ns.interfaces);
-    let peers: Vec<&NsName> = ports
-        .filter_map(|(_, port)| match &port.kind {
-            Kind::Veth { peer: Some(peer) } => Some(&peer.ns),
-            _ => None,
-        })
-        .collect();
+    let peers: Vec<&NsName> =
+        ports.filter_map(|(_, port)| port.kind.peer()).map(|peer| &peer.ns).collect();
     desired.nodes.iter().filter(|(_, ns)| peers.contains(ns)).map(|(name, _)| name).collect()
 }
 

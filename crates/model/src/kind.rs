@@ -16,6 +16,7 @@ mod geneve;
 mod ifb;
 mod ipvlan;
 mod macvlan;
+mod netkit;
 mod options;
 pub mod physical;
 mod spec;
@@ -36,6 +37,8 @@ pub use value::{Form, Switch, Value, Width};
 pub use bond::BOND;
 pub(crate) use bond::shares_mac;
 pub use bridge::BRIDGE;
+pub use netkit::NETKIT;
+pub(crate) use netkit::from_the_other_end;
 pub use vlan::VLAN;
 pub use vrf::VRF;
 pub use vxlan::VXLAN;
@@ -61,6 +64,7 @@ pub static ALL: &[&KindSpec] = &[
     &tunnel::IP6TNL,
     &geneve::GENEVE,
     &wireguard::WIREGUARD,
+    &netkit::NETKIT,
     &ifb::IFB,
     &tun::TUN,
     &tun::TAP,

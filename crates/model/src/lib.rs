@@ -55,5 +55,5 @@ pub use state::{
     Namespace, Neighbor, NextHop, NexthopKind, NexthopObject, Offload, Owner, PortVlan, Queues,
     Route, RouteKind, Rule, RuleAction, Seg6Mode, State,
 };
-pub use step::{Change, LinkSetting, NewLink, Step, VethEnd};
+pub use step::{Change, LinkSetting, NewLink, PairEnd, Step};
 pub use topology::{Topology, TopologyBuilder};

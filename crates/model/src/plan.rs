@@ -139,15 +139,15 @@ impl Step {
     }
 
     /// Lists the namespaces in which this step may change something: its own, and those at the
-    /// other ends of its veths.
+    /// other ends of its cables.
     fn touches(&self, before: &State) -> BTreeSet<NsName> {
         let mut touched = BTreeSet::from([self.ns.clone()]);
-        if let Change::AddLink { link: NewLink::Veth { peer, .. }, .. } = &self.change {
+        if let Change::AddLink { link: NewLink::Pair { peer, .. }, .. } = &self.change {
             touched.insert(peer.end.ns.clone());
         }
         let here = before.namespaces.get(&self.ns).into_iter();
         for interface in here.flat_map(|ns| ns.interfaces.values()) {
-            if let Kind::Veth { peer: Some(peer) } = &interface.kind {
+            if let Some(peer) = interface.kind.peer() {
                 touched.insert(peer.ns.clone());
             }
         }

@@ -162,6 +162,12 @@ impl Taken<'_> {
         }
         let kind = match &interface.kind {
             Kind::Loopback => NodeInterfaceKind::Existing,
+            kind if kind.peer().is_some() => return,
+            kind if kind.is_pair() => {
+                let why = "the other end of its cable is in no namespace that was looked at";
+                self.left_out.push(format!("{dev} in {ns_name}: {why}"));
+                return;
+            }
             Kind::Device(device) if can_be_said(device, ns) => {
                 let is_port = |(_, port): &(&IfName, &Interface)| {
                     port.master.as_ref() == Some(dev) && is_known(port, ns)
@@ -169,12 +175,6 @@ impl Taken<'_> {
                 let ports = ns.interfaces.iter().filter(is_port);
                 let ports = ports.map(|(name, _)| name.clone()).collect();
                 NodeInterfaceKind::Device { device: device.telling(&Options::new()), ports }
-            }
-            Kind::Veth { peer: Some(_) } => return,
-            Kind::Veth { peer: None } => {
-                let why = "the other end of its cable is in no namespace that was looked at";
-                self.left_out.push(format!("{dev} in {ns_name}: {why}"));
-                return;
             }
             kind => {
                 let kind = kind.name();
@@ -197,7 +197,7 @@ impl Taken<'_> {
         let mut links = Vec::new();
         for (name, ns) in &self.state.namespaces {
             for (dev, interface) in &ns.interfaces {
-                let Kind::Veth { peer: Some(peer) } = &interface.kind else { continue };
+                let Some(peer) = interface.kind.peer() else { continue };
                 if (&peer.ns, &peer.name) < (name, dev) {
                     continue;
                 }
@@ -207,7 +207,8 @@ impl Taken<'_> {
                     && let Some(a) = end(ns, dev, interface)
                     && let Some(b) = end(far, &peer.name, far_end)
                 {
-                    links.push(link([a, b]));
+                    let cable = interface.kind.device();
+                    links.push(link([a, b], cable.map(said_of_cable)));
                 }
             }
         }
@@ -218,7 +219,7 @@ impl Taken<'_> {
 /// Tells whether an interface can be part of a topology.
 fn is_known(interface: &Interface, ns: &Namespace) -> bool {
     match &interface.kind {
-        Kind::Veth { peer: Some(_) } => true,
+        kind if kind.is_pair() => kind.peer().is_some(),
         Kind::Device(device) => can_be_said(device, ns),
         _ => false,
     }
@@ -228,9 +229,9 @@ fn is_known(interface: &Interface, ns: &Namespace) -> bool {
 fn can_be_said(device: &Device, ns: &Namespace) -> bool {
     let is_there = |name: &IfName| {
         ns.interfaces.get(name).is_some_and(|below| match &below.kind {
+            kind if kind.is_pair() => kind.peer().is_some(),
             // No device stands on itself: it would have to be there before it was.
             Kind::Device(other) => other != device && can_be_said(other, ns),
-            Kind::Veth { peer } => peer.is_some(),
             kind => *kind == Kind::Loopback,
         })
     };
@@ -293,7 +294,12 @@ fn end(ns: &Namespace, dev: &IfName, interface: &Interface) -> Option<Endpoint> 
     Some(Endpoint { options, ..Endpoint::new(node, Some(dev.clone())) })
 }
 
-fn link(ends: [Endpoint; 2]) -> Link {
+/// Returns what is said of a cable that is no veth pair.
+fn said_of_cable(device: &Device) -> Device {
+    Device { peer: None, came_along: false, ..device.telling(&Options::new()) }
+}
+
+fn link(ends: [Endpoint; 2], cable: Option<Device>) -> Link {
     Link {
         name: None,
         ends,
@@ -301,6 +307,7 @@ fn link(ends: [Endpoint; 2]) -> Link {
         gateway: None,
         mtu: None,
         cost: None,
+        cable,
         tunnel: None,
         trunk: Vec::new(),
         origin: Origin::NONE,

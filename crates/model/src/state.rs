@@ -324,11 +324,31 @@ impl Kind {
     pub fn peer(&self) -> Option<&End> {
         match self {
             Self::Veth { peer } => peer.as_ref(),
+            Self::Device(device) => device.peer.as_ref(),
             _ => None,
         }
     }
 
-    /// Returns the namespace that it leads to: that of a veth's other end, or the host where it stands
+    /// Returns the other end of a cable, where it is known, to be called otherwise.
+    pub fn peer_mut(&mut self) -> Option<&mut End> {
+        match self {
+            Self::Veth { peer } => peer.as_mut(),
+            Self::Device(device) => device.peer.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Tells whether it is one end of a cable: of a pair, of veth or of a kind of the table.
+    #[must_use]
+    pub fn is_pair(&self) -> bool {
+        match self {
+            Self::Veth { .. } => true,
+            Self::Device(device) => device.spec.is_pair(),
+            _ => false,
+        }
+    }
+
+    /// Returns the namespace that it leads to: that of a cable's other end, or the host where it stands
     /// on an interface there.
     #[must_use]
     pub fn leads_to(&self) -> Option<NsName> {
@@ -344,9 +364,10 @@ impl Kind {
                 peer.clone_from(known);
             }
             (Self::Device(device), Self::Device(known))
-                if device.spec == known.spec && !device.stands() =>
+                if device.spec == known.spec && !device.stands() && device.peer.is_none() =>
             {
                 device.host_lower.clone_from(&known.host_lower);
+                device.peer.clone_from(&known.peer);
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kind::{Device, KindSpec, OptionSpec, Options, Wireguard};
+use crate::kind::{self, Device, KindSpec, OptionSpec, Options, Wireguard};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
@@ -35,14 +35,14 @@ pub enum Change {
     },
     /// Unpins the namespace; the kernel removes it with all that is in it. CAP_SYS_ADMIN.
     DelNamespace,
-    /// Makes an interface; with a veth, its other end too. CAP_NET_ADMIN, as all that follow.
+    /// Makes an interface; with a pair, its other end too. CAP_NET_ADMIN, as all that follow.
     AddLink {
         /// Its name.
         name: IfName,
         /// What it is.
         link: NewLink,
     },
-    /// Removes an interface; with a veth, its other end too.
+    /// Removes an interface; with a pair, its other end too.
     DelLink {
         /// Its name.
         name: IfName,
@@ -138,8 +138,10 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NewLink {
-    /// A veth pair, both ends born in their namespaces with their final names.
-    Veth {
+    /// A pair, both ends born in their namespaces with their final names.
+    Pair {
+        /// What it is, where it is no veth, and how this end is.
+        device: Option<Device>,
         /// This end's hardware address; the kernel's choice where not given.
         mac: Option<Mac>,
         /// This end's MTU in bytes.
@@ -147,7 +149,7 @@ pub enum NewLink {
         /// This end's queues.
         queues: Queues,
         /// The other end.
-        peer: VethEnd,
+        peer: PairEnd,
     },
     /// An interface of a kind of the [table](crate::kind).
     Device {
@@ -168,14 +170,25 @@ impl NewLink {
     pub fn host_lower(&self) -> Option<&IfName> {
         match self {
             Self::Device { device, .. } => device.host_lower.as_ref(),
-            Self::Veth { .. } => None,
+            Self::Pair { .. } => None,
+        }
+    }
+
+    /// Returns the kernel's name of what is made.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Pair { device: None, .. } => "veth",
+            Self::Pair { device: Some(device), .. } | Self::Device { device, .. } => {
+                device.spec.name
+            }
         }
     }
 }
 
-/// The other end of a veth pair to be made.
+/// The other end of a pair to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VethEnd {
+pub struct PairEnd {
     /// Its namespace and name.
     pub end: End,
     /// Its hardware address; the kernel's choice where not given.
@@ -228,6 +241,20 @@ pub enum LinkSetting {
 }
 
 impl LinkSetting {
+    /// Changes options of an interface of a kind. Those of a pair say what both ends do, and are changed
+    /// by the end that it was made by (`netkit_change_link`, drivers/net/netkit.c): tells by which.
+    #[must_use]
+    pub fn options(here: End, device: &Device, set: Options, rest: Options) -> (End, Self) {
+        let (spec, port) = (device.spec, false);
+        match device.peer.clone().filter(|_| device.came_along) {
+            Some(there) => {
+                let set = kind::from_the_other_end(&set);
+                (there, Self::Options { spec, port, set, rest })
+            }
+            None => (here, Self::Options { spec, port, set, rest }),
+        }
+    }
+
     /// Returns the table that options are of: of a kind, or of the ports of one.
     #[must_use]
     pub fn table(spec: &'static KindSpec, port: bool) -> &'static [OptionSpec] {
@@ -294,8 +321,10 @@ impl fmt::Display for Step {
         match &self.change {
             Change::AddNamespace { .. } | Change::DelNamespace => write!(f, "namespace {ns}"),
             Change::AddLink { name, link } => match link {
-                NewLink::Veth { queues, peer, .. } => {
-                    write!(f, "veth {ns}:{name}{queues} -- {}{}", peer.end, peer.queues)
+                NewLink::Pair { device, queues, peer, .. } => {
+                    let kind = link.kind();
+                    write!(f, "{kind} {ns}:{name}{queues} -- {}{}", peer.end, peer.queues)?;
+                    device.as_ref().map_or(Ok(()), |device| device.show_rest(f))
                 }
                 NewLink::Device { queues, device, .. } => {
                     write!(f, "{} {ns}:{name}{queues}", device.spec.name)?;

@@ -363,6 +363,8 @@ pub struct Link {
     pub mtu: Option<u32>,
     /// What it costs `routing: auto` to cross it; 1 where not given, 1000 for a tunnel.
     pub cost: Option<u32>,
+    /// What its cable is, where it is no veth pair, as its first end has it.
+    pub cable: Option<Device>,
     /// What it is instead of a cable.
     pub tunnel: Option<Tunnel>,
     /// What asked for it.
@@ -399,6 +401,7 @@ impl Link {
             gateway: None,
             mtu: None,
             cost: None,
+            cable: None,
             tunnel: None,
             origin: Origin::NONE,
         })

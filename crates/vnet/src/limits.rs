@@ -3,7 +3,7 @@
 use std::fmt;
 
 use vnet_kernel::limits::Limits;
-use vnet_model::{Change, Kind, NewLink, NsName, State, Step};
+use vnet_model::{Change, NewLink, NsName, State, Step};
 
 /// The kernel's memory for a namespace and a pair of interfaces, in bytes: 430 kB together, measured
 /// on Linux 6.18.
@@ -157,7 +157,7 @@ pub(crate) fn check(steps: &[Step], target: &State, there: There, limits: Limits
         |is: fn(&Change) -> bool| steps.iter().filter(|step| is(&step.change)).count() as u64;
     let namespaces = count(|change| matches!(change, Change::AddNamespace { .. }));
     let links =
-        count(|change| matches!(change, Change::AddLink { link: NewLink::Veth { .. }, .. }));
+        count(|change| matches!(change, Change::AddLink { link: NewLink::Pair { .. }, .. }));
     let memory = namespaces * NAMESPACE_BYTES + links * LINK_BYTES;
     let mut check = Check::default();
     let mut add = |what, is_sure: bool, wanted: u64, limit: Option<u64>| {
@@ -198,11 +198,11 @@ fn neighbours(target: &State) -> u64 {
     for (ns, namespace) in &target.namespaces {
         let mut ports: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
         for (name, interface) in &namespace.interfaces {
-            match (&interface.kind, &interface.master) {
-                (Kind::Veth { .. }, Some(bridge)) => {
+            match (interface.kind.peer(), &interface.master) {
+                (_, Some(bridge)) if interface.kind.is_pair() => {
                     *ports.entry(bridge.as_str()).or_default() += 1
                 }
-                (Kind::Veth { peer: Some(peer) }, None) => {
+                (Some(peer), None) => {
                     entries += u64::from(is_host(ns, name) && is_host(&peer.ns, &peer.name));
                 }
                 _ => {}

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vnet_kernel::Realm;
 use vnet_kernel::observe::{alias_of_lo, beyond, observe_whole};
 use vnet_model::snapshot::{self, SYSCTLS, Snapshot};
-use vnet_model::{Kind, LabName, Mark, NsName, State};
+use vnet_model::{LabName, Mark, NsName, State};
 
 pub use adopt::{Adoption, Obstacle};
 
@@ -106,9 +106,7 @@ fn name_after_process(state: &mut State, pid: u32) {
     }
     let interfaces = state.namespaces.values_mut().flat_map(|ns| ns.interfaces.values_mut());
     for interface in interfaces {
-        if let Kind::Veth { peer: Some(peer) } = &mut interface.kind
-            && peer.ns == name
-        {
+        if let Some(peer) = interface.kind.peer_mut().filter(|peer| peer.ns == name) {
             peer.ns = new.clone();
         }
     }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use vnet_model::problem::nearest;
-use vnet_model::{Desired, Kind, NodeName, NsName};
+use vnet_model::{Desired, NodeName, NsName};
 
 use crate::error::Error;
 use crate::lab::Lab;
@@ -59,12 +59,8 @@ fn members(desired: &Desired, segment: &NsName) -> Vec<NodeName> {
     let nodes: BTreeMap<&NsName, &NodeName> =
         desired.nodes.iter().map(|(name, ns)| (ns, name)).collect();
     let ports = desired.state.namespaces.get(segment).into_iter().flat_map(|ns| &ns.interfaces);
-    let mut members: Vec<NodeName> = ports
-        .filter_map(|(_, port)| match &port.kind {
-            Kind::Veth { peer: Some(peer) } => nodes.get(&peer.ns).copied().cloned(),
-            _ => None,
-        })
-        .collect();
+    let mut members: Vec<NodeName> =
+        ports.filter_map(|(_, port)| nodes.get(&port.kind.peer()?.ns).copied().cloned()).collect();
     members.sort_by(|a, b| by_number(a.as_str(), b.as_str()));
     members.dedup();
     members

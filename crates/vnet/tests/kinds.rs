@@ -7,6 +7,8 @@ mod common;
 mod queues;
 #[path = "kinds/vm_defaults.rs"]
 mod vm_defaults;
+#[path = "kinds/vm_netkit.rs"]
+mod vm_netkit;
 #[path = "kinds/vm_wireguard.rs"]
 mod vm_wireguard;
 
@@ -503,9 +505,11 @@ fn a_kernel_without_the_kind_is_told_before_anything_is_made() {
 /// they have tests of their own.
 #[test]
 fn every_kind_has_a_case() {
-    const ELSEWHERE: [(&str, &str); 2] = [
+    const ELSEWHERE: [(&str, &str); 3] = [
         // It comes with a link.
         ("wireguard", include_str!("kinds/vm_wireguard.rs")),
+        // It comes with a link.
+        ("netkit", include_str!("kinds/vm_netkit.rs")),
         // It is one of the host's.
         ("physical", include_str!("host.rs")),
     ];

@@ -37,6 +37,13 @@ pub const CODES: &[Code] = &[
         "The other end of the cable is down. A veth end has a carrier only while both are up.",
     ),
     code(
+        "policy-blackhole",
+        "An end of a netkit pair drops whatever is sent by it, as its `policy` says where no program of \
+         BPF decides. Where neighbours are asked for (mode `l2`), so are its answers to who asks. Only the \
+         end that the pair was made by takes a change, of both ends (`ip link set dev PRIMARY type netkit \
+         forward`, or `peer forward` for the other one).",
+    ),
+    code(
         "no-peer",
         "The other end of the cable does not exist, or is in a namespace that is not looked at.",
     ),

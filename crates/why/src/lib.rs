@@ -24,10 +24,10 @@
 //! * [`expect`]: whether what must hold does.
 //!
 //! # What it does not know
-//! Groups of receivers (multicast), policy rules by tunnel, user or group of interfaces, interfaces other than veth pairs, bridges, bonds, VLANs, VRFs, tunnels of packets and frames, VXLANs, WireGuard, macvlans and ipvlans; IPv6 of ipvlans that are routed (modes `l3` and `l3s`), what stands on interfaces of namespaces that were not looked at, bridges to which a port of another sends frames back; of bridges what keeps neighbours
+//! Groups of receivers (multicast), policy rules by tunnel, user or group of interfaces, interfaces other than pairs (veth, netkit), bridges, bonds, VLANs, VRFs, tunnels of packets and frames, VXLANs, WireGuard, macvlans and ipvlans; IPv6 of ipvlans that are routed (modes `l3` and `l3s`), what stands on interfaces of namespaces that were not looked at, bridges to which a port of another sends frames back; of bridges what keeps neighbours
 //! from being found (suppressed or not flooded) and forwarding entries that somebody wrote; of nftables what rules set (marks, limits of
 //! connections) and what they load of a packet but addresses, ports, ICMP types and the state of
-//! its connection. Where a packet meets such a thing, [`Answer::unknown`] names it, and the verdict is
+//! its connection; what programs of BPF do. Where a packet meets such a thing, [`Answer::unknown`] names it, and the verdict is
 //! [`Verdict::Unknown`] unless a cause was found before: nothing is guessed.
 //!
 //! It refuses to do I/O.

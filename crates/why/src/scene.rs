@@ -434,7 +434,7 @@ impl<'a> Scene<'a> {
     /// How packets leave by an interface.
     pub(crate) fn medium(&self, end: &End) -> Medium {
         match self.end(end).map(|interface| &interface.kind) {
-            Some(Kind::Loopback | Kind::Veth { .. }) => Medium::Wire,
+            Some(kind) if *kind == Kind::Loopback || kind.is_pair() => Medium::Wire,
             Some(Kind::Device(device)) if *device.spec == kind::VLAN => {
                 wire::vlan_of(self, end).map_or(Medium::Unknown, |_| Medium::Wire)
             }

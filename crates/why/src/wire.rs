@@ -8,6 +8,7 @@
 
 mod beside;
 mod hairpin;
+pub(crate) mod policy;
 
 pub(crate) use beside::{
     BRIDGE, IPVLAN_L2, IPVLAN_L3, IPVLAN_L3S, ipvlan_mode, is_routed_below, macvlan_mode,
@@ -35,6 +36,8 @@ const ETH_P_8021AD: u64 = 0x88a8;
 pub(crate) enum Block {
     /// The interface it would leave by is down.
     Down(End),
+    /// An end of a pair drops what is sent by it.
+    Policy(End),
     /// The other end of the cable is down.
     PeerDown(End),
     /// There is no other end.
@@ -203,7 +206,7 @@ impl Search<'_, '_> {
             return self.send_by_bond(at);
         }
         let peer = match &interface.kind {
-            Kind::Veth { peer } => peer.clone(),
+            kind if kind.is_pair() => kind.peer().cloned(),
             Kind::Loopback => return,
             _ => return self.found.unknown.push(at.end),
         };
@@ -215,7 +218,9 @@ impl Search<'_, '_> {
         if at.end == self.from {
             self.note_apart(&at);
         }
-        let Some(mut at) = self.pass(at, (!interface.up).then_some(down)) else { return };
+        let Some(at) = self.pass(at, (!interface.up).then_some(down)) else { return };
+        let dropped = policy::drops(self.scene, &at.end).then(|| Block::Policy(at.end.clone()));
+        let Some(mut at) = self.pass(at, dropped) else { return };
         let peer = peer.filter(|peer| self.scene.end(peer).is_some());
         let Some(peer) = peer else {
             // Nobody is there, with whatever patience.
@@ -293,8 +298,8 @@ impl Search<'_, '_> {
         let up = self.scene.end(&at.end).is_some_and(|interface| interface.up);
         let down = Block::Down(at.end.clone());
         let Some(mut at) = self.pass(at, (!up).then_some(down)) else { return };
-        let is_plain =
-            self.scene.end(&below).is_some_and(|it| matches!(it.kind, Kind::Veth { .. }));
+        let is_plain = self.scene.end(&below).is_some_and(|it| it.kind.is_pair())
+            && !policy::asks_nobody(self.scene, &below);
         if at.vlan.is_some() || !is_plain {
             return self.found.unknown.push(at.end);
         }

@@ -26,6 +26,7 @@ const FOLLOWED: &[&str] = &[
     "ip6tnl",
     "geneve",
     "wireguard",
+    "netkit",
 ];
 
 fn dev(name: &str) -> IfName {

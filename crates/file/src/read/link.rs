@@ -236,12 +236,15 @@ impl Reader<'_> {
             fields.get("cost").and_then(|value| self.number(value, "cost", at, (1, u32::MAX)));
         let named = fields.find("name").filter(|_| name.is_some());
         let origin = self.origin(named.map_or(span, |(_, value)| value.span));
-        let tunnel = self.tunnel(fields, at);
-        Link { name, ends, addressing, trunk, gateway, mtu, cost, tunnel, origin }
+        let (cable, tunnel) = match self.kind_of_link(fields, at) {
+            Some(Tunnel { device, .. }) if device.spec.is_pair() => (Some(device), None),
+            tunnel => (None, tunnel),
+        };
+        Link { name, ends, addressing, trunk, gateway, mtu, cost, cable, tunnel, origin }
     }
 
-    /// Reads what a link is instead of a cable.
-    fn tunnel(&mut self, fields: &Fields<'_>, at: At<'_>) -> Option<Tunnel> {
+    /// Reads what a link is, where it is no veth pair.
+    fn kind_of_link(&mut self, fields: &Fields<'_>, at: At<'_>) -> Option<Tunnel> {
         let Some((_, value)) = fields.find("kind") else {
             self.refuse_options(fields);
             if let Some((key, _)) = fields.find("over") {
@@ -251,6 +254,13 @@ impl Reader<'_> {
             return None;
         };
         let spec = self.kind(value, at)?;
+        if spec.is_pair() {
+            if let Some((key, _)) = fields.find("over") {
+                let error = Diagnostic::error("only a tunnel has `over`", Some(key.span));
+                self.error(error.hint(format!("a {} is a cable of its own", spec.name)));
+            }
+            return Some(Tunnel { device: self.device(spec, fields, at), over: None });
+        }
         for name in ["local", "remote", "dev"] {
             if let Some((key, _)) = fields.entries.iter().find(|(key, _)| key.text == name) {
                 let message = format!("`{name}` follows from the nodes of the link");

@@ -1,8 +1,8 @@
 use vnet_model::kind::wireguard::Peer;
-use vnet_model::kind::{BRIDGE, Options, VXLAN, Value, Wireguard};
+use vnet_model::kind::{BRIDGE, NETKIT, Options, VXLAN, Value, Wireguard};
 use vnet_model::{
     Address, Change, Device, End, FdbEntry, IfName, LabName, LinkSetting, Mac, Mark, NewLink,
-    NextHop, NodeName, NsName, PortVlan, Queues, Route, RouteKind, Step, VethEnd,
+    NextHop, NodeName, NsName, PairEnd, PortVlan, Queues, Route, RouteKind, Step,
 };
 
 use super::*;
@@ -57,10 +57,10 @@ fn links() {
     let end = End { ns: NsName::new("demo-r2").unwrap(), name: dev("r1") };
     let said = |tx, rx| Queues { tx, rx };
     let veth = |mac, mtu, queues, peer| {
-        let link = NewLink::Veth { mac, mtu, queues, peer };
+        let link = NewLink::Pair { device: None, mac, mtu, queues, peer };
         shown(Change::AddLink { name: dev("r2"), link })
     };
-    let peer = |mac, mtu, queues| VethEnd { end: end.clone(), mac, mtu, queues };
+    let peer = |mac, mtu, queues| PairEnd { end: end.clone(), mac, mtu, queues };
     assert_eq!(
         veth(None, None, said(None, None), peer(None, None, said(None, None))),
         "ip -n demo-r1 link add name r2 type veth peer name r1 netns demo-r2"
@@ -75,6 +75,22 @@ fn links() {
         "ip -n demo-r1 link add name r2 address 02:00:00:00:00:01 mtu 1400 numtxqueues 4 \
          type veth peer name r1 netns demo-r2 address 02:00:00:00:00:02 mtu 1300 numtxqueues 2 \
          numrxqueues 3"
+    );
+    let netkit = |device: Device| {
+        let (mac, mtu, queues) = (None, None, said(None, None));
+        let peer = peer(None, None, said(None, None));
+        let link = NewLink::Pair { device: Some(device), mac, mtu, queues, peer };
+        shown(Change::AddLink { name: dev("r2"), link })
+    };
+    let plain = Device::new(&NETKIT);
+    assert_eq!(
+        netkit(plain.clone()),
+        "ip -n demo-r1 link add name r2 type netkit peer name r1 netns demo-r2"
+    );
+    let full = plain.with("mode", Value::Number(0)).with("policy", Value::Number(2));
+    assert_eq!(
+        netkit(full.with("peer", Value::Number(0))),
+        "ip -n demo-r1 link add name r2 type netkit mode l2 blackhole peer forward name r1 netns demo-r2"
     );
     let (mac, mtu, queues) = (mac(3), Some(1400), said(None, Some(5)));
     let link = NewLink::Device { mac, mtu, queues, device: Device::bridge(true) };

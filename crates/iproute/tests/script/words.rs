@@ -23,7 +23,7 @@ use vnet_iproute::ip::{
 use vnet_kernel::execute::message::{self, Birth};
 use vnet_model::arbitrary::step::{DEVS, NAMESPACES, step};
 use vnet_model::kind::physical;
-use vnet_model::{Change, Entry, IfName, LinkSetting, NewLink, NexthopKind, NsName, Step, VethEnd};
+use vnet_model::{Change, Entry, IfName, LinkSetting, NewLink, NexthopKind, NsName, PairEnd, Step};
 use vnet_netlink::{Batch, Flags};
 
 use super::said::{IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, Said};
@@ -183,20 +183,23 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
             let this = birth(name, *mac, *mtu, *queues);
             message::add_device(&mut batch, &this, device, None, index).unwrap();
         }
-        Change::AddLink { name, link: NewLink::Veth { mac, mtu, queues, peer } } => {
-            let VethEnd { end, mac: peer_mac, mtu: peer_mtu, queues: peer_queues } = peer;
+        Change::AddLink { name, link: NewLink::Pair { device, mac, mtu, queues, peer } } => {
+            let PairEnd { end, mac: peer_mac, mtu: peer_mtu, queues: peer_queues } = peer;
             let mut ends = [
                 birth(name, *mac, *mtu, *queues),
                 birth(&end.name, *peer_mac, *peer_mtu, *peer_queues),
             ];
+            let mut device = device.clone();
             let mut there = end.ns.clone();
             both_in_host = ns.is_host() && there.is_host();
             // The host has no name that `ip` knows: a pair is made from there.
             if there.is_host() && !ns.is_host() {
                 ends.reverse();
+                device = device.map(|device| device.from_the_other_end());
                 std::mem::swap(&mut ns, &mut there);
             }
-            message::add_veth(&mut batch, &ends[0], &ends[1], &paper.namespaces[there.as_str()]);
+            let there = &paper.namespaces[there.as_str()];
+            message::add_pair(&mut batch, device.as_ref(), (&ends[0], &ends[1]), there);
         }
         change => message::push(&mut batch, change, index).unwrap(),
     }

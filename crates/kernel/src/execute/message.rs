@@ -6,15 +6,14 @@ mod entry;
 mod route;
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
 };
 use netlink_packet_route::link::{
-    AfSpecInet, AfSpecUnspec, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage, Prop,
+    AfSpecInet, AfSpecUnspec, LinkAttribute, LinkFlags, LinkMessage, Prop,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::ipnet::IpNet;
@@ -22,7 +21,7 @@ use vnet_model::{Address, Change, IfName, LinkSetting, Mac, Mark, Queues};
 use vnet_netlink::{Batch, Flags};
 
 pub use bridging::{add_fdb, del_fdb, del_port_vlan, set_port_vlan};
-pub use device::{add_device, set_options};
+pub use device::{add_device, add_pair, set_options};
 pub use entry::{del_entry, set_entry};
 pub use route::{add_route, del_route, replace_route};
 
@@ -53,7 +52,7 @@ pub struct Birth<'a> {
 }
 
 /// Appends the message that does a change, if it is one; making an interface, which takes an index,
-/// is none of them ([`add_veth`], [`add_device`]).
+/// is none of them ([`add_pair`], [`add_device`]).
 ///
 /// # Errors
 /// When `index` does not know an interface.
@@ -100,18 +99,6 @@ pub fn mark_lo(batch: &mut Batch, mark: &Mark, up: bool) {
 /// Sets up the `lo` of a namespace.
 pub fn set_lo_up(batch: &mut Batch) {
     set_link(batch, LOOPBACK_INDEX, &LinkSetting::Up(true));
-}
-
-/// Makes a veth pair, both ends born where they live.
-pub fn add_veth(batch: &mut Batch, this: &Birth<'_>, there: &Birth<'_>, there_ns: &OwnedFd) {
-    let mut peer = birth(there);
-    peer.attributes.push(LinkAttribute::NetNsFd(there_ns.as_fd().as_raw_fd()));
-    let mut message = birth(this);
-    message.attributes.push(LinkAttribute::LinkInfo(vec![
-        LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-    ]));
-    batch.push(&RouteNetlinkMessage::NewLink(message), Flags::CREATE | Flags::EXCL);
 }
 
 /// Removes an interface.
@@ -186,16 +173,6 @@ pub fn del_address(batch: &mut Batch, index: u32, address: &Address) {
 fn existing(index: u32) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = index;
-    message
-}
-
-fn birth(birth: &Birth<'_>) -> LinkMessage {
-    let mut message = existing(birth.index);
-    message.attributes.push(LinkAttribute::IfName(birth.name.to_string()));
-    message.attributes.extend(birth.mac.map(|mac| LinkAttribute::Address(mac.0.into())));
-    message.attributes.extend(birth.mtu.map(LinkAttribute::Mtu));
-    message.attributes.extend(birth.queues.tx.map(LinkAttribute::NumTxQueues));
-    message.attributes.extend(birth.queues.rx.map(LinkAttribute::NumRxQueues));
     message
 }
 

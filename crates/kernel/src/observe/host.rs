@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{IfName, Interfaces, Kind, Mark, Namespace, NsName, Owner, State};
+use vnet_model::{IfName, Interfaces, Mark, Namespace, NsName, Owner, State};
 
 use super::link::{self, Link};
 use super::{Found, Indexes, Scope, address, peers};
@@ -98,7 +98,7 @@ fn take(found: &mut Found, names: &mut BTreeMap<u32, IfName>, link: Link, scope:
         interface.altnames.iter().any(is_marked) || scope.recorded.is_some_and(is_known);
     // The other end tells then, in one of the lab's namespaces.
     let may_be = scope.recorded.is_none()
-        && matches!(interface.kind, Kind::Veth { .. })
+        && interface.kind.is_pair()
         && place.as_ref().is_some_and(|place| place.nsid.is_some());
     if interface.ours || of(scope.declared).is_some() || may_be {
         found.peers.extend(place.map(|place| (name.clone(), place)));

@@ -42,6 +42,9 @@ const IFLA_INFO_DATA: u16 = 2;
 /// Anything but 0, which is `bridge`, keeps it from its like (`IPVLAN_F_…`, linux/if_link.h).
 const IFLA_IPVLAN_FLAGS: u16 = 2;
 
+/// Whether it is the end by which the pair was made (linux/if_link.h).
+const IFLA_NETKIT_PRIMARY: u16 = 2;
+
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 /// The mode of a TUN or TAP device (linux/if_link.h, linux/if_tun.h).
@@ -74,7 +77,7 @@ pub(super) struct Link {
     pub(super) no_arp: bool,
     /// Whether it is an ipvlan that reaches none of its like.
     pub(super) is_apart: bool,
-    /// Where the other end of a veth is, or what it stands on in another namespace.
+    /// Where the other end of a cable is, or what it stands on in another namespace.
     pub(super) place: Option<Place>,
 }
 
@@ -199,7 +202,7 @@ pub(super) fn link(
     link.recognize_moved();
     link.keep_declared_queues(declared);
     match &link.interface.kind {
-        Kind::Veth { .. } => link.place = below.map(|index| Place { index, nsid }),
+        kind if kind.is_pair() => link.place = below.map(|index| Place { index, nsid }),
         Kind::Device(device) if device.spec.lower == Lower::Required => match nsid {
             None => link.lower = below,
             Some(_) => link.place = below.map(|index| Place { index, nsid }),
@@ -263,6 +266,13 @@ impl Link {
                 (_, Some(spec)) => Kind::Device(Device::new(spec)),
                 (other, None) => Kind::Other(other.to_owned()),
             };
+            if let Kind::Device(device) = &mut self.interface.kind
+                && device.spec.is_pair()
+                && let Some(data) = info.find(IFLA_INFO_DATA)?
+                && let Some(primary) = data.nested().find(IFLA_NETKIT_PRIMARY)?
+            {
+                device.came_along = primary.u8()? == 0;
+            }
             if kind == "ipvlan"
                 && let Some(data) = info.find(IFLA_INFO_DATA)?
                 && let Some(flags) = data.nested().find(IFLA_IPVLAN_FLAGS)?
@@ -345,7 +355,8 @@ fn take(interface: &mut Interface, attribute: Attribute<'_>) -> Result<(), Error
         IFLA_NUM_TX_QUEUES => interface.queues.tx = Some(attribute.u32()?),
         IFLA_NUM_RX_QUEUES => interface.queues.rx = Some(attribute.u32()?),
         IFLA_ADDRESS if interface.kind != Kind::Loopback => {
-            interface.mac = attribute.array().ok().map(Mac);
+            // All zeros is none: a pair without neighbours has that.
+            interface.mac = attribute.array().ok().filter(|mac| *mac != [0; 6]).map(Mac);
         }
         IFLA_IFALIAS => interface.alias = Some(attribute.text()?.to_owned()),
         IFLA_PROP_LIST => {

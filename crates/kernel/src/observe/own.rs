@@ -24,7 +24,7 @@ fn claim_pairs(found: &mut [Found]) {
         host.flat_map(|(at, found)| found.namespace.interfaces.iter().map(move |it| (at, it)));
     let in_host = in_host.filter(|(_, (_, interface))| is_strange(interface));
     for (index, (name, interface)) in strangers(found).chain(in_host) {
-        let Kind::Veth { peer: Some(End { ns, name: peer }) } = &interface.kind else { continue };
+        let Some(End { ns, name: peer }) = interface.kind.peer() else { continue };
         let peer = at.get(ns).and_then(|at| found[*at].namespace.interfaces.get(peer));
         if peer.is_some_and(|peer| peer.ours) {
             ours.push((index, name.clone()));
@@ -84,6 +84,7 @@ fn missing_of<'s>(state: &'s State, there: &BTreeMap<&NsName, &Found>) -> Vec<(M
         for (name, interface) in &known.interfaces {
             let has_own = match &interface.kind {
                 Kind::Veth { .. } => true,
+                Kind::Device(device) if device.spec.is_pair() => device.has_own_mac(),
                 Kind::Device(device) => device.spec.hardware == Hardware::Own,
                 _ => false,
             };

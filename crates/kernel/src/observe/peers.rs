@@ -119,6 +119,7 @@ pub(super) fn connect(found: &mut [Found]) {
             let own_index = found[at].indexes.get(&name);
             if let Some(Kind::Device(device)) =
                 found[at].namespace.interfaces.get_mut(&name).map(|it| &mut it.kind)
+                && !device.spec.is_pair()
             {
                 // Only the host has such: what was moved there belongs to nobody.
                 let there = there.filter(|there| Some(*there) == host);
@@ -132,7 +133,10 @@ pub(super) fn connect(found: &mut [Found]) {
                 agrees.then(|| End { ns: found[there].name.clone(), name: peer.clone() })
             });
             if let Some(interface) = found[at].namespace.interfaces.get_mut(&name) {
-                interface.kind = Kind::Veth { peer };
+                match &mut interface.kind {
+                    Kind::Device(device) => device.peer = peer,
+                    kind => *kind = Kind::Veth { peer },
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use netlink_packet_route::neighbour::{
 use vnet_model::facts::{InterfaceFacts, Neighbour, Port};
 use vnet_model::kind::Options;
 use vnet_model::state::PortVlans;
-use vnet_model::{Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
+use vnet_model::{Device, Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
 use super::link::Link;
@@ -157,7 +157,13 @@ fn interfaces(
         false => BTreeMap::new(),
     };
     let facts = |(name, interface): (IfName, Interface)| {
-        let no_arp = quiet.contains(&name) && matches!(interface.kind, Kind::Veth { .. });
+        // That of a pair without hardware addresses says nothing.
+        let has_mac = |device: &Device| device.spec.is_pair() && device.has_own_mac();
+        let may_ask = match &interface.kind {
+            Kind::Device(device) => has_mac(device),
+            kind => kind.is_pair(),
+        };
+        let no_arp = may_ask && quiet.contains(&name);
         let is_apart = apart.contains(&name);
         let options = match interface.kind {
             Kind::Device(device) => device.options,

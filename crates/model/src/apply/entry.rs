@@ -13,7 +13,7 @@ impl State {
         self.namespace_mut(ns)?.set_entry(entry)
     }
 
-    /// Nexthop objects want a carrier (`rtm_to_nh_config`, net/ipv4/nexthop.c): a veth has one while
+    /// Nexthop objects want a carrier (`rtm_to_nh_config`, net/ipv4/nexthop.c): a cable has one while
     /// both ends are up.
     fn check_nexthop(&self, ns: &NsName, object: &NexthopObject) -> Result<(), Refused> {
         let missing = || Refused::Missing(format!("namespace {ns}"));
@@ -39,17 +39,17 @@ impl State {
 
     fn has_carrier(&self, ns: &NsName, dev: &IfName) -> bool {
         let kind = self.namespaces.get(ns).and_then(|ns| Some(&ns.interfaces.get(dev)?.kind));
-        let Some(Kind::Veth { peer: Some(peer) }) = kind else { return true };
+        let Some(peer) = kind.and_then(Kind::peer) else { return true };
         let peer = self.namespaces.get(&peer.ns).and_then(|ns| ns.interfaces.get(&peer.name));
         peer.is_none_or(|peer| peer.up)
     }
 
-    /// Takes the nexthop objects at the far end of a veth whose carrier this end has taken away
+    /// Takes the nexthop objects at the far end of a cable whose carrier this end has taken away
     /// (`nh_netdev_event`, net/ipv4/nexthop.c).
     pub(super) fn carrier_follows(&mut self, ns: &NsName, dev: &IfName) {
         let interface = self.namespaces.get(ns).and_then(|ns| ns.interfaces.get(dev));
         let Some(interface) = interface.filter(|interface| !interface.up) else { return };
-        let Kind::Veth { peer: Some(peer) } = interface.kind.clone() else { return };
+        let Some(peer) = interface.kind.peer().cloned() else { return };
         if let Some(there) = self.namespaces.get_mut(&peer.ns) {
             there.lose_entries(&peer.name, |entry| matches!(entry, Entry::Nexthop(_)));
         }

@@ -24,7 +24,7 @@ use crate::state::{
     NexthopObject, Offload, PortVlan, Queues, Route, RouteKind, Rule, RuleAction, Seg6Mode,
     TABLE_MAIN, default_metric,
 };
-use crate::step::{Change, LinkSetting, NewLink, Step, VethEnd};
+use crate::step::{Change, LinkSetting, NewLink, PairEnd, Step};
 
 /// What interfaces are called.
 pub const DEVS: [&str; 16] = [
@@ -111,10 +111,15 @@ fn queues() -> impl Strategy<Value = Queues> {
 fn new_link() -> impl Strategy<Value = NewLink> {
     let born = || (weighted(0.5, mac()), weighted(0.5, mtu()), queues());
     let veth = (born(), end(), born()).prop_map(|((mac, mtu, queues), end, of_peer)| {
-        let peer = VethEnd { end, mac: of_peer.0, mtu: of_peer.1, queues: of_peer.2 };
-        NewLink::Veth { mac, mtu, queues, peer }
+        let peer = PairEnd { end, mac: of_peer.0, mtu: of_peer.1, queues: of_peer.2 };
+        NewLink::Pair { device: None, mac, mtu, queues, peer }
     });
-    let device = (born(), device()).prop_map(|((mac, mtu, queues), device)| {
+    let device = (born(), device(), end(), born());
+    let device = device.prop_map(|((mac, mtu, queues), device, end, (of_peer, its_mtu, its))| {
+        if device.spec.is_pair() {
+            let peer = PairEnd { end, mac: of_peer, mtu: its_mtu, queues: its };
+            return NewLink::Pair { device: Some(device), mac, mtu, queues, peer };
+        }
         let is_made = !device.spec.is_tun() && !device.spec.is_physical();
         let queues = if is_made { queues } else { Queues::default() };
         NewLink::Device { mac, mtu, queues, device }
@@ -136,7 +141,7 @@ fn device() -> impl Strategy<Value = Device> {
             let host_lower = (spec.lower == Lower::Host).then_some(on);
             // What WireGuard takes is no option of its interface.
             let options = if spec.is_wireguard() { Options::new() } else { options };
-            Some(Device { spec, lower, host_lower, options })
+            Some(Device { lower, host_lower, options, ..Device::new(spec) })
         })
     })
 }

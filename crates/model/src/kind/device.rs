@@ -8,6 +8,7 @@ use super::options::Options;
 use super::spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec, Unsaid};
 use super::value::{Form, Value};
 use crate::names::IfName;
+use crate::state::End;
 
 /// What an interface is, if its kind is one of the table: its kind, what it stands on, its options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,12 @@ pub struct Device {
     pub lower: Option<IfName>,
     /// The interface of the lab's host that it stands on instead; it must be there.
     pub host_lower: Option<IfName>,
+    /// The other end of a kind that comes in pairs; `None` where it is in a namespace that is not looked
+    /// at.
+    pub peer: Option<End>,
+    /// Whether the other end was made, and this one with it: the kernel takes changes of options by the
+    /// other one alone. Of what is wanted nothing is said of it.
+    pub came_along: bool,
     /// Its options, as far as they are declared.
     pub options: Options,
 }
@@ -31,6 +38,8 @@ struct Written {
     lower: Option<IfName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host_lower: Option<IfName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    peer: Option<End>,
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     options: Options,
 }
@@ -39,13 +48,20 @@ impl Device {
     /// Makes a device about which nothing more is said.
     #[must_use]
     pub fn new(spec: &'static KindSpec) -> Self {
-        Self { spec, lower: None, host_lower: None, options: Options::new() }
+        let (lower, host_lower, peer) = (None, None, None);
+        Self { spec, lower, host_lower, peer, came_along: false, options: Options::new() }
     }
 
     /// Makes a bridge.
     #[must_use]
     pub fn bridge(stp: bool) -> Self {
         Self::new(&super::BRIDGE).with("stp_state", Value::Bool(stp))
+    }
+
+    /// Returns it as the other end of its pair has it.
+    #[must_use]
+    pub fn from_the_other_end(&self) -> Self {
+        Self { options: super::netkit::from_the_other_end(&self.options), ..self.clone() }
     }
 
     /// Adds an option by its word; one that the kind lacks is left out.
@@ -75,8 +91,11 @@ impl Device {
     pub fn has_own_mac(&self) -> bool {
         // A macvlan that takes the whole interface takes its address too (`macvlan_common_newlink`,
         // drivers/net/macvlan.c).
-        let passthru = self.options.get("mode") == super::macvlan::PASSTHRU;
-        self.spec.hardware == Hardware::Own && !(passthru && self.spec.lower == Lower::Required)
+        let mode = self.options.get("mode");
+        let passthru = mode == super::macvlan::PASSTHRU && self.spec.lower == Lower::Required;
+        // `netkit_new_link`, drivers/net/netkit.c.
+        let is_bare = self.spec.is_pair() && mode != Some(&super::netkit::L2);
+        self.spec.hardware == Hardware::Own && !passthru && !is_bare
     }
 
     /// Lists the interfaces that must be there before it: what it stands on, and what its options
@@ -116,6 +135,7 @@ impl Device {
         };
         self.spec == wanted.spec
             && (&self.lower, &self.host_lower) == (&wanted.lower, &wanted.host_lower)
+            && self.peer == wanted.peer
             && !wanted.options.of(self.spec.options).any(fixed)
             && !self.options.no_longer_in(&wanted.options, self.spec.options).any(stays)
     }
@@ -150,17 +170,17 @@ impl Device {
 }
 
 impl From<Device> for Written {
-    fn from(Device { spec, lower, host_lower, options }: Device) -> Self {
-        Self { kind: spec.name.to_owned(), lower, host_lower, options }
+    fn from(Device { spec, lower, host_lower, peer, options, .. }: Device) -> Self {
+        Self { kind: spec.name.to_owned(), lower, host_lower, peer, options }
     }
 }
 
 impl TryFrom<Written> for Device {
     type Error = String;
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { kind, lower, host_lower, options } = written;
+        let Written { kind, lower, host_lower, peer, options } = written;
         let spec = super::find(&kind).ok_or_else(|| format!("there is no kind `{kind}`"))?;
-        Ok(Self { spec, lower, host_lower, options })
+        Ok(Self { lower, host_lower, peer, options, ..Self::new(spec) })
     }
 }
 

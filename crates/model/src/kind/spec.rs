@@ -79,6 +79,8 @@ pub struct OptionSpec {
     pub required: bool,
     /// Whether a change must not say it, even as it is.
     pub once: bool,
+    /// Whether iproute2 says its value alone, without the word.
+    pub bare: bool,
 }
 
 /// What an option is where nothing says it.
@@ -166,6 +168,12 @@ impl KindSpec {
         self.option("remote").is_some() || self.is_wireguard()
     }
 
+    /// Tells whether it is one end of a pair, so that a link can be of this kind in place of veth.
+    #[must_use]
+    pub fn is_pair(&self) -> bool {
+        *self == super::NETKIT
+    }
+
     /// Tells whether it is made by way of `/dev/net/tun` instead of a message.
     #[must_use]
     pub fn is_tun(&self) -> bool {
@@ -239,6 +247,7 @@ impl OptionSpec {
             change: ChangeBy::Message,
             required: false,
             once: false,
+            bare: false,
         }
     }
 
@@ -280,6 +289,11 @@ impl OptionSpec {
     /// Says that it can't be changed, and that no change may name it.
     pub(super) const fn once(self) -> Self {
         Self { change: ChangeBy::Rebirth, once: true, ..self }
+    }
+
+    /// Says that iproute2 says its value alone.
+    pub(super) const fn bare(self) -> Self {
+        Self { bare: true, ..self }
     }
 
     /// Says that it can't be left out.

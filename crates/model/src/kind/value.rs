@@ -239,6 +239,9 @@ impl OptionSpec {
     #[must_use]
     pub fn words(&self, value: &Value) -> Vec<String> {
         let word = self.word.to_owned();
+        if self.bare {
+            return vec![self.form.shown(value)];
+        }
         match (&self.form, value) {
             (Form::Switch { say: Switch::Digit, .. }, Value::Bool(on)) => {
                 vec![word, u8::from(*on).to_string()]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::order::{By, ordered};
 use super::{Planner, lookup};
-use crate::kind::Wireguard;
+use crate::kind::{Device, Wireguard};
 use crate::names::{IfName, NsName};
 use crate::state::{Interface, Kind, Namespace, Queues, State};
-use crate::step::{Change, NewLink, VethEnd};
+use crate::step::{Change, NewLink, PairEnd};
 
 /// How many namespaces are made before their links: enough for two threads, and few enough to stay in
 /// the processor's cache.
@@ -99,16 +99,16 @@ impl<'a> Planner<'a> {
             }
             let Some(link) = self.new_link(interface) else { continue };
             let mut ends = vec![ns];
-            match &interface.kind {
-                Kind::Veth { peer: Some(peer) } => {
+            match (interface.kind.peer(), &interface.kind) {
+                (Some(peer), _) => {
                     if !self.work.namespaces.contains_key(&peer.ns) {
                         continue;
                     }
                     ends.push(&peer.ns);
                     neighbours.insert(&peer.ns);
                 }
-                // It comes with the last veth that it needs.
-                Kind::Device(device)
+                // It comes with the last cable that it needs.
+                (None, Kind::Device(device))
                     if device.needs().any(|needed| self.interface(ns, needed).is_none()) =>
                 {
                     continue;
@@ -141,7 +141,19 @@ impl<'a> Planner<'a> {
 
     /// Returns how to make an interface; `None` for what can't be made.
     fn new_link(&self, interface: &Interface) -> Option<NewLink> {
+        if let Some(peer) = interface.kind.peer() {
+            let other = lookup(self.target, peer)?;
+            let [queues, of_peer] = Queues::of_pair(interface.queues, other.queues);
+            let end = peer.clone();
+            let peer = PairEnd { end, mac: other.mac, mtu: other.mtu, queues: of_peer };
+            let (mac, mtu) = (interface.mac, interface.mtu);
+            let device = interface.kind.device().cloned();
+            let device = device.map(|device| Device { peer: None, ..device });
+            return Some(NewLink::Pair { device, mac, mtu, queues, peer });
+        }
         match &interface.kind {
+            // Not made by us: nothing that could be made again.
+            kind if kind.is_pair() => None,
             // The MTU of a bridge is a setting: said at birth, its ports' would change it again
             // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
             Kind::Device(device) => Some(NewLink::Device {
@@ -150,15 +162,7 @@ impl<'a> Planner<'a> {
                 queues: interface.queues,
                 device: device.clone(),
             }),
-            Kind::Veth { peer: Some(peer) } => {
-                let other = lookup(self.target, peer)?;
-                let [queues, of_peer] = Queues::of_pair(interface.queues, other.queues);
-                let end = peer.clone();
-                let peer = VethEnd { end, mac: other.mac, mtu: other.mtu, queues: of_peer };
-                Some(NewLink::Veth { mac: interface.mac, mtu: interface.mtu, queues, peer })
-            }
-            // Not made by us: nothing that could be made again.
-            Kind::Veth { peer: None } | Kind::Loopback | Kind::Other(_) => None,
+            Kind::Veth { .. } | Kind::Loopback | Kind::Other(_) => None,
         }
     }
 }
@@ -181,10 +185,8 @@ fn build_order<'a>(target: &'a State, work: &State) -> Vec<(&'a NsName, &'a Name
                 continue;
             }
             order.push((ns, wanted));
-            next.extend(wanted.interfaces.values().filter_map(|interface| match &interface.kind {
-                Kind::Veth { peer: Some(peer) } => Some(&peer.ns),
-                _ => None,
-            }));
+            let peers = wanted.interfaces.values().filter_map(|interface| interface.kind.peer());
+            next.extend(peers.map(|peer| &peer.ns));
         }
     }
     order

@@ -5,7 +5,9 @@ use super::{Planner, demoted, interface_of_sysctl, is_primary, wants_ipv6};
 use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options};
 use crate::names::{IfName, NsName};
 use crate::nft::Table;
-use crate::state::{Address, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace};
+use crate::state::{
+    Address, End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace,
+};
 use crate::step::{Change, LinkSetting};
 
 impl Planner<'_> {
@@ -104,6 +106,7 @@ impl Planner<'_> {
         else {
             return;
         };
+        let device = device.clone();
         let set = device.changes_to(wanted_device);
         if set.is_empty() {
             return;
@@ -120,7 +123,9 @@ impl Planner<'_> {
         if found.up && set.of(spec.options).any(|(option, _)| down(option)) {
             self.set(ns, name, LinkSetting::Up(false), wanted.origin);
         }
-        self.set(ns, name, LinkSetting::Options { spec, port: false, set, rest }, wanted.origin);
+        let here = End { ns: ns.clone(), name: name.clone() };
+        let (end, set) = LinkSetting::options(here, &device, set, rest);
+        self.set(&end.ns, &end.name, set, wanted.origin);
     }
 
     /// Makes it a port of what it shall be one of, and sets what differs of its options there.

@@ -33,6 +33,8 @@ fn comparable(mut state: State, known: &State) -> State {
             let known = known.and_then(|known| known.interfaces.get(name)?.kind.device());
             if let (Kind::Device(device), Some(known)) = (&mut interface.kind, known) {
                 device.options.keep_only(&known.options);
+                // By which end a pair was made has no meaning for what it is.
+                device.came_along = false;
             }
         }
         ns.sysctls.retain(|key, _| known.is_some_and(|known| known.sysctls.contains_key(key)));
@@ -47,7 +49,7 @@ fn can_be_built(lab: &LabName, target: &State) -> bool {
 }
 
 fn two_labs() -> impl Strategy<Value = (Desired, Desired)> {
-    (arbitrary::desired_of_all_kinds(), arbitrary::desired_of_all_kinds()).prop_map(
+    (arbitrary::desired_of_all_links(), arbitrary::desired_of_all_links()).prop_map(
         |((_, a), (b, _))| {
             // Both are the same lab, at different times.
             let b = crate::resolve(&b.renamed(a.lab.clone())).expect("a name does not matter");
@@ -173,6 +175,48 @@ fn an_address_makes_way_for_a_route_to_its_prefix() {
             "- interface x-a:c",
         ]
     );
+}
+
+/// A lab `x` of two nodes whose cable is a netkit, with these policies of its ends.
+fn with_netkit(policies: [u64; 2]) -> Desired {
+    use crate::kind::{NETKIT, Value};
+    let [a, b] = policies.map(Value::Number);
+    let device = crate::Device::new(&NETKIT).with("policy", a).with("peer", b);
+    let link = crate::topology::Link::between("a", "b").unwrap();
+    let link = crate::topology::Link { cable: Some(device), ..link };
+    let lab = crate::Topology::builder("x").node("a").node("b").link(link);
+    crate::resolve(&lab.build().unwrap()).unwrap()
+}
+
+/// Only the end that a pair was made by takes changes, of both ends; both tell the same then.
+#[test]
+fn a_pair_is_changed_by_the_end_that_it_was_made_by() {
+    const FORWARD: u64 = 0;
+    const BLACKHOLE: u64 = 2;
+    let (plain, first) = (with_netkit([FORWARD; 2]), with_netkit([BLACKHOLE, FORWARD]));
+    let made = built(&plain);
+    assert_eq!(signed(&plan(&first, &made).steps), ["~ x-a:b policy blackhole"]);
+    let second = with_netkit([FORWARD, BLACKHOLE]);
+    assert_eq!(signed(&plan(&second, &made).steps), ["~ x-a:b peer_policy blackhole"]);
+    let mut state = made.clone();
+    apply_all(&mut state, &plan(&first, &made).steps);
+    assert_eq!(
+        signed(&plan(&second, &state).steps),
+        ["~ x-a:b policy forward, peer_policy blackhole"]
+    );
+    // Somebody made it the other way round.
+    let mut turned = made;
+    for ns in turned.namespaces.values_mut() {
+        for interface in ns.interfaces.values_mut() {
+            if let Kind::Device(device) = &mut interface.kind {
+                device.came_along = !device.came_along;
+            }
+        }
+    }
+    assert_eq!(signed(&plan(&first, &turned).steps), ["~ x-b:a peer_policy blackhole"]);
+    let steps = plan(&first, &turned).steps;
+    apply_all(&mut turned, &steps);
+    assert_eq!(signed(&plan(&first, &turned).steps), [""; 0]);
 }
 
 /// A lab `x` of one node `a` with a vxlan of this name and number.

@@ -105,8 +105,9 @@ impl TunnelProblem {
                     .into()
             }
             Self::NotALink { .. } => {
-                let tunnels = crate::kind::ALL.iter().filter(|kind| kind.is_tunnel());
-                let names: Vec<&str> = tunnels.map(|kind| kind.name).collect();
+                let is_link = |kind: &&&crate::kind::KindSpec| kind.is_tunnel() || kind.is_pair();
+                let links = crate::kind::ALL.iter().filter(is_link);
+                let names: Vec<&str> = links.map(|kind| kind.name).collect();
                 format!("the kinds of links are {}", names.join(", "))
             }
             Self::OnlyWireguard { option: "listen_port" } => {

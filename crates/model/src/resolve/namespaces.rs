@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::network::Network;
 use super::{external, fdb, vxlan};
-use crate::kind::{self, Device, Value};
+use crate::kind::{self, Device, OptionSpec, Options, Value};
 use crate::names::{IfName, Mark};
 use crate::origin::Origin;
 use crate::state::{Address, End, Interface, Kind, Namespace, Owner, PortVlan, Queues};
@@ -175,9 +175,27 @@ fn kind_of(network: &Network<'_>, id: usize) -> Kind {
         }
         Made::Tunnel(segment) => Kind::Device(vxlan::device(network, segment, id)),
         Made::LinkEnd(_) | Made::Member(_) | Made::Port(_) => {
-            Kind::Veth { peer: network.peers[id].map(|peer| end(network, peer)) }
+            let peer = network.peers[id].map(|peer| end(network, peer));
+            match cable(network, id) {
+                None => Kind::Veth { peer },
+                Some(device) => Kind::Device(Device { peer, ..device }),
+            }
         }
     }
+}
+
+/// Returns what an end of a link is whose cable is no veth pair. All options are said, so that it is
+/// seen when somebody changes one.
+fn cable(network: &Network<'_>, id: usize) -> Option<Device> {
+    let Made::LinkEnd(link) = network.wiring.interfaces[id].made else { return None };
+    let said = network.topology.links()[link].cable.as_ref()?;
+    let default = |option: &'static OptionSpec| Some((option, option.default_value()?));
+    let mut options: Options = said.spec.options.iter().filter_map(default).collect();
+    options.extend(&said.options);
+    if network.wiring.links[link][0] != id {
+        options = kind::from_the_other_end(&options);
+    }
+    Some(Device { options, ..said.clone() })
 }
 
 /// Returns an interface as the kernel knows it.

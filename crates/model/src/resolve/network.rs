@@ -188,7 +188,7 @@ impl<'t> Network<'t> {
     }
 
     /// The MTU of an interface: its own, else that of its link or segment, else the default of a
-    /// veth. A segment's port follows the member, being the same cable.
+    /// cable. A segment's port follows the member, being the same cable.
     fn mtu(&self, id: usize) -> Option<u32> {
         let wired = &self.wiring.interfaces[id];
         let segment = |index: usize| self.topology.segments()[index].mtu;
@@ -206,7 +206,7 @@ impl<'t> Network<'t> {
                 let member = self.peers[id].and_then(|peer| self.wiring.interfaces[peer].mtu());
                 member.or(access).or(segment(index))
             }
-            Made::LinkEnd(index) if wired.device.is_some() => {
+            Made::LinkEnd(index) if wired.device.is_some_and(|device| !device.spec.is_pair()) => {
                 return wired.mtu().or(self.topology.links()[index].mtu);
             }
             Made::LinkEnd(index) => {

@@ -13,13 +13,18 @@ pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
     for (id, wired) in wiring.interfaces.iter().enumerate() {
         let mut kinds = Vec::new();
         match (wired.device, wired.made) {
+            (Some(device), Made::LinkEnd(_)) if device.spec.is_pair() => {
+                kinds.extend(of_pair(wiring, id, device));
+            }
             (Some(device), Made::LinkEnd(link)) => {
                 kinds.extend(of_tunnel(wiring, (id, link), device));
             }
             (Some(device), made)
-                if device.spec.is_wireguard() && !matches!(made, Made::Tunnel(_)) =>
+                if device.spec.is_pair()
+                    || device.spec.is_wireguard() && !matches!(made, Made::Tunnel(_)) =>
             {
-                let reason = "comes with a link or segment of this kind".to_owned();
+                let of = if device.spec.is_pair() { "link" } else { "link or segment" };
+                let reason = format!("comes with a {of} of this kind");
                 let kind = device.spec.name;
                 kinds.push(ProblemKind::BadDevice { at: wiring.at(id), kind, reason });
             }
@@ -29,6 +34,18 @@ pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
         kinds.extend(of_port(wiring, wired));
         problems.extend(kinds.into_iter().map(|kind| Problem::new(kind, wired.origin)));
     }
+}
+
+/// An end of a cable that is no veth pair. Only what has a hardware address can be a port of a bridge
+/// (`br_add_if`, net/bridge/br_if.c).
+fn of_pair(wiring: &Wiring<'_>, id: usize, device: &Device) -> Vec<ProblemKind> {
+    let mut kinds = of_device(wiring, id, device);
+    if wiring.is_wire(id) && !device.has_own_mac() {
+        let (at, kind) = (wiring.at(id), device.spec.name);
+        let reason = "needs `mode: l2` to be a port".to_owned();
+        kinds.push(ProblemKind::BadDevice { at, kind, reason });
+    }
+    kinds
 }
 
 /// An end of a tunnel: where from and where to is not known yet, but always found.

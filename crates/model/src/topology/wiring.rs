@@ -78,7 +78,8 @@ pub(crate) struct Wired<'t> {
     pub(crate) made: Made,
     /// The bridge that it is a port of.
     pub(crate) master: Option<usize>,
-    /// What it is, where a node's `interfaces:` makes it, or a tunnel that is a link or a WireGuard segment.
+    /// What it is, where a node's `interfaces:` makes it, a tunnel that is a link or a WireGuard segment, or a
+    /// link whose cable is no veth pair.
     pub(crate) device: Option<&'t Device>,
     /// Whether it is an isolated port of a segment.
     pub(crate) isolated: bool,
@@ -365,7 +366,8 @@ impl<'t> Wiring<'t> {
             ends[end] = self.add(places[end], name, Made::LinkEnd(index), origin);
             let wired = &mut self.interfaces[ends[end]];
             wired.options.push(&endpoint.options);
-            wired.device = link.tunnel.as_ref().map(|tunnel| &tunnel.device);
+            let tunnel = link.tunnel.as_ref().map(|tunnel| &tunnel.device);
+            wired.device = tunnel.or(link.cable.as_ref());
             if let PlaceKind::Segment(segment) = self.places[places[end]].kind {
                 let bridge = derived_name(&segment.name, 1).name;
                 self.interfaces[ends[end]].master = self.interface(places[end], &bridge);

@@ -14,7 +14,7 @@ pub(super) fn of_steps(steps: &[Step]) -> BTreeSet<NsName> {
 /// Returns the namespaces of the other ends of the veths that steps make.
 pub(super) fn other_ends(steps: &[Step]) -> impl Iterator<Item = &NsName> {
     steps.iter().filter_map(|step| match &step.change {
-        Change::AddLink { link: NewLink::Veth { peer, .. }, .. } => Some(&peer.end.ns),
+        Change::AddLink { link: NewLink::Pair { peer, .. }, .. } => Some(&peer.end.ns),
         _ => None,
     })
 }

@@ -151,7 +151,7 @@ fn steps_to(desired: &Desired, target: &State, there: &State) -> Vec<Step> {
 fn named(steps: &[Step]) -> BTreeSet<NsName> {
     let mut part: BTreeSet<NsName> = steps.iter().map(|step| step.ns.clone()).collect();
     part.extend(steps.iter().filter_map(|step| match &step.change {
-        Change::AddLink { link: NewLink::Veth { peer, .. }, .. } => Some(peer.end.ns.clone()),
+        Change::AddLink { link: NewLink::Pair { peer, .. }, .. } => Some(peer.end.ns.clone()),
         _ => None,
     }));
     part

@@ -415,14 +415,13 @@ fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
     let mut kinds: Vec<&str> = steps
         .iter()
         .filter_map(|step| match &step.change {
-            Change::AddLink { link: NewLink::Veth { .. }, .. } => Some("veth"),
             // Whatever it is, it is there.
             Change::AddLink { link: NewLink::Device { device, .. }, .. }
                 if device.spec.is_physical() =>
             {
                 None
             }
-            Change::AddLink { link: NewLink::Device { device, .. }, .. } => Some(device.spec.name),
+            Change::AddLink { link, .. } => Some(link.kind()),
             Change::SetPortVlan { .. } => Some(BRIDGE_VLAN),
             _ => None,
         })

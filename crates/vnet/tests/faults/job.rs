@@ -290,7 +290,7 @@ pub(crate) fn refusable(step: &Step, steps: &[Step]) -> Option<Step> {
         Change::AddLink { name, link } => {
             let mut link = link.clone();
             match &mut link {
-                NewLink::Veth { mtu, .. } | NewLink::Device { mtu, .. } => *mtu = Some(1),
+                NewLink::Pair { mtu, .. } | NewLink::Device { mtu, .. } => *mtu = Some(1),
                 other => panic!("a link that no test knows: {other:?}"),
             }
             Change::AddLink { name: name.clone(), link }

@@ -82,12 +82,12 @@ kinds! {
     ifb: "kind: ifb";
 }
 
-/// All kinds have a test, but those that are not made by a message, and WireGuard's, whose interfaces
-/// come with a link.
+/// All kinds have a test, but those that are not made by a message, and WireGuard's and netkit's, whose
+/// interfaces come with a link.
 #[test]
 fn no_kind_is_left_out() {
-    let by_message =
-        |spec: &&&KindSpec| !spec.is_tun() && !spec.is_physical() && !spec.is_wireguard();
+    let with_link = |spec: &KindSpec| spec.is_wireguard() || spec.is_pair();
+    let by_message = |spec: &&&KindSpec| !spec.is_tun() && !spec.is_physical() && !with_link(spec);
     let known: Vec<&str> = kind::ALL.iter().filter(by_message).map(|spec| spec.name).collect();
     assert_eq!(KINDS, known);
 }

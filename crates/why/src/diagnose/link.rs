@@ -9,7 +9,7 @@ use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
 
 use super::{Case, set};
 use crate::fib::{self, Decision, Flowi};
-use crate::wire::{self, Block, Station};
+use crate::wire::{self, Block, Station, policy};
 use crate::{Cause, suggest};
 
 /// The length of a frame when none is asked for, in bytes.
@@ -23,7 +23,7 @@ impl Case<'_, '_> {
         let mtu = scene.interface(ns, dev).and_then(|i| i.mtu).unwrap_or(size);
         let stations = wire::domain(scene, &from, size.min(mtu), true).stations;
         let mut theirs: Vec<&Station> =
-            stations.iter().filter(|station| self.would_answer(station, hop)).collect();
+            stations.iter().filter(|station| self.would_answer(&from, station, hop)).collect();
         theirs.sort_by_key(|station| station.blocks.len());
         if let Some(station) = theirs.first() {
             let unusable = self.scene.unusable(&station.end.ns, hop);
@@ -34,6 +34,10 @@ impl Case<'_, '_> {
             let ruled = || self.by_rules_of(&station.end.ns, &question);
             if let (true, Some(cause)) = (station.blocks.is_empty(), ruled()) {
                 return Some(cause);
+            }
+            let back = || policy::drops_answers(scene, station);
+            if let (true, Some(end)) = (station.blocks.is_empty(), back()) {
+                return Some(self.policy(&end, Some(hop)));
             }
             return match station.blocks.first() {
                 Some(block) => Some(self.blocked(&from, block, hop)),
@@ -50,8 +54,11 @@ impl Case<'_, '_> {
         Some(self.not_here(ns, dev, hop))
     }
 
-    /// Tells whether a station has an address, or was meant to.
-    fn would_answer(&self, station: &Station, hop: IpAddr) -> bool {
+    /// Tells whether a station has an address, or was meant to; or would get the packet anyway.
+    fn would_answer(&self, from: &End, station: &Station, hop: IpAddr) -> bool {
+        if policy::asks_nobody(self.scene, from) {
+            return true;
+        }
         let ns = &station.end.ns;
         let on_it = |net: Option<(&IfName, IpNet)>| {
             net.is_some_and(|(dev, _)| hop.is_ipv4() || *dev == station.end.name)
@@ -69,6 +76,7 @@ impl Case<'_, '_> {
                 let evidence = format!("{}, the other end of the cable, is down", port(end));
                 self.cause("peer-down", port(end), evidence, self.restore(&end.ns, &end.name))
             }
+            Block::Policy(end) => self.policy(end, None),
             Block::Blocked(end) => self.blocked_port(end, false),
             Block::Isolated(end) => self.blocked_port(end, true),
             Block::NoArp(upper, lower) => self.no_arp(from, upper, lower, hop),
@@ -139,6 +147,22 @@ impl Case<'_, '_> {
                 self.cause("mtu-mismatch", port(end), evidence, vec![step])
             }
         }
+    }
+
+    /// A pair's end drops what is sent by it: the packet, or the answer of whom it looks for.
+    fn policy(&self, end: &End, answers_for: Option<IpAddr>) -> Cause {
+        let port = self.scene.port(&end.ns, &end.name);
+        let answer = answers_for.map(|hop| format!(", and so the answer of who has {hop}"));
+        let answer = answer.unwrap_or_default();
+        let evidence = format!("{port} drops whatever is sent by it (policy blackhole){answer}");
+        let step = self.scene.end(end).and_then(|it| it.kind.device()).map(|device| {
+            let option = device.spec.option("policy").map(|it| (it, Value::Number(0)));
+            let wanted = option.into_iter().collect();
+            let rest = kind::Options::new();
+            let (by, change) = LinkSetting::options(end.clone(), device, wanted, rest);
+            set(&by.ns, &by.name, change)
+        });
+        self.cause("policy-blackhole", port, evidence, step.into_iter().collect())
     }
 
     /// Whoever has the address, if anybody, is not on this link.

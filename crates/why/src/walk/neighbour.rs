@@ -11,7 +11,7 @@ use super::ipvlan::NO_IPV6;
 use super::{Stop, Walk};
 use crate::fib::{self, Decision, Flowi};
 use crate::scene::Scene;
-use crate::wire::{self, Block, Station};
+use crate::wire::{self, Block, Station, policy};
 
 impl Walk<'_, '_> {
     /// Finds who on the link answers for an address: by ARP whoever has it on any interface
@@ -29,6 +29,10 @@ impl Walk<'_, '_> {
             return Err(Stop::ArpOff(dev.clone()));
         }
         let domain = wire::domain(self.scene, &from, size_bytes, false);
+        if policy::asks_nobody(self.scene, &from) {
+            let there = domain.stations.into_iter().find(|station| station.end.ns != *ns);
+            return there.ok_or_else(|| Stop::Unresolved { dev: dev.clone(), hop });
+        }
         let all = domain.stations.clone();
         let asker = self.asker(ns, dev, hop);
         let mut found: Vec<Station> = domain.stations;
@@ -43,6 +47,7 @@ impl Walk<'_, '_> {
             return there.ok_or_else(|| Stop::WrongNeighbour { dev: dev.clone(), hop, mac });
         }
         found.retain(|station| answers(self.scene, &station.end, hop) && !self.keeps(station, hop));
+        found.retain(|station| policy::drops_answers(self.scene, station).is_none());
         let mut refused = None;
         found.retain(|station| match asker {
             Some(asker) if hop.is_ipv4() => {

@@ -1,7 +1,7 @@
 //! Frames that a port of a bridge sends back where they came in (`BR_HAIRPIN_MODE`).
 
+use vnet_model::End;
 use vnet_model::kind::Value;
-use vnet_model::{End, Kind};
 
 use super::beside::{BRIDGE, Near, PRIVATE, VEPA, is_macvlan, macvlan_mode};
 use super::{Search, Station, shares};
@@ -20,10 +20,7 @@ impl Search<'_, '_> {
         }
         let meant = self.scene.meant_interface(&port.ns, &port.name);
         let is_meant = meant.is_some_and(|it| it.port.get("hairpin") == Some(&Value::Bool(true)));
-        let far = match self.scene.end(port).map(|it| &it.kind) {
-            Some(Kind::Veth { peer: Some(far) }) => Some(far),
-            _ => None,
-        };
+        let far = self.scene.end(port).and_then(|it| it.kind.peer());
         let is_shared = |far: &End| {
             let mut uppers = self.scene.uppers(far).into_iter();
             self.scene.bridge_of(far).is_none()

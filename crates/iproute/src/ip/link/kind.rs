@@ -7,6 +7,7 @@ mod gre;
 mod iptun;
 mod ipvlan;
 mod macvlan;
+mod netkit;
 mod tun;
 mod tunnel;
 mod veth;
@@ -42,6 +43,7 @@ pub(super) type Print = fn(&mut Out, &Attrs<'_>, &mut dyn World);
 /// The kinds that have words of their own or something to show.
 static KINDS: &[Kind] = &[
     veth::KIND,
+    netkit::KIND,
     bridge::KIND,
     macvlan::MACVLAN,
     macvlan::MACVTAP,

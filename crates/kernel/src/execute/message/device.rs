@@ -27,6 +27,9 @@ const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 
+/// The other end of a pair: `VETH_INFO_PEER` (linux/veth.h), `IFLA_NETKIT_PEER_INFO` (linux/if_link.h).
+const PEER_INFO: u16 = 1;
+
 /// Key and flags of GRE (linux/if_tunnel.h): what comes in, and what goes out.
 const IFLA_GRE_IFLAGS: u16 = 2;
 const IFLA_GRE_OFLAGS: u16 = 3;
@@ -49,18 +52,7 @@ pub fn add_device(
     let mut options = Resolved::of(device.spec.options, &device.options, index)?;
     options.unsaid = device.spec.unsaid;
     batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
-        header(writer, this.index);
-        writer.text(IFLA_IFNAME, this.name.as_str());
-        if let Some(mac) = this.mac {
-            writer.bytes(IFLA_ADDRESS, &mac.0);
-        }
-        if let Some(mtu) = this.mtu {
-            writer.u32(IFLA_MTU, mtu);
-        }
-        let queues = [(IFLA_NUM_TX_QUEUES, this.queues.tx), (IFLA_NUM_RX_QUEUES, this.queues.rx)];
-        for (attr, count) in queues {
-            count.map(|count| writer.u32(attr, count));
-        }
+        born(writer, this);
         if let Some(lower) = lower {
             writer.u32(IFLA_LINK, lower);
         }
@@ -73,6 +65,45 @@ pub fn add_device(
         });
     });
     Ok(())
+}
+
+/// Makes a pair, both ends born where they live: of veth, where nothing else is said.
+pub fn add_pair(
+    batch: &mut Batch,
+    device: Option<&Device>,
+    (this, that): (&Birth<'_>, &Birth<'_>),
+    there: &OwnedFd,
+) {
+    batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
+        born(writer, this);
+        writer.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, device.map_or("veth", |device| device.spec.name));
+            info.nest(IFLA_INFO_DATA, |data| {
+                let options = device.into_iter().flat_map(|it| it.options.of(it.spec.options));
+                options.for_each(|(option, value)| write_one(data, option, value, 0));
+                data.nest(PEER_INFO, |peer| {
+                    born(peer, that);
+                    peer.i32(IFLA_NET_NS_FD, there.as_raw_fd());
+                });
+            });
+        });
+    });
+}
+
+/// What is said of any interface that is made.
+fn born(writer: &mut Writer<'_>, this: &Birth<'_>) {
+    header(writer, this.index);
+    writer.text(IFLA_IFNAME, this.name.as_str());
+    if let Some(mac) = this.mac {
+        writer.bytes(IFLA_ADDRESS, &mac.0);
+    }
+    if let Some(mtu) = this.mtu {
+        writer.u32(IFLA_MTU, mtu);
+    }
+    let queues = [(IFLA_NUM_TX_QUEUES, this.queues.tx), (IFLA_NUM_RX_QUEUES, this.queues.rx)];
+    for (attr, count) in queues {
+        count.map(|count| writer.u32(attr, count));
+    }
 }
 
 /// Changes options of an interface, or of a port.

@@ -1,6 +1,6 @@
 //! What interfaces are set to beside what the model knows.
 
-use vnet_model::{IfName, Interface, Namespace};
+use vnet_model::{Device, IfName, Interface, Namespace};
 use vnet_netlink::attr::Attributes;
 use vnet_netlink::{Error, Message, Socket};
 
@@ -74,8 +74,10 @@ fn flags(header: &[u8], interface: &Interface) -> Vec<String> {
         return Vec::new();
     };
     let flags = u32::from_ne_bytes(*bytes);
-    let is_station =
-        matches!(interface.kind.name(), "veth" | "bridge" | "macvlan" | "vlan" | "bond" | "tap");
+    let is_station = match interface.kind.name() {
+        "netkit" => interface.kind.device().is_some_and(Device::has_own_mac),
+        name => matches!(name, "veth" | "bridge" | "macvlan" | "vlan" | "bond" | "tap"),
+    };
     let all = [
         ("promisc on", flags & IFF_PROMISC != 0),
         ("allmulticast on", flags & IFF_ALLMULTI != 0),

@@ -108,6 +108,9 @@ const GRE: &[Row] = &[
 /// `IFLA_IPTUN_…` (linux/if_tunnel.h).
 const IPTUN: &[Row] = &[(15, "encap", Is(0)), (19, "external", Nothing), (20, "fwmark", Is(0))];
 
+/// `IFLA_NETKIT_…`: since Linux 6.13.
+const NETKIT: &[Row] = &[(6, "scrub", Is(1)), (7, "peer scrub", Is(1))];
+
 /// `IFLA_TUN_…`.
 const TUN: &[Row] = &[
     (1, "user", Nothing),
@@ -128,6 +131,7 @@ fn rows(kind: &str, is_port: bool) -> &'static [Row] {
         "vlan" => VLAN,
         "gre" | "gretap" | "ip6gre" | "ip6gretap" => GRE,
         "ipip" | "sit" | "ip6tnl" => IPTUN,
+        "netkit" => NETKIT,
         "tun" => TUN,
         _ => &[],
     }

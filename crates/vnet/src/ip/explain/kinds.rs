@@ -18,6 +18,7 @@ const KINDS: &[(&str, &str)] = &[
     ("macsec", "CONFIG_MACSEC"),
     ("macvlan", "CONFIG_MACVLAN"),
     ("macvtap", "CONFIG_MACVTAP"),
+    ("netkit", "CONFIG_NETKIT"),
     ("sit", "CONFIG_IPV6_SIT"),
     ("team", "CONFIG_NET_TEAM"),
     ("veth", "CONFIG_VETH"),

@@ -7,8 +7,9 @@ use super::super::super::words::{Read, Words};
 use super::super::set::Settings;
 use super::Kind;
 
-/// The other end: a link header and attributes (`VETH_INFO_PEER`, linux/veth.h).
-const VETH_INFO_PEER: u16 = 1;
+/// The other end: a link header and attributes (`VETH_INFO_PEER`, linux/veth.h;
+/// `IFLA_NETKIT_PEER_INFO`, linux/if_link.h).
+const PEER_INFO: u16 = 1;
 
 pub(super) const KIND: Kind =
     Kind { name: "veth", read, print: None, print_port: None, read_port: None };
@@ -22,6 +23,11 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
         let failure = Failure::command(1, format!("vnet ip: unknown option `{word}` of a veth"));
         return Err(words.blame(failure).hint("a veth knows only `peer`"));
     }
+    Ok(vec![read_peer(words, context)?])
+}
+
+/// Reads what is said of the other end of a pair.
+pub(super) fn read_peer(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Attr> {
     let peer = Settings::read(words, context)?;
     let (flags, change) = peer.flags();
     let mut value = ifinfomsg(0, peer.index.unwrap_or(0), flags, change);
@@ -31,5 +37,5 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
     }
     inner.extend(peer.attrs);
     Attr::write_all(&inner, &mut value);
-    Ok(vec![Attr::Value(VETH_INFO_PEER | Attr::NESTED, value)])
+    Ok(Attr::Value(PEER_INFO | Attr::NESTED, value))
 }
