@@ -72,6 +72,37 @@ pub(crate) enum Passed {
     Unknown(String),
 }
 
+/// Names the tables of a namespace that may drop what its bridges pass on: they are not followed.
+pub(crate) fn of_bridges(scene: &Scene<'_>, ns: &NsName) -> Vec<String> {
+    let tables = scene.tables(ns).into_iter();
+    let is_one = |table: &&Table| match table.id.family {
+        Family::Bridge => decides(table, |_| true),
+        _ => is_at_interfaces(table),
+    };
+    tables.filter(is_one).map(|table| unfollowed(scene, ns, table)).collect()
+}
+
+/// Tells whether a table may drop what comes in or leaves by single interfaces.
+fn is_at_interfaces(table: &Table) -> bool {
+    match table.id.family {
+        Family::Netdev => decides(table, |_| true),
+        Family::Inet => decides(table, |hook| hook == Hook::Ingress),
+        _ => false,
+    }
+}
+
+/// Tells whether a chain at such a hook has rules, or drops whatever it is.
+fn decides(table: &Table, is_it: impl Fn(Hook) -> bool) -> bool {
+    table.chains.iter().any(|chain| {
+        let base = chain.base.as_ref().filter(|base| is_it(base.hook));
+        base.is_some_and(|base| !base.accepts || !chain.rules.is_empty())
+    })
+}
+
+fn unfollowed(scene: &Scene<'_>, ns: &NsName, table: &Table) -> String {
+    format!("{}, table {}: what it drops is not followed", scene.label(ns), table.id)
+}
+
 /// A packet in a namespace.
 pub(crate) struct Filter<'f, 'a> {
     pub(crate) scene: &'f Scene<'a>,
@@ -89,15 +120,16 @@ impl Filter<'_, '_> {
     /// Runs all chains of a hook.
     pub(crate) fn run(&mut self, hook: Hook) -> Passed {
         let tables = self.scene.tables(self.ns);
+        let mut doubt = None;
         let mut chains: Vec<(&Table, &Chain, i32, bool)> = Vec::new();
         for table in tables {
+            if is_at_interfaces(table) {
+                doubt = Some(unfollowed(self.scene, self.ns, table));
+            }
             let sees = match table.id.family {
                 Family::Inet => true,
                 Family::Ip => self.header.dst.is_ipv4(),
                 Family::Ip6 => self.header.dst.is_ipv6(),
-                Family::Netdev if table.chains.iter().any(|chain| !chain.rules.is_empty()) => {
-                    return Passed::Unknown(format!("table {} is not followed", table.id));
-                }
                 Family::Arp | Family::Bridge | Family::Netdev => false,
             };
             for chain in table.chains.iter().filter(|_| sees) {
@@ -129,7 +161,7 @@ impl Filter<'_, '_> {
         if !undone {
             said.extend(self.undo(hook));
         }
-        Passed::On(said)
+        doubt.map_or(Passed::On(said), Passed::Unknown)
     }
 
     /// What conntrack makes of the packet (`nf_conntrack_in`, net/netfilter/nf_conntrack_core.c): the

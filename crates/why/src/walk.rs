@@ -473,7 +473,7 @@ impl Walk<'_, '_> {
         let hop = leg.via.unwrap_or(dst);
         let size = self.packet.size_bytes.min(mtu);
         let station = self.resolve(ns, &leg.dev, hop, size)?;
-        self.doubt_bridges(&station);
+        self.doubt_bridges(&out, &station);
         let there = self.scene.port(&station.end.ns, &station.end.name);
         for crossed in &station.crossed {
             self.cross(crossed);

@@ -8,7 +8,7 @@ use common::{desired, down, probing, replied, shown, up};
 use vnet::Lab;
 use vnet::model::Packet;
 use vnet::model::sighting::Heading;
-use vnet::why::{Ask, Told, Verdict};
+use vnet::why::{Ask, Dropped, Told, Verdict};
 use vnet_testns::sh;
 
 /// What `why` leaves behind would be seen in here: tables of filters and packet sockets.
@@ -24,11 +24,16 @@ fn remains() -> String {
 
 /// Asks, and sees that the model agrees and nothing remains.
 fn ask(lab: &Lab, from: &str, to: &str, packet: Packet) -> Told {
+    let told = leaving_nothing(lab, from, to, packet);
+    let spotted = told.spotted.as_ref().unwrap();
+    assert_eq!(spotted.blind, [], "{}", shown(&told));
+    told
+}
+
+fn leaving_nothing(lab: &Lab, from: &str, to: &str, packet: Packet) -> Told {
     let before = remains();
     let told = lab.why(from, to, &Ask { packet, ..probing() }).unwrap();
     assert_eq!(remains(), before);
-    let spotted = told.spotted.as_ref().unwrap();
-    assert_eq!(spotted.blind, [], "{}", shown(&told));
     told
 }
 
@@ -174,8 +179,68 @@ fn a_bridge_is_looked_into() {
         let told = ask(&lab, "pc1", "pc2", Packet::Icmp);
         let spotted = told.spotted.as_ref().unwrap();
         assert_eq!(spotted.last.to_string(), "last seen entering lan by pc1", "{}", shown(&told));
-        // Filters of bridges are not followed on paper, so it can't say more than that.
-        assert!(!replied(&told) && spotted.agrees != Some(true), "{}", shown(&told));
+        // Filters of bridges are not followed on paper: which rule it was the kernel says.
+        let unknown = ["lan, table bridge f: what it drops is not followed"];
+        assert_eq!(told.answer.unknown, unknown, "{}", shown(&told));
+        assert!(!replied(&told) && spotted.agrees.is_none(), "{}", shown(&told));
+        assert_eq!(dropped(&told), ["lan bridge f c @ll,96,16 0x0800 drop"]);
+        down(lab);
+    });
+}
+
+fn dropped(told: &Told) -> Vec<String> {
+    let spotted = told.spotted.as_ref().unwrap();
+    assert_eq!(spotted.untraced, [], "{}", shown(told));
+    let text = |it: &Dropped| {
+        let rule = it.rule.as_deref().unwrap_or("by its policy");
+        format!("{} {} {} {rule}", it.ns, it.table, it.chain)
+    };
+    spotted.dropped.iter().map(text).collect()
+}
+
+/// Chains of bridges and of single interfaces are traced as those of packets are, by whatever they drop it.
+#[test]
+fn what_a_bridge_or_an_interface_drops_is_traced() {
+    vnet_testns::root(|| {
+        let chains = [
+            ("lan", "bridge f", "hook prerouting priority 0", "meta mark 0 drop"),
+            ("lan", "bridge f", "hook output priority 0; policy drop", ""),
+            ("lan", "bridge f", "hook postrouting priority 0", "oifname \"pc2\" drop"),
+            ("lan", "bridge f", "hook forward priority 0; policy drop", ""),
+            ("lan", "netdev f", "hook ingress device pc1 priority 0", "meta l4proto icmp drop"),
+            ("lan", "netdev f", "hook ingress device pc2 priority 0; policy drop", ""),
+            ("lan", "netdev f", "hook egress device pc2 priority 0", "drop"),
+            ("pc2", "inet f", "hook ingress device lan priority 0", "drop"),
+            ("pc1", "netdev f", "hook egress device lan priority 0", "meta l4proto icmp drop"),
+        ];
+        let lab = up(&desired("lan"));
+        // They know each other: ARP would be dropped too.
+        for (ns, other, addr) in [("pc1", "pc2", "10.0.0.3"), ("pc2", "pc1", "10.0.0.2")] {
+            sh(&format!(
+                "ip -n {ns} neigh replace {addr} dev lan nud permanent \
+                    lladdr $(ip netns exec {other} cat /sys/class/net/lan/address)"
+            ));
+        }
+        assert!(replied(&leaving_nothing(&lab, "pc1", "pc2", Packet::Icmp)));
+        for (ns, table, hook, rule) in chains {
+            sh(&format!(
+                "ip netns exec {ns} nft 'table {table} {{ chain c {{ type filter {hook}; {rule}; }}; }}'"
+            ));
+            let told = leaving_nothing(&lab, "pc1", "pc2", Packet::Icmp);
+            // The bridge itself sends nothing.
+            let is_met = !hook.contains("output");
+            assert_eq!(replied(&told), !is_met, "{table} {hook}: {}", shown(&told));
+            let rule = if rule.is_empty() { "by its policy" } else { rule };
+            let wanted = is_met.then(|| format!("{ns} {table} c {rule}"));
+            assert_eq!(dropped(&told), Vec::from_iter(wanted), "{hook}: {}", shown(&told));
+            let said = format!("{ns}, table {table}: what it drops is not followed");
+            assert_eq!(told.answer.unknown, [said], "{hook}: {}", shown(&told));
+            // And a connection, by its port.
+            let told = leaving_nothing(&lab, "pc1", "pc2", Packet::Tcp(80));
+            let is_met = is_met && !rule.contains("icmp");
+            assert_eq!(dropped(&told).is_empty(), !is_met, "{hook}: {}", shown(&told));
+            sh(&format!("ip netns exec {ns} nft delete table {table}"));
+        }
         down(lab);
     });
 }

@@ -60,6 +60,13 @@ pub(super) mod chain {
     pub(in super::super) const TYPE: u16 = 7;
     pub(in super::super) const HOOK_HOOKNUM: u16 = 1;
     pub(in super::super) const HOOK_PRIORITY: u16 = 2;
+    pub(in super::super) const HOOK_DEVS: u16 = 4;
+    /// `enum nft_devices_attributes`.
+    pub(in super::super) const DEVICE_NAME: u16 = 1;
+    /// `NF_NETDEV_INGRESS`, `NF_NETDEV_EGRESS` and `NF_INET_INGRESS` (linux/netfilter.h).
+    pub(in super::super) const NETDEV_INGRESS: u32 = 0;
+    pub(in super::super) const NETDEV_EGRESS: u32 = 1;
+    pub(in super::super) const INET_INGRESS: u32 = 5;
 }
 
 /// `enum nft_rule_attributes`.

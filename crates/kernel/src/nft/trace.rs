@@ -1,9 +1,12 @@
 //! Traces single packets through the tables of namespaces: what dropped them there.
 //!
 //! A table of our own in each namespace sets `nftrace` for what is traced and for nothing else, as
-//! soon as it comes in or leaves; the kernel then tells of each rule that it meets. The table is
+//! soon as it comes in or leaves; the kernel then tells of each rule that it meets. Where there are chains of
+//! bridges, or of single interfaces, there is one of that family too, at the same places. The table is
 //! *owned* by the socket that made it (`NFT_TABLE_F_OWNER`, linux/netfilter/nf_tables.h; Linux 5.12):
 //! the kernel removes it when that is closed, whatever ends this process. CAP_NET_ADMIN.
+
+use std::collections::BTreeSet;
 
 use vnet_model::NsName;
 use vnet_model::nft::{CmpOp, Expr, Family, Hook, PayloadBase, TableId, text};
@@ -62,6 +65,8 @@ struct Post {
     owner: Socket,
     /// Hears of what happens.
     events: Socket,
+    /// Whether there are places at which it is not traced.
+    is_partial: bool,
 }
 
 impl Tracer {
@@ -84,10 +89,11 @@ impl Tracer {
         let Self { posts, mut blind } = self;
         let mut all = Vec::new();
         for mut post in posts {
-            match post.read() {
-                Ok(dropped) => all.extend(dropped),
-                Err(_) => blind.push(post.ns),
+            let read = post.read();
+            if read.is_err() || post.is_partial {
+                blind.push(post.ns);
             }
+            all.extend(read.into_iter().flatten());
         }
         (all, blind)
     }
@@ -100,49 +106,137 @@ fn post(realm: &Realm, ns: &NsName, traced: Traced) -> Option<Post> {
     };
     let (mut owner, mut events) = (open()?, open()?);
     events.subscribe(&[trace::GROUP]).ok()?;
-    let outcome = owner.submit_transaction(&mut table_for(traced)).ok()?;
-    outcome.is_ok().then(|| Post { ns: ns.clone(), owner, events })
+    let places = places_of(&mut owner).ok()?;
+    let outcome = owner.submit_transaction(&mut tables_for(traced, &places)).ok()?;
+    let is_partial = places.is_partial;
+    outcome.is_ok().then(|| Post { ns: ns.clone(), owner, events, is_partial })
 }
 
-/// Lays out the table. Its name is nobody else's: that of an owned one is refused to others.
-fn table_for(traced: Traced) -> Batch {
+/// Where chains of a namespace see what those of IP may never see, or only later.
+#[derive(Debug, Default)]
+struct Places {
+    /// What bridges pass on.
+    bridges: bool,
+    /// The interfaces at which there are chains for what comes in, and for what leaves.
+    ingress: BTreeSet<String>,
+    egress: BTreeSet<String>,
+    /// Whether a chain is at interfaces that can't be named.
+    is_partial: bool,
+}
+
+fn places_of(socket: &mut Socket) -> Result<Places, Error> {
+    let mut places = Places::default();
+    read::dump(socket, msg::GETCHAIN, |message| {
+        let attributes = message.attributes(HEADER_BYTES)?;
+        let hook = attributes.find(chain::HOOK)?;
+        let (Some(family), Some(hook)) = (read::family(&message), hook) else {
+            return Ok(None::<()>);
+        };
+        let number = read::u32_be(hook.nested(), chain::HOOK_HOOKNUM)?.unwrap_or_default();
+        let known = match (family, number) {
+            (Family::Bridge, _) => {
+                places.bridges = true;
+                return Ok(None);
+            }
+            (Family::Netdev, chain::NETDEV_INGRESS) | (Family::Inet, chain::INET_INGRESS) => {
+                &mut places.ingress
+            }
+            (Family::Netdev, chain::NETDEV_EGRESS) => &mut places.egress,
+            _ => return Ok(None),
+        };
+        if let Some(devices) = hook.nested().find(chain::HOOK_DEVS)? {
+            for device in devices.nested() {
+                let device = device?;
+                match device.kind {
+                    chain::DEVICE_NAME => {
+                        known.insert(device.text()?.to_owned());
+                    }
+                    _ => places.is_partial = true,
+                }
+            }
+        }
+        Ok(None)
+    })?;
+    Ok(places)
+}
+
+/// Lays out the tables. Their name is nobody else's: that of an owned one is refused to others.
+fn tables_for(traced: Traced, places: &Places) -> Batch {
     let name = match traced {
         Traced::Cookie(cookie) => format!("vnet_why_{:016x}", u64::from_be_bytes(cookie)),
         Traced::Port(port) => format!("vnet_why_port_{port}"),
     };
-    let header = [Family::Inet.number(), 0, 0, 0];
+    let none = BTreeSet::new();
+    let of_packets =
+        [Hook::Prerouting, Hook::Output].map(|hook| (hook.name(), hook.number(), &none));
+    let of_interfaces = [
+        ("ingress", chain::NETDEV_INGRESS, &places.ingress),
+        ("egress", chain::NETDEV_EGRESS, &places.egress),
+    ];
+    let of_interfaces: Vec<_> =
+        of_interfaces.into_iter().filter(|(_, _, devices)| !devices.is_empty()).collect();
     let mut batch = Batch::new();
+    batch.push_unacknowledged(BATCH_BEGIN, Flags::NONE, |writer| {
+        writer.header(&BATCH_HEADER);
+    });
+    lay_out(&mut batch, (Family::Inet, &name), traced, &of_packets);
+    if places.bridges {
+        lay_out(&mut batch, (Family::Bridge, &name), traced, &of_packets);
+    }
+    if !of_interfaces.is_empty() {
+        lay_out(&mut batch, (Family::Netdev, &name), traced, &of_interfaces);
+    }
+    batch.push_unacknowledged(BATCH_END, Flags::NONE, |writer| {
+        writer.header(&BATCH_HEADER);
+    });
+    batch
+}
+
+/// A chain: its name, the number of its hook, and the interfaces that it is at.
+type Place<'p> = (&'p str, u32, &'p BTreeSet<String>);
+
+/// Lays out a table of a family, with these chains.
+fn lay_out(
+    batch: &mut Batch,
+    (family, name): (Family, &str),
+    traced: Traced,
+    chains: &[Place<'_>],
+) {
     let mut push = |kind: u16, flags: Flags, write: &dyn Fn(&mut Writer<'_>)| {
-        let header = if matches!(kind, BATCH_BEGIN | BATCH_END) { BATCH_HEADER } else { header };
+        let header = [family.number(), 0, 0, 0];
         batch.push_unacknowledged(kind, flags, |writer| write(writer.header(&header)));
     };
-    push(BATCH_BEGIN, Flags::NONE, &|_| {});
     push(msg::NEWTABLE, Flags::CREATE | Flags::EXCL, &|writer| {
-        writer.text(table::NAME, &name).u32_be(table::FLAGS, table::F_OWNER);
+        writer.text(table::NAME, name).u32_be(table::FLAGS, table::F_OWNER);
     });
-    for hook in [Hook::Prerouting, Hook::Output] {
+    for (own, hook, devices) in chains {
         push(msg::NEWCHAIN, Flags::CREATE | Flags::EXCL, &|writer| {
-            writer.text(chain::TABLE, &name).text(chain::NAME, hook.name());
+            writer.text(chain::TABLE, name).text(chain::NAME, own);
             writer.nest(chain::HOOK, |place| {
-                place.u32_be(chain::HOOK_HOOKNUM, hook.number());
+                place.u32_be(chain::HOOK_HOOKNUM, *hook);
                 place.u32_be(chain::HOOK_PRIORITY, PRIORITY.cast_unsigned());
+                if !devices.is_empty() {
+                    place.nest(chain::HOOK_DEVS, |list| {
+                        for device in *devices {
+                            list.text(chain::DEVICE_NAME, device);
+                        }
+                    });
+                }
             });
             writer.u32_be(chain::POLICY, verdict::ACCEPT.cast_unsigned());
             writer.text(chain::TYPE, "filter");
         });
-        for (offset, wanted) in places(traced) {
+        for (offset, wanted) in bytes_of(traced) {
             push(msg::NEWRULE, Flags::CREATE | Flags::APPEND, &|writer| {
-                writer.text(rule::TABLE, &name).text(rule::CHAIN, hook.name());
+                writer.text(rule::TABLE, name).text(rule::CHAIN, own);
                 writer.nest(rule::EXPRESSIONS, |list| mark(list, offset, &wanted));
             });
         }
     }
-    push(BATCH_END, Flags::NONE, &|_| {});
-    batch
 }
 
 /// Where in the transport header which bytes stand.
-fn places(traced: Traced) -> Vec<(u32, Vec<u8>)> {
+fn bytes_of(traced: Traced) -> Vec<(u32, Vec<u8>)> {
     match traced {
         Traced::Cookie(cookie) => vec![(8, cookie.to_vec())],
         Traced::Port(port) => [0, 2].map(|at| (at, port.to_be_bytes().to_vec())).to_vec(),

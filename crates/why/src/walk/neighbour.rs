@@ -1,5 +1,6 @@
 //! Who on a link answers for the next hop.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use vnet_model::facts::BridgeEntry;
@@ -10,6 +11,7 @@ use vnet_model::{End, IfName, NsName};
 use super::ipvlan::NO_IPV6;
 use super::{Stop, Walk};
 use crate::fib::{self, Decision, Flowi};
+use crate::filter;
 use crate::scene::Scene;
 use crate::wire::{self, Block, Station, policy};
 
@@ -150,7 +152,7 @@ impl Walk<'_, '_> {
     }
 
     /// Notes what bridges on the way are set to that is not evaluated.
-    pub(super) fn doubt_bridges(&mut self, station: &Station) {
+    pub(super) fn doubt_bridges(&mut self, from: &End, station: &Station) {
         let mut met: Vec<String> =
             station.doubts(self.header.dst.is_ipv6()).map(str::to_owned).collect();
         if let Some(mac) = self.scene.end(&station.end).and_then(|interface| interface.mac) {
@@ -163,6 +165,13 @@ impl Walk<'_, '_> {
                 }));
             }
         }
+        let bridging = station.ports.iter().chain([from, &station.end]);
+        let bridging = bridging.filter(|end| {
+            station.ports.contains(end)
+                || self.scene.end(end).is_some_and(|found| found.kind.is_bridge())
+        });
+        let bridging: BTreeSet<&NsName> = bridging.map(|end| &end.ns).collect();
+        met.extend(bridging.into_iter().flat_map(|ns| filter::of_bridges(self.scene, ns)));
         met.retain(|what| !self.walked.unknown.contains(what));
         self.walked.unknown.extend(met);
     }
