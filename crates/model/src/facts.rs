@@ -147,17 +147,42 @@ pub struct InterfaceFacts {
     /// The interface that it stands on, where that is in another namespace, and one that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<End>,
-    /// Whether it reaches none of its like on the same interface (the flags `private` and `vepa` of an
-    /// ipvlan, `IPVLAN_F_PRIVATE` and `IPVLAN_F_VEPA`, linux/if_link.h).
-    #[serde(default)]
-    pub is_apart: bool,
+    /// What keeps it apart from its like on the same interface, where it is an ipvlan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
+}
+
+/// What keeps the ipvlans on one interface apart: a flag of that interface, the same for all of them
+/// (`IPVLAN_F_…`, linux/if_link.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Apart {
+    /// Nothing passes between them there (`private`).
+    Private,
+    /// What one sends to another leaves by the interface, as if for a stranger (`vepa`).
+    Vepa,
+    /// A flag that is not known here.
+    Other,
+}
+
+impl Apart {
+    /// Reads the flags of an ipvlan.
+    #[must_use]
+    pub fn of_flags(flags: u16) -> Option<Self> {
+        match flags {
+            0 => None,
+            1 => Some(Self::Private),
+            2 => Some(Self::Vepa),
+            _ => Some(Self::Other),
+        }
+    }
 }
 
 impl InterfaceFacts {
     /// Tells whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let says_more = self.no_arp || self.below.is_some() || self.is_apart;
+        let says_more = self.no_arp || self.below.is_some() || self.apart.is_some();
         self.options.is_empty() && self.port.is_empty() && self.vlans.is_none() && !says_more
     }
 

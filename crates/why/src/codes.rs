@@ -290,9 +290,21 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "ipvlan-no-arp",
-        "An ipvlan in mode `l3` or `l3s` answers no ARP and hears nothing that goes to all. Who sends to it \
-         needs a route by way of an address of the interface that it stands on; what that takes in for \
-         it gets there without being forwarded.",
+        "An ipvlan in mode `l3` or `l3s` answers neither ARP nor IPv6's neighbour solicitations, and hears \
+         nothing that goes to all. Who sends to it needs a route by way of an address of the interface \
+         that it stands on; what that takes in for it gets there without being forwarded. That interface's \
+         own namespace reaches it by a router outside alone.",
+    ),
+    code(
+        "ipvlan-apart",
+        "A flag of the interface below keeps its ipvlans apart: with `private` nothing passes between them, \
+         with `vepa` only what a switch or router outside sends back. With the flag `bridge` they \
+         reach each other (`ip link set dev IPVLAN type ipvlan bridge`).",
+    ),
+    code(
+        "ipvlan-vrf",
+        "An ipvlan in mode `l3s` stands on a port of a VRF. What comes in there is given to the VRF, and \
+         never to the ipvlan. In mode `l3` the ipvlan is asked first.",
     ),
     code(
         "macvlan-apart",

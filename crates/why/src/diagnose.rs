@@ -128,6 +128,8 @@ impl Case<'_, '_> {
             Some(Stop::Unresolved { dev, hop }) => self.unresolved(ns, dev, *hop),
             Some(Stop::TooBig { dev, mtu }) => Some(self.too_big(ns, dev, *mtu)),
             Some(Stop::UpperDown(end)) => Some(self.interface_down(&end.ns, &end.name)),
+            Some(Stop::KeptApart(from, to)) => Some(self.kept_apart(from, to)),
+            Some(Stop::VrfTakes { upper, vrf }) => Some(self.taken_by_vrf(upper, vrf)),
             Some(Stop::NotForwarded(dev)) => Some(self.not_forwarded(ns, dev)),
             Some(Stop::Martian(end)) => {
                 let src = self.walked.src?;

@@ -114,6 +114,8 @@ pub(crate) struct Filter<'f, 'a> {
     pub(crate) flows: &'f [Flow],
     /// The packet as it came to this namespace.
     pub(crate) came: &'f Header,
+    /// Whether it belongs to no connection here, nor begins one.
+    pub(crate) is_untracked: bool,
 }
 
 impl Filter<'_, '_> {
@@ -144,7 +146,7 @@ impl Filter<'_, '_> {
             _ => PRIORITY_SNAT,
         };
         let mut said = Vec::new();
-        let mut undone = false;
+        let mut undone = self.is_untracked;
         for (table, chain, priority, is_nat) in chains {
             if priority >= translates && !undone {
                 undone = true;
@@ -167,6 +169,9 @@ impl Filter<'_, '_> {
     /// What conntrack makes of the packet (`nf_conntrack_in`, net/netfilter/nf_conntrack_core.c): the
     /// answer to what never came by is no beginning of a TCP connection, nor an echo request.
     fn state(&self) -> Option<CtState> {
+        if self.is_untracked {
+            return Some(CtState::Untracked);
+        }
         if !self.header.is_answer {
             return Some(CtState::New);
         }

@@ -258,6 +258,8 @@ pub enum Effect {
     Forgotten(End, IpAddr),
     /// The port of a bridge passes all on.
     Passes(End),
+    /// The ipvlans on an interface are not kept apart.
+    Together(End),
     /// An interface asks neighbours, and answers them.
     Resolves(End),
     /// A policy rule is gone, whoever made it.

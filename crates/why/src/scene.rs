@@ -3,7 +3,7 @@
 mod below;
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -47,7 +47,9 @@ pub(crate) struct Scene<'a> {
     effects: BTreeSet<Effect>,
     labels: BTreeMap<NsName, String>,
     /// What stands on interfaces of other namespaces.
-    elsewhere: below::Elsewhere,
+    elsewhere: below::Uppers,
+    /// What stands on interfaces of its own namespace, once that was asked.
+    standing: OnceCell<below::Uppers>,
     /// How many tunnels the walk that goes on now is in.
     depth: Cell<u32>,
 }
@@ -69,6 +71,7 @@ impl<'a> Scene<'a> {
             effects: BTreeSet::new(),
             labels: labels.collect(),
             elsewhere: below::elsewhere(world.state, world.facts),
+            standing: OnceCell::new(),
             depth: Cell::new(0),
         };
         scene.take_nexthops();
@@ -138,6 +141,7 @@ impl<'a> Scene<'a> {
 
     /// Does a step on paper.
     pub(crate) fn apply(&mut self, step: &Step) -> Result<(), Refused> {
+        self.standing.take();
         self.complete(&step.ns);
         let applied = step.apply(self.state.to_mut());
         match &step.change {

@@ -158,6 +158,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         walked,
         came_in: None,
         bound: None,
+        turned_out: None,
         header,
         came,
         is_out: false,
@@ -176,6 +177,8 @@ struct Walk<'s, 'a> {
     came_in: Option<IfName>,
     /// The interface that it may leave by alone, where an ipvlan on that sent it.
     bound: Option<IfName>,
+    /// The ipvlan that sent it there, with the one beside it that it is for: it is to come back to that.
+    turned_out: Option<(End, End)>,
     /// The packet as it is, and as it came to the namespace where it is.
     header: Header,
     came: Header,
@@ -472,7 +475,9 @@ impl Walk<'_, '_> {
         }
         let hop = leg.via.unwrap_or(dst);
         let size = self.packet.size_bytes.min(mtu);
-        let station = self.resolve(ns, &leg.dev, hop, size)?;
+        let station = self.resolve(ns, &leg.dev, hop, size);
+        let station = station.map_err(|stop| self.not_turned_back(stop))?;
+        self.keep_apart(&out, &station.end)?;
         self.doubt_bridges(&out, &station);
         let there = self.scene.port(&station.end.ns, &station.end.name);
         for crossed in &station.crossed {
@@ -532,7 +537,7 @@ impl Walk<'_, '_> {
     /// Comes to a namespace by an interface of it.
     fn come_in(&mut self, end: End) {
         self.entered.clear();
-        (self.bound, self.walked.sent_by) = (None, None);
+        (self.bound, self.turned_out, self.walked.sent_by) = (None, None, None);
         self.walked.vrf = self.scene.vrf_of(&end.ns, &end.name);
         self.walked.at = end.ns;
         self.came_in = Some(end.name);

@@ -10,34 +10,10 @@ mod common;
 
 use std::time::Duration;
 
+use common::beside::{ask, codes, stand};
 use common::{desired, down, is_well, mend, probing, replied, shown, up};
-use vnet::Lab;
-use vnet::why::{Ask, Mend, Told, Verdict};
+use vnet::why::{Ask, Mend, Verdict};
 use vnet_testns::sh;
-
-/// Puts an interface of a kind on h's into each of a and b.
-fn stand(kinds: [&str; 2]) {
-    for ((ns, last), kind) in [("a", 11), ("b", 12)].into_iter().zip(kinds) {
-        sh(&format!(
-            "ip -n h link add mv link sw type {kind}
-             ip -n h link set dev mv netns {ns}
-             ip -n {ns} addr add 10.0.0.{last}/24 dev mv
-             ip -n {ns} link set dev mv up"
-        ));
-    }
-}
-
-/// Asks, after all have forgotten their neighbours.
-fn ask(lab: &Lab, [from, to]: [&str; 2]) -> Told {
-    for ns in ["a", "b", "c", "h"] {
-        sh(&format!("ip -n {ns} neigh flush all"));
-    }
-    lab.why(from, to, &probing()).unwrap()
-}
-
-fn codes(told: &Told) -> Vec<&str> {
-    told.answer.causes.iter().map(|cause| cause.code).collect()
-}
 
 #[test]
 fn vm_macvlans_on_one_interface_reach_each_other_as_their_modes_let_them() {
@@ -210,77 +186,6 @@ fn a_bridge_to_which_frames_come_back_is_in_doubt() {
             assert!(is_well(&told) && replied(&told), "{ends:?}: {}", shown(&told));
         }
         down(lab);
-    });
-}
-
-/// Asks until what is told is what is to come, or patience is over: machines are slow, and neighbours
-/// are still being asked.
-fn until(lab: &Lab, ends: [&str; 2], wanted: &[&str]) -> Told {
-    let begun = std::time::Instant::now();
-    loop {
-        let told = ask(lab, ends);
-        let well = wanted.is_empty();
-        let as_wanted = codes(&told) == wanted && is_well(&told) == well && replied(&told) == well;
-        if as_wanted {
-            return told;
-        }
-        let what = format!("{ends:?} {wanted:?}: {}", shown(&told));
-        assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-/// Ipvlans of mode `l3` are routed in h, whose filters see what they send; what comes in for them in
-/// mode `l3s` alone.
-#[test]
-fn vm_ipvlans_are_routed_in_the_namespace_below() {
-    vnet_testns::root_within(Duration::from_secs(400), || {
-        vnet_testns::requires(&["ipvlan", "nft", "nft-ct", "nft-nat"]);
-        for mode in ["l3", "l3s"] {
-            let lab = up(&desired("hairpin"));
-            stand([&format!("ipvlan mode {mode}"), &format!("ipvlan mode {mode}")]);
-            for (ns, last) in [("a", 11), ("b", 12)] {
-                sh(&format!(
-                    "ip -n {ns} addr add 10.1.0.{last}/24 dev mv
-                     ip -n {ns} route add default dev mv"
-                ));
-            }
-            // Next to each other, and out; nobody answers for them by ARP.
-            until(&lab, ["a", "10.1.0.12"], &[]);
-            mend(&until(&lab, ["c", "10.0.0.11"], &["ipvlan-no-arp"]));
-            until(&lab, ["c", "10.0.0.11"], &[]);
-            until(&lab, ["a", "c"], &[]);
-            // From another subnet, by the route that c has.
-            until(&lab, ["c", "10.1.0.12"], &[]);
-            mend(&until(&lab, ["c", "10.0.0.12"], &["ipvlan-no-arp"]));
-            // What they stand on may be reached, but does not find back.
-            let told = ask(&lab, ["a", "10.0.0.1"]);
-            assert!(!told.disagree() && !replied(&told), "{mode}: {}", shown(&told));
-            sh("ip -n b link set dev mv down");
-            mend(&until(&lab, ["c", "10.0.0.12"], &["interface-down"]));
-            until(&lab, ["c", "10.0.0.12"], &[]);
-            // The filters of the namespace below.
-            let table = |chain: &str, rule: &str| {
-                sh(&format!(
-                    "ip netns exec h nft 'table ip t {{ chain c {{ {chain}; {rule}; }}; }}'"
-                ));
-            };
-            table("type filter hook output priority 0", "ip daddr 10.0.0.2 drop");
-            until(&lab, ["a", "c"], &["filter-drop"]);
-            sh("ip netns exec h nft delete table ip t");
-            table("type filter hook input priority 0", "ip daddr 10.1.0.0/24 drop");
-            let dropped: &[&str] = if mode == "l3s" { &["filter-drop"] } else { &[] };
-            until(&lab, ["c", "10.1.0.11"], dropped);
-            sh("ip netns exec h nft delete table ip t");
-            // An answer to what was translated below comes back in mode l3s alone.
-            sh("ip -n c route del 10.0.0.11");
-            table("type nat hook postrouting priority 100", "ip saddr 10.0.0.0/24 masquerade");
-            let told = ask(&lab, ["a", "c"]);
-            assert!(!told.disagree(), "{mode}: {}", shown(&told));
-            assert_eq!(replied(&told), mode == "l3s", "{mode}: {}", shown(&told));
-            assert_eq!(is_well(&told), mode == "l3s", "{mode}: {}", shown(&told));
-            down(lab);
-        }
     });
 }
 

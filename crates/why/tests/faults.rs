@@ -41,8 +41,9 @@ listen() {
 const PARTS: usize = 4;
 
 /// What needs more of the kernel, each with a test of its own.
-const VM: [&str; 10] = [
+const VM: [&str; 11] = [
     "below",
+    "below-vrf",
     "beside",
     "bonds",
     "hairpin",
@@ -91,6 +92,11 @@ fn vm_each_fault_of_macvlans_and_ipvlans_is_named_and_its_mend_mends_it() {
 #[test]
 fn vm_each_fault_of_routed_ipvlans_is_named_and_its_mend_mends_it() {
     whole("below");
+}
+
+#[test]
+fn vm_each_fault_of_ipvlans_on_a_port_of_a_vrf_is_named_and_its_mend_mends_it() {
+    whole("below-vrf");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::apply::LOOPBACK;
+use vnet_model::facts::Apart;
 use vnet_model::kind::{self, KindSpec, Lower, OptionSpec, Options, Value, physical};
 use vnet_model::{Device, IfName, Interface, Kind, Mac, Mark, Queues};
 use vnet_netlink::attr::{Attribute, Attributes, Malformed};
@@ -75,8 +76,8 @@ pub(super) struct Link {
     named: [Vec<(&'static OptionSpec, Found)>; 2],
     /// Whether neighbours are neither asked nor answered by it.
     pub(super) no_arp: bool,
-    /// Whether it is an ipvlan that reaches none of its like.
-    pub(super) is_apart: bool,
+    /// What keeps it apart from its like, where it is an ipvlan.
+    pub(super) apart: Option<Apart>,
     /// Where the other end of a cable is, or what it stands on in another namespace.
     pub(super) place: Option<Place>,
 }
@@ -194,8 +195,8 @@ pub(super) fn link(
     let index = u32::from_ne_bytes([a, b, c, d]);
     let no_arp = flags & IFF_NOARP != 0;
     let (place, lower, named) = Default::default();
-    let is_apart = false;
-    let mut link = Link { index, name, interface, master, no_arp, is_apart, place, lower, named };
+    let apart = None;
+    let mut link = Link { index, name, interface, master, no_arp, apart, place, lower, named };
     if let Some(info) = info {
         link.take_info(info, declared)?;
     }
@@ -277,7 +278,7 @@ impl Link {
                 && let Some(data) = info.find(IFLA_INFO_DATA)?
                 && let Some(flags) = data.nested().find(IFLA_IPVLAN_FLAGS)?
             {
-                self.is_apart = flags.u16()? != 0;
+                self.apart = Apart::of_flags(flags.u16()?);
             }
         }
         let Some(declared) = declared else {

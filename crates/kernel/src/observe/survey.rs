@@ -15,7 +15,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
-use vnet_model::facts::{InterfaceFacts, Neighbour, Port};
+use vnet_model::facts::{Apart, InterfaceFacts, Neighbour, Port};
 use vnet_model::kind::Options;
 use vnet_model::state::PortVlans;
 use vnet_model::{Device, Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
@@ -111,7 +111,8 @@ fn read(
     let named = |is: fn(&Link) -> bool| -> BTreeSet<IfName> {
         links.iter().filter(|link| is(link)).map(|link| link.name.clone()).collect()
     };
-    let (quiet, apart) = (named(|link| link.no_arp), named(|link| link.is_apart));
+    let quiet = named(|link| link.no_arp);
+    let apart = links.iter().filter_map(|link| Some((link.name.clone(), link.apart?))).collect();
     let read = links.into_iter().map(|link| (link.name.clone(), link.into_interface(&names)));
     let read: BTreeMap<IfName, Interface> = read.collect();
     let has_bridge = read.values().any(|interface| interface.kind.is_bridge());
@@ -147,7 +148,7 @@ fn interfaces(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
     read: BTreeMap<IfName, Interface>,
-    (quiet, apart): (&BTreeSet<IfName>, &BTreeSet<IfName>),
+    (quiet, apart): (&BTreeSet<IfName>, &BTreeMap<IfName, Apart>),
 ) -> Result<BTreeMap<IfName, InterfaceFacts>, NetlinkError> {
     let filters = |interface: &Interface| {
         interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering"))
@@ -164,14 +165,14 @@ fn interfaces(
             kind => kind.is_pair(),
         };
         let no_arp = may_ask && quiet.contains(&name);
-        let is_apart = apart.contains(&name);
+        let apart = apart.get(&name).copied();
         let options = match interface.kind {
             Kind::Device(device) => device.options,
             _ => Options::new(),
         };
         let (port, vlans) = (interface.port, vlans.remove(&name));
         let below = None;
-        let facts = InterfaceFacts { options, port, vlans, no_arp, below, is_apart };
+        let facts = InterfaceFacts { options, port, vlans, no_arp, below, apart };
         (!facts.is_empty()).then_some((name, facts))
     };
     Ok(read.into_iter().filter_map(facts).collect())

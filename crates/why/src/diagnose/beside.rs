@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use vnet_model::facts::Apart;
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{self, Options, Value};
-use vnet_model::{Change, End, LinkSetting, NextHop, Route, Step};
+use vnet_model::{Change, End, IfName, LinkSetting, NextHop, Route, Step};
 
 use super::{Case, set};
-use crate::Cause;
-use crate::wire::{BRIDGE, macvlan_mode};
+use crate::wire::{BRIDGE, IPVLAN_L3, macvlan_mode};
+use crate::{Cause, Effect, Mend};
 
 impl Case<'_, '_> {
     /// Two share a wire, and frames of the one do not get to the other there.
@@ -26,6 +27,9 @@ impl Case<'_, '_> {
                  the other end of the cable"
             );
             return self.cause("macvlan-apart", upper, evidence, Vec::new());
+        }
+        if scene.apart(sender).is_some() {
+            return self.kept_apart(sender, other);
         }
         let name = |end: &End| {
             let mode = scene.option(end, "mode");
@@ -56,6 +60,47 @@ impl Case<'_, '_> {
         cause
     }
 
+    /// Two ipvlans on one interface, which has a flag that keeps them apart.
+    pub(super) fn kept_apart(&self, sender: &End, other: &End) -> Cause {
+        let scene = self.scene;
+        let [from, to] = [sender, other].map(|end| scene.port(&end.ns, &end.name));
+        let lower = scene.below(sender);
+        let below = lower.as_ref().map(|end| scene.port(&end.ns, &end.name)).unwrap_or_default();
+        let how = match scene.apart(sender) {
+            Some(Apart::Vepa) => {
+                format!(
+                    "whose flag vepa has all that they send leave by it: nothing sends {to} that back"
+                )
+            }
+            _ => "whose flag private lets nothing pass between them".to_owned(),
+        };
+        let evidence = format!("{from} and {to} are ipvlans on {below}, {how}");
+        let mut cause =
+            self.cause("ipvlan-apart", format!("{from} and {to}"), evidence, Vec::new());
+        let command =
+            format!("ip -n {} link set dev {} type ipvlan bridge", sender.ns, sender.name);
+        cause.mend.extend(lower.map(|lower| Mend::Command {
+            text: format!("~ {from}"),
+            commands: vec![command],
+            effect: Effect::Together(lower),
+        }));
+        cause
+    }
+
+    /// An ipvlan of mode `l3s` is given nothing by a VRF.
+    pub(super) fn taken_by_vrf(&self, upper: &End, vrf: &IfName) -> Cause {
+        let scene = self.scene;
+        let port = scene.port(&upper.ns, &upper.name);
+        let lower = scene.below(upper);
+        let below = lower.map(|end| scene.port(&end.ns, &end.name)).unwrap_or_default();
+        let evidence = format!(
+            "{port} is an ipvlan in mode l3s on {below}, a port of the VRF {vrf}, which is given all \
+             that comes in there"
+        );
+        let steps = self.with_mode(upper, IPVLAN_L3).into_iter().collect();
+        self.cause("ipvlan-vrf", port, evidence, steps)
+    }
+
     /// A port of a bridge sends nothing back where it came in, and who is asked is behind it too.
     pub(super) fn sends_nothing_back(&self, end: &End) -> Cause {
         let port = self.scene.port(&end.ns, &end.name);
@@ -73,16 +118,25 @@ impl Case<'_, '_> {
     /// Who is asked for is behind an ipvlan that answers no ARP.
     pub(super) fn no_arp(&self, from: &End, upper: &End, lower: &End, hop: IpAddr) -> Cause {
         let scene = self.scene;
+        let how = if hop.is_ipv4() { "ARP" } else { "neighbour solicitation" };
         let [asker, upper, below] = [from, upper, lower].map(|end| scene.port(&end.ns, &end.name));
+        if from == lower {
+            let evidence = format!(
+                "{upper} is an ipvlan in mode l3 on {below}, and what that sends leaves by the wire: only \
+                 a router outside sends it back"
+            );
+            return self.cause("ipvlan-no-arp", upper, evidence, Vec::new());
+        }
         let evidence = format!(
-            "{upper} is an ipvlan in mode l3, which answers no ARP: {asker} asks for {hop} in vain, \
+            "{upper} is an ipvlan in mode l3, which answers no {how}: {asker} asks for {hop} in vain, \
              and would have to send by way of {below}"
         );
         let own = scene.end(from).into_iter().flat_map(|it| &it.addresses);
         let own: Vec<IpNet> = own.map(|address| address.net).collect();
         let there = scene.end(lower).into_iter().flat_map(|it| &it.addresses);
         let mut there = there.map(|address| address.net.addr());
-        let via = there.find(|addr| *addr != hop && own.iter().any(|net| net.contains(addr)));
+        let fits = |addr: &IpAddr| addr.is_ipv4() == hop.is_ipv4() && *addr != hop;
+        let via = there.find(|addr| fits(addr) && own.iter().any(|net| net.contains(addr)));
         let route = via.filter(|_| from.ns != lower.ns).map(|via| {
             let leg = NextHop::via(via, from.name.clone());
             let change = Change::AddRoute(Route::unicast(IpNet::from(hop), vec![leg]));
@@ -93,11 +147,15 @@ impl Case<'_, '_> {
 
     /// Puts a macvlan into the mode in which it reaches its like.
     fn bridged(&self, end: &End) -> Option<Step> {
-        if macvlan_mode(self.scene, end) == Some(BRIDGE) {
-            return None;
+        match macvlan_mode(self.scene, end) {
+            Some(BRIDGE) => None,
+            _ => self.with_mode(end, BRIDGE),
         }
+    }
+
+    fn with_mode(&self, end: &End, mode: u64) -> Option<Step> {
         let spec = self.scene.end(end)?.kind.device()?.spec;
-        let mode = (spec.option("mode")?, Value::Number(BRIDGE));
+        let mode = (spec.option("mode")?, Value::Number(mode));
         let (wanted, rest) = ([mode].into_iter().collect(), Options::new());
         Some(set(&end.ns, &end.name, LinkSetting::Options { spec, port: false, set: wanted, rest }))
     }

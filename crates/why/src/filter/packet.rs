@@ -109,6 +109,7 @@ impl Header {
         let reply = self.is_answer && here.state == Some(CtState::Established);
         match (key, here.state, dir) {
             (Ct::State, Some(state), None) => Loaded::Bytes(known(state.bit().to_ne_bytes())),
+            (_, Some(CtState::Untracked), _) => Loaded::Nothing,
             (Ct::Direction, Some(_), None) => Loaded::Bytes(known([u8::from(reply)])),
             (Ct::Status, Some(_), None) => {
                 let dnat = if here.dnat { CT_STATUS_DNAT } else { 0 };

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use vnet_model::facts::Apart;
 use vnet_model::kind::Lower;
 use vnet_model::{End, Facts, IfName, NsName, State};
 
 use super::Scene;
+use crate::Effect;
 
-/// Interfaces by what they stand on in another namespace.
-pub(super) type Elsewhere = BTreeMap<End, Vec<End>>;
+/// Interfaces by what they stand on.
+pub(super) type Uppers = BTreeMap<End, Vec<End>>;
 
 /// Finds what stands on an interface of another namespace, as far as that was observed or declared.
-pub(super) fn elsewhere(state: &State, facts: Option<&Facts>) -> Elsewhere {
-    let mut all = Elsewhere::new();
+pub(super) fn elsewhere(state: &State, facts: Option<&Facts>) -> Uppers {
+    let mut all = Uppers::new();
     for (ns, facts) in facts.into_iter().flat_map(|facts| &facts.namespaces) {
         for (name, facts) in &facts.interfaces {
             if let Some(below) = &facts.below {
@@ -72,20 +74,35 @@ impl Scene<'_> {
         Some(format!("{} stands on {what}", self.port(&end.ns, &end.name)))
     }
 
-    /// Tells whether it is an ipvlan that reaches none of its like on the same interface.
-    pub(crate) fn is_apart(&self, end: &End) -> bool {
+    /// Tells what keeps an ipvlan apart from its like on the same interface.
+    pub(crate) fn apart(&self, end: &End) -> Option<Apart> {
         let facts = self.facts(&end.ns).and_then(|facts| facts.interfaces.get(&end.name));
-        facts.is_some_and(|facts| facts.is_apart)
+        let apart = facts.and_then(|facts| facts.apart)?;
+        let lower = self.below(end)?;
+        (!self.effects.contains(&Effect::Together(lower))).then_some(apart)
     }
 
     /// Lists what stands on an interface, in its own namespace and in others.
     pub(crate) fn uppers(&self, lower: &End) -> Vec<End> {
-        let here = self.ns(&lower.ns).into_iter().flat_map(|found| &found.interfaces);
-        let here = here.filter(|(_, it)| {
-            it.kind.device().is_some_and(|device| device.lower.as_ref() == Some(&lower.name))
-        });
-        let here = here.map(|(name, _)| End { ns: lower.ns.clone(), name: name.clone() });
-        let there = self.elsewhere.get(lower).into_iter().flatten().cloned();
-        here.chain(there).filter(|upper| self.below(upper).as_ref() == Some(lower)).collect()
+        let here = self.standing.get_or_init(|| self.standing()).get(lower);
+        let there = self.elsewhere.get(lower);
+        let all = [here, there].into_iter().flatten().flatten();
+        all.filter(|upper| self.below(upper).as_ref() == Some(lower)).cloned().collect()
+    }
+
+    /// Finds what stands on an interface of its own namespace, in all of them.
+    fn standing(&self) -> Uppers {
+        let mut all = Uppers::new();
+        for (ns, found) in &self.state.namespaces {
+            for (name, interface) in &found.interfaces {
+                let lower = interface.kind.device().and_then(|device| device.lower.as_ref());
+                if let Some(lower) = lower {
+                    let [below, upper] =
+                        [lower, name].map(|name| End { ns: ns.clone(), name: name.clone() });
+                    all.entry(below).or_default().push(upper);
+                }
+            }
+        }
+        all
     }
 }

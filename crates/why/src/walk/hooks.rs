@@ -17,6 +17,17 @@ impl Walk<'_, '_> {
         iif: Option<&IfName>,
         oif: Option<&IfName>,
     ) -> Result<(), Stop> {
+        self.hook_as(ns, hook, (iif, oif), false)
+    }
+
+    /// As [`Self::hook`]; `is_untracked` where conntrack is passed by.
+    pub(super) fn hook_as(
+        &mut self,
+        ns: &NsName,
+        hook: Hook,
+        (iif, oif): (Option<&IfName>, Option<&IfName>),
+        is_untracked: bool,
+    ) -> Result<(), Stop> {
         let came = self.came.clone();
         let mut filter = Filter {
             scene: self.scene,
@@ -26,6 +37,7 @@ impl Walk<'_, '_> {
             oif,
             flows: &self.packet.flows,
             came: &came,
+            is_untracked,
         };
         let passed = filter.run(hook);
         let header = &self.header;
@@ -57,7 +69,10 @@ impl Walk<'_, '_> {
         match &iif {
             Some(_) => self.hook(ns, Hook::Forward, iif.as_ref(), Some(&leg.dev))?,
             None if self.is_out => {}
-            None => self.hook(ns, Hook::Output, None, Some(&leg.dev))?,
+            None => {
+                self.pass_vrf(ns, &leg.dev)?;
+                self.hook(ns, Hook::Output, None, Some(&leg.dev))?;
+            }
         }
         if iif.is_none() && self.header.dst != dst {
             self.is_out = true;

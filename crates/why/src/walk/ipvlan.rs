@@ -2,18 +2,15 @@
 //! interface, whose namespace routes what they send in mode `l3` and `l3s`, and whose filters see what
 //! comes in in mode `l3s`.
 
+use vnet_model::facts::{Apart, PolicyRule};
 use vnet_model::nft::Hook;
 use vnet_model::{End, IfName, NextHop, NsName, Route};
 
 use super::neighbour::{accepts, answers};
 use super::{Stop, Walk};
 use crate::By;
-use crate::fib::Decision;
-use crate::wire::{self, IPVLAN_L2, IPVLAN_L3S, ipvlan_mode};
-
-/// Says why it can't be told whether IPv6 gets to an ipvlan of mode `l3` or `l3s`.
-pub(super) const NO_IPV6: &str =
-    "is an ipvlan, and how IPv6 gets to one that is routed is not evaluated";
+use crate::fib::{self, Decision};
+use crate::wire::{self, IPVLAN_L2, IPVLAN_L3, IPVLAN_L3S, ipvlan_mode};
 
 impl Walk<'_, '_> {
     /// Leaves by an ipvlan that is routed: to one that stands on the same interface, or into the
@@ -35,12 +32,22 @@ impl Walk<'_, '_> {
             return Err(Stop::Unknown(format!("what {} stands on is not known", self.label(&out))));
         };
         self.walked.touched.push(out.clone());
-        if let Some(upper) = self.holder_on(&lower)?.filter(|upper| *upper != out) {
-            if [&out, &upper].into_iter().any(|end| self.scene.is_apart(end)) {
-                let names = [self.label(&out), self.label(&upper)].join(" and ");
+        let near = self.holder_on(&lower)?.filter(|upper| *upper != out);
+        let apart = near.as_ref().and_then(|_| self.scene.apart(&out));
+        match (apart, &near) {
+            (Some(Apart::Private), Some(upper)) => {
+                return Err(Stop::KeptApart(out, upper.clone()));
+            }
+            (Some(Apart::Other), Some(upper)) => {
+                let names = [self.label(&out), self.label(upper)].join(" and ");
                 let text = format!("{names} stand on one interface, and may not reach each other");
                 return Err(Stop::Unknown(text));
             }
+            _ => {}
+        }
+        if apart.is_none()
+            && let Some(upper) = near
+        {
             let text = format!(
                 "{} is at {}, on {}",
                 self.header.dst,
@@ -52,18 +59,11 @@ impl Walk<'_, '_> {
             self.come_in(upper);
             return Ok(true);
         }
-        if self.scene.vrf_of(&lower.ns, &lower.name).is_some() {
-            let text = format!(
-                "{}, which {} stands on, is in a VRF",
-                self.label(&lower),
-                self.label(&out)
-            );
-            return Err(Stop::Unknown(text));
-        }
         let text = format!("{} is routed in {}", self.label(&out), self.scene.label(&lower.ns));
         self.hop(ns, Some(&leg.dev), By::Port, text);
         self.entered.clear();
-        self.walked.vrf = None;
+        self.walked.vrf = self.scene.vrf_of(&lower.ns, &lower.name);
+        self.turned_out = near.map(|upper| (out, upper));
         self.walked.sent_by = Some(ns.clone());
         self.walked.at = lower.ns;
         (self.came_in, self.is_out, self.bound) = (None, false, Some(lower.name));
@@ -95,6 +95,9 @@ impl Walk<'_, '_> {
             // It was not for that when it came in; behind a translation nobody gives it to it.
             return Ok(false);
         }
+        if let Some(vrf) = self.scene.vrf_of(&end.ns, &end.name) {
+            return Err(Stop::VrfTakes { upper, vrf });
+        }
         let src = self.header.src.filter(std::net::IpAddr::is_ipv4);
         if let Some(src) = src
             && let Err(stop) = accepts(self.scene, &upper.ns, &upper.name, src)
@@ -110,9 +113,29 @@ impl Walk<'_, '_> {
     }
 
     /// What an ipvlan's namespace sends by the interface below is routed by that alone; where no route
-    /// leads there, it is looked for on its link (`ip_route_output_key_hash_rcu`, net/ipv4/route.c).
+    /// leads there, it is looked for on its link, but for that of a VRF (`ip_route_output_key_hash_rcu`,
+    /// net/ipv4/route.c). IPv6 only prefers that interface, among routes that are alike
+    /// (`rt6_score_route`, net/ipv6/route.c), and looks for nothing that no route leads to.
     pub(super) fn by_bound(&self, dev: &IfName, decision: Decision) -> Result<Decision, Stop> {
+        let ns = &self.walked.at;
+        let ipv6 = self.header.dst.is_ipv6();
+        let names_it =
+            |policy: &PolicyRule| policy.rule.ipv6 == ipv6 && policy.rule.oif.as_ref() == Some(dev);
+        if let Some(policy) = self.scene.rules(ns).iter().find(|policy| names_it(policy)) {
+            return Ok(Decision::Untold { rule: policy.rule.clone() });
+        }
         match decision {
+            Decision::Via { ref route, ref legs, .. } if ipv6 => {
+                let is_apart = legs.len() == 1 && legs[0].dev != *dev;
+                match is_apart && self.leads_as_well(route, dev) {
+                    true => {
+                        let text = format!("{} leads there by {dev} too", route.dst);
+                        Err(Stop::Unknown(text))
+                    }
+                    false => Ok(decision),
+                }
+            }
+            Decision::None if ipv6 || self.walked.vrf.is_some() => Ok(Decision::None),
             Decision::Via { ref legs, .. } if legs.iter().any(|leg| leg.dev != *dev) => {
                 let text = format!("it may leave by {dev} alone, and its route leads elsewhere");
                 Err(Stop::Unknown(text))
@@ -138,6 +161,41 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Tells whether another route of the same prefix leads by an interface.
+    fn leads_as_well(&self, route: &Route, dev: &IfName) -> bool {
+        let ns = &self.walked.at;
+        let Some(found) = self.scene.ns(ns) else { return false };
+        let derived = self.scene.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
+        let is_like = |other: &&Route| other.dst == route.dst && other.table == route.table;
+        let mut all = derived.iter().chain(&found.routes).filter(is_like);
+        all.any(|other| fib::alive(found, other).iter().any(|leg| leg.dev == *dev))
+    }
+
+    /// Says why nobody answers for what an ipvlan sends to another on the same interface: its flag
+    /// `vepa` has it leave by that.
+    pub(super) fn not_turned_back(&self, stop: Stop) -> Stop {
+        match (&stop, &self.turned_out) {
+            (Stop::Unresolved { hop, .. }, Some((out, upper))) if *hop == self.header.dst => {
+                Stop::KeptApart(out.clone(), upper.clone())
+            }
+            _ => stop,
+        }
+    }
+
+    /// Drops what an ipvlan of mode `l2` sends by way of the interface below to another on that, where
+    /// they are kept apart (`ipvlan_xmit_mode_l2`).
+    pub(super) fn keep_apart(&self, out: &End, station: &End) -> Result<(), Stop> {
+        let is_below = self.scene.apart(out) == Some(Apart::Private)
+            && self.scene.below(out).as_ref() == Some(station);
+        if !is_below {
+            return Ok(());
+        }
+        match self.holder_on(station)?.filter(|upper| upper != out) {
+            Some(upper) => Err(Stop::KeptApart(out.clone(), upper)),
+            None => Ok(()),
+        }
+    }
+
     fn came_in_by(&self) -> Option<End> {
         let name = self.came_in.clone()?;
         Some(End { ns: self.walked.at.clone(), name })
@@ -149,7 +207,9 @@ impl Walk<'_, '_> {
         let dst = self.header.dst;
         let is_it = |upper: &End| {
             self.scene.end(upper).is_some_and(|it| {
-                it.kind.name() == "ipvlan" && it.addresses.iter().any(|own| own.net.addr() == dst)
+                it.kind.name() == "ipvlan"
+                    && it.addresses.iter().any(|own| own.net.addr() == dst)
+                    && (dst.is_ipv4() || fib::has_ipv6(it))
             })
         };
         let Some(upper) = self.scene.uppers(lower).into_iter().find(is_it) else { return Ok(None) };
@@ -159,15 +219,15 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Tells of what is not evaluated: neighbours of IPv6, modes that are not known.
+    /// Tells of what is not evaluated: modes that are not known.
     fn is_followed(&self, upper: &End) -> Result<(), Stop> {
-        let what = match ipvlan_mode(self.scene, upper) {
-            None => "is an ipvlan whose mode is not known",
-            Some(IPVLAN_L2) => return Ok(()),
-            Some(_) if self.header.dst.is_ipv6() => NO_IPV6,
-            Some(_) => return Ok(()),
-        };
-        Err(Stop::Unknown(format!("{} {what}", self.label(upper))))
+        match ipvlan_mode(self.scene, upper) {
+            Some(IPVLAN_L2 | IPVLAN_L3 | IPVLAN_L3S) => Ok(()),
+            _ => {
+                let text = format!("{} is an ipvlan whose mode is not known", self.label(upper));
+                Err(Stop::Unknown(text))
+            }
+        }
     }
 
     fn told_of(&mut self, end: &End, upper: &End) {

@@ -8,7 +8,6 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::kind::Value;
 use vnet_model::{End, IfName, NsName};
 
-use super::ipvlan::NO_IPV6;
 use super::{Stop, Walk};
 use crate::fib::{self, Decision, Flowi};
 use crate::filter;
@@ -76,17 +75,13 @@ impl Walk<'_, '_> {
                 self.note_twins(&station, &all);
                 Ok(station)
             }
-            None => match (domain.unknown.first(), refused, self.routed_ipv6(&all, hop)) {
-                (_, Some((there, stop)), _) => {
+            None => match (domain.unknown.first(), refused) {
+                (_, Some((there, stop))) => {
                     self.walked.waits = Some(ns.clone());
                     self.walked.at = there;
                     Err(stop)
                 }
-                (None, _, Some(upper)) => {
-                    let port = self.scene.port(&upper.ns, &upper.name);
-                    Err(Stop::Unknown(format!("{port} {NO_IPV6}")))
-                }
-                (Some(end), _, _) => {
+                (Some(end), _) => {
                     let port = self.scene.port(&end.ns, &end.name);
                     Err(Stop::Unknown(format!("what is behind {port} is not known")))
                 }
@@ -99,15 +94,11 @@ impl Walk<'_, '_> {
 
     /// Tells whether a request by ARP for an address goes to an ipvlan of mode `l3` on the interface that
     /// it came to, which answers none: the namespace does not see it (`ipvlan_handle_mode_l3`,
-    /// drivers/net/ipvlan/ipvlan_core.c).
+    /// drivers/net/ipvlan/ipvlan_core.c). Neighbour discovery asks all, and is not taken.
     fn keeps(&self, station: &Station, addr: IpAddr) -> bool {
         let upper = self.routed(std::slice::from_ref(station), addr);
         let is_l3 = |upper: End| wire::ipvlan_mode(self.scene, &upper) == Some(wire::IPVLAN_L3);
         addr.is_ipv4() && upper.is_some_and(is_l3)
-    }
-
-    fn routed_ipv6(&self, all: &[Station], addr: IpAddr) -> Option<End> {
-        if addr.is_ipv6() { self.routed(all, addr) } else { None }
     }
 
     /// Finds an ipvlan that is routed and has an address, on an interface that hears.

@@ -41,6 +41,10 @@ pub(crate) enum Stop {
     TooBig { dev: IfName, mtu: u32 },
     /// An ipvlan has its address, and is down.
     UpperDown(End),
+    /// It is between two ipvlans on one interface, whose flag keeps them apart.
+    KeptApart(End, End),
+    /// An ipvlan of mode `l3s` has its address, and stands on a port of a VRF, which is given it.
+    VrfTakes { upper: End, vrf: IfName },
     /// It came in here and is not passed on.
     NotForwarded(IfName),
     /// It passed as many routers as its time to live allows.
@@ -94,6 +98,12 @@ impl Stop {
             Self::NobodyListens => "nobody listens on this port and address".to_owned(),
             Self::TooBig { dev, mtu } => format!("too long for {dev}, whose MTU is {mtu} bytes"),
             Self::UpperDown(end) => format!("{} has its address, and is down", end.name),
+            Self::KeptApart(from, to) => {
+                format!("{} and {} are kept apart on the interface below", from.name, to.name)
+            }
+            Self::VrfTakes { upper, vrf } => {
+                format!("{} has its address, and the VRF {vrf} is given it", upper.name)
+            }
             Self::NotForwarded(dev) => format!("what comes in by {dev} is not forwarded"),
             Self::TtlOver(ttl) => {
                 format!("it has passed {ttl} nodes, and its time to live is over")

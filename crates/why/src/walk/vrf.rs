@@ -45,6 +45,16 @@ impl Walk<'_, '_> {
         Ok(false)
     }
 
+    /// Passes, with what a namespace sends by a port of a VRF, the filters for what leaves by the VRF, past
+    /// conntrack: those for the port come after (`vrf_ip_out_direct`, drivers/net/vrf.c).
+    pub(super) fn pass_vrf(&mut self, ns: &NsName, dev: &IfName) -> Result<(), Stop> {
+        let Some(vrf) = self.scene.vrf_of(ns, dev).filter(|vrf| vrf != dev) else { return Ok(()) };
+        for hook in [Hook::Output, Hook::Postrouting] {
+            self.hook_as(ns, hook, (None, Some(&vrf)), true)?;
+        }
+        Ok(())
+    }
+
     /// The setting that keeps what came in by a VRF from programs that are in none
     /// (`inet_bound_dev_eq`, net/inet_sock.h).
     pub(super) fn is_kept_from_programs(&self, ns: &NsName) -> Option<Stop> {

@@ -1,5 +1,6 @@
 //! Several interfaces on one wire, and one on several: macvlans, ipvlans, bonds.
 
+use vnet_model::facts::Apart;
 use vnet_model::kind::Value;
 use vnet_model::{End, IfName};
 
@@ -99,8 +100,12 @@ impl Search<'_, '_> {
     /// drivers/net/ipvlan/ipvlan_core.c).
     fn near(&self, sender: &End, other: &End) -> Near {
         if !is_macvlan(self.scene, sender) {
-            let apart = [sender, other].into_iter().any(|end| self.scene.is_apart(end));
-            return if apart { Near::Doubt } else { Near::Heard };
+            // What asks is heard all the same, but not what answers.
+            return match self.scene.apart(sender) {
+                None => Near::Heard,
+                Some(Apart::Private | Apart::Vepa) => Near::Apart,
+                Some(Apart::Other) => Near::Doubt,
+            };
         }
         match [sender, other].map(|end| macvlan_mode(self.scene, end)) {
             [Some(BRIDGE), Some(BRIDGE)] => Near::Heard,
@@ -114,6 +119,9 @@ impl Search<'_, '_> {
         for upper in self.elsewhere(&at.end, &at.end) {
             self.note_apart_from(at, upper);
         }
+        let mut routed = self.scene.uppers(&at.end);
+        routed.retain(|upper| upper.ns != at.end.ns);
+        self.note_routed(at, &routed);
     }
 
     fn note_apart_from(&mut self, at: &Station, other: End) {

@@ -1,6 +1,7 @@
 //! Frames that a port of a bridge sends back where they came in (`BR_HAIRPIN_MODE`).
 
 use vnet_model::End;
+use vnet_model::facts::Apart;
 use vnet_model::kind::Value;
 
 use super::beside::{BRIDGE, Near, PRIVATE, VEPA, is_macvlan, macvlan_mode};
@@ -64,9 +65,8 @@ impl Search<'_, '_> {
     /// Tells whether what the interface below takes in is given to an interface on it, or to the
     /// namespace, where it was sent by another of these.
     fn taken_back(&self, sender: Option<&End>, upper: Option<&End>) -> Near {
-        // What ipvlans take for their own is not evaluated.
         if [sender, upper].into_iter().flatten().any(|it| !is_macvlan(self.scene, it)) {
-            return Near::Doubt;
+            return self.taken_back_by_ipvlan(sender, upper);
         }
         let Some(sender) = sender else { return Near::Heard };
         match (macvlan_mode(self.scene, sender), upper.map(|it| macvlan_mode(self.scene, it))) {
@@ -77,6 +77,18 @@ impl Search<'_, '_> {
             (Some(VEPA), Some(Some(VEPA | BRIDGE))) => Near::Heard,
             (Some(BRIDGE), Some(Some(VEPA))) => Near::Heard,
             _ => Near::Apart,
+        }
+    }
+
+    /// The same of ipvlans of mode `l2` (`ipvlan_handle_mode_l2`, drivers/net/ipvlan/ipvlan_core.c): what
+    /// one of them asks goes to the namespace below alone when it comes back, since its like have heard
+    /// it; what is for one of them comes back to it where it was not given it before.
+    fn taken_back_by_ipvlan(&self, sender: Option<&End>, upper: Option<&End>) -> Near {
+        let (Some(sender), Some(_)) = (sender, upper) else { return Near::Heard };
+        match self.scene.apart(sender) {
+            Some(Apart::Vepa) => Near::Heard,
+            None | Some(Apart::Private) => Near::Apart,
+            Some(Apart::Other) => Near::Doubt,
         }
     }
 

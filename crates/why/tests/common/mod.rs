@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
 
+pub(crate) mod beside;
 pub(crate) mod catalogue;
 
 use vnet::why::{Ask, Mend, Told, Verdict};
@@ -12,6 +13,8 @@ use vnet_testns::sh;
 const LABS: &[(&str, &str)] = &[
     ("asymmetric", include_str!("../labs/asymmetric.yaml")),
     ("beside", include_str!("../labs/beside.yaml")),
+    ("below-v6", include_str!("../labs/below-v6.yaml")),
+    ("below-vrf", include_str!("../labs/below-vrf.yaml")),
     ("bonds", include_str!("../labs/bonds.yaml")),
     ("bare", include_str!("../labs/bare.yaml")),
     ("chain", include_str!("../labs/chain.yaml")),
