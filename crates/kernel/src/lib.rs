@@ -20,6 +20,7 @@
 
 pub mod clock;
 pub mod connect;
+pub mod counters;
 mod door;
 pub mod echo;
 mod encap;

@@ -89,6 +89,8 @@ pub enum SysctlAccess {
     /// Lists the tables of nftables and iptables, joined by `, `: no sysctl, but asked as one,
     /// since it too takes a process inside the namespace.
     Filters,
+    /// Reads counters of what was lost ([`crate::counters`]), a line each: the name, a tab, the value.
+    Counters,
     /// Lists all that can be read and written under `net.`, a line each: the name, a tab, the value.
     List,
     /// Reads which processors take what comes in at an interface: in sysfs, which shows the namespace

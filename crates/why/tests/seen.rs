@@ -158,6 +158,32 @@ fn a_source_that_is_not_believed_is_seen_where_it_comes_in() {
         let told = ask(&lab, "a", "10.1.3.2", Packet::Icmp);
         assert_eq!(last(&told), "last seen entering b by l", "{}", shown(&told));
         assert_eq!(told.answer.causes[0].code, "rp-filter", "{}", shown(&told));
+        assert!(has_grown(&told, "b", "TcpExt IPReversePathFilter"), "{:?}", told.spotted);
+        down(lab);
+    });
+}
+
+fn has_grown(told: &Told, ns: &str, counter: &str) -> bool {
+    let mut all = told.spotted.iter().flat_map(|spotted| &spotted.grown);
+    all.any(|it| it.ns.as_str() == ns && it.counter == counter && it.by > 0)
+}
+
+/// Counters say where something was lost, and only there.
+#[test]
+fn what_is_counted_where_a_packet_is_lost_is_told() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        let told = ask(&lab, "a", "b", Packet::Icmp);
+        assert!(replied(&told) && told.spotted.unwrap().grown.is_empty());
+        let told = ask(&lab, "a", "b", Packet::Udp(53));
+        assert!(has_grown(&told, "b", "Udp NoPorts"), "{:?}", told.spotted);
+        sh("ip -n r2 route add unreachable 10.0.3.2/32
+            ip -n r1 route del 10.0.3.0/24");
+        let told = ask(&lab, "a", "b", Packet::Icmp);
+        assert_eq!(last(&told), "last seen entering r1 by a");
+        let spotted = told.spotted.as_ref().unwrap();
+        assert!(has_grown(&told, "r1", "IpExt InNoRoutes"), "{spotted:?}");
+        assert!(spotted.grown.iter().all(|it| it.ns.as_str() == "r1"), "{spotted:?}");
         down(lab);
     });
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use vnet::why::{
-    Answer, Ask, By, Cause, Dropped, Hop, LastSeen, Mend, Spotted, Told, Verdict, on_paper,
+    Answer, Ask, By, Cause, Dropped, Grown, Hop, LastSeen, Mend, Spotted, Told, Verdict, on_paper,
 };
 
 use vnet::Lab;
@@ -54,6 +54,15 @@ struct SeenBody<'t> {
     dropped: Vec<DroppedBody<'t>>,
     /// The namespaces with tables in which that was not asked.
     untraced: &'t [NsName],
+    /// The counters of losses that grew meanwhile where it was last, whatever moved them.
+    grown: Vec<GrownBody<'t>>,
+}
+
+#[derive(Serialize)]
+struct GrownBody<'t> {
+    ns: &'t NsName,
+    counter: &'t str,
+    by: u64,
 }
 
 #[derive(Serialize)]
@@ -85,10 +94,13 @@ impl<'t> From<&'t Spotted> for SeenBody<'t> {
             let (table, rule) = (table.to_string(), rule.as_deref());
             DroppedBody { ns, table, chain, rule }
         };
-        let Spotted { last, agrees, sightings, blind, dropped: drops, untraced } = spotted;
+        let Spotted { last, agrees, sightings, blind, dropped: drops, untraced, grown } = spotted;
         let places = sightings.iter().map(place).collect();
         let dropped = drops.iter().map(dropped).collect();
-        Self { last, agrees: *agrees, places, blind, dropped, untraced }
+        let grown =
+            grown.iter().map(|Grown { ns, counter, by }| GrownBody { ns, counter, by: *by });
+        let grown = grown.collect();
+        Self { last, agrees: *agrees, places, blind, dropped, untraced, grown }
     }
 }
 
@@ -228,6 +240,14 @@ fn seen(answer: &Answer, spotted: &Spotted) -> String {
         };
         let (table, chain) = (plain(&table.to_string()), plain(chain));
         let _ = writeln!(text, "  traced in {ns}: table {table}, chain {chain}, {by}");
+    }
+    if !spotted.grown.is_empty() {
+        text.push_str("  grew there meanwhile, whatever packets moved them:");
+        for (at, Grown { ns, counter, by }) in spotted.grown.iter().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            let _ = write!(text, "{comma} {} by {by} in {ns}", plain(counter));
+        }
+        text.push('\n');
     }
     if !spotted.blind.is_empty() {
         let names: Vec<&str> = spotted.blind.iter().map(NsName::as_str).collect();

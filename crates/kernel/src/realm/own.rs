@@ -141,6 +141,7 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
         SysctlAccess::MakeTun { name, tap, multi_queue } => {
             make_tun(name.as_str(), *tap, *multi_queue).map(Some)
         }
+        SysctlAccess::Counters => Ok(Some(crate::counters::tell())),
         SysctlAccess::Filters => Ok(crate::observe::filters::list()),
     }
 }

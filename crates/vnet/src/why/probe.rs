@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use vnet_kernel::connect::{self, Attempt};
+use vnet_kernel::counters::{self, Counters};
 use vnet_kernel::echo::{self, Options, Probe};
 use vnet_kernel::lookout::{Lookout, Seen, Sought};
 use vnet_kernel::nft::trace::{Traced, Tracer};
@@ -45,6 +46,20 @@ pub struct Spotted {
     ///
     /// [`Ask::trace_foreign`]: super::Ask::trace_foreign
     pub untraced: Vec<NsName>,
+    /// The counters of losses that grew meanwhile where it was last, if no answer came. That is no
+    /// cause: whatever else goes on there moves them too.
+    pub grown: Vec<Grown>,
+}
+
+/// A counter that grew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grown {
+    /// The namespace.
+    pub ns: NsName,
+    /// Its name: `eth0 rx_dropped`, `TcpExt IPReversePathFilter`.
+    pub counter: String,
+    /// By how much.
+    pub by: u64,
 }
 
 /// A packet that is to be sent.
@@ -74,6 +89,7 @@ impl Try<'_> {
         let mut watched: Vec<NsName> = vec![from.clone()];
         let others = self.answer.course.namespaces.iter().filter(is_known);
         watched.extend(others.filter(|ns| *ns != from).cloned());
+        let before = counters::read(self.realm, &watched).unwrap_or_default();
         let lookout = Lookout::open(self.realm, &watched, sought)?;
         let (traced, mut untraced) = self.traced(&watched);
         let (probed, port, tracer) = match self.question.packet {
@@ -91,7 +107,27 @@ impl Try<'_> {
         let last = seen::last(self.world, self.question, &sightings);
         let failed = probed.replied() == Some(false) && blind.is_empty();
         let agrees = failed.then(|| seen::agrees(self.world, self.answer, &last)).flatten();
-        Ok((probed, Spotted { last, agrees, sightings, blind, dropped, untraced }))
+        let grown = match probed.replied() {
+            Some(true) => Vec::new(),
+            _ => self.grown(&before, &last),
+        };
+        Ok((probed, Spotted { last, agrees, sightings, blind, dropped, untraced, grown }))
+    }
+
+    /// Reads counters again where a packet was last, on a wire or by a namespace.
+    fn grown(&self, before: &BTreeMap<NsName, Counters>, last: &LastSeen) -> Vec<Grown> {
+        let mut places = vec![last.ns.clone(), last.holder.clone()];
+        places.dedup();
+        let after = counters::read(self.realm, &places).unwrap_or_default();
+        let there = places.into_iter().filter_map(|ns| {
+            let grown = counters::grown(before.get(&ns)?, after.get(&ns)?);
+            Some((ns, grown))
+        });
+        let each = |(ns, grown): (NsName, Vec<(String, u64)>)| {
+            let ns = move || ns.clone();
+            grown.into_iter().map(move |(counter, by)| Grown { ns: ns(), counter, by })
+        };
+        there.flat_map(each).collect()
     }
 
     /// The namespaces that have tables: in which it is traced, and in which it may not be.
