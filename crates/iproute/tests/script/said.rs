@@ -13,7 +13,7 @@ const RTNEXTHOP_BYTES: usize = 8;
 pub(crate) const IFLA_LINKINFO: u16 = 18;
 pub(crate) const IFLA_INFO_KIND: u16 = 1;
 pub(crate) const IFLA_INFO_DATA: u16 = 2;
-const VETH_INFO_PEER: u16 = 1;
+const PEER_INFO: u16 = 1;
 const RTA_MULTIPATH: u16 = 9;
 
 /// What a message says.
@@ -59,18 +59,19 @@ impl Said {
         said
     }
 
-    /// Reads what is said of the other end of a veth pair, which begins as another message does.
+    /// Reads what is said of the other end of a pair, which begins as another message does.
     fn read_peer(&mut self) {
         let kind = self.kind;
         let Some(info) = self.nest(&[IFLA_LINKINFO]) else { return };
-        if !info.contains(&Attr::Value(IFLA_INFO_KIND, b"veth".into())) {
+        let is = |kind: &[u8]| info.contains(&Attr::Value(IFLA_INFO_KIND, kind.into()));
+        if !is(b"veth") && !is(b"netkit") {
             return;
         }
         for attr in self.nest(&[IFLA_LINKINFO, IFLA_INFO_DATA]).into_iter().flatten() {
-            if let Attr::Value(VETH_INFO_PEER, bytes) = attr {
+            if let Attr::Value(PEER_INFO, bytes) = attr {
                 let (header, rest) = bytes.split_at(IFINFOMSG_BYTES);
                 let attrs = attributes(kind, &[], rest);
-                *attr = Attr::Nest(VETH_INFO_PEER, header.into(), attrs);
+                *attr = Attr::Nest(PEER_INFO, header.into(), attrs);
             }
         }
     }

@@ -75,6 +75,8 @@ pub(crate) enum Which {
     Whole,
     /// One of what some kernels lack.
     Vm,
+    /// One of what only newer kernels have.
+    Newer,
     /// One of little.
     Small,
 }
@@ -115,6 +117,9 @@ impl Labs {
         match which {
             Which::Whole => [include_str!("labs/before.yaml"), include_str!("labs/after.yaml")],
             Which::Vm => [include_str!("labs/vm-before.yaml"), include_str!("labs/vm-after.yaml")],
+            Which::Newer => {
+                [include_str!("labs/newer-before.yaml"), include_str!("labs/newer-after.yaml")]
+            }
             Which::Small => {
                 [include_str!("labs/small-before.yaml"), include_str!("labs/small-after.yaml")]
             }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use job::{Fault, Labs, Operation, Watcher, What, When, Which};
 use table::Table;
 use vnet::kernel::{At, Watch};
+use vnet::model::{Change, NewLink};
 use vnet::{Down, Lab, Phase, Settings};
 
 /// How long a sample may take where others want the processors too; 40 s is usual.
@@ -186,7 +187,7 @@ fn the_labs_use_the_whole_vocabulary() {
     }
 }
 
-/// What the other labs lack is in the one for the virtual machine.
+/// What the other labs lack is in those for the virtual machines.
 #[test]
 fn the_labs_have_each_kind_and_what_only_some_kernels_do() {
     let steps = |which| {
@@ -199,15 +200,17 @@ fn the_labs_have_each_kind_and_what_only_some_kernels_do() {
         ];
         plans.map(|plan| plan.steps).concat()
     };
-    let [whole, vm] = [Which::Whole, Which::Vm].map(steps);
+    let [whole, vm, newer] = [Which::Whole, Which::Vm, Which::Newer].map(steps);
     let seen = changes(&vm);
     for change in ["SetPortVlan", "DelPortVlan", "SetWireguard"] {
         assert!(seen.contains(change), "no {change}: {seen:?}");
     }
-    let devices = whole.iter().chain(&vm).filter_map(|step| match &step.change {
-        vnet::model::Change::AddLink {
-            link: vnet::model::NewLink::Device { device, .. }, ..
-        } => Some(device.spec.name),
+    let all = whole.iter().chain(&vm).chain(&newer);
+    let devices = all.filter_map(|step| match &step.change {
+        Change::AddLink { link: NewLink::Device { device, .. }, .. } => Some(device.spec.name),
+        Change::AddLink { link: NewLink::Pair { device, .. }, .. } => {
+            Some(device.as_ref()?.spec.name)
+        }
         _ => None,
     });
     let devices: std::collections::BTreeSet<&str> = devices.collect();
@@ -259,6 +262,14 @@ fn vm_what_takes_more_of_a_kernel() {
             "sit",
         ]);
         show(&few(&Labs::read(Which::Vm)));
+    });
+}
+
+#[test]
+fn vm_what_takes_a_newer_kernel() {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["netkit"]);
+        show(&few(&Labs::read(Which::Newer)));
     });
 }
 
