@@ -12,6 +12,7 @@ use std::thread::Builder;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
+use rustix::process::{Resource, getrlimit};
 use vnet_model::{Mark, NsName};
 
 use crate::error::Error;
@@ -233,8 +234,8 @@ const UNPINNERS: usize = 6;
 ///
 /// They are held until none is pinned, and let go of at once: for each that goes the kernel asks all that
 /// are left whether they have an id for it (`unhash_nsid`, net/core/net_namespace.c), which takes half of
-/// the time where thousands go one by one, and goes on beside the unmounting. Where there may be no more
-/// open files, the others are not held.
+/// the time where thousands go one by one, and goes on beside the unmounting. Half of the files that may be
+/// open are left to others: what would take more is not held.
 ///
 /// # Errors
 /// Returns one error for each that could not be removed.
@@ -245,17 +246,21 @@ pub fn remove_all(names: &[NsName], watch: Option<&dyn Watch>) -> Result<(), Vec
         Ok(None) => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
+    // Whoever looks on sees one after the other.
+    let threads = if watch.is_some() { 1 } else { UNPINNERS.min(names.len()).max(1) };
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let held_max = usize::try_from(descriptors / 2).unwrap_or(usize::MAX) / threads;
     let remove = &|names: &[NsName]| {
         let mut held = Vec::new();
         let mut errors = Vec::new();
         for name in names {
-            held.extend(pins.open_namespace(name));
+            if held.len() < held_max {
+                held.extend(pins.open_namespace(name));
+            }
             errors.extend(pins.remove(name, watch).err().map(|error| (name.clone(), error)));
         }
         (held, errors)
     };
-    // Whoever looks on sees one after the other.
-    let threads = if watch.is_some() { 1 } else { UNPINNERS.min(names.len()).max(1) };
     let part = names.len().div_ceil(threads).max(1);
     let (held, errors): (Vec<_>, Vec<_>) = std::thread::scope(|scope| {
         let spawn =
