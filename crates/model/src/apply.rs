@@ -168,12 +168,11 @@ impl State {
                 let kind = |peer: &End, came_along| match device {
                     None => Kind::Veth { peer: Some(peer.clone()) },
                     Some(device) => {
-                        let mut end = Device { came_along, ..device.clone() };
-                        end.peer = Some(peer.clone());
-                        if came_along {
-                            end.options = kind::from_the_other_end(&end.options);
-                        }
-                        Kind::Device(end)
+                        let end = match came_along {
+                            true => device.from_the_other_end(),
+                            false => device.clone(),
+                        };
+                        Kind::Device(Device { came_along, peer: Some(peer.clone()), ..end })
                     }
                 };
                 let that = kind(&here, true);

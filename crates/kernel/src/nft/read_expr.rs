@@ -42,52 +42,44 @@ pub(super) fn expr(
     };
     Ok(match known {
         Some(known) => known,
-        None if name == "lookup" => {
-            Expr::Unknown { data: with_elements(fields, table, sets)?, name }
-        }
-        None => Expr::Unknown { data: without_state(&name, data), name },
+        None => Expr::Unknown { data: compared(&name, fields, table, sets)?, name },
     })
 }
 
-/// Leaves out of an unknown expression what changes as packets pass (`NFTA_QUOTA_CONSUMED`, all of
-/// `last`): the rule stays the same.
-fn without_state(name: &str, data: &[u8]) -> Data {
+/// What of an unknown expression tells whether a rule is the same: what changes as packets pass
+/// (`NFTA_QUOTA_CONSUMED`, all of `last`) and the name that the kernel gave a map are left out, and
+/// the map's elements are added.
+fn compared(name: &str, fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Data, Error> {
     const QUOTA_BYTES: u16 = 1;
     const QUOTA_FLAGS: u16 = 2;
-    let mut kept = Vec::new();
     match name {
-        "last" => {}
-        "quota" => {
-            let mut writer = Writer::new(&mut kept);
-            for field in Attributes::new(data).flatten() {
-                if matches!(field.kind, QUOTA_BYTES | QUOTA_FLAGS) {
-                    writer.bytes(field.kind, field.value);
-                }
-            }
+        "last" => only(fields, |_| false, &[]),
+        "quota" => only(fields, |kind| matches!(kind, QUOTA_BYTES | QUOTA_FLAGS), &[]),
+        "lookup" => {
+            let found = sets.get(table, &text(fields.0, lookup::SET)?.unwrap_or_default());
+            let (is_anonymous, elements) = match found {
+                Some(Found::Other { is_anonymous, elements }) => (*is_anonymous, &elements[..]),
+                _ => (false, [].as_slice()),
+            };
+            let names_it = |kind| is_anonymous && matches!(kind, lookup::SET | lookup::SET_ID);
+            only(fields, |kind| !names_it(kind), elements)
         }
-        _ => kept.extend_from_slice(data),
+        _ => only(fields, |_| true, &[]),
     }
-    kept.into()
 }
 
-/// Adds the elements to the lookup in a map: the rule is another one where they are. The name that the
-/// kernel gave the map is left out.
-fn with_elements(fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Data, Error> {
-    let found = sets.get(table, &text(fields.0, lookup::SET)?.unwrap_or_default());
-    let (is_anonymous, elements) = match found {
-        Some(Found::Other { is_anonymous, elements }) => (*is_anonymous, elements.as_slice()),
-        _ => (false, [].as_slice()),
-    };
-    let mut kept = Vec::new();
-    let mut writer = Writer::new(&mut kept);
+/// The attributes of some kinds, and more behind them.
+fn only(fields: Fields<'_>, kept: impl Fn(u16) -> bool, more: &[u8]) -> Result<Data, Error> {
+    let mut data = Vec::new();
+    let mut writer = Writer::new(&mut data);
     for field in fields.0 {
         let field = field?;
-        if !(is_anonymous && matches!(field.kind, lookup::SET | lookup::SET_ID)) {
+        if kept(field.kind) {
             writer.bytes(field.kind, field.value);
         }
     }
-    kept.extend_from_slice(elements);
-    Ok(kept.into())
+    data.extend_from_slice(more);
+    Ok(data.into())
 }
 
 /// The attributes of an expression.

@@ -106,7 +106,6 @@ impl Planner<'_> {
         else {
             return;
         };
-        let device = device.clone();
         let set = device.changes_to(wanted_device);
         if set.is_empty() {
             return;
@@ -120,11 +119,12 @@ impl Planner<'_> {
             once.for_each(|option| rest.forget(option.word));
         }
         let down = |option: &OptionSpec| option.change == ChangeBy::MessageWhileDown;
-        if found.up && set.of(spec.options).any(|(option, _)| down(option)) {
+        let goes_down = found.up && set.of(spec.options).any(|(option, _)| down(option));
+        let here = End { ns: ns.clone(), name: name.clone() };
+        let (end, set) = LinkSetting::options(here, device, set, rest);
+        if goes_down {
             self.set(ns, name, LinkSetting::Up(false), wanted.origin);
         }
-        let here = End { ns: ns.clone(), name: name.clone() };
-        let (end, set) = LinkSetting::options(here, &device, set, rest);
         self.set(&end.ns, &end.name, set, wanted.origin);
     }
 

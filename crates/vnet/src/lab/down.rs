@@ -100,21 +100,21 @@ impl Lab {
         let Some(place) = self.place()? else { return Ok(0) };
         let (names, identities): (Vec<NsName>, Vec<Identity>) =
             place.realm.identities(names)?.into_iter().unzip();
-        let look = || -> (Vec<Inhabitant>, Vec<Inhabitant>) {
-            let inside = process::inhabitants(&identities, &exec::started_line(&self.name));
-            inside.into_iter().partition(|inhabitant| inhabitant.started)
-        };
-        let (mut ours, mut foreign) = look();
         let deadline = Instant::now() + PASSING;
-        while !foreign.is_empty() && !how.force && Instant::now() < deadline {
+        let ours = loop {
+            let inside = process::inhabitants(&identities, &exec::started_line(&self.name));
+            let (ours, foreign): (Vec<Inhabitant>, Vec<Inhabitant>) =
+                inside.into_iter().partition(|inhabitant| inhabitant.started);
+            if foreign.is_empty() || how.force {
+                break ours;
+            }
+            if Instant::now() >= deadline {
+                let place = |who: Inhabitant| names.get(who.place).map(|name| (name.clone(), who));
+                let inhabitants = foreign.into_iter().filter_map(place).collect();
+                return Err(Error::Inhabited { inhabitants });
+            }
             std::thread::sleep(PASSING_INTERVAL);
-            (ours, foreign) = look();
-        }
-        if !foreign.is_empty() && !how.force {
-            let place = |who: Inhabitant| names.get(who.place).map(|name| (name.clone(), who));
-            let inhabitants = foreign.into_iter().filter_map(place).collect();
-            return Err(Error::Inhabited { inhabitants });
-        }
+        };
         process::end(&ours, &identities, PATIENCE);
         Ok(ours.len())
     }

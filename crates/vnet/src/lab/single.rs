@@ -7,9 +7,7 @@ use vnet_kernel::observe::Scope;
 use vnet_kernel::{Observed, execute, observe_some};
 use vnet_model::apply::Refused;
 use vnet_model::plan::plan_between;
-use vnet_model::{
-    Change, Desired, End, IfName, LinkSetting, NewLink, NodeName, NsName, State, Step,
-};
+use vnet_model::{Change, Desired, End, IfName, LinkSetting, NodeName, NsName, State, Step};
 
 use super::Lab;
 use crate::error::Error;
@@ -39,7 +37,7 @@ impl Lab {
     /// [`Error::NotUp`] where a namespace that they name is not there as the lab's;
     /// [`Error::Undone`] when a step fails.
     pub fn apply(&mut self, desired: &Desired, steps: &[Step]) -> Result<Vec<Step>, Error> {
-        let part = named(steps);
+        let part = super::part::of_steps(steps);
         let _lock = self.lock_if_up()?;
         let before = self.look_at(desired, &part)?;
         // On paper first: what is so already needs no step.
@@ -145,14 +143,4 @@ impl Lab {
 
 fn steps_to(desired: &Desired, target: &State, there: &State) -> Vec<Step> {
     plan_between(&desired.lab, target, there).steps
-}
-
-/// Returns the namespaces that steps name.
-fn named(steps: &[Step]) -> BTreeSet<NsName> {
-    let mut part: BTreeSet<NsName> = steps.iter().map(|step| step.ns.clone()).collect();
-    part.extend(steps.iter().filter_map(|step| match &step.change {
-        Change::AddLink { link: NewLink::Pair { peer, .. }, .. } => Some(peer.end.ns.clone()),
-        _ => None,
-    }));
-    part
 }
