@@ -242,7 +242,7 @@ fn a_record_that_is_cut_at_any_byte() {
 /// As all of these together, of what the kernel at hand may lack.
 #[test]
 fn vm_what_takes_more_of_a_kernel() {
-    vnet_testns::root(|| {
+    vnet_testns::machine_root(|| {
         vnet_testns::requires(&[
             "vlan",
             "bridge-vlan",
@@ -260,6 +260,7 @@ fn vm_what_takes_more_of_a_kernel() {
             "ip6gre",
             "ip6gretap",
             "sit",
+            "rps",
         ]);
         show(&few(&Labs::read(Which::Vm)));
     });
