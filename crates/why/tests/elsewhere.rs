@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::beside::{ask, codes, stand};
 use common::{desired, down, is_well, mend, probing, replied, shown, up};
-use vnet::why::{Ask, Mend, Verdict};
+use vnet::why::{Ask, Verdict};
 use vnet_testns::sh;
 
 #[test]
@@ -186,73 +186,5 @@ fn a_bridge_to_which_frames_come_back_is_in_doubt() {
             assert!(is_well(&told) && replied(&told), "{ends:?}: {}", shown(&told));
         }
         down(lab);
-    });
-}
-
-/// Runs a line of `vnet ip`: Debian's does not know netkits.
-fn ip(line: &str) {
-    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = vnet::ip::run(&words, &mut vnet::ip::Io::new(&mut out, &mut err));
-    assert_eq!((code, String::from_utf8_lossy(&err).as_ref()), (0, ""), "{line}");
-}
-
-/// What an end drops of its own and of others' is named at both ends of the way, with or without
-/// neighbours that are asked for.
-///
-/// ```text
-///  a ═══ r ─── b    the first a netkit
-/// ```
-#[test]
-fn vm_what_a_netkit_drops_is_named_and_its_mend_mends_it() {
-    vnet_testns::root_within(Duration::from_secs(400), || {
-        vnet_testns::requires(&["netkit"]);
-        for mode in ["l3", "l2"] {
-            let text = format!(
-                "{{ name: t, netns: $node, routing: auto, nodes: {{ a: , r: {{ forward: true }}, b: }}, links: [ \
-                 {{ endpoints: [ a, r ], prefix: 10.0.1.0/24, kind: netkit, mode: {mode} }}, \
-                 {{ endpoints: [ r, b ], prefix: 10.0.2.0/24 }} ] }}"
-            );
-            let source = vnet_file::Source::new("netkit", text);
-            let desired = vnet_file::parse(&source, &[]).unwrap().resolve().unwrap();
-            let lab = up(&desired);
-            let ask = |[from, to]: [&str; 2]| {
-                for ns in ["a", "r", "b"] {
-                    sh(&format!("ip -n {ns} neigh flush all"));
-                }
-                lab.why(from, to, &probing()).unwrap()
-            };
-            let all_is_well = || {
-                for ends in [["a", "b"], ["b", "a"], ["a", "r"]] {
-                    let told = ask(ends);
-                    assert!(is_well(&told) && replied(&told), "{mode}: {}", shown(&told));
-                }
-            };
-            all_is_well();
-            for (damage, object) in [("blackhole", "a:r"), ("peer blackhole", "r:a")] {
-                ip(&format!("-n a link set dev r type netkit {damage}"));
-                for ends in [["b", "a"], ["a", "r"], ["a", "b"]] {
-                    let told = ask(ends);
-                    let causes = &told.answer.causes;
-                    let found: Vec<_> =
-                        causes.iter().map(|cause| (cause.code, cause.object.as_str())).collect();
-                    assert_eq!(
-                        (found, replied(&told)),
-                        (vec![("policy-blackhole", object)], false),
-                        "{mode}: {}",
-                        shown(&told)
-                    );
-                    if ends == ["a", "b"] {
-                        for command in
-                            causes.iter().flat_map(|it| &it.mend).flat_map(Mend::commands)
-                        {
-                            ip(command.strip_prefix("ip ").unwrap());
-                        }
-                    }
-                }
-                all_is_well();
-            }
-            down(lab);
-        }
     });
 }

@@ -8,7 +8,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::catalogue::{self, Catalogue, Fault};
-use common::{desired, down, is_well, mend, probing, replied, shown, up};
+use common::{desired, down, is_well, mend, probing, replied, run_command, shown, up};
 use vnet::Lab;
 use vnet::why::{Ask, Mend, Told, Verdict};
 use vnet_testns::sh;
@@ -41,13 +41,15 @@ listen() {
 const PARTS: usize = 4;
 
 /// What needs more of the kernel, each with a test of its own.
-const VM: [&str; 11] = [
+const VM: [&str; 13] = [
     "below",
     "below-vrf",
     "beside",
     "bonds",
     "hairpin",
     "lan-vlans",
+    "netkit",
+    "netkit-l2",
     "tunnels",
     "vlans",
     "vpn",
@@ -107,6 +109,16 @@ fn vm_each_fault_of_bonds_is_named_and_its_mend_mends_it() {
 #[test]
 fn vm_each_fault_of_hairpins_is_named_and_its_mend_mends_it() {
     whole("hairpin");
+}
+
+#[test]
+fn vm_each_fault_of_netkits_is_named_and_its_mend_mends_it() {
+    whole("netkit");
+}
+
+#[test]
+fn vm_each_fault_of_netkits_with_hardware_addresses_is_named_and_its_mend_mends_it() {
+    whole("netkit-l2");
 }
 
 #[test]
@@ -210,7 +222,10 @@ fn may_pass(told: &Told) -> bool {
 
 fn run(lab: &str, fault: &Fault) -> Result<(), String> {
     let lab = up(&desired(lab));
-    sh(&format!("{SHELL}{}", fault.damage));
+    match fault.damage.starts_with("vnet ip ") {
+        true => run_command(&fault.damage),
+        false => drop(sh(&format!("{SHELL}{}", fault.damage))),
+    }
     let told = ask(&lab, &fault.why, fault.size, probing().timeout);
     let complain = |what: &str| Err(format!("{}\n  {what}: {}", fault.damage, shown(&told)));
     let causes = &told.answer.causes;

@@ -7,7 +7,7 @@
 //! faults:
 //!   - why: a b tcp/80         # what is asked
 //!     size: 1400              # bytes, not to be fragmented
-//!     damage: ip -n a link set dev r1 down
+//!     damage: ip -n a link set dev r1 down # for a shell, or one line of `vnet ip`
 //!     causes: interface-down a:r1          # code, and a part of the object; in the packet's order
 //!     answered: yes           # an echo is answered all the same
 //!     then: a 10.0.0.5        # what holds after the mend, if not the same; `nothing` where none is
