@@ -109,6 +109,12 @@ bridge -n a fdb add 02:00:00:00:00:98 dev p0 master permanent
 bridge -n a mdb add dev br0 port p0 grp 239.1.1.1 permanent
 tc -n a qdisc add dev p1 root handle 1: tbf rate 1mbit burst 10k latency 10ms
 tc -n a qdisc add dev p1 ingress
+ip -n a addrlabel add prefix 2001:db8::/32 label 99
+ip -n a addrlabel del prefix 2002::/16 label 2
+ip -n a xfrm policy add src 10.0.0.0/8 dst 10.9.0.0/16 dir out action block
+ip -n a xfrm policy add src 10.0.0.0/8 dst 10.9.0.0/16 dir in action block
+ip -n a mptcp endpoint add 10.2.0.1 dev p1 signal
+ip -n a mptcp endpoint add 2001:db8::1 subflow
 ";
 
 #[test]

@@ -34,6 +34,8 @@ pub enum SocketKind {
     Netfilter,
     /// Generic netlink. What is asked and changed by it takes CAP_NET_ADMIN.
     Generic,
+    /// Netlink about IPsec. What is asked by it takes CAP_NET_ADMIN.
+    Xfrm,
     /// All packets of all interfaces, without their link header (`packet(7)`). CAP_NET_RAW.
     Packet,
 }
@@ -47,6 +49,7 @@ impl SocketKind {
             Self::Diag => "a sock_diag socket",
             Self::Netfilter => "a netfilter socket",
             Self::Generic => "a generic netlink socket",
+            Self::Xfrm => "an xfrm socket",
             Self::Packet => "a packet socket",
         }
     }
@@ -64,6 +67,7 @@ impl SocketKind {
             Self::Diag => return netlink(netlink::Protocol::SockDiag),
             Self::Netfilter => return netlink(netlink::Protocol::Netfilter),
             Self::Generic => return netlink(netlink::Protocol::Generic),
+            Self::Xfrm => return netlink(netlink::Protocol::Xfrm),
             Self::Packet => {
                 // In network byte order (`packet(7)`).
                 let all = std::num::NonZeroU32::new(u32::from(ETH_P_ALL.to_be()));

@@ -1,5 +1,7 @@
 //! Generic netlink: families that are known by name (linux/genetlink.h).
 
+use std::collections::BTreeMap;
+
 use crate::attr::Writer;
 use crate::error::Error;
 use crate::message::{Message, RawMessage};
@@ -28,6 +30,23 @@ pub fn family(socket: &mut Socket, name: &str) -> Result<u16, Error> {
         Ok(id.map(|id| id.u16()).transpose()?)
     })?;
     ids.into_iter().next().ok_or(Error::AnswersLost { sent: 1 })
+}
+
+/// Lists the families that the kernel has at present, by their names. Asking for one by its name would
+/// have it load a module.
+///
+/// # Errors
+/// If the kernel does not answer.
+pub fn families(socket: &mut Socket) -> Result<BTreeMap<String, u16>, Error> {
+    let request = request(CONTROLLER, CTRL_CMD_GETFAMILY, 1, |_| {})?;
+    let list = socket.dump(&request, |answer| {
+        let attributes = answer.attributes(HEADER_BYTES)?;
+        let (id, name) =
+            (attributes.find(CTRL_ATTR_FAMILY_ID)?, attributes.find(CTRL_ATTR_FAMILY_NAME)?);
+        let (Some(id), Some(name)) = (id, name) else { return Ok(None) };
+        Ok(Some((name.text()?.to_owned(), id.u16()?)))
+    })?;
+    Ok(list.into_iter().collect())
 }
 
 /// Lays out a request to a family.

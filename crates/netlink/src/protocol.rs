@@ -11,6 +11,8 @@ pub enum Protocol {
     Netfilter,
     /// Families that register by name: wireguard, ethtool (net/netlink/genetlink.c).
     Generic,
+    /// IPsec: states and policies (net/xfrm/xfrm_user.c).
+    Xfrm,
 }
 
 impl Protocol {
@@ -21,11 +23,12 @@ impl Protocol {
             Self::SockDiag => Some(netlink::SOCK_DIAG),
             Self::Netfilter => Some(netlink::NETFILTER),
             Self::Generic => Some(netlink::GENERIC),
+            Self::Xfrm => Some(netlink::XFRM),
         }
     }
 
     pub(crate) fn from_rustix(protocol: Option<rustix::net::Protocol>) -> Option<Self> {
-        [Self::Route, Self::SockDiag, Self::Netfilter, Self::Generic]
+        [Self::Route, Self::SockDiag, Self::Netfilter, Self::Generic, Self::Xfrm]
             .into_iter()
             .find(|known| known.to_rustix() == protocol)
     }
@@ -38,7 +41,7 @@ impl Protocol {
         const RTM_BASE: u16 = 16;
         match self {
             Self::Netfilter | Self::Generic => Some(4),
-            Self::SockDiag => None,
+            Self::SockDiag | Self::Xfrm => None,
             // rtnetlink's types come in fours: new, delete, get, set.
             Self::Route => match kind.checked_sub(RTM_BASE)? / 4 {
                 0 | 23 => Some(16),                // ifinfomsg: LINK, LINKPROP

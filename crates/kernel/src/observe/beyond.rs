@@ -4,6 +4,7 @@
 mod addresses;
 mod links;
 mod options;
+mod others;
 mod routes;
 mod sysctls;
 mod traffic;
@@ -65,7 +66,10 @@ fn one(
     words.extend(addresses::words(socket, devs).map_err(failed)?);
     words.extend(routes::words(socket, devs).map_err(failed)?);
     words.extend(traffic::words(socket, devs, ns).map_err(failed)?);
+    words.extend(others::labels(socket).map_err(failed)?);
+    words.extend(others::ipsec(realm, name)?);
     let mut socket = generic_socket(realm, 0, name)?;
+    words.extend(others::families(&mut socket).map_err(failed)?);
     let family = ethtool::family(&mut socket).map_err(failed)?;
     for (index, dev) in devs {
         let Some(interface) = ns.interfaces.get_mut(dev) else { continue };

@@ -91,7 +91,8 @@ fn usual_scope(addr: IpAddr) -> u8 {
     }
 }
 
-fn ip(attribute: Attribute<'_>) -> Option<IpAddr> {
+/// Reads an address of either family.
+pub(super) fn ip(attribute: Attribute<'_>) -> Option<IpAddr> {
     match attribute.value.len() {
         4 => Some(Ipv4Addr::from(attribute.array::<4>().ok()?).into()),
         _ => Some(Ipv6Addr::from(attribute.array::<16>().ok()?).into()),
