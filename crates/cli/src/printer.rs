@@ -206,19 +206,17 @@ pub(crate) fn off(style: anstyle::Style) -> impl Display {
 
 /// Writes one line for each step: sign and what it is about.
 pub(crate) fn steps(steps: &[Step]) -> String {
-    let mut text = String::new();
-    for step in steps {
-        let sign = step.sign();
-        let style = match sign {
-            '+' => style::ADD,
-            '-' => style::REMOVE,
-            _ => style::CHANGE,
-        };
-        let step = plain(&step.to_string());
-        // Writing to a String can't fail.
-        let _ = writeln!(text, "{}{sign}{} {step}", on(style), off(style));
-    }
-    text
+    steps.iter().map(|step| signed(step.sign(), &step.to_string())).collect()
+}
+
+/// Writes the line of a change.
+pub(crate) fn signed(sign: char, what: &str) -> String {
+    let style = match sign {
+        '+' => style::ADD,
+        '-' => style::REMOVE,
+        _ => style::CHANGE,
+    };
+    format!("{}{sign}{} {}\n", on(style), off(style), plain(what))
 }
 
 /// Writes a count with its noun: `1 link`, `20 nodes`.

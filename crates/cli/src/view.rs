@@ -8,12 +8,15 @@ use vnet::model::apply::LOOPBACK;
 use vnet::model::nft;
 use vnet::model::{End, Interface, Namespace, NsName, State, Step};
 use vnet::target::by_number;
-use vnet::{Desired, NodeName};
+use vnet::{Desired, NodeName, OutletChange, Seen};
 
 use crate::printer::{columns, count, plain};
 
 /// A lab with more nodes is summed up instead of listed.
 const NODES_SHOWN_MAX: usize = 20;
+
+/// What a plan calls the program that leads between an ordinary user's lab and the machine.
+pub(crate) const OUTLET: &str = "outlet";
 
 /// How many interfaces of a node a summary lists.
 const PORTS_SHOWN_MAX: usize = 4;
@@ -124,12 +127,24 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) fn of(step: &Step) -> Self {
-        let action = match step.sign() {
+        Self::signed(step.sign(), &step.ns, step.to_string())
+    }
+
+    /// Lists the steps to what was meant, and what becomes of the outlet.
+    pub(crate) fn all_of(seen: &Seen) -> Vec<Self> {
+        let steps = seen.plan.steps.iter().map(Self::of);
+        let outlet =
+            |change: OutletChange| Self::signed(change.sign(), &NsName::host(), OUTLET.to_owned());
+        steps.chain(seen.outlet.map(outlet)).collect()
+    }
+
+    fn signed(sign: char, ns: &NsName, object: String) -> Self {
+        let action = match sign {
             '+' => "add",
             '-' => "remove",
             _ => "set",
         };
-        Self { action, namespace: step.ns.to_string(), object: step.to_string() }
+        Self { action, namespace: ns.to_string(), object }
     }
 }
 

@@ -189,11 +189,23 @@ fn leads_out_by(program: &str, somebody: &mut Somebody) {
     private.set_nonblocking(true).unwrap();
     assert!(private.accept().is_err(), "somebody has come to the machine's own loopback");
     assert!(somebody.up("out.yaml").contains("no changes"));
+    assert_eq!(somebody.run("vnet plan out.yaml").1, 0);
+    if !is_other {
+        let (said, code) = somebody.run("vnet plan published.yaml");
+        assert!(said.contains("\n~ host outlet\n") && code == 1, "{said}");
+    }
+    let (said, code) = somebody.run("vnet plan in.yaml");
+    assert!(said.contains("\n- host outlet\n") && code == 1, "{said}");
 
     // Ended by hand, it comes back.
     sh("pkill -9 -f '^[^ ]*/(pasta|slirp4netns) --'");
     wait_until_left("__hold");
     assert_ne!(somebody.hears("b", SERVER), HELLO);
+    let missing = ("+ host outlet\n1 to add, 0 to change, 0 to remove".to_owned(), 1);
+    assert_eq!(somebody.run("vnet plan out.yaml"), missing);
+    let (said, _) = somebody.run("vnet -l l show --json");
+    assert!(said.contains(r#""object": "outlet""#), "{said}");
+    assert!(somebody.run("vnet -l l show").0.contains("1 thing differs"));
     somebody.up("out.yaml");
     assert_eq!(somebody.hears("b", SERVER), HELLO);
 

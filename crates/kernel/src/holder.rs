@@ -81,7 +81,7 @@ impl Holder {
     /// Tells whether it still runs.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        ends_within(&self.pidfd, Duration::ZERO) == Ok(false)
+        is_alive(&self.pidfd)
     }
 
     /// Takes this process into the holder's namespaces. The process must have one thread only. Its
@@ -119,6 +119,11 @@ impl Holder {
 
 /// How long a process that vnet has left behind may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tells whether a process has not ended.
+pub(crate) fn is_alive(pidfd: &OwnedFd) -> bool {
+    ends_within(pidfd, Duration::ZERO) == Ok(false)
+}
 
 /// Waits until a process that is to end has.
 pub(crate) fn wait_for_end(pidfd: &OwnedFd, who: &str) -> Result<(), Error> {

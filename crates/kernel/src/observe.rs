@@ -440,7 +440,17 @@ fn take_link(
 
 /// Opens a generic netlink socket in a namespace.
 pub(crate) fn generic_socket(realm: &Realm, thread: usize, ns: &NsName) -> Result<Socket, Error> {
-    let opened = realm.sockets(thread, std::slice::from_ref(ns), SocketKind::Generic)?.pop();
+    netlink_socket(realm, thread, ns, SocketKind::Generic)
+}
+
+/// Opens a netlink socket in a namespace.
+fn netlink_socket(
+    realm: &Realm,
+    thread: usize,
+    ns: &NsName,
+    kind: SocketKind,
+) -> Result<Socket, Error> {
+    let opened = realm.sockets(thread, std::slice::from_ref(ns), kind)?.pop();
     crate::socket::from_fd(opened.ok_or_else(|| Error::Gone { ns: ns.clone() })??)
 }
 

@@ -24,7 +24,7 @@ use vnet_model::LabName;
 
 use crate::door::{Door, Listener, start_detached, tell_starter};
 use crate::error::Error;
-use crate::holder::{Holder, wait_for_end};
+use crate::holder::{Holder, is_alive, wait_for_end};
 
 /// The interface in the holder's network namespace that leads out.
 pub const INTERFACE: &str = "world";
@@ -136,6 +136,12 @@ impl Outlet {
             line,
             published: published(pid).unwrap_or_default(),
         }))
+    }
+
+    /// Tells whether it runs still.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        is_alive(&self.pidfd)
     }
 
     /// Returns the machine's ports that lead inwards, as it was started with.

@@ -191,10 +191,18 @@ impl Place {
         self.keeping.as_ref().map(|keeping| keeping.holder.pid())
     }
 
-    /// Tells whether there is what a change wants of the machine.
-    pub(crate) fn meets(&self, wanted: &Wanted) -> bool {
-        let Some(keeping) = &self.keeping else { return true };
-        keeping.outlet.as_ref().is_some_and(|outlet| wanted.is_met_by(outlet))
+    /// Finds what has to become of the outlet for there to be what is wanted of the machine. There is
+    /// none where the lab is on the machine itself.
+    pub(crate) fn outlet_change(&self, wanted: Option<&Wanted>) -> Option<OutletChange> {
+        let outlet = self.keeping.as_ref()?.outlet.as_ref().filter(|outlet| outlet.is_alive());
+        match (outlet, wanted) {
+            (None, Some(_)) => Some(OutletChange::Starts),
+            (Some(outlet), Some(wanted)) if !wanted.is_met_by(outlet) => {
+                Some(OutletChange::StartsAnew)
+            }
+            (Some(_), None) => Some(OutletChange::Ends),
+            _ => None,
+        }
     }
 
     /// Ends the way out, which nothing needs any more.
@@ -216,6 +224,30 @@ impl Place {
         keeping.holder.end()?;
         // It ends by itself then.
         Ok(keeping.outlet.as_ref().map_or(Ok(()), Outlet::wait)?)
+    }
+}
+
+/// What `up` does about the outlet of an ordinary user's lab: the program that leads to the machine
+/// and the world around it, and from published ports inwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutletChange {
+    /// There is none that runs, and the lab needs one.
+    Starts,
+    /// Other ports of the machine's are to lead inwards: it is ended and started again.
+    StartsAnew,
+    /// Nothing of the lab needs it any more.
+    Ends,
+}
+
+impl OutletChange {
+    /// Returns its sign in the plan: `+`, `~` or `-`.
+    #[must_use]
+    pub fn sign(self) -> char {
+        match self {
+            Self::Starts => '+',
+            Self::StartsAnew => '~',
+            Self::Ends => '-',
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use vnet_model::{Desired, LabName, Namespace, NsName, State, Step};
 
 use crate::Settings;
 use crate::error::Error;
-use crate::keeper::{Place, Wanted};
+use crate::keeper::{OutletChange, Place, Wanted};
 use crate::limits::Shortage;
 use crate::nft_text;
 use crate::record::{Record, Written};
@@ -97,6 +97,8 @@ pub struct Seen {
     pub observed: State,
     /// What it takes to make the one the other.
     pub plan: Plan,
+    /// What it takes beside that, where the lab is an ordinary user's.
+    pub outlet: Option<OutletChange>,
     /// What the lab was last told to be, where that is known.
     pub recorded: Option<Record>,
 }
@@ -178,7 +180,9 @@ impl Lab {
     /// Forgets a place that is no more, or has lost its worker.
     fn find_place_again(&mut self) -> Result<(), Error> {
         if let Some(Some(place)) = self.place.get() {
-            if place.is_well() && self.wanted.as_ref().is_none_or(|wanted| place.meets(wanted)) {
+            if place.is_well()
+                && self.wanted.as_ref().is_none_or(|it| place.outlet_change(Some(it)).is_none())
+            {
                 return Ok(());
             }
             if place.is_joined() {
@@ -256,8 +260,14 @@ impl Lab {
         };
         let (observed, recorded) = self.look_as(&Written::of(&desired))?;
         let plan = plan(&desired, &observed.state);
+        let wanted = host::wanted(&desired);
+        let outlet = match self.place()? {
+            Some(place) => place.outlet_change(wanted.as_ref()),
+            // There is no keeper yet, and so none that it would lead out of.
+            None => wanted.map(|_| OutletChange::Starts),
+        };
         let desired = desired.into_owned();
-        Ok(Seen { desired, observed: observed.state, plan, recorded })
+        Ok(Seen { desired, observed: observed.state, plan, outlet, recorded })
     }
 
     /// Looks at the lab as it was last told to be.

@@ -70,6 +70,7 @@ pub use cancel::Cancel;
 pub use confirm::{Confirm, Pending};
 pub use error::Error;
 pub use exec::Exec;
+pub use keeper::OutletChange;
 pub use lab::watch::{Difference, Ended, Notice, Watching};
 pub use lab::{Down, Lab, Phase, Removed, Seen, Up};
 pub use limits::Shortage;

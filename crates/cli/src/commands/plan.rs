@@ -4,15 +4,16 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use vnet::file::File;
+use vnet::model::{NsName, Step};
 use vnet::moved::{Moved, moved};
-use vnet::{Desired, Error, Lab, Plan};
+use vnet::{Desired, Error, Lab, OutletChange, Seen};
 
 use super::{DIFFERS, Outcome};
 use crate::args::{self, Form};
 use crate::context::Context;
 use crate::errors::Failure;
 use crate::printer;
-use crate::view::Change;
+use crate::view::{Change, OUTLET};
 
 /// How many shifted addresses are named.
 const MOVED_SHOWN_MAX: usize = 5;
@@ -36,26 +37,26 @@ struct MovedBody {
 pub(super) fn run(context: &Context<'_>, args: &args::Plan) -> Outcome {
     let (lab, desired, file) = wanted(context, args)?;
     let seen = lab.plan(&desired).map_err(|e| Failure::of(&e, file.as_ref()).cannot_tell())?;
-    let plan = seen.plan;
-    if !plan.conflicts.is_empty() {
-        let conflicts = plan.conflicts;
+    if !seen.plan.conflicts.is_empty() {
+        let conflicts = seen.plan.conflicts;
         return Err(Failure::of(&Error::Conflicts { conflicts }, file.as_ref()));
     }
     let moved =
         seen.recorded.as_ref().map(|record| moved(&record.desired, &desired)).unwrap_or_default();
     match args.form {
         _ if context.printer.is_json() => {
-            context.printer.json("plan", body(&desired, &plan, &moved))
+            context.printer.json("plan", body(&desired, &seen, &moved))
         }
-        Some(Form::Ip) => context.printer.data(&vnet_iproute::script(&plan.steps)),
-        None => say(context, &desired, &plan),
+        Some(Form::Ip) => context.printer.data(&vnet_iproute::script(&seen.plan.steps)),
+        None => say(context, &desired, &seen),
     }
-    super::up::note_undeclared(context, &plan.undeclared);
+    super::up::note_undeclared(context, &seen.plan.undeclared);
     note_moved(context, &desired, &moved);
     super::confirm::note_pending(context, &lab)?;
-    let code = ExitCode::from(if plan.steps.is_empty() { 0 } else { DIFFERS });
+    let is_so = seen.plan.steps.is_empty() && seen.outlet.is_none();
+    let code = ExitCode::from(if is_so { 0 } else { DIFFERS });
     // The process ends: its memory goes at once, and not piece by piece.
-    std::mem::forget((file, desired, seen.desired, seen.observed, seen.recorded));
+    std::mem::forget((file, desired, seen));
     Ok(code)
 }
 
@@ -78,13 +79,19 @@ fn wanted(
     Ok((lab, desired, Some(file)))
 }
 
-fn say(context: &Context<'_>, desired: &Desired, plan: &Plan) {
-    if plan.steps.is_empty() {
+fn say(context: &Context<'_>, desired: &Desired, seen: &Seen) {
+    let steps = &seen.plan.steps;
+    let signs: Vec<char> =
+        steps.iter().map(Step::sign).chain(seen.outlet.map(OutletChange::sign)).collect();
+    if signs.is_empty() {
         return context.printer.data(&format!("no changes: {} is as the file says\n", desired.lab));
     }
-    let count = |sign| plan.steps.iter().filter(|step| step.sign() == sign).count();
+    let count = |sign| signs.iter().filter(|found| **found == sign).count();
     let (add, set, remove) = (count('+'), count('~'), count('-'));
-    let steps = printer::steps(&plan.steps);
+    let mut steps = printer::steps(steps);
+    if let Some(change) = seen.outlet {
+        steps.push_str(&printer::signed(change.sign(), &format!("{} {OUTLET}", NsName::host())));
+    }
     context.printer.data(&format!("{steps}{add} to add, {set} to change, {remove} to remove\n"));
 }
 
@@ -103,12 +110,12 @@ fn note_moved(context: &Context<'_>, desired: &Desired, moved: &[Moved]) {
     }
 }
 
-fn body(desired: &Desired, plan: &Plan, moved: &[Moved]) -> Body {
+fn body(desired: &Desired, seen: &Seen, moved: &[Moved]) -> Body {
     let texts = |nets: &[vnet::model::ipnet::IpNet]| nets.iter().map(ToString::to_string).collect();
     Body {
         lab: desired.lab.to_string(),
-        changes: plan.steps.iter().map(Change::of).collect(),
-        undeclared: plan.undeclared.iter().map(ToString::to_string).collect(),
+        changes: Change::all_of(seen),
+        undeclared: seen.plan.undeclared.iter().map(ToString::to_string).collect(),
         moved: moved
             .iter()
             .map(|moved| MovedBody {

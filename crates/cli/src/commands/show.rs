@@ -88,13 +88,14 @@ fn rules(shown: &view::Lab) -> String {
 }
 
 fn note_drift(context: &Context<'_>, seen: &Seen) {
-    if seen.plan.is_empty() {
+    if seen.plan.is_empty() && seen.outlet.is_none() {
         return;
     }
     for conflict in &seen.plan.conflicts {
         context.printer.note(plain(&conflict.to_string()));
     }
-    let what = match seen.plan.steps.len() + seen.plan.conflicts.len() {
+    let differs = seen.plan.steps.len() + seen.plan.conflicts.len();
+    let what = match differs + usize::from(seen.outlet.is_some()) {
         1 => "1 thing differs".to_owned(),
         many => format!("{many} things differ"),
     };
@@ -105,7 +106,7 @@ fn note_drift(context: &Context<'_>, seen: &Seen) {
 fn body(lab: view::Lab, seen: &Seen) -> Body {
     Body {
         lab,
-        drift: seen.plan.steps.iter().map(Change::of).collect(),
+        drift: Change::all_of(seen),
         conflicts: seen.plan.conflicts.iter().map(ToString::to_string).collect(),
         undeclared: seen.plan.undeclared.iter().map(ToString::to_string).collect(),
     }
