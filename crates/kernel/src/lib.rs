@@ -4,7 +4,7 @@
 //! * [`observe()`]: reads a set of namespaces into a `State`.
 //! * [`execute()`]: does a list of steps, pipelined by namespace.
 //! * [`hub`]: hears what happens in a set of namespaces.
-//! * [`lookout`]: where a packet is seen on its way.
+//! * [`lookout`]: where a packet is seen on its way; [`counters`] and [`drops`]: why it got no further.
 //! * [`nft`]: packet filters and address translation, by netlink.
 //! * [`probe`]: what this kernel and this user can do.
 //! * [`watch`]: instants at which the work can be made to fail, for tests.
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod connect;
 pub mod counters;
 mod door;
+pub mod drops;
 pub mod echo;
 mod encap;
 pub mod error;

@@ -120,6 +120,11 @@ const FEATURES: &[Feature] = &[
         "nft-reject",
         "nft 'table inet t { chain c { type filter hook input priority 0; reject; }; }'",
     ),
+    // What the kernel tells of itself, and to the machine's own root only.
+    vm(
+        "drop-reasons",
+        "unshare -m sh -c 'mount -t tracefs tracefs /sys/kernel/tracing && grep -q skb_drop_reason /sys/kernel/tracing/events/skb/kfree_skb/format'",
+    ),
 ];
 
 /// Ends the body here unless the running kernel has all of `features`.
