@@ -57,12 +57,40 @@ fn it_says_where_a_packet_was_last() {
 }
 
 #[test]
+fn vm_it_says_which_reasons_the_kernel_gave() {
+    vnet_testns::machine_root(|| {
+        vnet_testns::requires(&["drop-reasons", "nft"]);
+        write("vnet.yaml", CHAIN);
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        sh("ip netns exec demo-r nft 'table inet f { chain c { type filter hook forward \
+            priority 0; ip daddr 10.0.2.2 drop; }; }'");
+        let run = line("vnet why a b");
+        let wanted =
+            "  while it was sent the kernel dropped: NETFILTER_DROP (dropped by netfilter)\n";
+        assert!(run.stdout.contains(wanted), "{run:?}");
+        let (code, told) = json("a b");
+        let reason = &told["seen"]["reasons"][0];
+        assert_eq!((code, &reason["reason"]), (1, &"NETFILTER_DROP".into()), "{told:#}");
+        assert_eq!(
+            (&reason["means"], &told["seen"]["unheard"]),
+            (&"dropped by netfilter".into(), &().into())
+        );
+        assert!(reason["times"].as_u64() >= Some(1), "{told:#}");
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+    });
+}
+
+#[test]
 fn an_ordinary_user_sees_it_too() {
     vnet_testns::user(|| {
         write("vnet.yaml", CHAIN);
         let before = Snapshot::take();
         assert_eq!(vnet(&["up", "-q"]).code, 0);
-        assert_eq!(json("a b").0, 0);
+        let (code, well) = json("a b");
+        assert_eq!(code, 0, "{well:#}");
+        // The kernel does not tell them why it drops packets.
+        let unheard = well["seen"]["unheard"].as_str().unwrap_or_else(|| panic!("{well:#}"));
+        assert!(unheard.starts_with("cannot open tracefs"), "{unheard}");
         let run = line("vnet exec b -- ip route del 10.0.1.0/24");
         assert_eq!(run.code, 0, "{run:?}");
         pinned!("vnet why a b");

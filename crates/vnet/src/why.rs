@@ -23,7 +23,7 @@ use crate::lab::Lab;
 mod beside;
 mod probe;
 
-pub use probe::{Dropped, Grown, Spotted};
+pub use probe::{Dropped, Grown, Loss, Spotted};
 pub use vnet_why::seen::LastSeen;
 
 use probe::Try;

@@ -188,6 +188,62 @@ fn what_is_counted_where_a_packet_is_lost_is_told() {
     });
 }
 
+/// What the kernel itself gives as reasons. It tells them to the machine's root only.
+#[test]
+fn vm_the_kernels_own_reasons_are_told() {
+    vnet_testns::machine_root(|| {
+        vnet_testns::requires(&["drop-reasons", "nft"]);
+        let lab = up(&desired("chain"));
+        let told = ask(&lab, "a", "b", Packet::Icmp);
+        assert!(replied(&told), "{}", shown(&told));
+        let spotted = told.spotted.unwrap();
+        assert_eq!((spotted.reasons, spotted.unheard), (vec![], None));
+        for packet in [Packet::Udp(53), Packet::Tcp(80)] {
+            is_reason(&ask(&lab, "a", "b", packet), "NO_SOCKET");
+        }
+        let r1 = "ip netns exec r1";
+        let damages = [
+            (
+                format!(
+                    "{r1} nft 'table ip f {{ chain c {{ type filter hook forward priority 0; drop; }}; }}'"
+                ),
+                format!("{r1} nft delete table ip f"),
+                "NETFILTER_DROP",
+            ),
+            (
+                "ip -n r1 route del 10.0.3.0/24".to_owned(),
+                "ip -n r1 route add 10.0.3.0/24 via 10.0.2.2".to_owned(),
+                "IP_INNOROUTES",
+            ),
+            (
+                "ip -n r1 neigh replace 10.0.2.2 dev r2 lladdr 02:00:00:00:00:01 nud permanent"
+                    .to_owned(),
+                "ip -n r1 neigh del 10.0.2.2 dev r2".to_owned(),
+                "OTHERHOST",
+            ),
+        ];
+        for (damage, mend, reason) in damages {
+            sh(&damage);
+            is_reason(&ask(&lab, "a", "b", Packet::Icmp), reason);
+            sh(&mend);
+        }
+        down(lab);
+        let lab = up(&desired("asymmetric"));
+        sh("for key in all b; do ip netns exec l sh -c \"echo 1 >/proc/sys/net/ipv4/conf/$key/rp_filter\"; done
+            ip netns exec b sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter'");
+        is_reason(&ask(&lab, "a", "10.1.3.2", Packet::Icmp), "IP_RPFILTER");
+        down(lab);
+    });
+}
+
+fn is_reason(told: &Told, reason: &str) {
+    let spotted = told.spotted.as_ref().unwrap();
+    assert_eq!(spotted.unheard, None);
+    let reasons = &spotted.reasons;
+    let is_one = reasons.iter().any(|loss| loss.reason == reason && loss.means().is_some());
+    assert!(is_one && !replied(told), "{reason} is not in {reasons:?}: {}", shown(told));
+}
+
 /// A port of a bridge passes on what is for others: who has it is looked for behind it.
 #[test]
 fn a_bridge_is_looked_into() {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use vnet::why::{
-    Answer, Ask, By, Cause, Dropped, Grown, Hop, LastSeen, Mend, Spotted, Told, Verdict, on_paper,
+    Answer, Ask, By, Cause, Dropped, Grown, Hop, LastSeen, Loss, Mend, Spotted, Told, Verdict,
+    on_paper,
 };
 
 use vnet::Lab;
@@ -54,8 +55,21 @@ struct SeenBody<'t> {
     dropped: Vec<DroppedBody<'t>>,
     /// The namespaces with tables in which that was not asked.
     untraced: &'t [NsName],
+    /// With which reasons the kernel dropped packets while it was sent.
+    reasons: Vec<ReasonBody<'t>>,
+    /// Why those could not be heard, or not all of them.
+    unheard: Option<&'t str>,
     /// The counters of losses that grew meanwhile where it was last, whatever moved them.
     grown: Vec<GrownBody<'t>>,
+}
+
+#[derive(Serialize)]
+struct ReasonBody<'t> {
+    /// As the kernel calls it.
+    reason: &'t str,
+    /// What that means; nothing where it is a rare one.
+    means: Option<&'static str>,
+    times: usize,
 }
 
 #[derive(Serialize)]
@@ -94,13 +108,22 @@ impl<'t> From<&'t Spotted> for SeenBody<'t> {
             let (table, rule) = (table.to_string(), rule.as_deref());
             DroppedBody { ns, table, chain, rule }
         };
-        let Spotted { last, agrees, sightings, blind, dropped: drops, untraced, grown } = spotted;
-        let places = sightings.iter().map(place).collect();
-        let dropped = drops.iter().map(dropped).collect();
-        let grown =
-            grown.iter().map(|Grown { ns, counter, by }| GrownBody { ns, counter, by: *by });
-        let grown = grown.collect();
-        Self { last, agrees: *agrees, places, blind, dropped, untraced, grown }
+        let reason = |loss: &'t Loss| {
+            let (reason, means, times) = (loss.reason.as_str(), loss.means(), loss.times);
+            ReasonBody { reason, means, times }
+        };
+        let grown = |Grown { ns, counter, by }: &'t Grown| GrownBody { ns, counter, by: *by };
+        Self {
+            last: &spotted.last,
+            agrees: spotted.agrees,
+            places: spotted.sightings.iter().map(place).collect(),
+            blind: &spotted.blind,
+            dropped: spotted.dropped.iter().map(dropped).collect(),
+            untraced: &spotted.untraced,
+            reasons: spotted.reasons.iter().map(reason).collect(),
+            unheard: spotted.unheard.as_deref(),
+            grown: spotted.grown.iter().map(grown).collect(),
+        }
     }
 }
 
@@ -240,6 +263,14 @@ fn seen(answer: &Answer, spotted: &Spotted) -> String {
         };
         let (table, chain) = (plain(&table.to_string()), plain(chain));
         let _ = writeln!(text, "  traced in {ns}: table {table}, chain {chain}, {by}");
+    }
+    let reason = |loss: &Loss| match loss.means() {
+        Some(means) => format!("{} ({means})", loss.reason),
+        None => loss.reason.clone(),
+    };
+    let reasons: Vec<String> = spotted.reasons.iter().map(reason).collect();
+    if !reasons.is_empty() {
+        let _ = writeln!(text, "  while it was sent the kernel dropped: {}", reasons.join(", "));
     }
     if !spotted.grown.is_empty() {
         text.push_str("  grew there meanwhile, whatever packets moved them:");

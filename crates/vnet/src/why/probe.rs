@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::rand::{GetRandomFlags, getrandom};
 use vnet_kernel::connect::{self, Attempt};
 use vnet_kernel::counters::{self, Counters};
+use vnet_kernel::drops::{Heard, Listener};
 use vnet_kernel::echo::{self, Options, Probe};
 use vnet_kernel::lookout::{Lookout, Seen, Sought};
 use vnet_kernel::nft::trace::{Traced, Tracer};
@@ -19,6 +20,7 @@ use vnet_why::{Answer, Question, World};
 use super::Probed;
 use crate::error::Error;
 
+pub use vnet_kernel::drops::Loss;
 pub use vnet_kernel::nft::trace::Dropped;
 
 /// How long a connection may take: the kernel sends a SYN again after a second.
@@ -46,6 +48,11 @@ pub struct Spotted {
     ///
     /// [`Ask::trace_foreign`]: super::Ask::trace_foreign
     pub untraced: Vec<NsName>,
+    /// With which reasons the kernel dropped packets while it was sent, if no answer came. It is
+    /// likely to be among them, but the kernel does not say that.
+    pub reasons: Vec<Loss>,
+    /// Why those could not be heard, or not all of them: the kernel tells them to the machine's root only.
+    pub unheard: Option<String>,
     /// The counters of losses that grew meanwhile where it was last, if no answer came. That is no
     /// cause: whatever else goes on there moves them too.
     pub grown: Vec<Grown>,
@@ -92,6 +99,8 @@ impl Try<'_> {
         let before = counters::read(self.realm, &watched).unwrap_or_default();
         let lookout = Lookout::open(self.realm, &watched, sought)?;
         let (traced, mut untraced) = self.traced(&watched);
+        // It is this thread that sends.
+        let listener = Listener::start();
         let (probed, port, tracer) = match self.question.packet {
             Packet::Icmp => {
                 let tracer = Tracer::start(self.realm, &traced, Traced::Cookie(cookie));
@@ -99,6 +108,7 @@ impl Try<'_> {
             }
             packet => self.connect(packet, cookie, &traced)?,
         };
+        let (reasons, unheard) = told(listener);
         let (dropped, missed) = tracer.map(Tracer::finish).unwrap_or_default();
         untraced.extend(missed);
         let indexes: BTreeMap<_, _> =
@@ -107,11 +117,13 @@ impl Try<'_> {
         let last = seen::last(self.world, self.question, &sightings);
         let failed = probed.replied() == Some(false) && blind.is_empty();
         let agrees = failed.then(|| seen::agrees(self.world, self.answer, &last)).flatten();
-        let grown = match probed.replied() {
-            Some(true) => Vec::new(),
-            _ => self.grown(&before, &last),
+        let (reasons, grown) = match probed.replied() {
+            Some(true) => (Vec::new(), Vec::new()),
+            _ => (reasons, self.grown(&before, &last)),
         };
-        Ok((probed, Spotted { last, agrees, sightings, blind, dropped, untraced, grown }))
+        let spotted =
+            Spotted { last, agrees, sightings, blind, dropped, untraced, reasons, unheard, grown };
+        Ok((probed, spotted))
     }
 
     /// Reads counters again where a packet was last, on a wire or by a namespace.
@@ -176,5 +188,15 @@ impl Try<'_> {
         let outcome = connect::connect_sought(self.realm, &attempt, cookie, timeout, &mut begins)?;
         let (port, tracer) = begun.into_inner().unzip();
         Ok((Probed::Port(outcome), port, tracer))
+    }
+}
+
+/// Tells what was heard, and why not all was.
+fn told(listener: Result<Listener, KernelError>) -> (Vec<Loss>, Option<String>) {
+    match listener.map(Listener::finish) {
+        Ok(Heard { losses, overrun }) => {
+            (losses, overrun.then(|| "there were too many at a time".to_owned()))
+        }
+        Err(error) => (Vec::new(), Some(error.to_string())),
     }
 }
