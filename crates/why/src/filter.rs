@@ -5,24 +5,23 @@
 //! on its answer, as conntrack does (net/netfilter/nf_nat_core.c): the destination before it is
 //! routed, the source before it leaves.
 
+mod chain;
 mod packet;
 mod rule;
 
 use std::net::IpAddr;
 
 use vnet_model::nft::{
-    Chain, ChainKind, CtState, Expr, Family, Hook, Table, TableId, Verdict, text,
+    Chain, ChainKind, CtState, Family, Hook, Rule, Table, TableId, Verdict, text,
 };
 use vnet_model::{IfName, NsName, Packet};
 
 use crate::fib::{self, Decision};
 use crate::scene::Scene;
+use chain::Place;
 pub(crate) use packet::Header;
-use packet::{Here, Loaded};
+use packet::{Here, InPlace, Loaded};
 use rule::{Change, Comes, To};
-
-/// How deep chains may call each other (`NFT_JUMP_STACK_SIZE`, net/netfilter/nf_tables.h).
-const DEPTH_MAX: usize = 16;
 
 /// When translation is done (`NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`, linux/netfilter_ipv4.h).
 const PRIORITY_DNAT: i32 = -100;
@@ -155,7 +154,10 @@ impl Filter<'_, '_> {
             if is_nat && self.state() != Some(CtState::New) {
                 continue;
             }
-            match self.base(table, chain, hook, &mut said) {
+            let place = Place { scene: self.scene, ns: self.ns, hook, state: self.state() };
+            let family = table.id.family;
+            let mut rule = |rule: &Rule| self.rule(rule, family, &mut said);
+            match place.base(table, chain, &mut rule) {
                 Passed::On(_) => {}
                 stopped => return stopped,
             }
@@ -227,101 +229,22 @@ impl Filter<'_, '_> {
         }
     }
 
-    fn base(&mut self, table: &Table, chain: &Chain, hook: Hook, said: &mut Vec<String>) -> Passed {
-        if self.scene.is_let_through(self.ns, &table.id, &chain.name) {
-            return Passed::On(Vec::new());
+    /// Runs a rule, and does what it says about addresses; says so.
+    fn rule(&mut self, rule: &Rule, family: Family, said: &mut Vec<String>) -> Comes {
+        if rule::sets_mark(rule) {
+            self.header.mark = None;
         }
-        let dropped = |chain_name: &str, rule: Option<String>, rejects: bool, state| {
-            Passed::Dropped(Box::new(Dropped {
-                table: table.id.clone(),
-                chain: chain_name.to_owned(),
-                hook,
-                base: chain.name.clone(),
-                rule,
-                rejects,
-                state,
-            }))
-        };
-        match self.chain(table, chain, said, 0) {
-            Ends::Accepted => Passed::On(Vec::new()),
-            Ends::Through if chain.base.as_ref().is_none_or(|base| base.accepts) => {
-                Passed::On(Vec::new())
+        let fib = |result, flags| self.fib(result, flags);
+        let here = self.here();
+        let comes = rule::run(rule, &InPlace { header: self.header, here, fib: &fib });
+        let Comes::Nat(change) = comes else { return comes };
+        match self.translate(&change) {
+            Some(what) => {
+                said.push(format!("{what}, by `{}`", text::rule(rule, family)));
+                Comes::Verdict(Verdict::Accept)
             }
-            Ends::Through => dropped(&chain.name, None, false, self.state()),
-            Ends::Dropped { chain, rule, rejects } => {
-                dropped(&chain, Some(rule), rejects, self.state())
-            }
-            Ends::Unknown(what) => {
-                let label = self.scene.label(self.ns);
-                Passed::Unknown(format!(
-                    "{label}, table {}, chain {}: {what}",
-                    table.id, chain.name
-                ))
-            }
+            None => Comes::Nat(change),
         }
-    }
-
-    fn chain(
-        &mut self,
-        table: &Table,
-        chain: &Chain,
-        said: &mut Vec<String>,
-        depth: usize,
-    ) -> Ends {
-        for rule in &chain.rules {
-            let here = self.here();
-            let sets = |expr: &Expr| matches!(expr, Expr::Unknown { name, .. } if name == "meta");
-            if rule.exprs.iter().any(sets) {
-                // It may set a mark.
-                self.header.mark = None;
-            }
-            let fib = |result, flags| self.fib(result, flags);
-            let comes = rule::run(rule, self.header, &here, &fib);
-            let words = || text::rule(rule, table.id.family);
-            let verdict = match comes {
-                Comes::On => continue,
-                Comes::Reject => {
-                    return Ends::Dropped {
-                        chain: chain.name.clone(),
-                        rule: words(),
-                        rejects: true,
-                    };
-                }
-                Comes::Unknown(what) => {
-                    return Ends::Unknown(format!("{what} in `{}`", words()));
-                }
-                Comes::Nat(change) => {
-                    return match self.translate(&change) {
-                        Some(text) => {
-                            said.push(format!("{text}, by `{}`", words()));
-                            Ends::Accepted
-                        }
-                        None => Ends::Unknown(format!("the translation `{}`", words())),
-                    };
-                }
-                Comes::Verdict(verdict) => verdict,
-            };
-            let (called, returns) = match verdict {
-                Verdict::Accept => return Ends::Accepted,
-                Verdict::Drop => {
-                    let (chain, rule) = (chain.name.clone(), words());
-                    return Ends::Dropped { chain, rule, rejects: false };
-                }
-                Verdict::Continue => continue,
-                Verdict::Return => return Ends::Through,
-                Verdict::Jump(name) => (name, true),
-                Verdict::Goto(name) => (name, false),
-                Verdict::Other(_) => return Ends::Unknown(format!("the verdict of `{}`", words())),
-            };
-            let Some(called) = table.chain(&called).filter(|_| depth < DEPTH_MAX) else {
-                return Ends::Unknown(format!("the chain of `{}`", words()));
-            };
-            match self.chain(table, called, said, depth + 1) {
-                Ends::Through if returns => {}
-                ends => return ends,
-            }
-        }
-        Ends::Through
     }
 
     /// Changes the packet; `None` where it is not known to what.
@@ -372,17 +295,4 @@ impl Filter<'_, '_> {
         };
         Loaded::Bytes(number.to_ne_bytes().into_iter().map(Some).collect())
     }
-}
-
-/// What a chain comes to.
-enum Ends {
-    Accepted,
-    /// No rule decided.
-    Through,
-    Dropped {
-        chain: String,
-        rule: String,
-        rejects: bool,
-    },
-    Unknown(String),
 }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use vnet_model::nft::{CT_STATUS_DNAT, Ct, CtState, Meta, PayloadBase};
 use vnet_model::{IfName, Packet};
 
+use super::rule::Looked;
+
 /// Bytes of which some are not known.
 pub(super) type Bytes = Vec<Option<u8>>;
 
@@ -57,18 +59,27 @@ pub(super) enum Loaded {
     Unknown,
 }
 
-fn known(bytes: impl AsRef<[u8]>) -> Bytes {
+/// Looks up what `fib` asks for, where that is modelled.
+pub(super) type Fib<'f> = &'f dyn Fn(u32, u32) -> Loaded;
+
+/// Cuts out what a rule loads; what is not there is not known.
+pub(super) fn slice(whole: &[Option<u8>], offset: u32, len: u32) -> Loaded {
+    let at = |index: u32| whole.get(index as usize).copied().flatten();
+    Loaded::Bytes((offset..offset.saturating_add(len.min(64))).map(at).collect())
+}
+
+pub(super) fn known(bytes: impl AsRef<[u8]>) -> Bytes {
     bytes.as_ref().iter().map(|byte| Some(*byte)).collect()
 }
 
-fn name(dev: Option<&IfName>) -> Loaded {
+pub(super) fn name(dev: Option<&IfName>) -> Loaded {
     match dev {
         Some(dev) => Loaded::Bytes(known(&*vnet_model::nft::Data::interface(dev.as_str()))),
         None => Loaded::Nothing,
     }
 }
 
-fn index(dev: Option<&IfName>, index: Option<u32>) -> Loaded {
+pub(super) fn index(dev: Option<&IfName>, index: Option<u32>) -> Loaded {
     match (dev, index) {
         (None, _) => Loaded::Nothing,
         (_, Some(index)) => Loaded::Bytes(known(index.to_ne_bytes())),
@@ -76,37 +87,38 @@ fn index(dev: Option<&IfName>, index: Option<u32>) -> Loaded {
     }
 }
 
-impl Header {
-    pub(crate) fn protocol(&self) -> u8 {
-        self.outer.unwrap_or_else(|| self.packet.protocol(self.dst.is_ipv6()))
+/// A packet where rules of IP look at it.
+pub(super) struct InPlace<'p> {
+    pub(super) header: &'p Header,
+    pub(super) here: Here,
+    pub(super) fib: Fib<'p>,
+}
+
+impl Looked for InPlace<'_> {
+    fn payload(&self, base: PayloadBase, offset: u32, len: u32) -> Loaded {
+        match base {
+            PayloadBase::Network => slice(&self.header.network(), offset, len),
+            PayloadBase::Transport => slice(&self.header.transport(), offset, len),
+            PayloadBase::Link | PayloadBase::Other(_) => Loaded::Unknown,
+        }
     }
 
-    /// Loads what the kernel knows about it (`nft_meta_get_eval`, net/netfilter/nft_meta.c).
-    pub(super) fn meta(&self, key: Meta, here: &Here) -> Loaded {
-        let ipv6 = self.dst.is_ipv6();
-        Loaded::Bytes(match key {
-            Meta::Len => match self.len {
-                Some(len) => known(len.to_ne_bytes()),
-                None => return Loaded::Unknown,
-            },
-            Meta::Protocol => known(if ipv6 { [0x86, 0xdd] } else { [0x08, 0x00] }),
-            Meta::Mark => match self.mark {
-                Some(mark) => known(mark.to_ne_bytes()),
-                None => return Loaded::Unknown,
-            },
-            Meta::Iif => return index(here.iif.as_ref(), here.iif_index),
-            Meta::Oif => return index(here.oif.as_ref(), here.oif_index),
-            Meta::IifName => return name(here.iif.as_ref()),
-            Meta::OifName => return name(here.oif.as_ref()),
-            Meta::NfProto => known([if ipv6 { 10 } else { 2 }]),
-            Meta::L4Proto => known([self.protocol()]),
-            Meta::Other(_) => return Loaded::Unknown,
-        })
+    fn meta(&self, key: Meta) -> Loaded {
+        let here = &self.here;
+        let ipv6 = self.header.dst.is_ipv6();
+        match key {
+            Meta::Iif => index(here.iif.as_ref(), here.iif_index),
+            Meta::Oif => index(here.oif.as_ref(), here.oif_index),
+            Meta::IifName => name(here.iif.as_ref()),
+            Meta::OifName => name(here.oif.as_ref()),
+            Meta::NfProto => Loaded::Bytes(known([if ipv6 { 10 } else { 2 }])),
+            key => self.header.meta(key),
+        }
     }
 
-    /// Loads what the kernel knows about its connection (`nft_ct_get_eval`, net/netfilter/nft_ct.c).
-    pub(super) fn ct(&self, key: Ct, dir: Option<u8>, here: &Here) -> Loaded {
-        let reply = self.is_answer && here.state == Some(CtState::Established);
+    fn ct(&self, key: Ct, dir: Option<u8>) -> Loaded {
+        let here = &self.here;
+        let reply = self.header.is_answer && here.state == Some(CtState::Established);
         match (key, here.state, dir) {
             (Ct::State, Some(state), None) => Loaded::Bytes(known(state.bit().to_ne_bytes())),
             (_, Some(CtState::Untracked), _) => Loaded::Nothing,
@@ -120,19 +132,39 @@ impl Header {
         }
     }
 
-    /// Loads bytes of it (`nft_payload_eval`, net/netfilter/nft_payload.c).
-    pub(super) fn payload(&self, base: PayloadBase, offset: u32, len: u32) -> Loaded {
-        let whole = match base {
-            PayloadBase::Network => self.network(),
-            PayloadBase::Transport => self.transport(),
-            PayloadBase::Link | PayloadBase::Other(_) => return Loaded::Unknown,
-        };
-        let at = |index: u32| whole.get(index as usize).copied().flatten();
-        Loaded::Bytes((offset..offset.saturating_add(len.min(64))).map(at).collect())
+    fn fib(&self, result: u32, flags: u32) -> Loaded {
+        (self.fib)(result, flags)
+    }
+}
+
+impl Header {
+    pub(crate) fn protocol(&self) -> u8 {
+        self.outer.unwrap_or_else(|| self.packet.protocol(self.dst.is_ipv6()))
+    }
+
+    /// Loads what the kernel knows about it wherever it is.
+    pub(super) fn meta(&self, key: Meta) -> Loaded {
+        Loaded::Bytes(match key {
+            Meta::Len => match self.len {
+                Some(len) => known(len.to_ne_bytes()),
+                None => return Loaded::Unknown,
+            },
+            Meta::Mark => match self.mark {
+                Some(mark) => known(mark.to_ne_bytes()),
+                None => return Loaded::Unknown,
+            },
+            Meta::Protocol => known(self.ether_type()),
+            Meta::L4Proto => known([self.protocol()]),
+            _ => return Loaded::Unknown,
+        })
+    }
+
+    pub(super) fn ether_type(&self) -> [u8; 2] {
+        if self.dst.is_ipv6() { [0x86, 0xdd] } else { [0x08, 0x00] }
     }
 
     /// The IP header (RFC 791, section 3.1; RFC 8200, section 3).
-    fn network(&self) -> Bytes {
+    pub(super) fn network(&self) -> Bytes {
         let addr = |addr: Option<IpAddr>, len: usize| match addr {
             Some(IpAddr::V4(addr)) => known(addr.octets()),
             Some(IpAddr::V6(addr)) => known(addr.octets()),
@@ -156,7 +188,7 @@ impl Header {
     }
 
     /// The header behind it: of TCP the first packet of each direction.
-    fn transport(&self) -> Bytes {
+    pub(super) fn transport(&self) -> Bytes {
         let port = |port: Option<u16>| match port {
             Some(port) => known(port.to_be_bytes()),
             None => vec![None; 2],

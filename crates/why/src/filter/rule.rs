@@ -3,9 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use vnet_model::nft::{CmpOp, Expr, Nat, Reg, Rule, Verdict};
+use vnet_model::nft::{CmpOp, Ct, Expr, Meta, Nat, PayloadBase, Reg, Rule, Verdict};
 
-use super::packet::{Bytes, Header, Here, Loaded};
+use super::packet::{Bytes, Loaded};
+
+/// What rules look at.
+pub(super) trait Looked {
+    /// Loads bytes of it (`nft_payload_eval`, net/netfilter/nft_payload.c).
+    fn payload(&self, base: PayloadBase, offset: u32, len: u32) -> Loaded;
+    /// Loads what the kernel knows about it (`nft_meta_get_eval`, net/netfilter/nft_meta.c).
+    fn meta(&self, key: Meta) -> Loaded;
+    /// Loads what the kernel knows about its connection (`nft_ct_get_eval`, net/netfilter/nft_ct.c).
+    fn ct(&self, key: Ct, dir: Option<u8>) -> Loaded;
+    /// Looks up what `fib` asks for.
+    fn fib(&self, result: u32, flags: u32) -> Loaded;
+}
 
 /// What a rule comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +61,14 @@ enum Next {
     Done(Comes),
 }
 
-/// Looks up what `fib` asks for, where that is modelled.
-pub(super) type Fib<'f> = &'f dyn Fn(u32, u32) -> Loaded;
+/// Tells whether a rule may set a mark.
+pub(super) fn sets_mark(rule: &Rule) -> bool {
+    rule.exprs.iter().any(|expr| matches!(expr, Expr::Unknown { name, .. } if name == "meta"))
+}
 
 /// Runs a rule.
-pub(super) fn run(rule: &Rule, header: &Header, here: &Here, fib: Fib<'_>) -> Comes {
-    let mut run = Run { header, here, fib, registers: BTreeMap::new(), doubt: None };
+pub(super) fn run(rule: &Rule, looked: &dyn Looked) -> Comes {
+    let mut run = Run { looked, registers: BTreeMap::new(), doubt: None };
     for expr in &rule.exprs {
         match run.step(expr) {
             Next::Go => {}
@@ -71,9 +85,7 @@ pub(super) fn run(rule: &Rule, header: &Header, here: &Here, fib: Fib<'_>) -> Co
 }
 
 struct Run<'r> {
-    header: &'r Header,
-    here: &'r Here,
-    fib: Fib<'r>,
+    looked: &'r dyn Looked,
     registers: BTreeMap<Reg, Option<u8>>,
     /// What could not be evaluated; only a rule that decides something makes it matter.
     doubt: Option<String>,
@@ -84,11 +96,11 @@ impl Run<'_> {
         let go = || Next::Go;
         match expr {
             Expr::Payload { base, offset, len, reg } => {
-                self.load(*reg, self.header.payload(*base, *offset, *len))
+                self.load(*reg, self.looked.payload(*base, *offset, *len))
             }
-            Expr::Meta { key, reg } => self.load(*reg, self.header.meta(*key, self.here)),
-            Expr::Ct { key, dir, reg } => self.load(*reg, self.header.ct(*key, *dir, self.here)),
-            Expr::Fib { result, flags, reg } => self.load(*reg, (self.fib)(*result, *flags)),
+            Expr::Meta { key, reg } => self.load(*reg, self.looked.meta(*key)),
+            Expr::Ct { key, dir, reg } => self.load(*reg, self.looked.ct(*key, *dir)),
+            Expr::Fib { result, flags, reg } => self.load(*reg, self.looked.fib(*result, *flags)),
             Expr::Immediate { reg, data } => {
                 self.store(*reg, data.iter().map(|byte| Some(*byte)).collect());
                 go()
