@@ -72,18 +72,17 @@ pub(super) fn known(bytes: impl AsRef<[u8]>) -> Bytes {
     bytes.as_ref().iter().map(|byte| Some(*byte)).collect()
 }
 
+/// The name of an interface; where there is none it is empty (`nft_meta_store_ifname`,
+/// net/netfilter/nft_meta.c).
 pub(super) fn name(dev: Option<&IfName>) -> Loaded {
-    match dev {
-        Some(dev) => Loaded::Bytes(known(&*vnet_model::nft::Data::interface(dev.as_str()))),
-        None => Loaded::Nothing,
-    }
+    let name = dev.map_or("", IfName::as_str);
+    Loaded::Bytes(known(&*vnet_model::nft::Data::interface(name)))
 }
 
 pub(super) fn index(dev: Option<&IfName>, index: Option<u32>) -> Loaded {
-    match (dev, index) {
-        (None, _) => Loaded::Nothing,
-        (_, Some(index)) => Loaded::Bytes(known(index.to_ne_bytes())),
-        _ => Loaded::Unknown,
+    match if dev.is_none() { Some(0) } else { index } {
+        Some(index) => Loaded::Bytes(known(index.to_ne_bytes())),
+        None => Loaded::Unknown,
     }
 }
 

@@ -46,7 +46,7 @@ impl Walk<'_, '_> {
         match passed {
             Passed::On(said) => {
                 for text in said {
-                    self.hop(ns, iif.or(oif), By::Filter, text);
+                    self.hop(ns, oif.or(iif), By::Filter, text);
                 }
                 Ok(())
             }
@@ -78,7 +78,7 @@ impl Walk<'_, '_> {
             self.is_out = true;
             return Ok(false);
         }
-        self.hook(ns, Hook::Postrouting, None, Some(&leg.dev))?;
+        self.hook(ns, Hook::Postrouting, iif.as_ref(), Some(&leg.dev))?;
         self.note(ns);
         Ok(true)
     }
