@@ -112,6 +112,10 @@ fn what_can_not_be_evaluated_is_said() {
                 "r1, table ip f, chain f: a comparison with what is not known of the packet in `@nh,64,8 0x03 drop`"
             ]
         );
+        nft("r1", "flush chain ip f f\nadd rule ip f f iifname vmap { \"a\" : drop }");
+        let told = lab.why("a", "b", &probing()).unwrap();
+        assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told));
+        assert_eq!(told.answer.unknown, ["r1, table ip f, chain f: `lookup` in `<lookup>`"]);
         nft("r1", "flush chain ip f f\nadd rule ip f f ip ttl 3 counter");
         let told = lab.why("a", "b", &Ask::default()).unwrap();
         assert_eq!(told.answer.verdict, Verdict::Reachable, "{}", shown(&told));

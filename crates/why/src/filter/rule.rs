@@ -7,6 +7,10 @@ use vnet_model::nft::{CmpOp, Ct, Expr, Meta, Nat, PayloadBase, Reg, Rule, Verdic
 
 use super::packet::{Bytes, Loaded};
 
+/// Expressions that are not read, and decide where they are the last of a rule: by a map of verdicts, or
+/// by giving it to a program or to another interface.
+const DECIDE: [&str; 5] = ["lookup", "queue", "fwd", "tproxy", "synproxy"];
+
 /// What rules look at.
 pub(super) trait Looked {
     /// Loads bytes of it (`nft_payload_eval`, net/netfilter/nft_payload.c).
@@ -81,7 +85,12 @@ pub(super) fn run(rule: &Rule, looked: &dyn Looked) -> Comes {
             }
         }
     }
-    Comes::On
+    match (rule.exprs.last(), run.doubt) {
+        (Some(Expr::Unknown { name, .. }), Some(what)) if DECIDE.contains(&name.as_str()) => {
+            Comes::Unknown(what)
+        }
+        _ => Comes::On,
+    }
 }
 
 struct Run<'r> {
