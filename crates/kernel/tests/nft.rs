@@ -28,7 +28,11 @@ fn rules(builders: Vec<Builder>) -> Vec<Rule> {
 
 fn chain(name: &str, kind: ChainKind, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
     let accepts = kind == ChainKind::Nat;
-    Chain { name: name.into(), base: Some(Base { kind, hook, priority, accepts }), rules }
+    Chain {
+        name: name.into(),
+        base: Some(Base { kind, hook, priority, accepts, devices: Vec::new() }),
+        rules,
+    }
 }
 
 /// A table with every form of rule that is made here.
@@ -279,6 +283,41 @@ fn a_survey_tells_the_tables_of_others() {
         assert_eq!(text::rule(&chain.rules[0], Family::Ip), "tcp dport 22 counter accept");
         let base = chain.base.as_ref().unwrap();
         assert_eq!((base.hook, base.priority, base.accepts), (Hook::Input, 5, false));
+        sh("ip netns del ns");
+    });
+}
+
+#[test]
+fn a_survey_tells_which_interfaces_chains_are_at() {
+    vnet_testns::root(|| {
+        sh(
+            "ip netns add ns; ip -n ns link add name a type veth peer name b; ip netns exec ns nft -f - <<'END'
+             table netdev t {
+               chain i { type filter hook ingress devices = { b, a } priority 3; ether type arp drop; }
+               chain e { type filter hook egress device a priority 0; policy drop; }
+             }
+             table arp t { chain o { type filter hook output priority 0; arp operation request drop; }; }
+END",
+        );
+        let realm = vnet_kernel::Realm::own().unwrap();
+        let ns = vnet_model::NsName::new("ns").unwrap();
+        let facts = vnet_kernel::observe::survey::survey(&realm, &[ns]).unwrap();
+        let tables = facts.namespaces["ns"].tables.iter();
+        let chains = tables.flat_map(|table| table.chains.iter().map(move |it| (table, it)));
+        let shown = chains.map(|(table, chain)| {
+            let rule = chain.rules.first().map(|rule| text::rule(rule, table.id.family));
+            format!("{}: {}", text::base(chain.base.as_ref().unwrap()), rule.unwrap_or_default())
+        });
+        let mut shown: Vec<String> = shown.collect();
+        shown.sort();
+        assert_eq!(
+            shown,
+            [
+                "filter, hook egress, device a, priority 0, policy drop: ",
+                "filter, hook ingress, devices a and b, priority 3, policy accept: ether type arp drop",
+                "filter, hook output, priority 0, policy accept: arp operation request drop",
+            ]
+        );
         sh("ip netns del ns");
     });
 }

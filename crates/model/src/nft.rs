@@ -157,6 +157,10 @@ pub struct Base {
     pub priority: i32,
     /// Whether what no rule decides is accepted; else it is dropped.
     pub accepts: bool,
+    /// The interfaces that it is at, sorted, where its hook is at single ones; one that ends in `*`
+    /// stands for all whose names begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
 }
 
 /// What a chain is for.
@@ -214,45 +218,47 @@ pub enum Hook {
     Postrouting,
     /// As it comes in by one interface.
     Ingress,
+    /// As it leaves by one interface.
+    Egress,
     /// One with another number.
     Other(u32),
 }
 
 impl Hook {
-    const ALL: [Self; 6] = [
-        Self::Prerouting,
-        Self::Input,
-        Self::Forward,
-        Self::Output,
-        Self::Postrouting,
-        Self::Ingress,
+    const ALL: [(Self, u32); 6] = [
+        (Self::Prerouting, 0),
+        (Self::Input, 1),
+        (Self::Forward, 2),
+        (Self::Output, 3),
+        (Self::Postrouting, 4),
+        (Self::Ingress, 5),
     ];
 
-    /// Returns the kernel's number in the families inet, ip, ip6 and bridge.
-    #[must_use]
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Prerouting => 0,
-            Self::Input => 1,
-            Self::Forward => 2,
-            Self::Output => 3,
-            Self::Postrouting => 4,
-            Self::Ingress => 5,
-            Self::Other(number) => number,
+    /// The hooks with numbers of their own in a family.
+    fn of(family: Family) -> &'static [(Self, u32)] {
+        match family {
+            Family::Inet | Family::Ip | Family::Ip6 | Family::Bridge => &Self::ALL,
+            // `NF_NETDEV_INGRESS` and `NF_NETDEV_EGRESS`, `NF_ARP_IN` and `NF_ARP_OUT`.
+            Family::Netdev => &[(Self::Ingress, 0), (Self::Egress, 1)],
+            Family::Arp => &[(Self::Input, 0), (Self::Output, 1)],
         }
+    }
+
+    /// Returns the kernel's number in a family; one that it refuses where that has no such hook.
+    #[must_use]
+    pub fn number(self, family: Family) -> u32 {
+        if let Self::Other(number) = self {
+            return number;
+        }
+        let known = Self::of(family).iter().find(|(hook, _)| *hook == self);
+        known.map_or(u32::MAX, |(_, number)| *number)
     }
 
     /// Returns the hook with this number in a family.
     #[must_use]
     pub fn from_number(number: u32, family: Family) -> Self {
-        let hook = Self::ALL.into_iter().find(|hook| hook.number() == number);
-        match (family, number) {
-            (Family::Netdev, 0) => Self::Ingress,
-            // `NF_ARP_IN` and `NF_ARP_OUT`.
-            (Family::Arp, 0) => Self::Input,
-            (Family::Arp, 1) => Self::Output,
-            _ => hook.unwrap_or(Self::Other(number)),
-        }
+        let found = Self::of(family).iter().find(|(_, known)| *known == number);
+        found.map_or(Self::Other(number), |(hook, _)| *hook)
     }
 
     /// Returns nft's word for it.
@@ -265,6 +271,7 @@ impl Hook {
             Self::Output => "output",
             Self::Postrouting => "postrouting",
             Self::Ingress => "ingress",
+            Self::Egress => "egress",
             Self::Other(_) => "unknown",
         }
     }

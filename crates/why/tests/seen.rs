@@ -265,7 +265,7 @@ fn a_bridge_is_looked_into() {
         let unknown = ["lan, table bridge f: what it drops is not followed"];
         assert_eq!(told.answer.unknown, unknown, "{}", shown(&told));
         assert!(!replied(&told) && spotted.agrees.is_none(), "{}", shown(&told));
-        assert_eq!(dropped(&told), ["lan bridge f c @ll,96,16 0x0800 drop"]);
+        assert_eq!(dropped(&told), ["lan bridge f c ether type ip drop"]);
         down(lab);
     });
 }

@@ -116,7 +116,7 @@ fn table() -> anyhow::Result<Table> {
     let nat = vec![Builder::new().interfaces(Side::Destination, &wan).masquerade()];
     let chain = |name: &str, kind, hook, priority, accepts, rules: Vec<Builder>| Chain {
         name: name.to_owned(),
-        base: Some(Base { kind, hook, priority, accepts }),
+        base: Some(Base { kind, hook, priority, accepts, devices: Vec::new() }),
         rules: rules.into_iter().map(|rule| rule.rule(Origin::NONE)).collect(),
     };
     Ok(Table {

@@ -63,6 +63,7 @@ pub(super) mod chain {
     pub(in super::super) const HOOK_DEVS: u16 = 4;
     /// `enum nft_devices_attributes`.
     pub(in super::super) const DEVICE_NAME: u16 = 1;
+    pub(in super::super) const DEVICE_PREFIX: u16 = 2;
     /// `NF_NETDEV_INGRESS`, `NF_NETDEV_EGRESS` and `NF_INET_INGRESS` (linux/netfilter.h).
     pub(in super::super) const NETDEV_INGRESS: u32 = 0;
     pub(in super::super) const NETDEV_EGRESS: u32 = 1;

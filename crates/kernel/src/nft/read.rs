@@ -116,11 +116,24 @@ fn read_base(family: Family, chain: Attributes<'_>, hook: Attribute<'_>) -> Resu
     let number = u32_be(hook.nested(), chain::HOOK_HOOKNUM)?.unwrap_or_default();
     let priority = u32_be(hook.nested(), chain::HOOK_PRIORITY)?.unwrap_or_default();
     let policy = u32_be(chain, chain::POLICY)?;
+    let mut devices = Vec::new();
+    if let Some(list) = hook.nested().find(chain::HOOK_DEVS)? {
+        for device in list.nested() {
+            let device = device?;
+            match device.kind {
+                chain::DEVICE_NAME => devices.push(device.text()?.to_owned()),
+                chain::DEVICE_PREFIX => devices.push(format!("{}*", device.text()?)),
+                _ => {}
+            }
+        }
+    }
+    devices.sort();
     Ok(Base {
         kind: text(chain, chain::TYPE)?.unwrap_or_default().as_str().into(),
         hook: Hook::from_number(number, family),
         priority: priority.cast_signed(),
         accepts: policy.is_none_or(|policy| policy.cast_signed() != verdict::DROP),
+        devices,
     })
 }
 

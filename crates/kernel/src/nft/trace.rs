@@ -167,8 +167,8 @@ fn tables_for(traced: Traced, places: &Places) -> Batch {
         Traced::Port(port) => format!("vnet_why_port_{port}"),
     };
     let none = BTreeSet::new();
-    let of_packets =
-        [Hook::Prerouting, Hook::Output].map(|hook| (hook.name(), hook.number(), &none));
+    let of_packets = [Hook::Prerouting, Hook::Output]
+        .map(|hook| (hook.name(), hook.number(Family::Inet), &none));
     let of_interfaces = [
         ("ingress", chain::NETDEV_INGRESS, &places.ingress),
         ("egress", chain::NETDEV_EGRESS, &places.egress),

@@ -2,7 +2,7 @@
 //! half of it. CAP_NET_ADMIN.
 
 use vnet_model::nft::build::kind;
-use vnet_model::nft::{Base, Chain, Expr, Rule, Set, Table, TableId};
+use vnet_model::nft::{Base, Chain, Expr, Family, Rule, Set, Table, TableId};
 use vnet_netlink::attr::Writer;
 use vnet_netlink::{Batch, Flags};
 
@@ -112,11 +112,11 @@ impl<'a> Transaction<'a> {
     }
 
     fn chain(&mut self, at: usize, wanted: &Chain) {
-        let name = &self.id.name;
+        let (name, family) = (&self.id.name, self.id.family);
         self.push(Part::Chain(at), msg::NEWCHAIN, Flags::CREATE | Flags::EXCL, |writer| {
             writer.text(chain::TABLE, name).text(chain::NAME, &wanted.name);
             if let Some(base) = &wanted.base {
-                write_base(writer, base);
+                write_base(writer, family, base);
             }
         });
     }
@@ -191,10 +191,20 @@ fn write_element(list: &mut Writer<'_>, key: &[u8], flags: u32) {
     });
 }
 
-fn write_base(writer: &mut Writer<'_>, base: &Base) {
+fn write_base(writer: &mut Writer<'_>, family: Family, base: &Base) {
     writer.nest(chain::HOOK, |hook| {
-        hook.u32_be(chain::HOOK_HOOKNUM, base.hook.number());
+        hook.u32_be(chain::HOOK_HOOKNUM, base.hook.number(family));
         hook.u32_be(chain::HOOK_PRIORITY, base.priority.cast_unsigned());
+        if !base.devices.is_empty() {
+            hook.nest(chain::HOOK_DEVS, |list| {
+                for device in &base.devices {
+                    match device.strip_suffix('*') {
+                        Some(prefix) => list.text(chain::DEVICE_PREFIX, prefix),
+                        None => list.text(chain::DEVICE_NAME, device),
+                    };
+                }
+            });
+        }
     });
     let policy = if base.accepts { verdict::ACCEPT } else { verdict::DROP };
     writer.u32_be(chain::POLICY, policy.cast_unsigned());

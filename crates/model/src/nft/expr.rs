@@ -164,12 +164,23 @@ pub enum Meta {
     NfProto,
     /// Its protocol: 6 is TCP, 17 is UDP, …
     L4Proto,
+    /// The type of the interface it came in by: 1 is Ethernet (`ARPHRD_*`, linux/if_arp.h).
+    IifType,
+    /// The type of the interface it leaves by.
+    OifType,
+    /// The name of the bridge that the interface it came in by is a port of.
+    IbrName,
+    /// The name of the bridge that the interface it leaves by is a port of.
+    ObrName,
+    /// Whom its frame is for: 0 is the interface itself, 1 all, 2 a group, 3 somebody else
+    /// (`PACKET_*`, linux/if_packet.h).
+    PktType,
     /// One with another number.
     Other(u32),
 }
 
 impl Meta {
-    const ALL: [(Self, u32); 9] = [
+    const ALL: [(Self, u32); 14] = [
         (Self::Len, 0),
         (Self::Protocol, 1),
         (Self::Mark, 3),
@@ -179,6 +190,11 @@ impl Meta {
         (Self::OifName, 7),
         (Self::NfProto, 15),
         (Self::L4Proto, 16),
+        (Self::IifType, 8),
+        (Self::OifType, 9),
+        (Self::IbrName, 17),
+        (Self::ObrName, 18),
+        (Self::PktType, 19),
     ];
 
     /// Returns the kernel's number.

@@ -45,10 +45,16 @@ pub fn replace(wanted: &Table) -> String {
 }
 
 fn base_line(base: &Base) -> String {
-    let Base { kind, hook, priority, accepts } = base;
+    let Base { kind, hook, priority, accepts, devices } = base;
     let policy = if *accepts { "accept" } else { "drop" };
     let (kind, hook) = (kind.name(), hook.name());
-    format!("type {kind} hook {hook} priority {priority}; policy {policy};")
+    let quoted: Vec<String> = devices.iter().map(|device| format!("\"{device}\"")).collect();
+    let at = match quoted.as_slice() {
+        [] => String::new(),
+        [one] => format!(" device {one}"),
+        several => format!(" devices = {{ {} }}", several.join(", ")),
+    };
+    format!("type {kind} hook {hook}{at} priority {priority}; policy {policy};")
 }
 
 /// Writes a rule of a table of this family.
@@ -67,16 +73,29 @@ pub fn rule_counted(rule: &Rule, family: Family) -> String {
 /// `filter, hook forward, priority 0, policy drop`.
 #[must_use]
 pub fn base(base: &Base) -> String {
-    let Base { kind, hook, priority, accepts } = base;
+    let Base { kind, hook, priority, accepts, devices } = base;
     let policy = if *accepts { "accept" } else { "drop" };
     let (kind, hook) = (kind.name(), hook.name());
-    format!("{kind}, hook {hook}, priority {priority}, policy {policy}")
+    let at = match devices.as_slice() {
+        [] => String::new(),
+        [one] => format!(", device {one}"),
+        several => format!(", devices {}", several.join(" and ")),
+    };
+    format!("{kind}, hook {hook}{at}, priority {priority}, policy {policy}")
 }
 
 /// The one family that the packets of a table have (`NFPROTO_*`), if there is one.
 fn family_number(family: Family) -> Option<u8> {
-    matches!(family, Family::Ip | Family::Ip6).then(|| family.number())
+    matches!(family, Family::Ip | Family::Ip6 | Family::Arp).then(|| family.number())
 }
+
+/// `ARPHRD_ETHER` (linux/if_arp.h).
+const ARPHRD_ETHER: u16 = 1;
+
+/// The protocols of Ethernet that are families.
+const ETHER_TYPES: [([u8; 2], Family); 3] =
+    [([0x08, 0x00], Family::Ip), ([0x08, 0x06], Family::Arp), ([0x86, 0xdd], Family::Ip6)];
+
 /// What a register holds.
 #[derive(Debug, Clone)]
 enum Held {
@@ -96,8 +115,10 @@ struct Word {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Implied {
-    /// By `ip …` or `ip6 …`.
+    /// By `ip …`, `ip6 …` or `arp …`.
     Family,
+    /// By `ether …`.
+    Ethernet,
     /// By `tcp …`, `udp …`, `icmp …`.
     Protocol,
 }
@@ -178,9 +199,10 @@ impl Writer {
     /// Names a part of the packet by what the rule has said of it so far.
     fn payload(&self, base: PayloadBase, offset: u32, len: u32) -> Held {
         let known = match base {
+            PayloadBase::Link => value::link(offset, len),
             PayloadBase::Network => value::network(self.nfproto, offset, len),
             PayloadBase::Transport => value::transport(self.l4proto, offset, len),
-            _ => None,
+            PayloadBase::Other(_) => None,
         };
         let (text, show) = known.unwrap_or_else(|| value::raw(base, offset, len));
         Held::Left { text, show, mask: None }
@@ -231,13 +253,24 @@ impl Writer {
 
     /// Remembers what the rule has said of family and protocol.
     fn learn(&mut self, text: &str, is_eq: bool, data: &Data) -> Option<Implied> {
+        if !is_eq {
+            return None;
+        }
+        if matches!(text, "meta iiftype" | "meta oiftype") {
+            return (**data == u16::to_ne_bytes(ARPHRD_ETHER)).then_some(Implied::Ethernet);
+        }
+        if matches!(text, "meta protocol" | "ether type") {
+            let known = ETHER_TYPES.iter().find(|(bytes, _)| **data == *bytes);
+            self.nfproto = known.map(|(_, family)| family.number());
+            return known.map(|_| Implied::Family);
+        }
         let [byte] = **data else { return None };
         match text {
-            "meta nfproto" if is_eq => {
+            "meta nfproto" => {
                 self.nfproto = Some(byte);
                 Some(Implied::Family)
             }
-            "meta l4proto" | "ip protocol" | "ip6 nexthdr" if is_eq => {
+            "meta l4proto" | "ip protocol" | "ip6 nexthdr" => {
                 self.l4proto = Some(byte);
                 (text == "meta l4proto").then_some(Implied::Protocol)
             }
@@ -249,7 +282,8 @@ impl Writer {
     fn condition(&mut self, left: &str, text: String, implied: Option<Implied>) {
         let first = left.split(' ').next().unwrap_or_default();
         let says = |implied: Implied| match implied {
-            Implied::Family => matches!(first, "ip" | "ip6" | "icmpv6" | "icmp"),
+            Implied::Family => matches!(first, "ip" | "ip6" | "icmpv6" | "icmp" | "arp"),
+            Implied::Ethernet => first == "ether",
             Implied::Protocol => matches!(first, "tcp" | "udp" | "icmp" | "icmpv6" | "sctp"),
         };
         self.words.retain(|word| !word.implied.is_some_and(says));

@@ -89,6 +89,7 @@ fn table(network: &Network<'_>, published: publish::Rules) -> Option<Table> {
         hook: Hook::Postrouting,
         priority: PRIORITY_SRCNAT,
         accepts: true,
+        devices: Vec::new(),
     };
     let mut published = published;
     rules.append(&mut published.postrouting);

@@ -49,7 +49,7 @@ impl Rules {
         let filled = chains.into_iter().filter(|(.., rules)| !rules.is_empty());
         filled
             .map(|(name, kind, hook, priority, rules)| {
-                let base = Base { kind, hook, priority, accepts: true };
+                let base = Base { kind, hook, priority, accepts: true, devices: Vec::new() };
                 Chain { name: name.to_owned(), base: Some(base), rules }
             })
             .collect()

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{CmpOp, Ct, Data, Meta, PayloadBase, states};
+use crate::Mac;
 use crate::nft::CT_STATUS_DNAT;
 
 /// How a value is written.
@@ -19,6 +20,14 @@ pub(super) enum Show {
     Protocol,
     /// A family.
     Family,
+    /// A protocol of Ethernet.
+    EtherType,
+    /// A hardware address.
+    Mac,
+    /// What a message of ARP is.
+    Operation,
+    /// Whom a frame is for.
+    PacketType,
     /// Bits of [`super::CtState`].
     State,
     /// Bits of a connection's status.
@@ -42,7 +51,12 @@ pub(super) fn meta(key: Meta) -> (String, Show) {
         Meta::L4Proto => ("meta l4proto", Show::Protocol),
         Meta::Mark => ("meta mark", Show::HostNumber),
         Meta::Len => ("meta length", Show::HostNumber),
-        Meta::Protocol => ("meta protocol", Show::Hex),
+        Meta::Protocol => ("meta protocol", Show::EtherType),
+        Meta::IifType => ("meta iiftype", Show::HostNumber),
+        Meta::OifType => ("meta oiftype", Show::HostNumber),
+        Meta::IbrName => ("meta ibrname", Show::Name),
+        Meta::ObrName => ("meta obrname", Show::Name),
+        Meta::PktType => ("meta pkttype", Show::PacketType),
         Meta::Other(number) => return (format!("<meta {number}>"), Show::Hex),
     };
     (name.to_owned(), show)
@@ -77,7 +91,18 @@ pub(super) fn fib(result: u32, flags: u32) -> (String, Show) {
     (format!("fib {of} {what}"), show)
 }
 
-/// A part of an IP header.
+/// A part of an Ethernet header.
+pub(super) fn link(offset: u32, len: u32) -> Option<(String, Show)> {
+    let (field, show) = match (offset, len) {
+        (0, 6) => ("daddr", Show::Mac),
+        (6, 6) => ("saddr", Show::Mac),
+        (12, 2) => ("type", Show::EtherType),
+        _ => return None,
+    };
+    Some((format!("ether {field}"), show))
+}
+
+/// A part of an IP header, or of a message of ARP.
 pub(super) fn network(nfproto: Option<u8>, offset: u32, len: u32) -> Option<(String, Show)> {
     let address = |name: &str, whole: u32| match len {
         _ if len == whole => Some((name.to_owned(), Show::Address)),
@@ -93,6 +118,12 @@ pub(super) fn network(nfproto: Option<u8>, offset: u32, len: u32) -> Option<(Str
         (10, 8) => address("ip6 saddr", 16),
         (10, 24) => address("ip6 daddr", 16),
         (10, 6) if len == 1 => Some(("ip6 nexthdr".to_owned(), Show::Protocol)),
+        (3, 2) if len == 2 => Some(("arp ptype".to_owned(), Show::EtherType)),
+        (3, 6) if len == 2 => Some(("arp operation".to_owned(), Show::Operation)),
+        (3, 8) if len == 6 => Some(("arp saddr ether".to_owned(), Show::Mac)),
+        (3, 14) => address("arp saddr ip", 4),
+        (3, 18) if len == 6 => Some(("arp daddr ether".to_owned(), Show::Mac)),
+        (3, 24) => address("arp daddr ip", 4),
         _ => None,
     }
 }
@@ -147,6 +178,11 @@ pub(super) fn shown(show: Show, data: &Data) -> String {
         (Show::Protocol, [protocol]) => Some(protocol_name(*protocol)),
         (Show::Family, [2]) => Some("ipv4".to_owned()),
         (Show::Family, [10]) => Some("ipv6".to_owned()),
+        (Show::EtherType, bytes) => ether_type(bytes).map(str::to_owned),
+        (Show::Operation, [0, 1]) => Some("request".to_owned()),
+        (Show::Operation, [0, 2]) => Some("reply".to_owned()),
+        (Show::PacketType, [kind]) => packet_type(*kind).map(str::to_owned),
+        (Show::Mac, bytes) => <[u8; 6]>::try_from(bytes).ok().map(|mac| Mac(mac).to_string()),
         (Show::State, bytes) => host_number(bytes).map(states),
         (Show::HostNumber, bytes) => host_number(bytes).map(|number| number.to_string()),
         (Show::AddressType, bytes) => host_number(bytes).map(address_type),
@@ -232,6 +268,22 @@ fn protocol_name(protocol: u8) -> String {
         132 => "sctp".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// `ETH_P_*` (linux/if_ether.h).
+fn ether_type(bytes: &[u8]) -> Option<&'static str> {
+    Some(match bytes {
+        [0x08, 0x00] => "ip",
+        [0x08, 0x06] => "arp",
+        [0x86, 0xdd] => "ip6",
+        [0x81, 0x00] => "8021q",
+        [0x88, 0xa8] => "8021ad",
+        _ => return None,
+    })
+}
+
+fn packet_type(kind: u8) -> Option<&'static str> {
+    ["host", "broadcast", "multicast", "other"].get(usize::from(kind)).copied()
 }
 
 fn address_type(number: u32) -> String {

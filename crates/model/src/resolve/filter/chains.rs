@@ -53,7 +53,8 @@ fn chain(
         Way::Forward => ("forward", Hook::Forward),
     };
     let accepts = matches!(policy, None | Some(Verdict::Accept));
-    let base = Some(Base { kind: ChainKind::Filter, hook, priority: 0, accepts });
+    let base =
+        Some(Base { kind: ChainKind::Filter, hook, priority: 0, accepts, devices: Vec::new() });
     Some(Chain { name: name.to_owned(), base, rules })
 }
 

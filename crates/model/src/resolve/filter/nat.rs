@@ -58,7 +58,8 @@ pub(super) fn chains(context: &Context<'_>, problems: &mut Vec<Problem>) -> Vec<
     let filled = chains.into_iter().filter(|(_, _, _, rules)| !rules.is_empty());
     filled
         .map(|(name, hook, priority, rules)| {
-            let base = Base { kind: ChainKind::Nat, hook, priority, accepts: true };
+            let base =
+                Base { kind: ChainKind::Nat, hook, priority, accepts: true, devices: Vec::new() };
             Chain { name: name.to_owned(), base: Some(base), rules }
         })
         .collect()
