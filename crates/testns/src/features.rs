@@ -120,6 +120,10 @@ const FEATURES: &[Feature] = &[
         "nft-reject",
         "nft 'table inet t { chain c { type filter hook input priority 0; reject; }; }'",
     ),
+    vm(
+        "nft-bridge",
+        "nft 'table bridge t { chain c { type filter hook forward priority 0; meta ibrname t0 ct state established accept; }; chain d { type filter hook prerouting priority 0; reject; }; }'",
+    ),
     // What the kernel tells of itself, and to the machine's own root only.
     vm(
         "drop-reasons",

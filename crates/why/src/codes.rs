@@ -189,11 +189,15 @@ pub const CODES: &[Code] = &[
          interface whose `route_localnet` is 1.",
     ),
     code("echo-ignored", "The destination was told to ignore echo requests."),
-    code("filter-drop", "A rule of a packet filter drops the packet, or its answer."),
+    code(
+        "filter-drop",
+        "A rule of a packet filter drops the packet, or its answer, or what looks for a neighbour on its \
+         way (ARP, neighbour discovery).",
+    ),
     code(
         "filter-policy",
         "No rule of a chain lets the packet through, and the chain's policy is to drop what no rule \
-         decides.",
+         decides. A bridge's chain may so drop what looks for neighbours: `meta protocol arp accept`.",
     ),
     code(
         "conntrack-invalid",

@@ -3,9 +3,10 @@
 //! At each hook the chains are run in the order of their priority. Only the first packet of a
 //! connection comes to chains of type `nat`; what they do to it is noted down ([`Flow`]) and undone
 //! on its answer, as conntrack does (net/netfilter/nf_nat_core.c): the destination before it is
-//! routed, the source before it leaves.
+//! routed, the source before it leaves. What bridges and single interfaces drop is in `frame`.
 
 mod chain;
+mod frame;
 mod packet;
 mod rule;
 
@@ -19,6 +20,7 @@ use vnet_model::{IfName, NsName, Packet};
 use crate::fib::{self, Decision};
 use crate::scene::Scene;
 use chain::Place;
+pub(crate) use frame::{Body, Frame, Point, group_of, pass, sees_frames};
 pub(crate) use packet::Header;
 use packet::{Here, InPlace, Loaded};
 use rule::{Change, Comes, To};
@@ -49,14 +51,37 @@ pub(crate) struct Dropped {
     pub(crate) rejects: bool,
     /// What conntrack makes of the packet.
     pub(crate) state: Option<CtState>,
+    /// What looks for a neighbour, where it is that what is dropped.
+    pub(crate) asks: Option<Asks>,
+}
+
+/// A message by which a neighbour is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asks {
+    /// The address that is asked for.
+    pub(crate) addr: IpAddr,
+    /// Whether it says who has it.
+    pub(crate) is_reply: bool,
+}
+
+impl Asks {
+    pub(crate) fn protocol(self) -> &'static str {
+        if self.addr.is_ipv4() { "ARP" } else { "neighbour discovery" }
+    }
+
+    pub(crate) fn text(self) -> String {
+        let what = if self.is_reply { "answer" } else { "question" };
+        format!("the {what} of {} who has {}", self.protocol(), self.addr)
+    }
 }
 
 impl Dropped {
     pub(crate) fn text(&self) -> String {
         let Self { table, chain, .. } = self;
+        let what = self.asks.map(|asks| format!("{} is ", asks.text())).unwrap_or_default();
         match &self.rule {
-            Some(rule) => format!("dropped by `{rule}` in chain {chain} of table {table}"),
-            None => format!("dropped by the policy of chain {chain} of table {table}"),
+            Some(rule) => format!("{what}dropped by `{rule}` in chain {chain} of table {table}"),
+            None => format!("{what}dropped by the policy of chain {chain} of table {table}"),
         }
     }
 }
@@ -69,37 +94,6 @@ pub(crate) enum Passed {
     Dropped(Box<Dropped>),
     /// It can't be told.
     Unknown(String),
-}
-
-/// Names the tables of a namespace that may drop what its bridges pass on: they are not followed.
-pub(crate) fn of_bridges(scene: &Scene<'_>, ns: &NsName) -> Vec<String> {
-    let tables = scene.tables(ns).into_iter();
-    let is_one = |table: &&Table| match table.id.family {
-        Family::Bridge => decides(table, |_| true),
-        _ => is_at_interfaces(table),
-    };
-    tables.filter(is_one).map(|table| unfollowed(scene, ns, table)).collect()
-}
-
-/// Tells whether a table may drop what comes in or leaves by single interfaces.
-fn is_at_interfaces(table: &Table) -> bool {
-    match table.id.family {
-        Family::Netdev => decides(table, |_| true),
-        Family::Inet => decides(table, |hook| hook == Hook::Ingress),
-        _ => false,
-    }
-}
-
-/// Tells whether a chain at such a hook has rules, or drops whatever it is.
-fn decides(table: &Table, is_it: impl Fn(Hook) -> bool) -> bool {
-    table.chains.iter().any(|chain| {
-        let base = chain.base.as_ref().filter(|base| is_it(base.hook));
-        base.is_some_and(|base| !base.accepts || !chain.rules.is_empty())
-    })
-}
-
-fn unfollowed(scene: &Scene<'_>, ns: &NsName, table: &Table) -> String {
-    format!("{}, table {}: what it drops is not followed", scene.label(ns), table.id)
 }
 
 /// A packet in a namespace.
@@ -121,12 +115,8 @@ impl Filter<'_, '_> {
     /// Runs all chains of a hook.
     pub(crate) fn run(&mut self, hook: Hook) -> Passed {
         let tables = self.scene.tables(self.ns);
-        let mut doubt = None;
         let mut chains: Vec<(&Table, &Chain, i32, bool)> = Vec::new();
         for table in tables {
-            if is_at_interfaces(table) {
-                doubt = Some(unfollowed(self.scene, self.ns, table));
-            }
             let sees = match table.id.family {
                 Family::Inet => true,
                 Family::Ip => self.header.dst.is_ipv4(),
@@ -154,7 +144,8 @@ impl Filter<'_, '_> {
             if is_nat && self.state() != Some(CtState::New) {
                 continue;
             }
-            let place = Place { scene: self.scene, ns: self.ns, hook, state: self.state() };
+            let place =
+                Place { scene: self.scene, ns: self.ns, hook, asks: None, state: self.state() };
             let family = table.id.family;
             let mut rule = |rule: &Rule| self.rule(rule, family, &mut said);
             match place.base(table, chain, &mut rule) {
@@ -165,7 +156,7 @@ impl Filter<'_, '_> {
         if !undone {
             said.extend(self.undo(hook));
         }
-        doubt.map_or(Passed::On(said), Passed::Unknown)
+        Passed::On(said)
     }
 
     /// What conntrack makes of the packet (`nf_conntrack_in`, net/netfilter/nf_conntrack_core.c): the

@@ -11,7 +11,8 @@
 //! them, and what is suggested is known to help as far as the model goes.
 //!
 //! * `fib`: local delivery, connected and static routes, longest prefix, source addresses.
-//! * `filter`: the chains of nf_tables rule by rule, address translation and its undoing.
+//! * `filter`: the chains of nf_tables rule by rule, address translation and its undoing; what bridges and
+//!   single interfaces drop, of what looks for neighbours too.
 //! * `wire`: which interfaces share a broadcast domain: veth pairs and bridges.
 //! * `walk`: one direction, hop by hop.
 //! * `fates`: its routing decisions, as questions that the kernel can be asked too.
@@ -24,11 +25,21 @@
 //! * [`expect`]: whether what must hold does.
 //!
 //! # What it does not know
-//! Groups of receivers (multicast), policy rules by tunnel, user or group of interfaces, interfaces other than pairs (veth, netkit), bridges, bonds, VLANs, VRFs, tunnels of packets and frames, VXLANs, WireGuard, macvlans and ipvlans; IPv6 of ipvlans that are routed (modes `l3` and `l3s`), what stands on interfaces of namespaces that were not looked at, bridges to which a port of another sends frames back; of bridges what keeps neighbours
-//! from being found (suppressed or not flooded) and forwarding entries that somebody wrote; of nftables what rules set (marks, limits of
-//! connections) and what they load of a packet but addresses, ports, ICMP types and the state of
-//! its connection; what programs of BPF do. Where a packet meets such a thing, [`Answer::unknown`] names it, and the verdict is
-//! [`Verdict::Unknown`] unless a cause was found before: nothing is guessed.
+//! * Of addresses: groups of receivers (multicast).
+//! * Of rules: policy rules by tunnel, user or group of interfaces.
+//! * Of interfaces: others than pairs (veth, netkit), bridges, bonds, VLANs, VRFs, tunnels of packets and
+//!   frames, VXLANs, WireGuard, macvlans and ipvlans; IPv4 from an ipvlan whose route leads by another
+//!   interface than the one below; what stands on interfaces of namespaces that were not looked at.
+//! * Of bridges: those to which a port of another sends frames back, what keeps neighbours from being
+//!   found (suppressed or not flooded), and forwarding entries that somebody wrote.
+//! * Of nftables: what rules set (marks, limits of connections), and what they load of a packet or frame
+//!   but addresses, ports, ICMP types, ARP, tags of VLANs and the state of its connection; chains at a
+//!   VRF's egress.
+//! * What programs of BPF do.
+//!
+//! Where a packet meets such a thing, [`Answer::unknown`] names it, and the verdict is
+//! [`Verdict::Unknown`] unless a cause was found before: nothing is guessed. Bridges are taken to hand
+//! nothing to chains of IP: nobody looks whether `br_netfilter` is loaded.
 //!
 //! It refuses to do I/O.
 #![warn(missing_docs)]
@@ -254,6 +265,8 @@ pub enum Mend {
 pub enum Effect {
     /// A chain lets the packet through, in both directions.
     LetThrough(NsName, TableId, String),
+    /// A chain lets neighbours be looked for, and answer.
+    LetAsk(NsName, TableId, String),
     /// A neighbour entry that somebody wrote is gone.
     Forgotten(End, IpAddr),
     /// The port of a bridge passes all on.

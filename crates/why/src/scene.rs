@@ -18,6 +18,7 @@ use vnet_model::{
 };
 
 use crate::fib::{self, Decision, Flowi};
+use crate::filter::{self, Asks};
 use crate::tunnel::{self, Medium};
 use crate::wire;
 use crate::{Effect, Mend, World};
@@ -240,8 +241,24 @@ impl<'a> Scene<'a> {
         others.chain(own.filter(|table| table.mark.is_some())).collect()
     }
 
-    pub(crate) fn is_let_through(&self, ns: &NsName, table: &TableId, chain: &str) -> bool {
-        self.effects.contains(&Effect::LetThrough(ns.clone(), table.clone(), chain.to_owned()))
+    /// Tells whether a chain lets packets through, or what looks for neighbours.
+    pub(crate) fn is_let_through(
+        &self,
+        ns: &NsName,
+        table: &TableId,
+        chain: &str,
+        asks: Option<Asks>,
+    ) -> bool {
+        let effect = match asks {
+            None => Effect::LetThrough(ns.clone(), table.clone(), chain.to_owned()),
+            Some(_) => Effect::LetAsk(ns.clone(), table.clone(), chain.to_owned()),
+        };
+        !self.effects.is_empty() && self.effects.contains(&effect)
+    }
+
+    /// Tells whether a namespace has chains that may drop frames.
+    pub(crate) fn filters_frames(&self, ns: &NsName) -> bool {
+        self.tables(ns).into_iter().any(filter::sees_frames)
     }
 
     /// The hardware address that somebody wrote down for a neighbour.

@@ -57,7 +57,10 @@ fn holder(walked: &Walked, stop: &Stop) -> Option<NsName> {
     match stop {
         // It is in another packet, or anywhere on the circle.
         Stop::Tunnel(_) | Stop::Loop(_) | Stop::Unknown(_) => None,
-        _ => Some(walked.waits.as_ref().unwrap_or(&walked.at).clone()),
+        _ => {
+            let before = walked.waits.as_ref().or(walked.framed_by.as_ref());
+            Some(before.unwrap_or(&walked.at).clone())
+        }
     }
 }
 

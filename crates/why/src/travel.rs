@@ -6,7 +6,7 @@ use crate::diagnose::diagnose;
 use crate::fates;
 use crate::scene::Scene;
 use crate::seen::Course;
-use crate::walk::{Sent, Stop, Walked, walk};
+use crate::walk::{Learned, Sent, Stop, Walked, walk};
 use crate::{Answer, By, Cause, Hop, Mend, Question, Verdict, World};
 
 /// How many causes are looked for one after the other.
@@ -333,6 +333,7 @@ fn forth(question: &Question) -> Sent {
         flows: Vec::new(),
         outer_flows: Vec::new(),
         heard: Vec::new(),
+        learned: Learned::default(),
     }
 }
 
@@ -356,6 +357,7 @@ fn back(question: &Question, forth: &Walked) -> Option<Sent> {
         flows: forth.flows.clone(),
         outer_flows: forth.outer_flows.clone(),
         heard: forth.heard.clone(),
+        learned: forth.learned.clone(),
     })
 }
 

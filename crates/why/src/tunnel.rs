@@ -10,7 +10,7 @@ use vnet_model::{End, IfName, NsName, Packet};
 use crate::filter::Flow;
 use crate::scene::Scene;
 use crate::travel::ways as ways_of;
-use crate::walk::{Sent, Stop, Walked, walk};
+use crate::walk::{Learned, Sent, Stop, Walked, walk};
 
 /// How many tunnels may be in each other before it is taken for a circle.
 const DEPTH_MAX: u32 = 6;
@@ -229,6 +229,7 @@ impl Outer {
             flows: if keeps_flow { load.flows.to_vec() } else { Vec::new() },
             outer_flows: Vec::new(),
             heard: Vec::new(),
+            learned: Learned::default(),
         }
     }
 }

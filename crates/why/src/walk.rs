@@ -1,5 +1,6 @@
 //! One direction of a packet's way, hop by hop, as the kernel would take it.
 
+mod frames;
 mod hooks;
 mod ipvlan;
 mod neighbour;
@@ -18,6 +19,7 @@ use crate::scene::Scene;
 use crate::tunnel::{Heard, Medium};
 use crate::{By, Hop};
 
+pub(crate) use frames::Learned;
 use neighbour::accepts;
 pub(crate) use neighbour::answers;
 pub(crate) use stop::Stop;
@@ -60,6 +62,8 @@ pub(crate) struct Sent {
     pub(crate) outer_flows: Vec<Flow>,
     /// Which devices have heard from which on the way there.
     pub(crate) heard: Vec<Heard>,
+    /// What it has left behind on links.
+    pub(crate) learned: Learned,
 }
 
 /// A routing decision on the way.
@@ -90,6 +94,8 @@ pub(crate) struct Walked {
     pub(crate) outer_flows: Vec<Flow>,
     /// Which devices have heard from which.
     pub(crate) heard: Vec<Heard>,
+    /// What it has left behind on links.
+    pub(crate) learned: Learned,
     /// The VRF that it is in where it is, and so its answer.
     pub(crate) vrf: Option<IfName>,
     /// Where it is: delivered, or stopped.
@@ -109,6 +115,8 @@ pub(crate) struct Walked {
     pub(crate) touched: Vec<End>,
     /// Who waits for a neighbour that does not answer, with it.
     pub(crate) waits: Option<NsName>,
+    /// Who has sent the frame that is dropped where it is, by who only passes it on.
+    pub(crate) framed_by: Option<NsName>,
     /// Whose ipvlan sent it into the namespace where it is, by no interface of that.
     pub(crate) sent_by: Option<NsName>,
 }
@@ -126,6 +134,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         flows: Vec::new(),
         outer_flows: Vec::new(),
         heard: Vec::new(),
+        learned: Learned::default(),
         vrf: packet.vrf.clone(),
         at: packet.from.clone(),
         stop: None,
@@ -136,6 +145,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         unknown: Vec::new(),
         touched: Vec::new(),
         waits: None,
+        framed_by: None,
         sent_by: None,
     };
     let header = Header {
@@ -144,6 +154,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         packet: packet.packet,
         is_answer: packet.is_answer,
         is_error: packet.is_error,
+        icmp: None,
         sport: packet.sport,
         dport: packet.dport,
         len: packet.df.then_some(packet.size_bytes),
@@ -409,6 +420,9 @@ impl Walk<'_, '_> {
             }
             self.hook(ns, Hook::Postrouting, None, Some(lo))?;
             self.note(ns);
+            let end = End { ns: ns.clone(), name: lo.clone() };
+            self.pass_interface(&end, Hook::Egress)?;
+            self.pass_interface(&end, Hook::Ingress)?;
             self.hook(ns, Hook::Prerouting, Some(lo), None)?;
             self.hook(ns, Hook::Input, Some(lo), None)?;
         }
@@ -478,7 +492,8 @@ impl Walk<'_, '_> {
         let station = self.resolve(ns, &leg.dev, hop, size);
         let station = station.map_err(|stop| self.not_turned_back(stop))?;
         self.keep_apart(&out, &station.end)?;
-        self.doubt_bridges(&out, &station);
+        self.pass_trail(&out, &station)?;
+        self.doubt_bridges(&station);
         let there = self.scene.port(&station.end.ns, &station.end.name);
         for crossed in &station.crossed {
             self.cross(crossed);

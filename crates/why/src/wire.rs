@@ -10,6 +10,7 @@ mod beside;
 mod bridge;
 mod hairpin;
 pub(crate) mod policy;
+mod trail;
 
 pub(crate) use beside::{
     BRIDGE, IPVLAN_L2, IPVLAN_L3, IPVLAN_L3S, ipvlan_mode, is_routed_below, macvlan_mode,
@@ -22,6 +23,7 @@ use vnet_model::kind::{self, Value};
 use vnet_model::state::PortVlan;
 use vnet_model::{End, IfName, Kind};
 
+use crate::filter::Point;
 use crate::scene::Scene;
 use crate::tunnel::{self, Broken, Crossed, Fault, Load, Medium};
 
@@ -79,6 +81,8 @@ pub(crate) struct Station {
     pub(crate) ports: Vec<End>,
     /// The tunnels on the way.
     pub(crate) crossed: Vec<Crossed>,
+    /// Where rules look at frames on the way, in namespaces that have any for such.
+    pub(crate) trail: Vec<Point>,
     /// What is in its way; empty but where blocks were to be looked through.
     pub(crate) blocks: Vec<Block>,
     /// What may be in its way and is not evaluated, with the family whose neighbours are kept from
@@ -95,9 +99,9 @@ pub(crate) struct Station {
 impl Station {
     /// A frame where it begins.
     fn new(end: End) -> Self {
-        let (ports, crossed, blocks, unsure) = Default::default();
+        let (ports, crossed, trail, blocks, unsure) = Default::default();
         let (sent_by, returned, vlan) = Default::default();
-        Self { end, ports, crossed, blocks, unsure, sent_by, returned, vlan }
+        Self { end, ports, crossed, trail, blocks, unsure, sent_by, returned, vlan }
     }
 
     /// What may be in the way of packets of this family, or not.
@@ -152,6 +156,7 @@ impl Search<'_, '_> {
         match self.scene.end(from).map(|interface| (&interface.kind, interface.up)) {
             Some((kind, up)) if kind.is_bridge() => {
                 // What the bridge itself sends is in the VLAN of its own packets without a tag.
+                self.goes_out(&mut start);
                 start.vlan = self.vlans(&start.end, from).and_then(|vlans| bridge::pvid(&vlans));
                 if let Some(start) =
                     self.pass(start, (!up).then(|| Block::BridgeDown(from.clone())))
@@ -187,11 +192,12 @@ impl Search<'_, '_> {
         }
     }
 
-    fn send(&mut self, at: Station) {
+    fn send(&mut self, mut at: Station) {
         if !self.seen.insert((at.end.clone(), at.vlan)) {
             return;
         }
         let Some(interface) = self.scene.end(&at.end) else { return };
+        self.goes_out(&mut at);
         if let Some((vid, below)) = vlan_of(self.scene, &at.end) {
             return self.send_tagged(at, vid, below);
         }
@@ -319,6 +325,7 @@ impl Search<'_, '_> {
         if self.scene.bridge_of(&at.end).is_some() {
             return self.found.unknown.push(at.end);
         }
+        self.comes_in(&mut at);
         let down = Block::PeerDown(at.end.clone());
         if let Some(at) = self.pass(at, (!up).then_some(down)) {
             self.hear_beside(at);
@@ -346,7 +353,8 @@ impl Search<'_, '_> {
 
     /// Gives a frame that has come in to the bridge that the interface is a port of, or to the
     /// namespace.
-    fn take_in(&mut self, at: Station) {
+    fn take_in(&mut self, mut at: Station) {
+        self.comes_in(&mut at);
         let master = self.scene.bridge_of(&at.end);
         let meant = self.scene.meant_bridge_of(&at.end);
         let meant = meant.filter(|_| self.through && master.is_none());

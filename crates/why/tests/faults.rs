@@ -41,12 +41,13 @@ listen() {
 const PARTS: usize = 4;
 
 /// What needs more of the kernel, each with a test of its own.
-const VM: [&str; 13] = [
+const VM: [&str; 14] = [
     "below",
     "below-vrf",
     "beside",
     "bonds",
     "hairpin",
+    "lan-bridge",
     "lan-vlans",
     "netkit",
     "netkit-l2",
@@ -79,6 +80,11 @@ fn each_fault_is_named_and_its_mend_mends_it_3() {
 #[test]
 fn each_fault_is_named_and_its_mend_mends_it_4() {
     part(3);
+}
+
+#[test]
+fn vm_each_fault_of_filters_of_bridges_is_named_and_its_mend_mends_it() {
+    whole("lan-bridge");
 }
 
 #[test]

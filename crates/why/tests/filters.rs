@@ -122,3 +122,80 @@ fn what_can_not_be_evaluated_is_said() {
         down(lab);
     });
 }
+
+/// What bridges and single interfaces let through is no cause of anything.
+#[test]
+fn filters_of_frames_that_let_it_through_are_no_causes() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("lan"));
+        let mac = "ip netns exec pc1 cat /sys/class/net/lan/address";
+        sh(&format!(
+            "ip netns exec lan nft -f - <<END
+             table bridge f {{
+               set macs {{ type ether_addr; elements = {{ $({mac}), 02:00:00:00:00:99 }}
+               }}
+               chain ours {{ ether saddr @macs counter return
+                 iifname {{ pc2, pc3 }} accept
+                 drop
+               }}
+               chain p {{ type filter hook prerouting priority -300; policy drop
+                 # Whoever was asked by it need not ask.
+                 iifname pc2 arp operation request drop
+                 meta protocol arp arp htype 1 arp operation {{ request, reply }} accept
+                 ether daddr ff:ff:ff:ff:ff:ff drop
+                 meta pkttype != other drop
+                 vlan id 5 drop
+                 jump ours
+                 meta mark 0 meta l4proto icmp accept
+               }}
+               chain f {{ type filter hook forward priority 0; policy drop
+                 icmp type echo-request ip saddr 10.0.0.2 oifname pc2 log limit rate 9/second accept
+                 icmp type echo-reply oifname pc1 accept
+                 arp daddr ip 10.0.0.0/24 accept
+               }}
+               chain i {{ type filter hook input priority 0; policy drop
+               }}
+             }}
+             table netdev d {{
+               chain i {{ type filter hook ingress devices = {{ pc1, pc2 }} priority 0; policy drop
+                 iifname pc1 ip daddr 10.0.0.3 accept
+                 iifname pc2 ether type ip accept
+                 ether type arp accept
+               }}
+               chain e {{ type filter hook egress device pc2 priority 0
+                 iifname pc1 drop
+                 oifname pc2 meta protocol ip6 drop
+               }}
+             }}
+END"
+        ));
+        assert_eq!(verdict(&lab, "pc1", "pc2"), Verdict::Reachable);
+        // Who is in no rule of theirs.
+        assert_eq!(verdict(&lab, "pc3", "pc1"), Verdict::Unreachable);
+        assert_eq!(verdict(&lab, "pc1", "2001:db8::3"), Verdict::Unreachable);
+        down(lab);
+    });
+}
+
+/// What rules of frames load that is not known makes a doubt, and no verdict.
+#[test]
+fn what_can_not_be_evaluated_of_frames_is_said() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("lan"));
+        let cases = [
+            ("forward priority 0", "ip ttl 3 drop", "a comparison with what is not known"),
+            ("prerouting priority 0", "iifname vmap { \"pc1\" : accept }", "`lookup`"),
+            ("forward priority 0", "meta mark set 1 meta mark 1 drop", "`meta`"),
+        ];
+        for (hook, rule, said) in cases {
+            let chain = format!("chain c {{ type filter hook {hook}; {rule}; }};");
+            sh(&format!("ip netns exec lan nft 'table bridge f {{ {chain} }}'"));
+            let told = lab.why("pc1", "pc2", &Ask::default()).unwrap();
+            let unknown = told.answer.unknown.join("; ");
+            assert_eq!(told.answer.verdict, Verdict::Unknown, "{rule}: {}", shown(&told));
+            assert!(unknown.contains(said), "{rule}: {unknown}");
+            sh("ip netns exec lan nft delete table bridge f");
+        }
+        down(lab);
+    });
+}

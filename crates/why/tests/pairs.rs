@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use vnet_model::{Desired, NsName, Step};
+use vnet_model::nft::{Base, Chain, ChainKind, Family, Hook, Table, TableId};
+use vnet_model::{Desired, Facts, NamespaceFacts, NsName, Origin, Step};
 use vnet_why::pairs::{Broken, all_pairs, each_link};
 use vnet_why::{Question, Verdict, World, why};
 
@@ -123,4 +124,42 @@ links:
     let now = one_by_one(&desired, &desired.cut(&[middle]));
     assert!(now.len() > before.len());
     assert_eq!(each_link(&world, &desired, &from, &to), None);
+}
+
+/// What frames are filtered by is left to walks too.
+#[test]
+fn filters_of_frames_are_left_to_walks() {
+    let desired = lab("
+name: t
+nodes:
+  a: { interfaces: { e: 10.0.0.1/24 } }
+  b: { interfaces: { e: 10.0.0.2/24 } }
+  s: { interfaces: { br: { kind: bridge, ports: [ a, b ] } } }
+links: [ { endpoints: [ 'a:e', 's:a' ] }, { endpoints: [ 's:b', 'b:e' ] } ]
+");
+    let (from, to) = ends(&desired);
+    let world = World { state: &desired.state, facts: None, intent: None, assumed: &[] };
+    assert!(all_pairs(&world, &from, &to).is_some());
+    for (family, hook, name) in [
+        (Family::Bridge, Hook::Forward, &desired.nodes["s"]),
+        (Family::Netdev, Hook::Egress, &desired.nodes["a"]),
+    ] {
+        let devices = desired.state.namespaces[name].interfaces.keys().map(ToString::to_string);
+        let (kind, devices) = (ChainKind::Filter, devices.collect());
+        let base = Base { kind, hook, priority: 0, accepts: false, devices };
+        let chain = Chain { name: "c".to_owned(), base: Some(base), rules: Vec::new() };
+        let id = TableId { family, name: "f".to_owned() };
+        let table = Table { id, mark: None, chains: vec![chain], origin: Origin::NONE };
+        let mut facts = Facts::default();
+        let filtered = NamespaceFacts { tables: vec![table], ..NamespaceFacts::default() };
+        facts.namespaces.insert(name.clone(), filtered);
+        let world = World { facts: Some(&facts), ..world };
+        assert_eq!(all_pairs(&world, &from, &to), None);
+        if family == Family::Bridge {
+            let answer = why(&world, &Question::new(from[0].clone(), to[1].1));
+            let codes: Vec<&str> = answer.causes.iter().map(|cause| cause.code).collect();
+            // Of ARP, and of the packet.
+            assert_eq!(codes, ["filter-policy"; 2]);
+        }
+    }
 }

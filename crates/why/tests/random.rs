@@ -178,13 +178,64 @@ fn damage(desired: &Desired, number: usize, kind: usize) -> Option<String> {
             }
             11 => things.push((ns, sysctl(ns, "ipv6/conf/all/forwarding", 0))),
             12 => things.push((ns, sysctl(ns, "ipv4/conf/all/rp_filter", 1))),
-            _ => things.extend(links.map(|dev| (ns, format!("link del dev {dev}")))),
+            13 => things.extend(links.map(|dev| (ns, format!("link del dev {dev}")))),
+            14 => {
+                let bridges = namespace.interfaces.values().filter(|it| it.kind.is_bridge());
+                for port in links.filter(|_| bridges.clone().next().is_some()) {
+                    things
+                        .extend(BRIDGED.map(|chain| (ns, nft(ns, "bridge", chain, port.as_str()))));
+                }
+            }
+            _ => {
+                for dev in namespace.interfaces.keys() {
+                    let at = |(family, chain)| (ns, nft(ns, family, chain, dev.as_str()));
+                    things.extend(AT_INTERFACES.map(at));
+                }
+            }
         }
     }
     (!things.is_empty()).then(|| {
         let (ns, what) = &things[number % things.len()];
         format!("ip -n {ns} {what}")
     })
+}
+
+/// Chains of a bridge, with `PORT` for one of its ports. What they drop of ARP and neighbour discovery
+/// they drop for good, whoever has asked before.
+const BRIDGED: [&str; 7] = [
+    "type filter hook forward priority 0; oifname PORT drop;",
+    "type filter hook forward priority 0; policy drop; ether type arp accept; oifname PORT accept;",
+    "type filter hook forward priority 0; policy drop; ether type { ip, ip6 } accept;",
+    "type filter hook prerouting priority 0; iifname PORT meta l4proto tcp drop;",
+    "type filter hook prerouting priority -300; iifname PORT ether type arp drop;",
+    "type filter hook postrouting priority 0; oifname PORT ip saddr 10.0.0.0/9 drop;",
+    "type filter hook input priority 0; iifname PORT drop;",
+];
+
+/// Chains at an interface, `PORT`.
+const AT_INTERFACES: [(&str, &str); 6] = [
+    (
+        "netdev",
+        "type filter hook ingress device PORT priority 0; policy drop; meta protocol ip accept;",
+    ),
+    ("netdev", "type filter hook ingress device PORT priority 0; icmp type echo-reply drop;"),
+    (
+        "netdev",
+        "type filter hook ingress device PORT priority 0; ip6 daddr fd00::/8 tcp dport 8080 drop;",
+    ),
+    ("netdev", "type filter hook egress device PORT priority 0; tcp flags syn / syn,ack drop;"),
+    ("netdev", "type filter hook egress device PORT priority 0; ether type arp drop;"),
+    (
+        "inet",
+        "type filter hook ingress device PORT priority 0; policy drop; tcp dport 8080 accept; meta l4proto != { tcp, icmp } accept;",
+    ),
+];
+
+/// Adds a chain, behind an `ip` command that does nothing.
+fn nft(ns: &NsName, family: &str, chain: &str, port: &str) -> String {
+    let chain = chain.replace("PORT", &format!("\"{port}\""));
+    let table = format!("table {family} random {{ chain c {{ {chain} }}; }}");
+    format!("link show lo >/dev/null; ip netns exec {ns} nft '{table}'")
 }
 
 /// Writes a sysctl, behind an `ip` command that does nothing.
@@ -200,7 +251,7 @@ fn the_model_says_what_the_kernel_does() {
     vnet_testns::root_within(std::time::Duration::from_secs(600), || {
         let labs = std::env::var("VNET_WHY_LABS").ok().and_then(|n| n.parse().ok()).unwrap_or(LABS);
         let mut runner = runner(std::env::var("VNET_WHY_SEED").map_or(1, |n| n.parse().unwrap()));
-        let damages = prop::collection::vec((any::<usize>(), 0_usize..14), 0..4);
+        let damages = prop::collection::vec((any::<usize>(), 0_usize..16), 0..4);
         let strategy = (vnet_model::arbitrary::desired(), damages);
         let (mut asked, mut reached, mut untold) = (0, 0, 0);
         let mut wrong = Vec::new();

@@ -261,10 +261,8 @@ fn a_bridge_is_looked_into() {
         let told = ask(&lab, "pc1", "pc2", Packet::Icmp);
         let spotted = told.spotted.as_ref().unwrap();
         assert_eq!(spotted.last.to_string(), "last seen entering lan by pc1", "{}", shown(&told));
-        // Filters of bridges are not followed on paper: which rule it was the kernel says.
-        let unknown = ["lan, table bridge f: what it drops is not followed"];
-        assert_eq!(told.answer.unknown, unknown, "{}", shown(&told));
-        assert!(!replied(&told) && spotted.agrees.is_none(), "{}", shown(&told));
+        assert_eq!(told.answer.causes[0].code, "filter-drop", "{}", shown(&told));
+        assert!(!replied(&told) && spotted.agrees == Some(true), "{}", shown(&told));
         assert_eq!(dropped(&told), ["lan bridge f c ether type ip drop"]);
         down(lab);
     });
@@ -315,8 +313,18 @@ fn what_a_bridge_or_an_interface_drops_is_traced() {
             let rule = if rule.is_empty() { "by its policy" } else { rule };
             let wanted = is_met.then(|| format!("{ns} {table} c {rule}"));
             assert_eq!(dropped(&told), Vec::from_iter(wanted), "{hook}: {}", shown(&told));
-            let said = format!("{ns}, table {table}: what it drops is not followed");
-            assert_eq!(told.answer.unknown, [said], "{hook}: {}", shown(&told));
+            // On paper it is the same one.
+            let named = told.answer.causes.first().map(|cause| cause.object.as_str());
+            let object = format!("in chain c of table {table} on {ns}");
+            let policy = format!("chain c of table {table} on {ns}");
+            let is_it = |named: &str| named.ends_with(&object) || named == policy;
+            assert_eq!(named.is_some_and(is_it), is_met, "{hook}: {}", shown(&told));
+            assert_eq!(
+                told.spotted.as_ref().unwrap().agrees,
+                is_met.then_some(true),
+                "{hook}: {}",
+                shown(&told)
+            );
             // And a connection, by its port.
             let told = leaving_nothing(&lab, "pc1", "pc2", Packet::Tcp(80));
             let is_met = is_met && !rule.contains("icmp");

@@ -54,10 +54,11 @@ impl Case<'_, '_> {
             flows: self.walked.flows.clone(),
             outer_flows: self.walked.outer_flows.clone(),
             heard: Vec::new(),
+            learned: self.walked.learned.clone(),
         };
         let walked = walk(self.scene, &error, &[]);
         match walked.stop {
-            Some(Stop::ByFilter(dropped)) => Some((walked.at, dropped)),
+            Some(Stop::ByFilter(dropped)) if dropped.asks.is_none() => Some((walked.at, dropped)),
             _ => None,
         }
     }
@@ -116,8 +117,11 @@ impl Case<'_, '_> {
 
     /// Says that the kernel too has asked for a neighbour in vain.
     pub(super) fn with_silence(&self, cause: Cause) -> Cause {
-        let asks =
-            matches!(self.walked.stop, Some(Stop::Unresolved { .. } | Stop::ArpSilent { .. }));
+        let asks = match &self.walked.stop {
+            Some(Stop::Unresolved { .. } | Stop::ArpSilent { .. }) => true,
+            Some(Stop::ByFilter(dropped)) => dropped.asks.is_some(),
+            _ => false,
+        };
         let last = self.walked.decisions.last().filter(|_| asks);
         let Some((ns, Decision::Via { legs, .. }, dst)) =
             last.map(|last| (&last.ns, &last.decision, last.packet.dst))

@@ -80,7 +80,7 @@ impl Case<'_, '_> {
         if let Some(cause) = self.by_own_table(ns, dropped) {
             return cause;
         }
-        let Dropped { table, chain, base, rule, state, .. } = dropped;
+        let Dropped { table, chain, rule, state, asks, .. } = dropped;
         let label = self.scene.label(ns);
         let is_invalid = *state == Some(CtState::Invalid)
             && rule.as_ref().is_some_and(|rule| rule.contains("invalid"));
@@ -93,42 +93,85 @@ impl Case<'_, '_> {
             Some(rule) => format!("`{rule}` in chain {chain} of table {table} on {label}"),
             None => format!("chain {chain} of table {table} on {label}"),
         };
-        let direction = if self.is_back { "the answer" } else { "it" };
+        let (object, what) = match asks {
+            // The packet may be dropped there too.
+            Some(asks) => (format!("{object}, for {}", asks.protocol()), asks.text()),
+            None if self.is_back => (object, "the answer".to_owned()),
+            None => (object, "it".to_owned()),
+        };
         let evidence = match (rule, is_invalid) {
             (_, true) => format!(
                 "{label} has not seen what this answers, so that it belongs to no connection there: \
                  the way back is another than the way there"
             ),
-            (Some(rule), _) if dropped.rejects => format!("{label} rejects {direction}: `{rule}`"),
-            (Some(rule), _) => format!("{label} drops {direction}: `{rule}`"),
-            (None, _) => {
-                format!("no rule of chain {chain} on {label} lets {direction} through")
-            }
+            (Some(rule), _) if dropped.rejects => format!("{label} rejects {what}: `{rule}`"),
+            (Some(rule), _) => format!("{label} drops {what}: `{rule}`"),
+            (None, _) => format!("no rule of chain {chain} on {label} lets {what} through"),
         };
         let mut cause = self.cause(code, object, evidence, Vec::new());
-        if matches!(table.family, Family::Ip | Family::Ip6 | Family::Inet) {
-            let there = (self.walked.src, Some(self.dst));
-            let mut ways = vec![there];
-            // What goes through comes back the same way, through the same chain.
-            if matches!(dropped.hook, Hook::Prerouting | Hook::Forward | Hook::Postrouting) {
-                ways.push((there.1, there.0));
-            }
-            let command = |(src, dst): &(Option<IpAddr>, Option<IpAddr>)| {
-                let protocol = if self.dst.is_ipv4() { "ip" } else { "ip6" };
-                let side = |side: &str, addr: &Option<IpAddr>| {
-                    addr.map(|addr| format!("{protocol} {side} {addr} ")).unwrap_or_default()
-                };
-                let (src, dst) = (side("saddr", src), side("daddr", dst));
-                format!("ip netns exec {ns} nft insert rule {table} {base} {src}{dst}accept")
-            };
-            let commands = ways.iter().map(command).collect();
-            let text = format!("~ chain {base} of table {table} on {label}");
-            let effect = Effect::LetThrough(ns.clone(), table.clone(), base.clone());
-            cause.mend.push(Mend::Command { text, commands, effect });
-        }
+        cause.mend.push(self.let_through(ns, dropped));
         if let Some(meant) = self.scene.meant(ns).and_then(|meant| meant.tables.get(table)) {
             self.add_line(&mut cause, meant.origin, format!("`firewall:` of {label} says so"));
         }
         cause
+    }
+
+    /// Has a chain let through what it drops.
+    fn let_through(&self, ns: &NsName, dropped: &Dropped) -> Mend {
+        let Dropped { table, base, asks, .. } = dropped;
+        let matches = match asks.map(|asks| asks.addr) {
+            None => self.packets(ns, dropped),
+            Some(IpAddr::V4(_)) if table.family == Family::Arp => vec!["arp ptype ip".to_owned()],
+            // `ether type` would not see it behind the tag of a VLAN.
+            Some(IpAddr::V4(_)) => vec!["meta protocol arp".to_owned()],
+            Some(IpAddr::V6(_)) => {
+                let of = "meta protocol ip6 icmpv6 type";
+                ["solicit", "advert"].map(|what| format!("{of} nd-neighbor-{what}")).to_vec()
+            }
+        };
+        let insert = |what: String| {
+            format!("ip netns exec {ns} nft insert rule {table} {base} {what} accept")
+        };
+        let effect = match asks {
+            None => Effect::LetThrough(ns.clone(), table.clone(), base.clone()),
+            Some(_) => Effect::LetAsk(ns.clone(), table.clone(), base.clone()),
+        };
+        let text = format!("~ chain {base} of table {table} on {}", self.scene.label(ns));
+        Mend::Command { text, commands: matches.into_iter().map(insert).collect(), effect }
+    }
+
+    /// Says, as nft does, which packets a chain is to let through.
+    fn packets(&self, ns: &NsName, dropped: &Dropped) -> Vec<String> {
+        let there = (self.walked.src, Some(self.dst));
+        let mut ways = vec![there];
+        // What goes through comes back the same way, through the same chain.
+        if self.sees_both_ways(ns, dropped) {
+            ways.push((there.1, there.0));
+        }
+        let protocol = if self.dst.is_ipv4() { "ip" } else { "ip6" };
+        let side =
+            |side: &str, addr: Option<IpAddr>| addr.map(|addr| format!("{protocol} {side} {addr}"));
+        let words = |(src, dst): (Option<IpAddr>, Option<IpAddr>)| {
+            let sides = [side("saddr", src), side("daddr", dst)];
+            sides.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        };
+        ways.into_iter().map(words).collect()
+    }
+
+    /// Tells whether a chain sees what goes there and what comes back.
+    fn sees_both_ways(&self, ns: &NsName, dropped: &Dropped) -> bool {
+        match dropped.hook {
+            Hook::Prerouting | Hook::Forward | Hook::Postrouting => true,
+            Hook::Ingress | Hook::Egress => {
+                let mut tables = self.scene.tables(ns).into_iter();
+                let table = tables.find(|table| table.id == dropped.table);
+                let chain = table.and_then(|table| table.chain(&dropped.base));
+                let devices = chain.and_then(|chain| chain.base.as_ref()).map(|base| &base.devices);
+                devices.is_some_and(|all| {
+                    all.len() > 1 || all.first().is_some_and(|one| one.ends_with('*'))
+                })
+            }
+            Hook::Input | Hook::Output | Hook::Other(_) => false,
+        }
     }
 }

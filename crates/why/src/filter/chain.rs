@@ -5,7 +5,7 @@ use vnet_model::NsName;
 use vnet_model::nft::{Chain, CtState, Hook, Rule, Table, Verdict, text};
 
 use super::rule::Comes;
-use super::{Dropped, Passed};
+use super::{Asks, Dropped, Passed};
 use crate::scene::Scene;
 
 /// How deep chains may call each other (`NFT_JUMP_STACK_SIZE`, net/netfilter/nf_tables.h).
@@ -20,6 +20,8 @@ pub(super) struct Place<'p, 'a> {
     pub(super) scene: &'p Scene<'a>,
     pub(super) ns: &'p NsName,
     pub(super) hook: Hook,
+    /// What looks for a neighbour, where it is no packet that comes.
+    pub(super) asks: Option<Asks>,
     /// What conntrack makes of the packet.
     pub(super) state: Option<CtState>,
 }
@@ -27,7 +29,7 @@ pub(super) struct Place<'p, 'a> {
 impl Place<'_, '_> {
     /// Runs a chain that the kernel has packets come to.
     pub(super) fn base(&self, table: &Table, chain: &Chain, rule: Runs<'_, '_>) -> Passed {
-        if self.scene.is_let_through(self.ns, &table.id, &chain.name) {
+        if self.scene.is_let_through(self.ns, &table.id, &chain.name, self.asks) {
             return Passed::On(Vec::new());
         }
         let dropped = |chain_name: &str, rule: Option<String>, rejects: bool| {
@@ -39,6 +41,7 @@ impl Place<'_, '_> {
                 rule,
                 rejects,
                 state: self.state,
+                asks: self.asks,
             }))
         };
         match run(table, chain, rule, 0) {

@@ -26,6 +26,8 @@ pub(crate) struct Header {
     pub(crate) is_answer: bool,
     /// Whether it is ICMP's word that a packet could not get further.
     pub(crate) is_error: bool,
+    /// What it is of ICMP, where it is neither an echo request nor the answer to one nor that word.
+    pub(crate) icmp: Option<u8>,
     /// The port it comes from; that of who asks is not known.
     pub(crate) sport: Option<u16>,
     /// The port it goes to.
@@ -194,6 +196,7 @@ impl Header {
         };
         match self.packet {
             Packet::Icmp if self.outer.is_some() => Vec::new(),
+            Packet::Icmp if self.icmp.is_some() => vec![self.icmp, Some(0)],
             // "Fragmentation needed" (RFC 792), "packet too big" (RFC 4443, section 3.2).
             Packet::Icmp if self.is_error => match self.dst.is_ipv6() {
                 false => vec![Some(3), Some(4)],

@@ -43,20 +43,23 @@ impl Walk<'_, '_> {
         let header = &self.header;
         (self.walked.src, self.walked.dst) = (header.src, header.dst);
         self.walked.dport = header.dport;
+        for text in self.taken(passed)? {
+            self.hop(ns, oif.or(iif), By::Filter, text);
+        }
+        Ok(())
+    }
+
+    /// Goes on where filters let it pass; returns what was done to it.
+    pub(super) fn taken(&mut self, passed: Passed) -> Result<Vec<String>, Stop> {
         match passed {
-            Passed::On(said) => {
-                for text in said {
-                    self.hop(ns, oif.or(iif), By::Filter, text);
-                }
-                Ok(())
-            }
+            Passed::On(said) => Ok(said),
             Passed::Dropped(dropped) => Err(Stop::ByFilter(dropped)),
             // As if it were let through: what else stops it is certain all the same.
             Passed::Unknown(what) => {
                 if !self.walked.unknown.contains(&what) {
                     self.walked.unknown.push(what);
                 }
-                Ok(())
+                Ok(Vec::new())
             }
         }
     }

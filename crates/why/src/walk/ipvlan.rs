@@ -31,6 +31,7 @@ impl Walk<'_, '_> {
         let Some(lower) = self.scene.below(&out) else {
             return Err(Stop::Unknown(format!("what {} stands on is not known", self.label(&out))));
         };
+        self.pass_interface(&out, Hook::Egress)?;
         self.walked.touched.push(out.clone());
         let near = self.holder_on(&lower)?.filter(|upper| *upper != out);
         let apart = near.as_ref().and_then(|_| self.scene.apart(&out));
@@ -56,7 +57,8 @@ impl Walk<'_, '_> {
             );
             self.hop(ns, Some(&leg.dev), By::Port, text);
             self.walked.touched.push(upper.clone());
-            self.come_in(upper);
+            self.come_in(upper.clone());
+            self.pass_interface(&upper, Hook::Ingress)?;
             return Ok(true);
         }
         let text = format!("{} is routed in {}", self.label(&out), self.scene.label(&lower.ns));
@@ -80,7 +82,8 @@ impl Walk<'_, '_> {
             return Ok(false);
         }
         self.told_of(&end, &upper);
-        self.come_in(upper);
+        self.come_in(upper.clone());
+        self.pass_interface(&upper, Hook::Ingress)?;
         Ok(true)
     }
 

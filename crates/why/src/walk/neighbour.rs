@@ -1,6 +1,5 @@
 //! Who on a link answers for the next hop.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use vnet_model::facts::BridgeEntry;
@@ -10,7 +9,6 @@ use vnet_model::{End, IfName, NsName};
 
 use super::{Stop, Walk};
 use crate::fib::{self, Decision, Flowi};
-use crate::filter;
 use crate::scene::Scene;
 use crate::wire::{self, Block, Station, policy};
 
@@ -49,7 +47,7 @@ impl Walk<'_, '_> {
         }
         found.retain(|station| answers(self.scene, &station.end, hop) && !self.keeps(station, hop));
         found.retain(|station| policy::drops_answers(self.scene, station).is_none());
-        let mut refused = None;
+        let (mut found, mut refused) = self.ask(&from, found, hop, asker);
         found.retain(|station| match asker {
             Some(asker) if hop.is_ipv4() => {
                 let checked = accepts(self.scene, &station.end.ns, &station.end.name, asker)
@@ -73,6 +71,7 @@ impl Walk<'_, '_> {
         match found.into_iter().next() {
             Some(station) => {
                 self.note_twins(&station, &all);
+                self.note_asker(&from, &station.end, hop, asker);
                 Ok(station)
             }
             None => match (domain.unknown.first(), refused) {
@@ -143,7 +142,7 @@ impl Walk<'_, '_> {
     }
 
     /// Notes what bridges on the way are set to that is not evaluated.
-    pub(super) fn doubt_bridges(&mut self, from: &End, station: &Station) {
+    pub(super) fn doubt_bridges(&mut self, station: &Station) {
         let mut met: Vec<String> =
             station.doubts(self.header.dst.is_ipv6()).map(str::to_owned).collect();
         if let Some(mac) = self.scene.end(&station.end).and_then(|interface| interface.mac) {
@@ -156,13 +155,6 @@ impl Walk<'_, '_> {
                 }));
             }
         }
-        let bridging = station.ports.iter().chain([from, &station.end]);
-        let bridging = bridging.filter(|end| {
-            station.ports.contains(end)
-                || self.scene.end(end).is_some_and(|found| found.kind.is_bridge())
-        });
-        let bridging: BTreeSet<&NsName> = bridging.map(|end| &end.ns).collect();
-        met.extend(bridging.into_iter().flat_map(|ns| filter::of_bridges(self.scene, ns)));
         met.retain(|what| !self.walked.unknown.contains(what));
         self.walked.unknown.extend(met);
     }

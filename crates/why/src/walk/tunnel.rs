@@ -1,5 +1,6 @@
 //! Packets in tunnels.
 
+use vnet_model::nft::Hook;
 use vnet_model::{End, NextHop, NsName, Route};
 
 use super::{Stop, Walk};
@@ -19,6 +20,7 @@ impl Walk<'_, '_> {
             return Ok(false);
         }
         let end = End { ns: ns.clone(), name: leg.dev.clone() };
+        self.pass_interface(&end, Hook::Egress)?;
         let load = Load {
             src: self.header.src,
             dst: self.header.dst,
@@ -35,7 +37,8 @@ impl Walk<'_, '_> {
                 self.walked.picked.extend(&crossed.walked.picked);
                 self.cross(&crossed);
                 self.walked.touched.push(crossed.end.clone());
-                self.come_in(crossed.end);
+                self.come_in(crossed.end.clone());
+                self.pass_interface(&crossed.end, Hook::Ingress)?;
                 Ok(true)
             }
             Err(broken) => Err(self.stuck(broken)),

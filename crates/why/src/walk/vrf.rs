@@ -30,6 +30,7 @@ impl Walk<'_, '_> {
             return Err(Stop::Unresolved { dev: leg.dev.clone(), hop: dst });
         }
         self.entered.push(leg.dev.clone());
+        self.doubt_egress(&End { ns: ns.clone(), name: leg.dev.clone() });
         match self.came_in.clone() {
             Some(dev) => self.hook(ns, Hook::Forward, Some(&dev), Some(&leg.dev))?,
             None => self.hook(ns, Hook::Output, None, Some(&leg.dev))?,

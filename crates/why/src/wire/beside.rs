@@ -152,7 +152,8 @@ impl Search<'_, '_> {
     }
 
     /// Gives a frame to an interface that stands on another.
-    fn push_upper(&mut self, at: Station) {
+    fn push_upper(&mut self, mut at: Station) {
+        self.comes_in(&mut at);
         let down = (!self.is_up(&at.end)).then(|| Block::PeerDown(at.end.clone()));
         if let Some(at) = self.pass(at, down) {
             self.push(at);
@@ -199,7 +200,16 @@ impl Search<'_, '_> {
             self.found.unknown.extend(found.unknown);
             for station in found.stations {
                 match merged.iter_mut().find(|(known, _)| known.end == station.end) {
-                    Some((_, times)) => *times += 1,
+                    Some((known, times)) => {
+                        *times += 1;
+                        if !self.meets_the_same(known, &station) {
+                            let text = "leads there by several ports, where filters may differ";
+                            let text = format!("{}, a bond, {text}", self.label(&bond));
+                            known.unsure.retain(|(_, other)| *other != text);
+                            known.unsure.push((None, text));
+                            known.trail.clear();
+                        }
+                    }
                     None => merged.push((station, 1)),
                 }
             }

@@ -14,6 +14,7 @@ impl Search<'_, '_> {
         let port = at.end.clone();
         self.note_return(&mut at, &here);
         at.ports.push(port.clone());
+        self.is_taken_in(&mut at, &port);
         let Some(at) = self.pass(at, (!up).then(|| Block::BridgeDown(here.clone()))) else {
             return;
         };
@@ -61,7 +62,10 @@ impl Search<'_, '_> {
             },
             (_, vlan) => vlan,
         };
-        self.hear(Station { end: bridge, vlan, ..at.clone() });
+        let mut up = Station { end: bridge, vlan, ..at.clone() };
+        self.is_handed_up(&mut up, &at.end);
+        self.comes_in(&mut up);
+        self.hear(up);
     }
 
     /// Finds the tag of a frame that leaves a bridge by a port, if the port is in its VLAN
@@ -189,6 +193,7 @@ impl Search<'_, '_> {
             if let Some(next) = &mut next {
                 let port = next.end.clone();
                 self.doubt_port(next, &port, true);
+                self.is_passed_on(next, came_in);
             }
             self.queue.extend(next);
         }
