@@ -20,7 +20,7 @@ use vnet_model::{IfName, NsName, Packet};
 use crate::fib::{self, Decision};
 use crate::scene::Scene;
 use chain::Place;
-pub(crate) use frame::{Body, Frame, Point, group_of, pass, sees_frames};
+pub(crate) use frame::{Body, Frame, Point, group_of, pass, sees_frames, sees_packets};
 pub(crate) use packet::Header;
 use packet::{Here, InPlace, Loaded};
 use rule::{Change, Comes, To};
@@ -109,6 +109,8 @@ pub(crate) struct Filter<'f, 'a> {
     pub(crate) came: &'f Header,
     /// Whether it belongs to no connection here, nor begins one.
     pub(crate) is_untracked: bool,
+    /// What it looks for, where it is what looks for a neighbour.
+    pub(crate) asks: Option<Asks>,
 }
 
 impl Filter<'_, '_> {
@@ -144,8 +146,13 @@ impl Filter<'_, '_> {
             if is_nat && self.state() != Some(CtState::New) {
                 continue;
             }
-            let place =
-                Place { scene: self.scene, ns: self.ns, hook, asks: None, state: self.state() };
+            let place = Place {
+                scene: self.scene,
+                ns: self.ns,
+                hook,
+                asks: self.asks,
+                state: self.state(),
+            };
             let family = table.id.family;
             let mut rule = |rule: &Rule| self.rule(rule, family, &mut said);
             match place.base(table, chain, &mut rule) {

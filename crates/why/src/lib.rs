@@ -38,8 +38,7 @@
 //! * What programs of BPF do.
 //!
 //! Where a packet meets such a thing, [`Answer::unknown`] names it, and the verdict is
-//! [`Verdict::Unknown`] unless a cause was found before: nothing is guessed. Bridges are taken to hand
-//! nothing to chains of IP: nobody looks whether `br_netfilter` is loaded.
+//! [`Verdict::Unknown`] unless a cause was found before: nothing is guessed.
 //!
 //! It refuses to do I/O.
 #![warn(missing_docs)]

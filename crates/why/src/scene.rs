@@ -258,7 +258,29 @@ impl<'a> Scene<'a> {
 
     /// Tells whether a namespace has chains that may drop frames.
     pub(crate) fn filters_frames(&self, ns: &NsName) -> bool {
-        self.tables(ns).into_iter().any(filter::sees_frames)
+        self.tables(ns).into_iter().any(filter::sees_frames) || self.hands_frames_on(ns)
+    }
+
+    /// Tells whether bridges of a namespace hand packets that they pass on to chains of IP, and there are
+    /// any.
+    pub(crate) fn hands_frames_on(&self, ns: &NsName) -> bool {
+        self.tables(ns).into_iter().any(filter::sees_packets)
+            && [false, true].into_iter().any(|ipv6| self.hands_on(ns, ipv6))
+    }
+
+    /// Tells whether bridges of a namespace hand packets of a family to chains of IP (`br_nf_pre_routing`,
+    /// net/bridge/br_netfilter_hooks.c).
+    pub(crate) fn hands_on(&self, ns: &NsName, ipv6: bool) -> bool {
+        let key = match ipv6 {
+            true => "net.bridge.bridge-nf-call-ip6tables",
+            false => "net.bridge.bridge-nf-call-iptables",
+        };
+        self.sysctl_number(ns, key) != 0
+    }
+
+    /// Tells whether they do so with packets in VLANs too.
+    pub(crate) fn hands_on_tagged(&self, ns: &NsName) -> bool {
+        self.sysctl_number(ns, "net.bridge.bridge-nf-filter-vlan-tagged") != 0
     }
 
     /// The hardware address that somebody wrote down for a neighbour.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{desired, down, probing, replied, shown, up};
+use common::{desired, down, is_well, mend, probing, replied, shown, up};
 use vnet::Lab;
 use vnet::why::{Ask, Verdict};
 use vnet_testns::sh;
@@ -173,6 +173,68 @@ END"
         // Who is in no rule of theirs.
         assert_eq!(verdict(&lab, "pc3", "pc1"), Verdict::Unreachable);
         assert_eq!(verdict(&lab, "pc1", "2001:db8::3"), Verdict::Unreachable);
+        down(lab);
+    });
+}
+
+/// What bridges pass on comes to chains of IP too where the kernel has `br_netfilter`, as a machine with
+/// Docker does: as by the bridge, of IPv6 with what looks for neighbours, and once where it is for the
+/// bridge's own namespace.
+#[test]
+fn what_bridges_hand_to_chains_of_ip_is_evaluated() {
+    vnet_testns::root(|| {
+        if !std::path::Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists() {
+            vnet_testns::skip("the kernel has no br_netfilter");
+        }
+        let lab = up(&desired("lan"));
+        let rules = |hook: &str, rules: &str| {
+            let chain = format!("chain c {{ type filter hook {hook} priority 0; {rules}; }};");
+            sh(&format!(
+                "ip netns exec lan nft 'add table inet f; delete table inet f; table inet f {{ {chain} }}'"
+            ));
+        };
+        for (hook, text, [v4, v6]) in [
+            ("forward", "icmp type echo-request drop", [false, true]),
+            ("forward", "iifname lan oifname lan meta l4proto ipv6-icmp drop", [true, false]),
+            ("forward", "iifname { pc1, pc2 } drop", [true, true]),
+            ("forward", "icmpv6 type nd-neighbor-solicit drop", [true, false]),
+            (
+                "forward",
+                "policy drop; ct state established accept; ip saddr 10.0.0.2 accept",
+                [true, false],
+            ),
+            ("prerouting", "iifname lan ip daddr 10.0.0.3 drop", [false, true]),
+            ("postrouting", "oifname lan iifname != lan icmp type echo-reply drop", [false, true]),
+            ("input", "drop", [true, true]),
+        ] {
+            rules(hook, text);
+            for (to, reached) in [("10.0.0.3", v4), ("2001:db8::3", v6)] {
+                // Who was asked before need not be asked.
+                sh("for it in pc1 pc2; do ip -n $it neigh flush all; done");
+                let told = lab.why("pc1", to, &probing()).unwrap();
+                assert_eq!(
+                    (is_well(&told), replied(&told)),
+                    (reached, reached),
+                    "{text}: {}",
+                    shown(&told)
+                );
+                if !reached {
+                    assert!(told.answer.causes[0].object.contains("on lan"), "{}", shown(&told));
+                    mend(&told);
+                    let told = lab.why("pc1", to, &probing()).unwrap();
+                    assert!(is_well(&told) && replied(&told), "{text}, mended: {}", shown(&told));
+                }
+            }
+        }
+        // Nothing is handed to them where that is off.
+        rules("forward", "policy drop");
+        sh(
+            "ip netns exec lan sh -c 'cd /proc/sys/net/bridge; echo 0 >bridge-nf-call-iptables; echo 0 >bridge-nf-call-ip6tables'",
+        );
+        for to in ["10.0.0.3", "2001:db8::3"] {
+            let told = lab.why("pc1", to, &probing()).unwrap();
+            assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        }
         down(lab);
     });
 }

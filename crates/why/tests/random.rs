@@ -186,6 +186,14 @@ fn damage(desired: &Desired, number: usize, kind: usize) -> Option<String> {
                         .extend(BRIDGED.map(|chain| (ns, nft(ns, "bridge", chain, port.as_str()))));
                 }
             }
+            15 => {
+                let all = namespace.interfaces.iter();
+                for (bridge, _) in all.filter(|(_, it)| it.kind.is_bridge()) {
+                    things.extend(
+                        HANDED_ON.map(|chain| (ns, nft(ns, "inet", chain, bridge.as_str()))),
+                    );
+                }
+            }
             _ => {
                 for dev in namespace.interfaces.keys() {
                     let at = |(family, chain)| (ns, nft(ns, family, chain, dev.as_str()));
@@ -210,6 +218,13 @@ const BRIDGED: [&str; 7] = [
     "type filter hook prerouting priority -300; iifname PORT ether type arp drop;",
     "type filter hook postrouting priority 0; oifname PORT ip saddr 10.0.0.0/9 drop;",
     "type filter hook input priority 0; iifname PORT drop;",
+];
+
+/// Chains of IP, to which bridges hand what they pass on where the kernel has `br_netfilter`.
+const HANDED_ON: [&str; 3] = [
+    "type filter hook forward priority 0; policy drop; ct state established,related accept; tcp dport 8080 accept;",
+    "type filter hook forward priority 0; meta l4proto icmp ip daddr 10.0.0.0/9 drop;",
+    "type filter hook prerouting priority 0; iifname PORT drop; meta l4proto tcp drop;",
 ];
 
 /// Chains at an interface, `PORT`.
@@ -251,7 +266,7 @@ fn the_model_says_what_the_kernel_does() {
     vnet_testns::root_within(std::time::Duration::from_secs(600), || {
         let labs = std::env::var("VNET_WHY_LABS").ok().and_then(|n| n.parse().ok()).unwrap_or(LABS);
         let mut runner = runner(std::env::var("VNET_WHY_SEED").map_or(1, |n| n.parse().unwrap()));
-        let damages = prop::collection::vec((any::<usize>(), 0_usize..16), 0..4);
+        let damages = prop::collection::vec((any::<usize>(), 0_usize..17), 0..4);
         let strategy = (vnet_model::arbitrary::desired(), damages);
         let (mut asked, mut reached, mut untold) = (0, 0, 0);
         let mut wrong = Vec::new();

@@ -243,6 +243,10 @@ impl Link {
         Some((place.index, place.nsid?))
     }
 
+    pub(super) fn is_bridge(&self) -> bool {
+        self.interface.kind.is_bridge()
+    }
+
     /// Returns the mark that it carries, which is one where it is `lo`.
     pub(super) fn mark(&self) -> Option<Mark> {
         let alias = self.interface.alias.as_ref().filter(|_| self.index == LOOPBACK_IFINDEX);

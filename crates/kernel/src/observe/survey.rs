@@ -34,6 +34,14 @@ const KEYS: [&str; 3] =
 /// Sysctls that decide about packets in VRFs.
 const VRF_KEYS: [&str; 2] = ["net.ipv4.tcp_l3mdev_accept", "net.ipv4.udp_l3mdev_accept"];
 
+/// Sysctls that say whether bridges hand what they pass on to chains of IP; there where the kernel has
+/// `br_netfilter` (net/bridge/br_netfilter_hooks.c).
+const BRIDGE_KEYS: [&str; 3] = [
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+    "net.bridge.bridge-nf-filter-vlan-tagged",
+];
+
 /// Sysctls of IPv4 on one interface, or on all.
 const CONF_KEYS: [&str; 5] =
     ["rp_filter", "arp_ignore", "arp_filter", "proxy_arp", "route_localnet"];
@@ -56,6 +64,7 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             let failed = |source| Error::Netlink { doing: "survey", ns: name.clone(), source };
             let links = link::dump(&mut opened.socket, None).map_err(failed)?;
             standing.note(name, &links);
+            let has_bridge = links.iter().any(Link::is_bridge);
             let (found, names) = read(&mut opened.socket, links).map_err(failed)?;
             let devs = names.values().map(|dev| dev.as_str().replace('.', "/"));
             let own = devs
@@ -63,7 +72,9 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
                 .flat_map(|dev| CONF_KEYS.map(|key| format!("net.ipv4.conf.{dev}.{key}")));
             let of_vrfs = found.rules.iter().any(|policy| policy.l3mdev);
             let of_vrfs = VRF_KEYS.iter().filter(|_| of_vrfs);
-            let keys = KEYS.iter().chain(of_vrfs).map(|key| (*key).to_owned()).chain(own);
+            let of_bridges = BRIDGE_KEYS.iter().filter(|_| has_bridge);
+            let keys = KEYS.iter().chain(of_vrfs).chain(of_bridges);
+            let keys = keys.map(|key| (*key).to_owned()).chain(own);
             let mut accesses: Vec<SysctlAccess> = keys.map(SysctlAccess::Read).collect();
             accesses.push(SysctlAccess::Filters);
             requests.push((name.clone(), accesses));

@@ -91,6 +91,15 @@ impl Point {
 
     /// Tells whether there are chains here.
     pub(crate) fn is_watched(&self, scene: &Scene<'_>) -> bool {
+        (self.is_passed_on() && scene.hands_frames_on(&self.ns)) || self.has_chains(scene)
+    }
+
+    /// Tells whether a bridge passes frames on here from one of its ports to another.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        (self.of, self.hook) == (Family::Bridge, Hook::Forward)
+    }
+
+    fn has_chains(&self, scene: &Scene<'_>) -> bool {
         scene.tables(&self.ns).into_iter().any(|table| {
             let mut bases = table.chains.iter().filter_map(|chain| chain.base.as_ref());
             bases.any(|base| self.is_seen_by(table.id.family, base, true))
@@ -130,6 +139,15 @@ pub(crate) fn sees_frames(table: &Table) -> bool {
         Family::Netdev | Family::Bridge | Family::Arp => hooks.next().is_some(),
         Family::Inet => hooks.any(|hook| hook == Hook::Ingress),
         Family::Ip | Family::Ip6 => false,
+    }
+}
+
+/// Tells whether a table of a namespace may drop packets.
+pub(crate) fn sees_packets(table: &Table) -> bool {
+    let mut hooks = table.chains.iter().filter_map(|chain| Some(chain.base.as_ref()?.hook));
+    match table.id.family {
+        Family::Ip | Family::Ip6 | Family::Inet => hooks.any(|hook| hook != Hook::Ingress),
+        Family::Netdev | Family::Bridge | Family::Arp => false,
     }
 }
 

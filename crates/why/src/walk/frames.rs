@@ -6,7 +6,7 @@ use vnet_model::nft::{Family, Hook};
 use vnet_model::{End, Kind, Mac, NsName, Packet};
 
 use super::{Stop, Walk};
-use crate::filter::{self, Asks, Body, Frame, Header, Point};
+use crate::filter::{self, Asks, Body, Filter, Flow, Frame, Header, Passed, Point};
 use crate::tunnel::Medium;
 use crate::wire::{self, Station, policy};
 
@@ -227,7 +227,59 @@ impl Walk<'_, '_> {
         let is_known = self.packet.learned.bridges.contains(&point.ns)
             || self.packet.flows.iter().any(|flow| flow.ns == point.ns);
         let passed = filter::pass(self.scene, frame, point, is_known);
-        self.taken(passed).map(|_| ()).inspect_err(|_| self.walked.at = point.ns.clone())
+        let passed = self.taken(passed).and_then(|_| self.pass_handed_on(frame, point));
+        passed.inspect_err(|_| self.walked.at = point.ns.clone())
+    }
+
+    /// Passes the chains of IP that a bridge hands to what it passes on: they see it come in and leave by
+    /// the bridge (`br_nf_pre_routing`, `br_nf_forward`, `br_nf_post_routing`). What it gives to its own
+    /// interface comes to them anyway.
+    fn pass_handed_on(&mut self, frame: &mut Frame, point: &Point) -> Result<(), Stop> {
+        let (Body::Packet(came), Some(port), true) =
+            (&frame.body, &point.iif, point.is_passed_on())
+        else {
+            return Ok(());
+        };
+        let Point { ns, vlan, .. } = point;
+        let is_handed_on = self.scene.hands_on(ns, came.dst.is_ipv6())
+            && (vlan.is_none() || self.scene.hands_on_tagged(ns));
+        let end = End { ns: ns.clone(), name: port.clone() };
+        let Some(bridge) = self.scene.bridge_of(&end).filter(|_| is_handed_on) else {
+            return Ok(());
+        };
+        let (came, bridge) = (came.clone(), Some(&bridge));
+        let mut header = Header { mark: frame.mark, ..came.clone() };
+        for (hook, iif, oif) in [
+            (Hook::Prerouting, bridge, None),
+            (Hook::Forward, bridge, bridge),
+            (Hook::Postrouting, None, bridge),
+        ] {
+            let mut filter = Filter {
+                scene: self.scene,
+                ns,
+                header: &mut header,
+                iif,
+                oif,
+                flows: &self.packet.flows,
+                came: &came,
+                is_untracked: frame.asks.is_some(),
+                asks: frame.asks,
+            };
+            let passed = filter.run(hook);
+            self.taken(passed)?;
+        }
+        frame.mark = header.mark;
+        header.mark = came.mark;
+        if header != came {
+            let label = self.scene.label(ns);
+            let text =
+                format!("{label} translates what its bridge passes on, which is not followed");
+            self.taken(Passed::Unknown(text))?;
+        }
+        if !came.is_answer && frame.asks.is_none() {
+            self.walked.flows.push(Flow { ns: ns.clone(), left: came.clone(), came });
+        }
+        Ok(())
     }
 
     /// Tells whether a frame that is dropped at a point has not come to that namespace itself: it is in

@@ -38,6 +38,7 @@ impl Walk<'_, '_> {
             flows: &self.packet.flows,
             came: &came,
             is_untracked,
+            asks: None,
         };
         let passed = filter.run(hook);
         let header = &self.header;
