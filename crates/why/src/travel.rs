@@ -1,6 +1,6 @@
 //! There and back, and the loop around it: look, diagnose, mend on paper, look again.
 
-use vnet_model::{Change, LinkSetting, NsName, Step};
+use vnet_model::{Change, LinkSetting, NsName, Packet, Step};
 
 use crate::diagnose::diagnose;
 use crate::fates;
@@ -325,6 +325,7 @@ fn forth(question: &Question) -> Sent {
         packet: question.packet,
         outer: None,
         oif: None,
+        prefers: None,
         vrf: None,
         is_answer: false,
         is_error: false,
@@ -340,6 +341,9 @@ fn forth(question: &Question) -> Sent {
 /// The answer: of the same length, but it may be fragmented (`icmp_init` gives the kernel's own
 /// socket `IP_PMTUDISC_DONT`, net/ipv4/icmp.c).
 fn back(question: &Question, forth: &Walked) -> Option<Sent> {
+    // That of an echo is looked for a way by the interface that it came in by (`icmpv6_echo_reply`,
+    // net/ipv6/icmp.c), which counts among routes that are alike (`rt6_score_route`, net/ipv6/route.c).
+    let is_echo_ipv6 = question.packet == Packet::Icmp && forth.dst.is_ipv6();
     Some(Sent {
         from: forth.at.clone(),
         src: Some(forth.dst),
@@ -349,6 +353,7 @@ fn back(question: &Question, forth: &Walked) -> Option<Sent> {
         packet: question.packet,
         outer: None,
         oif: None,
+        prefers: forth.came_by.clone().filter(|_| is_echo_ipv6),
         vrf: forth.vrf.clone(),
         is_answer: true,
         is_error: false,

@@ -219,6 +219,7 @@ impl Outer {
             size_bytes: load.size_bytes + self.extra_bytes,
             df: self.df,
             packet: self.packet(),
+            prefers: None,
             vrf: beside.and_then(|dev| scene.vrf_of(&self.from.ns, dev)),
             outer: Some((self.protocol, self.ttl)),
             oif: self.dev.clone(),

@@ -54,6 +54,8 @@ pub(crate) struct Sent {
     pub(crate) outer: Option<(u8, Option<u32>)>,
     /// The interface that it may leave by alone.
     pub(crate) oif: Option<IfName>,
+    /// The interface that it leaves by where two routes are alike.
+    pub(crate) prefers: Option<IfName>,
     /// The VRF that it is sent in.
     pub(crate) vrf: Option<IfName>,
     /// What the way there has noted down, for an answer.
@@ -98,6 +100,8 @@ pub(crate) struct Walked {
     pub(crate) learned: Learned,
     /// The VRF that it is in where it is, and so its answer.
     pub(crate) vrf: Option<IfName>,
+    /// The interface by which it came where it is; none where it began.
+    pub(crate) came_by: Option<IfName>,
     /// Where it is: delivered, or stopped.
     pub(crate) at: NsName,
     pub(crate) stop: Option<Stop>,
@@ -136,6 +140,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         heard: Vec::new(),
         learned: Learned::default(),
         vrf: packet.vrf.clone(),
+        came_by: None,
         at: packet.from.clone(),
         stop: None,
         choices: Vec::new(),
@@ -176,6 +181,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         entered: Vec::new(),
     };
     walk.walked.stop = walk.run().err();
+    walk.walked.came_by = walk.came_in;
     walk.walked
 }
 
@@ -265,7 +271,10 @@ impl Walk<'_, '_> {
                     return Err(Stop::Unknown(text));
                 }
                 Decision::None => return Err(Stop::NoRoute),
-                Decision::Via { route, connected, legs } => (route, connected, legs),
+                Decision::Via { route, connected, legs } => match &self.packet.prefers {
+                    Some(dev) if passed.is_empty() => self.preferred(dev, (route, connected, legs)),
+                    _ => (route, connected, legs),
+                },
             };
             let oif = self.packet.oif.as_ref().filter(|_| passed.is_empty());
             if let Some(oif) = oif.filter(|oif| legs.iter().any(|leg| leg.dev != **oif)) {
@@ -334,6 +343,19 @@ impl Walk<'_, '_> {
             return (packet.clone(), self.scene.lookup(ns, &packet));
         }
         (packet, decision)
+    }
+
+    /// Takes a route by an interface where one is like that which was found.
+    fn preferred(
+        &self,
+        dev: &IfName,
+        (route, connected, legs): (Route, bool, Vec<NextHop>),
+    ) -> (Route, bool, Vec<NextHop>) {
+        if legs.iter().any(|leg| leg.dev == *dev) {
+            return (route, connected, legs);
+        }
+        let alike = self.alike_by(&route, dev).filter(|(alike, _)| alike.metric == route.metric);
+        alike.map_or((route, connected, legs), |(alike, legs)| (alike, connected, legs))
     }
 
     fn choose(&mut self, legs: &[NextHop]) -> NextHop {

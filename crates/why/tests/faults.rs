@@ -323,6 +323,22 @@ fn what_works_otherwise_is_no_cause() {
     });
 }
 
+/// The answer to an echo of IPv6 leaves by the interface that was asked, where two routes are alike.
+#[test]
+fn an_echo_is_answered_by_where_it_came_in() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("lan"));
+        sh("ip -n pc3 link add two type veth peer name pc3-two netns lan
+            bridge=$(ip -n lan -br link show type bridge | cut -d' ' -f1)
+            ip -n lan link set dev pc3-two up master $bridge
+            ip -n pc3 link set dev two up; ip -n pc3 addr add 2001:db8::33/64 dev two nodad
+            ip -n lan link set dev pc3 down");
+        let told = lab.why("pc1", "2001:db8::33", &probing()).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        down(lab);
+    });
+}
+
 /// That the kernel has asked in vain is said too.
 #[test]
 fn a_neighbour_that_does_not_answer_is_evidence() {

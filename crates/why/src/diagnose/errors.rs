@@ -46,6 +46,7 @@ impl Case<'_, '_> {
             packet: Packet::Icmp,
             outer: None,
             oif: None,
+            prefers: None,
             vrf: self.walked.vrf.clone(),
             is_answer: true,
             is_error: true,

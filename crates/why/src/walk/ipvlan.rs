@@ -130,7 +130,7 @@ impl Walk<'_, '_> {
         match decision {
             Decision::Via { ref route, ref legs, .. } if ipv6 => {
                 let is_apart = legs.len() == 1 && legs[0].dev != *dev;
-                match is_apart && self.leads_as_well(route, dev) {
+                match is_apart && self.alike_by(route, dev).is_some() {
                     true => {
                         let text = format!("{} leads there by {dev} too", route.dst);
                         Err(Stop::Unknown(text))
@@ -164,14 +164,17 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Tells whether another route of the same prefix leads by an interface.
-    fn leads_as_well(&self, route: &Route, dev: &IfName) -> bool {
+    /// Finds another route of the same prefix by an interface, with its legs that are alive.
+    pub(super) fn alike_by(&self, route: &Route, dev: &IfName) -> Option<(Route, Vec<NextHop>)> {
         let ns = &self.walked.at;
-        let Some(found) = self.scene.ns(ns) else { return false };
+        let found = self.scene.ns(ns)?;
         let derived = self.scene.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
         let is_like = |other: &&Route| other.dst == route.dst && other.table == route.table;
         let mut all = derived.iter().chain(&found.routes).filter(is_like);
-        all.any(|other| fib::alive(found, other).iter().any(|leg| leg.dev == *dev))
+        all.find_map(|other| {
+            let legs = fib::alive(found, other);
+            legs.iter().any(|leg| leg.dev == *dev).then(|| (other.clone(), legs))
+        })
     }
 
     /// Says why nobody answers for what an ipvlan sends to another on the same interface: its flag
