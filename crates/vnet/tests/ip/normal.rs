@@ -26,7 +26,14 @@ pub(crate) fn normal(text: &str) -> String {
     for dropped in ["tentative ", "\"tentative\":true,", " age TIME"] {
         out = out.replace(dropped, "");
     }
-    out
+    out.split_inclusive('\n').filter(|line| !is_learned(line)).collect()
+}
+
+/// Tells whether a line is that of an address that a bridge has learned, which it has as soon as a new
+/// neighbour says its first word: at its leisure.
+fn is_learned(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    matches!(words[..], ["MAC", "dev", _, "master", _])
 }
 
 /// Takes out the permanent hardware address of a tunnel, which is random.
