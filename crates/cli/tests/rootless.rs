@@ -33,6 +33,24 @@ fn a_lab_of_an_ordinary_user() {
     });
 }
 
+/// What is asked before there is any lab, and so no keeper of one.
+#[test]
+fn the_first_words_of_an_ordinary_user() {
+    vnet_testns::user(|| {
+        pinned!(
+            "vnet ip netns list
+             vnet ip -n x link
+             vnet ip -n x netns list
+             vnet ip netns exec x true
+             vnet ip netns pids x
+             vnet bridge -n x link
+             vnet why a b
+             vnet show
+             vnet ls"
+        );
+    });
+}
+
 #[test]
 fn without_user_namespaces_it_says_what_to_do() {
     vnet_testns::root(|| {

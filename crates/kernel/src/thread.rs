@@ -1,5 +1,6 @@
 //! Threads that enter namespaces, so that no other thread has to.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -25,6 +26,8 @@ pub struct NsThread {
 #[derive(Debug)]
 pub struct Walker {
     home: OwnedFd,
+    /// Whether it is elsewhere: who may go nowhere may not go home either.
+    away: Cell<bool>,
 }
 
 impl NsThread {
@@ -40,7 +43,7 @@ impl NsThread {
             .name("vnet-namespaces".into())
             .stack_size(256 * 1024)
             .spawn(move || {
-                let walker = Walker { home };
+                let walker = Walker { home, away: Cell::new(false) };
                 for job in inbox {
                     job(&walker);
                 }
@@ -120,7 +123,9 @@ impl Walker {
     /// # Errors
     /// EINVAL when it is not a network namespace, EPERM without the capability (`setns(2)`).
     pub fn enter(&self, ns: impl AsFd) -> Result<(), rustix::io::Errno> {
-        rustix::thread::move_into_link_name_space(ns.as_fd(), Some(LinkNameSpaceType::Network))
+        rustix::thread::move_into_link_name_space(ns.as_fd(), Some(LinkNameSpaceType::Network))?;
+        self.away.set(true);
+        Ok(())
     }
 
     /// Enters a new network namespace. CAP_SYS_ADMIN.
@@ -131,12 +136,18 @@ impl Walker {
         #[expect(unsafe_code, reason = "rustix marks all of unshare as unsafe")]
         // SAFETY: only CLONE_FILES is dangerous: descriptors stay shared here.
         unsafe {
-            rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)
+            rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)?;
         }
+        self.away.set(true);
+        Ok(())
     }
 
     fn go_home(&self) -> Result<(), rustix::io::Errno> {
-        self.enter(&self.home)
+        if self.away.get() {
+            self.enter(&self.home)?;
+            self.away.set(false);
+        }
+        Ok(())
     }
 }
 
