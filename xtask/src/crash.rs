@@ -3,7 +3,22 @@
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct Faults {
+    /// Tries those of one operation alone
+    #[arg(long, value_enum)]
+    only: Option<Operation>,
+}
+
+/// What goes wrong: `up` from nothing, `up` as a change, `down`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Operation {
+    Build,
+    Change,
+    Down,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Stress {
@@ -16,8 +31,17 @@ pub(crate) struct Stress {
 }
 
 /// Prints the table of everything that can go wrong at every instant, as markdown: some 4,000 cases.
-pub(crate) fn faults() -> anyhow::Result<()> {
-    run(&mut test("vnet", "faults", "the_whole_table"))
+pub(crate) fn faults(options: &Faults) -> anyhow::Result<()> {
+    let mut command = test("vnet", "faults", "the_whole_table");
+    if let Some(only) = options.only {
+        let only = match only {
+            Operation::Build => "build",
+            Operation::Change => "change",
+            Operation::Down => "down",
+        };
+        command.env("VNET_FAULTS_ONLY", only);
+    }
+    run(&mut command)
 }
 
 /// Does random things to random labs, and prints what comes out wrong with its seed.

@@ -20,8 +20,8 @@ struct Arguments {
 enum Task {
     /// Builds and removes the same network with vnet, by bare system calls and with iproute2, side by side
     Bench(bench::Options),
-    /// Makes everything go wrong at every instant, and prints the table of what came of it; takes 20 minutes
-    Faults,
+    /// Makes everything go wrong at every instant, and prints the table of what came of it; takes an hour and more
+    Faults(crash::Faults),
     /// Runs the fuzz targets, two at a time, and fails on any finding
     Fuzz(fuzz::Options),
     /// Does random things to random labs, kills included, and checks what came of it
@@ -33,7 +33,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Bench(options) => bench::run(&options),
-        Task::Faults => crash::faults(),
+        Task::Faults(options) => crash::faults(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Stress(options) => crash::stress(&options),
         Task::Vm(options) => vm::run(&options),

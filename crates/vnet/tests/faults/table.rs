@@ -19,17 +19,24 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), cases: 0, findings: Vec::new() }
+        let what = what.into();
+        // The whole table takes its time: this and each finding show where it is.
+        println!("{what}");
+        Self { what, cases: 0, findings: Vec::new() }
     }
 
     /// Counts a case, and cleans up after one that came out wrong.
     pub(crate) fn add(&mut self, labs: &Labs, case: &str, result: Result<(), String>) {
         self.cases += 1;
         let left = left();
-        if let Err(finding) = &result {
-            self.findings.push(format!("{}: {case}: {finding}", self.what));
-        } else if !left.is_empty() {
-            self.findings.push(format!("{}: {case}: left {left:?}", self.what));
+        let finding = match result {
+            Err(finding) => Some(finding),
+            Ok(()) => (!left.is_empty()).then(|| format!("left {left:?}")),
+        };
+        if let Some(finding) = finding {
+            let finding = format!("{}: {case}: {finding}", self.what);
+            println!("{finding}");
+            self.findings.push(finding);
         }
         if !left.is_empty() {
             let _ = labs.open(None).down(&Down::default());
@@ -70,6 +77,15 @@ pub(crate) enum Then {
 
 impl Operation {
     pub(crate) const ALL: [Self; 3] = [Self::Build, Self::Change, Self::Down];
+
+    /// What it is called on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Change => "change",
+            Self::Down => "down",
+        }
+    }
 
     fn words(self) -> &'static str {
         match self {
