@@ -33,13 +33,8 @@ pub(crate) struct Stress {
 /// Prints the table of everything that can go wrong at every instant, as markdown: some 4,000 cases.
 pub(crate) fn faults(options: &Faults) -> anyhow::Result<()> {
     let mut command = test("vnet", "faults", "the_whole_table");
-    if let Some(only) = options.only {
-        let only = match only {
-            Operation::Build => "build",
-            Operation::Change => "change",
-            Operation::Down => "down",
-        };
-        command.env("VNET_FAULTS_ONLY", only);
+    if let Some(only) = options.only.and_then(|only| only.to_possible_value()) {
+        command.env("VNET_FAULTS_ONLY", only.get_name());
     }
     run(&mut command)
 }

@@ -258,7 +258,7 @@ impl<'a> Scene<'a> {
 
     /// Tells whether a namespace has chains that may drop frames.
     pub(crate) fn filters_frames(&self, ns: &NsName) -> bool {
-        self.tables(ns).into_iter().any(filter::sees_frames) || self.hands_frames_on(ns)
+        self.tables(ns).into_iter().any(filter::sees_frames)
     }
 
     /// Tells whether bridges of a namespace hand packets that they pass on to chains of IP, and there are

@@ -358,6 +358,19 @@ impl Walk<'_, '_> {
         alike.map_or((route, connected, legs), |(alike, legs)| (alike, connected, legs))
     }
 
+    /// Finds another route of the same prefix by an interface, with its legs that are alive.
+    fn alike_by(&self, route: &Route, dev: &IfName) -> Option<(Route, Vec<NextHop>)> {
+        let ns = &self.walked.at;
+        let found = self.scene.ns(ns)?;
+        let derived = self.scene.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
+        let is_like = |other: &&Route| other.dst == route.dst && other.table == route.table;
+        let mut all = derived.iter().chain(&found.routes).filter(is_like);
+        all.find_map(|other| {
+            let legs = fib::alive(found, other);
+            legs.iter().any(|leg| leg.dev == *dev).then(|| (other.clone(), legs))
+        })
+    }
+
     fn choose(&mut self, legs: &[NextHop]) -> NextHop {
         if legs.len() == 1 {
             return legs[0].clone();

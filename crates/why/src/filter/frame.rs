@@ -134,21 +134,25 @@ fn stands_for(known: &str, dev: &IfName) -> bool {
 
 /// Tells whether a table of a namespace may drop frames.
 pub(crate) fn sees_frames(table: &Table) -> bool {
-    let mut hooks = table.chains.iter().filter_map(|chain| Some(chain.base.as_ref()?.hook));
     match table.id.family {
-        Family::Netdev | Family::Bridge | Family::Arp => hooks.next().is_some(),
-        Family::Inet => hooks.any(|hook| hook == Hook::Ingress),
+        Family::Netdev | Family::Bridge | Family::Arp => has_chain_at(table, |_| true),
+        Family::Inet => has_chain_at(table, |hook| hook == Hook::Ingress),
         Family::Ip | Family::Ip6 => false,
     }
 }
 
 /// Tells whether a table of a namespace may drop packets.
 pub(crate) fn sees_packets(table: &Table) -> bool {
-    let mut hooks = table.chains.iter().filter_map(|chain| Some(chain.base.as_ref()?.hook));
     match table.id.family {
-        Family::Ip | Family::Ip6 | Family::Inet => hooks.any(|hook| hook != Hook::Ingress),
+        Family::Ip | Family::Ip6 | Family::Inet => {
+            has_chain_at(table, |hook| hook != Hook::Ingress)
+        }
         Family::Netdev | Family::Bridge | Family::Arp => false,
     }
+}
+
+fn has_chain_at(table: &Table, is_it: impl Fn(Hook) -> bool) -> bool {
+    table.chains.iter().filter_map(|chain| chain.base.as_ref()).any(|base| is_it(base.hook))
 }
 
 /// Runs all chains that look at a frame somewhere. `is_known` says whether conntrack has seen in this

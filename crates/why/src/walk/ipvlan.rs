@@ -164,19 +164,6 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Finds another route of the same prefix by an interface, with its legs that are alive.
-    pub(super) fn alike_by(&self, route: &Route, dev: &IfName) -> Option<(Route, Vec<NextHop>)> {
-        let ns = &self.walked.at;
-        let found = self.scene.ns(ns)?;
-        let derived = self.scene.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
-        let is_like = |other: &&Route| other.dst == route.dst && other.table == route.table;
-        let mut all = derived.iter().chain(&found.routes).filter(is_like);
-        all.find_map(|other| {
-            let legs = fib::alive(found, other);
-            legs.iter().any(|leg| leg.dev == *dev).then(|| (other.clone(), legs))
-        })
-    }
-
     /// Says why nobody answers for what an ipvlan sends to another on the same interface: its flag
     /// `vepa` has it leave by that.
     pub(super) fn not_turned_back(&self, stop: Stop) -> Stop {

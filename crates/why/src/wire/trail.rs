@@ -57,7 +57,7 @@ impl Search<'_, '_> {
         ns: &NsName,
         hooks: &[(Hook, Option<&IfName>, Option<&IfName>)],
     ) {
-        if !self.scene.filters_frames(ns) {
+        if !self.scene.filters_frames(ns) && !self.scene.hands_frames_on(ns) {
             return;
         }
         let vlan = at.vlan;

@@ -4,7 +4,7 @@
 use rustix::io::Errno;
 use vnet_model::NsName;
 use vnet_model::ipnet::IpNet;
-use vnet_netlink::{Error as NetlinkError, Message, Socket, generic};
+use vnet_netlink::{Error as NetlinkError, Message, RawMessage, Socket, generic};
 
 use super::addresses::ip;
 use super::question;
@@ -74,11 +74,7 @@ pub(super) fn ipsec(realm: &Realm, name: &NsName) -> Result<Vec<String>, Error> 
         let failed =
             |source| Error::Netlink { doing: "list what IPsec does", ns: name.clone(), source };
         let asked = question(kind, &[]).map_err(failed)?;
-        match socket.dump(&asked, |_| Ok(Some(()))).map_err(failed)?.len() {
-            0 => {}
-            1 => words.push(format!("1 {one} of xfrm")),
-            count => words.push(format!("{count} {many} of xfrm")),
-        }
+        words.extend(counted(&mut socket, &asked, [one, many], "xfrm").map_err(failed)?);
     }
     Ok(words)
 }
@@ -95,13 +91,23 @@ pub(super) fn families(socket: &mut Socket) -> Result<Vec<String>, NetlinkError>
     }
     if let Some(family) = there.get("l2tp") {
         let asked = generic::request(*family, L2TP_CMD_TUNNEL_GET, 1, |_| {})?;
-        match socket.dump(&asked, |_| Ok(Some(())))?.len() {
-            0 => {}
-            1 => words.push("1 tunnel of L2TP".to_owned()),
-            count => words.push(format!("{count} tunnels of L2TP")),
-        }
+        words.extend(counted(socket, &asked, ["tunnel", "tunnels"], "L2TP")?);
     }
     Ok(words)
+}
+
+/// Counts what is listed; says nothing where there is none.
+fn counted(
+    socket: &mut Socket,
+    asked: &RawMessage,
+    [one, many]: [&str; 2],
+    of: &str,
+) -> Result<Option<String>, NetlinkError> {
+    Ok(match socket.dump(asked, |_| Ok(Some(())))?.len() {
+        0 => None,
+        1 => Some(format!("1 {one} of {of}")),
+        count => Some(format!("{count} {many} of {of}")),
+    })
 }
 
 fn endpoint(message: Message<'_>) -> Result<Option<String>, NetlinkError> {

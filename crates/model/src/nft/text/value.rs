@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{CmpOp, Ct, Data, Meta, PayloadBase, states};
+use super::{CmpOp, Ct, Data, ETHER_TYPES, Meta, PayloadBase, states};
 use crate::Mac;
 use crate::nft::CT_STATUS_DNAT;
 
@@ -272,14 +272,14 @@ fn protocol_name(protocol: u8) -> String {
 
 /// `ETH_P_*` (linux/if_ether.h).
 fn ether_type(bytes: &[u8]) -> Option<&'static str> {
-    Some(match bytes {
-        [0x08, 0x00] => "ip",
-        [0x08, 0x06] => "arp",
-        [0x86, 0xdd] => "ip6",
-        [0x81, 0x00] => "8021q",
-        [0x88, 0xa8] => "8021ad",
-        _ => return None,
-    })
+    match bytes {
+        [0x81, 0x00] => Some("8021q"),
+        [0x88, 0xa8] => Some("8021ad"),
+        bytes => {
+            let family = ETHER_TYPES.iter().find(|(known, _)| known == bytes);
+            family.map(|(_, family)| family.name())
+        }
+    }
 }
 
 fn packet_type(kind: u8) -> Option<&'static str> {
