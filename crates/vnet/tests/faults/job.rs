@@ -1,5 +1,6 @@
 //! What is done to a lab, and how it is made to go wrong: here, or in a child process that dies.
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -142,10 +143,18 @@ impl Labs {
     }
 }
 
-/// Does it in a child process, and returns whether that was killed.
-pub(crate) fn act_elsewhere(labs: &Labs, operation: Operation, faults: &[Fault]) -> bool {
-    let status = start_elsewhere(labs, operation, faults).status().unwrap();
-    status.signal() == Some(Signal::KILL.as_raw())
+/// Does it in a child process, which is to be killed at it; says what came of it if it was not.
+pub(crate) fn die_elsewhere(
+    labs: &Labs,
+    operation: Operation,
+    faults: &[Fault],
+) -> Result<(), String> {
+    let output = start_elsewhere(labs, operation, faults).output().unwrap();
+    if output.status.signal() == Some(Signal::KILL.as_raw()) {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("was not killed: {}: {}", output.status, said.trim()))
 }
 
 /// Prepares a child process that does it.
@@ -163,8 +172,15 @@ pub(crate) fn start_elsewhere(labs: &Labs, operation: Operation, faults: &[Fault
 pub(crate) fn be_child() {
     let Some(job) = std::env::var_os(ENV_JOB) else { return };
     let job: Job = serde_json::from_str(job.to_str().unwrap()).unwrap();
-    // What comes of it shows in the kernel, if this process is not killed before.
-    let _ = Labs::read(job.which).act(job.operation, Watcher::new(job.faults));
+    let is_to_die = !job.faults.is_empty();
+    let watcher = Watcher::new(job.faults);
+    let outcome = Labs::read(job.which).act(job.operation, watcher.clone());
+    // What comes of it shows in the kernel, if this process is not killed before. Where it was to be, it
+    // says why it lives; what is said by `eprintln!` libtest would keep to itself.
+    if is_to_die {
+        let seen = [false, true].map(|undoing| watcher.seen(undoing).pop());
+        let _ = writeln!(std::io::stderr(), "{outcome:?}, last at {seen:?}");
+    }
 }
 
 /// Looks on, notes each instant, and makes things go wrong.

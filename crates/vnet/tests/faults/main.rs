@@ -284,7 +284,7 @@ fn a_failure_after_a_kill() {
         let instants = Operation::Build.instants(&labs);
         let fault = |when: &When, what| Fault { when: when.clone(), what, undoing: false };
         for when in instants.iter().filter(|when| matches!(when, When::Named(_))).step_by(4) {
-            assert!(job::act_elsewhere(&labs, Operation::Build, &[fault(when, What::Die)]));
+            job::die_elsewhere(&labs, Operation::Build, &[fault(when, What::Die)]).unwrap();
             let When::Named(stale) = when else { continue };
             let stale = format!("{}/{stale}", vnet::kernel::pins::NETNS_DIR);
             let mut before = table::left();

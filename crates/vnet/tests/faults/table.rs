@@ -236,14 +236,11 @@ pub(crate) fn die(labs: &Labs, operation: Operation, instants: &[When], cut_reco
         for then in operation.thens() {
             operation.prepare(labs);
             let fault = Fault { when: when.clone(), what: What::Die, undoing: false };
-            let was_killed = job::act_elsewhere(labs, operation, &[fault]);
+            let killed = job::die_elsewhere(labs, operation, &[fault]);
             if cut_record {
                 cut(number);
             }
-            let result = match was_killed {
-                true => go_on(labs, *then),
-                false => Err("was not killed".to_owned()),
-            };
+            let result = killed.and_then(|()| go_on(labs, *then));
             row.add(labs, &format!("{when:?}, {then:?}"), result);
         }
     }
@@ -328,13 +325,13 @@ pub(crate) fn undo(
             operation.prepare(labs);
             let faults = vec![first.clone(), second.clone()];
             let wrong = match what {
-                What::Die => job::act_elsewhere(labs, operation, &faults),
-                _ => labs.act(operation, Watcher::new(faults)).is_err(),
+                What::Die => job::die_elsewhere(labs, operation, &faults),
+                _ => match labs.act(operation, Watcher::new(faults)) {
+                    Ok(()) => Err("went well".to_owned()),
+                    Err(_) => Ok(()),
+                },
             };
-            let result = match wrong {
-                true => go_on(labs, *then),
-                false => Err("went well".to_owned()),
-            };
+            let result = wrong.and_then(|()| go_on(labs, *then));
             row.add(labs, &format!("{when:?}, {:?}, {then:?}", second.when), result);
         }
     }
