@@ -39,10 +39,12 @@ pub(crate) fn family(socket: &mut Socket) -> Result<u16, Error> {
     generic::family(socket, NAME)
 }
 
-/// Lays out the request to turn groups of features on and off.
+/// Lays out the request to turn groups of features on and off, as far as the interface lets them be
+/// changed: the kernel refuses the name of a feature that it does not know.
 pub(crate) fn set(
     family: u16,
     index: u32,
+    features: &Features,
     wanted: &BTreeMap<Offload, bool>,
 ) -> Result<RawMessage, Error> {
     generic::request(family, ETHTOOL_MSG_FEATURES_SET, VERSION, |message| {
@@ -53,7 +55,7 @@ pub(crate) fn set(
         message.nest(ETHTOOL_A_FEATURES_WANTED, |set| {
             set.nest(ETHTOOL_A_BITSET_BITS, |bits| {
                 for (offload, on) in wanted {
-                    for name in offload.features() {
+                    for name in features.changeable_of(*offload) {
                         bits.nest(ETHTOOL_A_BITSET_BITS_BIT, |bit| {
                             bit.text(ETHTOOL_A_BITSET_BIT_NAME, name);
                             if *on {
@@ -101,19 +103,20 @@ const OFF_AT_BIRTH: [&str; 9] = [
 ];
 
 impl Features {
+    /// Returns the features of a group that can be changed.
+    fn changeable_of(&self, offload: Offload) -> impl Iterator<Item = &str> {
+        self.changeable.iter().map(String::as_str).filter(move |name| offload.has(name))
+    }
+
     /// Finds what somebody changed of an interface of this kind.
     pub(crate) fn changed(&self, kind: &str) -> Changed {
         let mut changed = Changed::default();
-        let mut grouped = BTreeSet::new();
         for (_, offload) in Offload::ALL {
-            let all: Vec<&str> = offload.features().to_vec();
-            grouped.extend(all.iter().copied());
-            let mut all = all.into_iter().filter(|name| self.changeable.contains(*name)).peekable();
-            if all.peek().is_none() {
+            let (on, off): (Vec<&str>, Vec<&str>) =
+                self.changeable_of(offload).partition(|name| self.wanted.contains(*name));
+            if on.is_empty() && off.is_empty() {
                 continue;
             }
-            let (on, off): (Vec<&str>, Vec<&str>) =
-                all.partition(|name| self.wanted.contains(*name));
             // A veth's packets are put together only where somebody asks for it (`veth_newlink`).
             let usual = !(kind == "veth" && offload == Offload::Gro);
             match (on.is_empty(), off.is_empty()) {
@@ -126,7 +129,8 @@ impl Features {
                 _ => {}
             }
         }
-        for name in self.changeable.iter().filter(|name| !grouped.contains(name.as_str())) {
+        let is_grouped = |name: &str| Offload::ALL.iter().any(|(_, offload)| offload.has(name));
+        for name in self.changeable.iter().filter(|name| !is_grouped(name)) {
             let (on, usual) = (self.wanted.contains(name), !OFF_AT_BIRTH.contains(&name.as_str()));
             if on != usual {
                 let word = if on { "on" } else { "off" };
@@ -144,7 +148,7 @@ pub(crate) fn get(
     index: u32,
 ) -> Result<BTreeMap<Offload, bool>, Error> {
     let active = features(socket, family, index)?.active;
-    let is_on = |offload: Offload| offload.features().iter().any(|name| active.contains(*name));
+    let is_on = |offload: Offload| active.iter().any(|name| offload.has(name));
     Ok(Offload::ALL.iter().map(|(_, offload)| (*offload, is_on(*offload))).collect())
 }
 

@@ -46,7 +46,8 @@ impl Executor<'_> {
         let mut batch = Batch::new();
         for (name, offloads) in wanted {
             let index = known(&self.indexes, ns, name)?;
-            let message = ethtool::set(family, index, offloads);
+            let features = ethtool::features(&mut socket, family, index).map_err(netlink)?;
+            let message = ethtool::set(family, index, &features, offloads);
             batch.push(&message.map_err(netlink)?, vnet_netlink::Flags::NONE);
         }
         let outcome = socket.submit(&mut batch).map_err(netlink)?;

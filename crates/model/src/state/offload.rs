@@ -34,28 +34,18 @@ impl Offload {
         ("gro", Self::Gro),
     ];
 
-    /// Returns the kernel's names of the features in the group (`netdev_features_strings`,
-    /// net/ethtool/common.c; `off_flag_def`, ethtool's ethtool.c).
+    /// Tells whether a feature is in the group, by the kernel's name (`netdev_features_strings`,
+    /// net/ethtool/common.c): as ethtool has it, which newer kernels add features to (`off_flag_def`,
+    /// ethtool.c).
     #[must_use]
-    pub fn features(self) -> &'static [&'static str] {
+    pub fn has(self, feature: &str) -> bool {
         match self {
-            Self::Rx => &["rx-checksum"],
-            Self::Tx => &[
-                "tx-checksum-ipv4",
-                "tx-checksum-ip-generic",
-                "tx-checksum-ipv6",
-                "tx-checksum-fcoe-crc",
-                "tx-checksum-sctp",
-            ],
-            Self::Sg => &["tx-scatter-gather", "tx-scatter-gather-fraglist"],
-            Self::Tso => &[
-                "tx-tcp-segmentation",
-                "tx-tcp-ecn-segmentation",
-                "tx-tcp-mangleid-segmentation",
-                "tx-tcp6-segmentation",
-            ],
-            Self::Gso => &["tx-generic-segmentation"],
-            Self::Gro => &["rx-gro"],
+            Self::Rx => feature == "rx-checksum",
+            Self::Tx => feature.starts_with("tx-checksum-"),
+            Self::Sg => feature.starts_with("tx-scatter-gather"),
+            Self::Tso => feature.starts_with("tx-tcp") && feature.ends_with("-segmentation"),
+            Self::Gso => feature == "tx-generic-segmentation",
+            Self::Gro => feature == "rx-gro",
         }
     }
 }
