@@ -105,7 +105,7 @@ impl Operation {
     /// Brings the lab to where the operation begins.
     fn prepare(self, labs: &Labs) {
         let start = match self {
-            Self::Build => return,
+            Self::Build => return wait_until_gone(labs),
             Self::Change => &labs.before,
             Self::Down => &labs.after,
         };
@@ -120,6 +120,14 @@ impl Operation {
         let _ = labs.open(None).down(&Down::default());
         watcher.seen(false)
     }
+}
+
+/// Waits for what an `up` that was undone has left to the kernel: a macvlan on the host's interface keeps
+/// its address from the next one until then. That one waits too, and begins anew with what is left to be
+/// done, so that an instant which is to go wrong may never come.
+fn wait_until_gone(labs: &Labs) {
+    let lab = labs.open(None);
+    lab.realm().unwrap().wait_until_gone(std::time::Duration::from_secs(20)).unwrap();
 }
 
 /// Interfaces of the host's own, as long as it is held: labs stand on one and move the other.
