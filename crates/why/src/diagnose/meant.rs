@@ -55,6 +55,9 @@ impl Case<'_, '_> {
     fn explain(&self, ns: &NsName, want: &Decision, got: &Decision) -> Option<Cause> {
         match (want, got) {
             (Decision::Local, _) => self.lost_address(ns, self.dst),
+            (Decision::None, Decision::Via { .. } | Decision::Local) if self.is_made_by_hand() => {
+                None
+            }
             (_, Decision::Local) => Some(self.stray_address(ns, self.dst)),
             (Decision::Via { route, connected: true, .. }, _) => {
                 self.lost_connected(ns, route, got)
@@ -62,6 +65,12 @@ impl Case<'_, '_> {
             (Decision::Via { route, .. }, _) => self.lost_route(ns, route, got),
             _ => self.extra(ns, got),
         }
+    }
+
+    /// Tells whether the packet was on a way to the only one who has the address, and something ended it
+    /// there: where nobody asked for a way at all, that is at fault, and not the way.
+    fn is_made_by_hand(&self) -> bool {
+        self.walked.stop.is_some() && self.scene.owners(self.dst).len() == 1
     }
 
     /// Something takes the packet that was not meant to be there.
