@@ -207,17 +207,25 @@ links: [ [ sw1, sw2 ] ]
 #[test]
 fn a_kernel_without_vlans_in_bridges_is_named_before_anything_is_touched() {
     vnet_testns::root(|| {
-        let both = desired(VLANS);
-        let mut lab = open(&both);
-        match lab.up(&both, |_| {}) {
-            Ok(_) => down(&mut lab),
-            Err(error @ Error::MissingKind { .. }) => {
-                let text = error.to_string();
-                let named = ["CONFIG_BRIDGE_VLAN_FILTERING", "CONFIG_VLAN_8021Q"];
-                assert!(named.iter().any(|config| text.contains(config)), "{text}");
-                assert_eq!(sh("ip netns list"), "");
+        let bridge = |option: &str| {
+            format!(
+                "{{ name: lan, nodes: {{ a: {{ interfaces: {{ x: {{ kind: bridge, {option} }} }} }} }} }}"
+            )
+        };
+        let files = ["vlan_filtering: on", "vlan_default_pvid: 0", "vlan_stats_enabled: on"];
+        for file in files.map(bridge).into_iter().chain([VLANS.to_owned()]) {
+            let wanted = desired(&file);
+            let mut lab = open(&wanted);
+            match lab.up(&wanted, |_| {}) {
+                Ok(_) => down(&mut lab),
+                Err(error @ Error::MissingKind { .. }) => {
+                    let text = error.to_string();
+                    let named = ["CONFIG_BRIDGE_VLAN_FILTERING", "CONFIG_VLAN_8021Q"];
+                    assert!(named.iter().any(|config| text.contains(config)), "{file}: {text}");
+                    assert_eq!(sh("ip netns list"), "");
+                }
+                Err(error) => panic!("{file}: {error}"),
             }
-            Err(error) => panic!("{error}"),
         }
     });
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use vnet_kernel::limits::Limits;
 use vnet_kernel::probe::{BRIDGE_VLAN, MissingKind};
 use vnet_kernel::{Observed, Realm, execute_while};
+use vnet_model::kind::{KindSpec, Options};
 use vnet_model::nft::Table;
 use vnet_model::plan::{Plan, plan, plan_between};
-use vnet_model::{Change, Desired, NewLink, NsName, Owner, State, Step};
+use vnet_model::{Change, Desired, LinkSetting, NewLink, NsName, Owner, State, Step};
 
 use super::{Lab, Phase, Up, host, part, sysctls};
 use crate::cancel::Cancel;
@@ -410,22 +411,31 @@ fn up(reached: Reached) -> Up {
     Up { steps, state: observed.state, undeclared: plan.undeclared, elapsed: Duration::ZERO }
 }
 
-/// Finds out whether the kernel has all kinds of interfaces that the steps make.
+/// Finds out whether the kernel has all kinds of interfaces that the steps make, and bridges that
+/// keep VLANs apart where one is to.
 fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
-    let mut kinds: Vec<&str> = steps
-        .iter()
-        .filter_map(|step| match &step.change {
-            // Whatever it is, it is there.
-            Change::AddLink { link: NewLink::Device { device, .. }, .. }
-                if device.spec.is_physical() =>
-            {
-                None
-            }
-            Change::AddLink { link, .. } => Some(link.kind()),
-            Change::SetPortVlan { .. } => Some(BRIDGE_VLAN),
-            _ => None,
-        })
-        .collect();
+    let keeps_vlans = |step: &&Step| match &step.change {
+        Change::SetPortVlan { .. } => true,
+        Change::AddLink { link: NewLink::Device { device, .. }, .. } => {
+            says_vlans(device.spec, &device.options)
+        }
+        Change::SetLink { set: LinkSetting::Options { spec, port: false, set, .. }, .. } => {
+            says_vlans(spec, set)
+        }
+        _ => false,
+    };
+    let made = steps.iter().filter_map(|step| match &step.change {
+        // Whatever it is, it is there.
+        Change::AddLink { link: NewLink::Device { device, .. }, .. }
+            if device.spec.is_physical() =>
+        {
+            None
+        }
+        Change::AddLink { link, .. } => Some(link.kind()),
+        _ => None,
+    });
+    let mut kinds: Vec<&str> = made.collect();
+    kinds.extend(steps.iter().find(keeps_vlans).map(|_| BRIDGE_VLAN));
     kinds.sort_unstable();
     kinds.dedup();
     match realm.missing_kinds(&kinds)?.into_iter().next() {
@@ -434,4 +444,10 @@ fn check_kinds(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
             Err(Error::MissingKind { kind, module, config })
         }
     }
+}
+
+/// Tells whether options of a bridge are about VLANs: without them the kernel refuses some, and takes no
+/// notice of others (`br_changelink`, net/bridge/br_netlink.c).
+fn says_vlans(spec: &KindSpec, options: &Options) -> bool {
+    spec.is_bridge() && options.of(spec.options).any(|(option, _)| option.word.starts_with("vlan_"))
 }
