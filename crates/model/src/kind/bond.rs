@@ -19,13 +19,17 @@ pub static BOND: KindSpec = KindSpec {
     )
 };
 
+const ACTIVE_BACKUP: u64 = 1;
 const LACP: u64 = 4;
+const TLB: u64 = 5;
+const ALB: u64 = 6;
 
 const fn number(min: u64, max: u64) -> Form {
     Form::number(Width::U32, min, max)
 }
 
-/// `IFLA_BOND_…`; words of drivers/net/bonding/bond_options.c.
+/// `IFLA_BOND_…`; words of drivers/net/bonding/bond_options.c. Of what a system calls itself in LACP
+/// (`ad_actor_…`, `ad_user_port_key`) the kernel tells the machine's root alone (`bond_fill_info`).
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "mode",
@@ -34,12 +38,12 @@ const OPTIONS: &[OptionSpec] = &[
             width: Width::U8,
             words: &[
                 ("balance-rr", 0),
-                ("active-backup", 1),
+                ("active-backup", ACTIVE_BACKUP),
                 ("balance-xor", 2),
                 ("broadcast", 3),
                 ("802.3ad", LACP),
-                ("balance-tlb", 5),
-                ("balance-alb", 6),
+                ("balance-tlb", TLB),
+                ("balance-alb", ALB),
             ],
         },
         "How its ports share the work.",
@@ -150,6 +154,43 @@ const OPTIONS: &[OptionSpec] = &[
         "How often multicast groups are joined again after a change.",
     )
     .by_default(1),
+    OptionSpec::new(
+        "primary",
+        11,
+        Form::Interface { dies: false },
+        "The port that is used as long as it is well, with the modes that use one at a time.",
+    )
+    .else_without(),
+    OptionSpec::new(
+        "num_grat_arp",
+        16,
+        Form::number(Width::U8, 0, 255),
+        "How often neighbours are told of a change of the port in use.",
+    )
+    .by_default(1),
+    OptionSpec::new(
+        "peer_notify_delay",
+        28,
+        number(0, 300_000),
+        "The time between these, in ms; 0 for that of `miimon`.",
+    )
+    .by_default(0),
+    OptionSpec::new(
+        "tlb_dynamic_lb",
+        27,
+        Form::switch(Switch::Digit),
+        "Whether flows move to the port with the least load, with `balance-tlb`.",
+    )
+    .on_by_default()
+    .while_down(),
+    OptionSpec::new(
+        "lacp_active",
+        29,
+        Form::switch(Switch::OnOff),
+        "Whether it speaks LACP unasked.",
+    )
+    .on_by_default()
+    .while_down(),
 ];
 
 /// `IFLA_BOND_SLAVE_…`; iproute2's words after `type bond_slave`.
@@ -163,16 +204,33 @@ const PORT: &[OptionSpec] = &[OptionSpec::new(
 
 /// Tells whether a device is a bond whose ports all have its hardware address.
 pub(crate) fn shares_mac(device: &Device) -> bool {
-    let own = [Some(&Value::Number(5)), Some(&Value::Number(6))];
+    let own = [Some(&Value::Number(TLB)), Some(&Value::Number(ALB))];
     let follows = device.options.get("fail_over_mac").is_none_or(|v| *v == Value::Number(0));
     device.spec.is_bond() && follows && !own.contains(&device.options.get("mode"))
 }
 
+/// What some modes have alone (`bond_opts`, drivers/net/bonding/bond_options.c).
+const ONLY: [(&str, &[u64], &str); 5] = [
+    ("lacp_rate", &[LACP], "has `lacp_rate` only with `mode: 802.3ad`"),
+    ("ad_select", &[LACP], "has `ad_select` only with `mode: 802.3ad`"),
+    ("lacp_active", &[LACP], "has `lacp_active` only with `mode: 802.3ad`"),
+    ("tlb_dynamic_lb", &[TLB], "has `tlb_dynamic_lb` only with `mode: balance-tlb`"),
+    (
+        "primary",
+        &[ACTIVE_BACKUP, TLB, ALB],
+        "has a `primary` only with `active-backup`, `balance-tlb` or `balance-alb`",
+    ),
+];
+
 fn check(options: &Options) -> Result<(), &'static str> {
-    let lacp = options.get("mode") == Some(&Value::Number(LACP));
-    match (options.get("lacp_rate"), options.get("ad_select")) {
-        (Some(_), _) if !lacp => Err("has `lacp_rate` only with `mode: 802.3ad`"),
-        (_, Some(_)) if !lacp => Err("has `ad_select` only with `mode: 802.3ad`"),
-        _ => Ok(()),
+    let mode = match options.get("mode") {
+        Some(Value::Number(mode)) => *mode,
+        _ => 0,
+    };
+    let is_wrong =
+        |word: &str, modes: &[u64]| options.get(word).is_some() && !modes.contains(&mode);
+    match ONLY.into_iter().find(|(word, modes, _)| is_wrong(word, modes)) {
+        Some((_, _, why)) => Err(why),
+        None => Ok(()),
     }
 }

@@ -109,6 +109,61 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .by_default(4096),
     OptionSpec::new(
+        "mcast_last_member_count",
+        28,
+        Form::number(Width::U32, 0, u32::MAX as u64),
+        "How often a group is asked after whether others want it, when one leaves.",
+    )
+    .by_default(2),
+    OptionSpec::new(
+        "mcast_startup_query_count",
+        29,
+        Form::number(Width::U32, 0, u32::MAX as u64),
+        "How many queries it sends at the start.",
+    )
+    .by_default(2),
+    OptionSpec::new(
+        "mcast_last_member_interval",
+        30,
+        Form::number(Width::U64, 0, u32::MAX as u64),
+        "The time between queries after one has left a group, in 1/100 s.",
+    )
+    .by_default(100),
+    OptionSpec::new(
+        "mcast_membership_interval",
+        31,
+        Form::number(Width::U64, 0, u32::MAX as u64),
+        "How long a member counts that says no more, in 1/100 s.",
+    )
+    .by_default(26000),
+    OptionSpec::new(
+        "mcast_querier_interval",
+        32,
+        Form::number(Width::U64, 0, u32::MAX as u64),
+        "How long another querier counts that says no more, in 1/100 s.",
+    )
+    .by_default(25500),
+    OptionSpec::new(
+        "mcast_query_interval",
+        33,
+        Form::number(Width::U64, 100, u32::MAX as u64),
+        "The time between its queries, in 1/100 s.",
+    )
+    .by_default(12500),
+    OptionSpec::new(
+        "mcast_query_response_interval",
+        34,
+        Form::number(Width::U64, 0, u32::MAX as u64),
+        "How long a member may take to answer a query, in 1/100 s.",
+    )
+    .by_default(1000),
+    OptionSpec::new(
+        "mcast_startup_query_interval",
+        35,
+        Form::number(Width::U64, 100, u32::MAX as u64),
+        "The time between its queries at the start, in 1/100 s.",
+    ),
+    OptionSpec::new(
         "nf_call_iptables",
         36,
         DIGIT,
@@ -137,6 +192,8 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .by_default(1),
     OptionSpec::new("vlan_stats_enabled", 41, DIGIT, "Whether it counts per VLAN.")
+        .off_by_default(),
+    OptionSpec::new("vlan_stats_per_port", 45, DIGIT, "Whether it counts per VLAN of each port.")
         .off_by_default(),
     OptionSpec::new("mcast_stats_enabled", 42, DIGIT, "Whether it counts IGMP and MLD.")
         .off_by_default(),
@@ -233,6 +290,34 @@ const PORT: &[OptionSpec] = &[
         33,
         ON_OFF,
         "Whether it can't reach other isolated ports, only the rest.",
+    )
+    .off_by_default(),
+    OptionSpec::new(
+        "proxy_arp_wifi",
+        12,
+        ON_OFF,
+        "Whether the bridge answers ARP here for whom it knows, as access points need it.",
+    )
+    .off_by_default(),
+    OptionSpec::new(
+        "vlan_tunnel",
+        29,
+        ON_OFF,
+        "Whether the VLANs of this port are numbers of tunnels too.",
+    )
+    .off_by_default(),
+    OptionSpec::new(
+        "group_fwd_mask",
+        31,
+        Form::number(Width::U16, 0, u16::MAX as u64),
+        "The link-local groups 01:80:C2:00:00:0X whose frames it forwards, a bit each.",
+    )
+    .by_default(0),
+    OptionSpec::new(
+        "locked",
+        39,
+        ON_OFF,
+        "Whether only those whose address is in its table are heard.",
     )
     .off_by_default(),
 ];

@@ -53,4 +53,11 @@ const OPTIONS: &[OptionSpec] = &[
     .off_by_default(),
     OptionSpec::new("mvrp", 2, Form::VlanFlag(0x8), "Whether it is announced by MVRP.")
         .off_by_default(),
+    OptionSpec::new(
+        "bridge_binding",
+        2,
+        Form::VlanFlag(0x10),
+        "Whether it is up only while a port of the bridge below is that has its VLAN.",
+    )
+    .off_by_default(),
 ];

@@ -121,6 +121,29 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .off_by_default()
     .at_birth(),
+    OptionSpec::new(
+        "udp6zerocsumtx",
+        19,
+        NO,
+        "Whether its UDP packets over IPv6 have no checksum.",
+    )
+    .off_by_default()
+    .at_birth(),
+    OptionSpec::new(
+        "udp6zerocsumrx",
+        20,
+        NO,
+        "Whether UDP packets over IPv6 without a checksum are taken.",
+    )
+    .off_by_default()
+    .at_birth(),
+    OptionSpec::new(
+        "df",
+        29,
+        Form::Choice { width: Width::U8, words: &[("unset", 0), ("set", 1), ("inherit", 2)] },
+        "Whether its packets over IPv4 may not be cut into fragments: `inherit` as those inside.",
+    )
+    .by_default(0),
     OptionSpec::new("gbp", 23, Form::Flag, "Whether its packets carry the group policy extension.")
         .off_by_default()
         .at_birth(),

@@ -34,6 +34,50 @@ fn info(dev: &str) -> Value {
     info
 }
 
+/// Words of the file that `ip` has others for in its JSON.
+const TOLD_AS: [(&str, &str); 15] = [
+    ("stp", "stp_state"),
+    ("lacp_rate", "ad_lacp_rate"),
+    ("lacp_active", "ad_lacp_active"),
+    ("num_grat_arp", "num_peer_notif"),
+    ("hoplimit", "ttl"),
+    ("reorder_hdr", "flags"),
+    ("gvrp", "flags"),
+    ("mvrp", "flags"),
+    ("loose_binding", "flags"),
+    ("dstport", "port"),
+    ("maxaddress", "limit"),
+    ("dev", "link"),
+    ("udpcsum", "udp_csum"),
+    ("udp6zerocsumtx", "udp_zero_csum6_tx"),
+    ("udp6zerocsumrx", "udp_zero_csum6_rx"),
+];
+
+/// Holds what `ip` tells of a kind against options as the file has them, `key: value, …`, and returns those
+/// that it tells otherwise.
+fn unsaid(told: &Value, options: &str) -> Vec<String> {
+    let is_told = |option: &&str| {
+        let (key, said) = option.split_once(": ").unwrap();
+        let name = TOLD_AS.iter().find(|(word, _)| *word == key).map_or(key, |(_, name)| name);
+        let name = name.replace("interval", "intvl").replace("count", "cnt");
+        let is_on = ["on", "true"].contains(&said);
+        !match &told[name] {
+            Value::Bool(on) => *on == is_on,
+            Value::Number(number) => {
+                number.to_string() == said || (said != "0" && number.as_u64() == Some(is_on.into()))
+            }
+            Value::Array(flags) => flags.contains(&key.to_uppercase().into()) == is_on,
+            Value::String(text) => {
+                let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+                text == said || hex.is_some_and(|number| number.to_string() == said)
+            }
+            _ => false,
+        }
+    };
+    let others: Vec<&str> = options.split(", ").map(str::trim).filter(is_told).collect();
+    others.into_iter().map(|option| format!("{option} in {told}")).collect()
+}
+
 /// Builds an interface `x` with the least that can be said, says more, and takes that back.
 fn goes_back(needs: &[&str], seen: &str, least: &str, more: &str) {
     vnet_testns::root(|| {
@@ -45,6 +89,7 @@ fn goes_back(needs: &[&str], seen: &str, least: &str, more: &str) {
         let (usual, index) = (info(seen), link("x")["ifindex"].clone());
         lab.up(&full, |_| {}).unwrap();
         assert_ne!(info(seen), usual);
+        assert_eq!(unsaid(&info(seen)["info_data"], more), Vec::<String>::new());
         assert_eq!(planned(&lab, &full), Vec::<String>::new());
 
         assert_ne!(planned(&lab, &bare), Vec::<String>::new());
@@ -70,18 +115,28 @@ goes_back! {
         "forward_delay: 500, hello_time: 150, max_age: 900, ageing_time: 100, stp: true, \
          priority: 4096, group_fwd_mask: 8, mcast_router: 2, mcast_snooping: off, \
          mcast_query_use_ifaddr: on, mcast_hash_max: 1024, mcast_stats_enabled: on, \
-         mcast_igmp_version: 3, mcast_mld_version: 2";
+         mcast_igmp_version: 3, mcast_mld_version: 2, mcast_querier: on, \
+         mcast_last_member_count: 3, mcast_startup_query_count: 4, \
+         mcast_last_member_interval: 200, mcast_membership_interval: 27000, \
+         mcast_querier_interval: 26000, mcast_query_interval: 13000, \
+         mcast_query_response_interval: 900";
+    bridge_netfilter: ["nft-bridge"], "kind: bridge",
+        "nf_call_iptables: on, nf_call_ip6tables: on, nf_call_arptables: on";
     bridge_vlans: ["bridge-vlan"], "kind: bridge",
-        "vlan_filtering: on, vlan_protocol: 802.1ad, vlan_default_pvid: 7, vlan_stats_enabled: on";
+        "vlan_filtering: on, vlan_protocol: 802.1ad, vlan_default_pvid: 7, vlan_stats_enabled: on, \
+         vlan_stats_per_port: on";
+    bond_turns: ["bond"], "kind: bond, miimon: 100", "packets_per_slave: 4, num_grat_arp: 3";
+    bond_loads: ["bond"], "kind: bond, mode: balance-tlb, miimon: 100",
+        "tlb_dynamic_lb: off, peer_notify_delay: 200";
     bond: ["bond"], "kind: bond, mode: 802.3ad, miimon: 100",
         "updelay: 200, downdelay: 200, xmit_hash_policy: layer3+4, primary_reselect: better, \
          min_links: 1, lacp_rate: fast, ad_select: count, all_slaves_active: on, lp_interval: 5, \
-         resend_igmp: 3";
+         resend_igmp: 3, lacp_active: off";
     vlan: ["vlan"], "kind: vlan, link: eth0, id: 10",
         "reorder_hdr: off, gvrp: on, loose_binding: on, mvrp: on";
     vxlan: ["vxlan"], "kind: vxlan, id: 100, local: 10.0.0.1, remote: 10.0.0.2, dstport: 4789",
-        "ttl: 5, tos: 4, learning: off, ageing: 60";
-    geneve: ["geneve"], "kind: geneve, id: 5, remote: 10.0.0.2", "ttl: 9, tos: 4";
+        "ttl: 5, tos: 4, learning: off, ageing: 60, df: set";
+    geneve: ["geneve"], "kind: geneve, id: 5, remote: 10.0.0.2", "ttl: 9, tos: 4, df: inherit";
     macvlan: ["macvlan"], "kind: macvlan, link: eth0", "mode: bridge, bcqueuelen: 10";
     ipvlan: ["ipvlan"], "kind: ipvlan, link: eth0", "mode: l2";
     gre: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4";
@@ -104,7 +159,8 @@ fn what_can_not_be_changed_is_made_again() {
             "vxlan",
             "kind: vxlan, id: 100",
             "local: 10.0.0.1, remote: 10.0.0.2, dev: eth0, dstport: 4789, maxaddress: 9, \
-             proxy: on, rsc: on, l2miss: on, l3miss: on, udpcsum: off, gbp: on",
+             proxy: on, rsc: on, l2miss: on, l3miss: on, udpcsum: off, \
+             udp6zerocsumtx: on, udp6zerocsumrx: on, gbp: on",
         ),
         ("geneve", "kind: geneve, id: 5, remote: 10.0.0.2", "dstport: 7000, udpcsum: on"),
         (
@@ -133,6 +189,7 @@ fn what_can_not_be_changed_is_made_again() {
             let usual = info("x");
             lab.up(&full, |_| {}).unwrap();
             assert_ne!(info("x"), usual);
+            assert_eq!(unsaid(&info("x")["info_data"], more), Vec::<String>::new());
             assert_eq!(planned(&lab, &full), Vec::<String>::new());
             lab.up(&bare, |_| {}).unwrap();
             assert_eq!(info("x"), usual);
@@ -148,7 +205,8 @@ fn what_can_not_be_changed_is_made_again() {
 fn ports_of_a_bridge() {
     const MORE: &str = "priority: 8, hairpin: on, guard: on, root_block: on, fastleave: on, \
         learning: off, flood: off, proxy_arp: on, mcast_router: 2, mcast_flood: off, \
-        mcast_to_unicast: on, bcast_flood: off, neigh_suppress: on, isolated: on";
+        mcast_to_unicast: on, bcast_flood: off, neigh_suppress: on, isolated: on, \
+        proxy_arp_wifi: on, vlan_tunnel: on, group_fwd_mask: 8, locked: on";
     let file = |port: &str| {
         super::desired(&format!(
             "{{ name: k, nodes: {{ a: {{ interfaces: {{ x: {{ kind: bridge, ports: m0 }} }} }}, b: }}, \
