@@ -61,6 +61,31 @@ fn what_must_hold_does() {
     });
 }
 
+/// Where somebody listens on the port, but not at the address that is asked, who tries can't listen there
+/// in its place: that is the cause.
+#[test]
+fn who_listens_at_another_address_is_the_cause() {
+    vnet_testns::root(|| {
+        let file = "name: demo\nnodes: { a: , b: }\nlinks: [ { endpoints: [ a, b ], prefix: 10.0.0.0/30 } ]\n\
+                    expect: [ a reaches b tcp/80, a reaches b udp/80 ]\n";
+        write("vnet.yaml", file);
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        sh("ip netns exec demo-b perl -MIO::Socket::INET -e '
+              my $s = IO::Socket::INET->new(Listen=>9, LocalAddr=>q(127.0.0.1), LocalPort=>80) or die;
+              open F, q(>), $ENV{HOME}.q(/listens); close F; sleep 60' >/dev/null 2>&1 &
+            echo $! >$HOME/listener
+            while [ ! -e $HOME/listens ]; do sleep 0.01; done");
+        let run = line("vnet test --json");
+        let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let [tcp, udp] = [0, 1].map(|at| &json["expectations"][at]);
+        assert_eq!((run.code, &udp["verdict"]), (1, &"holds".into()), "{json:#}");
+        assert_eq!(tcp["verdict"], "fails", "{json:#}");
+        assert!(tcp.to_string().contains("listens-elsewhere"), "{json:#}");
+        sh("kill $(cat $HOME/listener)");
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+    });
+}
+
 #[test]
 fn what_does_not_hold_says_why() {
     vnet_testns::root(|| {

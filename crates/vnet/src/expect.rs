@@ -6,10 +6,12 @@
 
 mod probe;
 
+use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
-use vnet_kernel::observe::survey::survey;
-use vnet_model::expect::{Condition, Expectation};
+use vnet_kernel::observe::survey::{listeners, survey};
+use vnet_model::expect::{Condition, Expectation, Packet};
+use vnet_model::facts::{Listener, Transport};
 use vnet_model::{Desired, Facts, NsName, Origin, State, Step};
 use vnet_why::World;
 use vnet_why::expect::{Case, Judged, cases, judge};
@@ -125,7 +127,7 @@ impl Lab {
             return Err(Error::NotUp { lab: self.name().clone() });
         }
         let seen = self.plan(desired)?;
-        let facts = self.survey(&seen.observed)?;
+        let facts = self.survey_for(&seen.observed, desired)?;
         let found = Found { desired, state: &seen.observed, facts: Some(&facts), cut: &[] };
         let mut tested = Vec::new();
         for (number, expectation) in desired.expect.iter().enumerate() {
@@ -148,6 +150,28 @@ impl Lab {
         Ok(survey(self.realm()?, &names)?)
     }
 
+    /// Reads what there is beside the state, with who listens on the ports that are asked for: where nobody
+    /// does, who tries will.
+    fn survey_for(&self, state: &State, desired: &Desired) -> Result<Facts, Error> {
+        let mut facts = self.survey(state)?;
+        let asked = desired.expect.iter().filter_map(|it| it.packet.and_then(wildcard));
+        let asked: Vec<Listener> = asked.collect();
+        if asked.is_empty() {
+            return Ok(facts);
+        }
+        let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
+        listeners(self.realm()?, &names, &mut facts)?;
+        for all in facts.namespaces.values_mut().filter_map(|ns| ns.listeners.as_mut()) {
+            for one in &asked {
+                let is_taken = |it: &Listener| (it.transport, it.port) == (one.transport, one.port);
+                if !all.iter().any(is_taken) {
+                    all.push(one.clone());
+                }
+            }
+        }
+        Ok(facts)
+    }
+
     /// Tries an expectation with the links of its condition cut, one set after the other.
     fn probe_cut(
         &mut self,
@@ -168,7 +192,7 @@ impl Lab {
             let names: Vec<String> = links.iter().map(|link| link.name.clone()).collect();
             let steps = desired.cut(&links);
             let judged = self.while_cut(&steps, |lab, state| {
-                let facts = lab.survey(state)?;
+                let facts = lab.survey_for(state, desired)?;
                 let found = Found { desired, state, facts: Some(&facts), cut: &steps };
                 lab.probe_all(&found, expectation, &names, options)
             })?;
@@ -220,4 +244,15 @@ fn told(expectation: &Expectation, judged: Judged, live: bool, elapsed: Duration
     };
     let (text, origin) = (expectation.text.clone(), expectation.origin);
     Tested { text, origin, verdict, live, cases, misses, unknown, left_out, elapsed }
+}
+
+/// Returns who listens at every address for such a packet.
+fn wildcard(packet: Packet) -> Option<Listener> {
+    let (transport, port) = match packet {
+        Packet::Icmp => return None,
+        Packet::Tcp(port) => (Transport::Tcp, port),
+        Packet::Udp(port) => (Transport::Udp, port),
+    };
+    let addr = Ipv6Addr::UNSPECIFIED.into();
+    Some(Listener { transport, addr, port, ipv6_only: false, dev: None })
 }
