@@ -152,7 +152,8 @@ pub enum Routing {
     /// From the file's `routes:` and `gateway:` alone.
     #[default]
     None,
-    /// Shortest paths over all links and segments, by hops or `cost`.
+    /// Shortest paths over all links and segments, by hops or `cost`; to where a tunnel ends never by that
+    /// tunnel.
     Auto,
 }
 

@@ -19,8 +19,8 @@ pub(super) struct Domains {
     pub(super) costs: Vec<u32>,
 }
 
-/// What it costs to cross a tunnel: more than any way that its own packets may take, which else would
-/// be sent into it again.
+/// What it costs to cross a tunnel: more than any way that its own packets may take, so that one is used
+/// where it is the only way, or where its file says that it costs less.
 const TUNNEL_COST: u32 = 1000;
 
 impl Domains {

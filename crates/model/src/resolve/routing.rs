@@ -9,11 +9,16 @@
 //! A node says nothing by an interface at which it masquerades: who is out there knows only the
 //! node's own address there, and sends answers to that.
 //!
+//! The ways to where tunnels end are found layer by layer, so that none leads into the tunnel that it is to
+//! carry: [`layers`].
+//!
 //! A prefix that a node is in is the kernel's business. One that is on a wire of the node, but in
 //! which it has no address, is on link: `10.0.2.0/24 dev veth0`.
 
+mod layers;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use ipnet::IpNet;
 
@@ -26,20 +31,24 @@ use crate::topology::NatKind;
 pub(super) fn add(network: &Network<'_>, tables: &mut [Table]) {
     for family in Family::BOTH {
         let graph = Graph::of(network, family);
-        let targets = targets(network, &graph, family);
+        let (dsts, targets): (Vec<IpNet>, Vec<Target>) =
+            targets(network, &graph, family).into_iter().unzip();
+        let ends = layers::Ends::of(network, family, &dsts);
         let mut search = Search::new(&graph);
         let mut found: Vec<Found> = tables.iter().map(|_| Found::default()).collect();
-        for (number, target) in targets.values().enumerate() {
+        for (number, target) in targets.iter().enumerate() {
+            if ends.has(number) {
+                continue;
+            }
             search.run(&graph, target);
             for (place, found) in found.iter_mut().enumerate() {
-                if target.owners.binary_search(&place).is_err() {
+                if !target.is_at(place) {
                     search.hops(&graph, place, &mut found.hops);
                     found.keep(number);
                 }
             }
         }
-        // In order, so that each node's routes come sorted.
-        let dsts: Vec<IpNet> = targets.into_keys().collect();
+        ends.find(&graph, &targets, &mut search, &mut found);
         for (place, (found, table)) in found.into_iter().zip(tables.iter_mut()).enumerate() {
             if let Some(node) = network.node(place) {
                 let routes = found.into_routes(network, family, &dsts);
@@ -80,8 +89,9 @@ impl Found {
         self.routes.push((target, set));
     }
 
+    /// Makes the routes, sorted by where they lead.
     fn into_routes(
-        self,
+        mut self,
         network: &Network<'_>,
         family: Family,
         dsts: &[IpNet],
@@ -91,6 +101,7 @@ impl Found {
             sets[set] = hops.iter().filter_map(|&hop| nexthop(network, family, hop)).collect();
             sets[set].sort();
         }
+        self.routes.sort_unstable();
         self.routes.into_iter().map(move |(dst, set)| Route::unicast(dsts[dst], sets[set].clone()))
     }
 }
@@ -106,6 +117,7 @@ fn nexthop(network: &Network<'_>, family: Family, (from, to): Hop) -> Option<Nex
 const FAR: u64 = u64::MAX;
 
 /// What is joined with what in one family.
+#[derive(Clone)]
 struct Graph<'n> {
     /// For each place, the domains that it is in, with its interface there.
     places: Vec<Vec<(usize, usize)>>,
@@ -140,6 +152,15 @@ impl<'n> Graph<'n> {
         }
         graph
     }
+
+    /// What is left of it without some domains.
+    fn without(&self, closed: &BTreeSet<usize>) -> Self {
+        let is_open = |domain: &usize| !closed.contains(domain);
+        let mut left = self.clone();
+        left.places.iter_mut().for_each(|ways| ways.retain(|(domain, _)| is_open(domain)));
+        closed.iter().for_each(|&domain| left.domains[domain].clear());
+        left
+    }
 }
 
 /// The interfaces at which their nodes masquerade.
@@ -165,6 +186,13 @@ struct Target {
     places: Vec<usize>,
     /// The places that are in it and need no route, sorted.
     owners: Vec<usize>,
+}
+
+impl Target {
+    /// Tells whether a place is in it.
+    fn is_at(&self, place: usize) -> bool {
+        self.owners.binary_search(&place).is_ok()
+    }
 }
 
 /// Collects all destinations: connected prefixes and what is on `lo`.

@@ -69,6 +69,14 @@ pub(super) fn check(network: &Network<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Lists the members of a segment that is a VXLAN, with the addresses that the packets go from and to.
+pub(super) fn ends(network: &Network<'_>, segment: usize) -> Vec<(usize, IpAddr)> {
+    let Some(vxlan) = of(network, segment) else { return Vec::new() };
+    let family = family(network, segment, vxlan);
+    let ends = network.wiring.other_ends[segment].iter();
+    ends.filter_map(|&id| Some((id, over(network, vxlan, id, family)?))).collect()
+}
+
 fn of<'t>(network: &Network<'t>, segment: usize) -> Option<&'t Vxlan> {
     match &network.topology.segments()[segment].kind {
         SegmentKind::Vxlan(vxlan) => Some(vxlan),

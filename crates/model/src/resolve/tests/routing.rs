@@ -237,6 +237,158 @@ fn an_interface_that_is_down_leads_nowhere() {
     assert_eq!(routes(&desired, "a"), [""; 0]);
 }
 
+/// `a -- r1 -- r2 -- b`, all with an address on `lo`, of which all forward.
+fn long_way() -> TopologyBuilder {
+    auto()
+        .node(with_lo(router("a"), &["10.255.0.1", "10.255.1.1"]))
+        .node(router("r1"))
+        .node(router("r2"))
+        .node(with_lo(router("b"), &["10.255.0.2", "10.255.1.2"]))
+        .link(prefixed("a", "r1", &["10.0.1.0/24", "2001:db8:1::/64"]))
+        .link(prefixed("r1", "r2", &["10.0.2.0/24", "2001:db8:2::/64"]))
+        .link(prefixed("r2", "b", &["10.0.3.0/24", "2001:db8:3::/64"]))
+}
+
+/// A tunnel by which all ways would be shorter.
+fn cheap(kind: &str, [a, b]: [&str; 2], net: &str, over: Option<&str>) -> crate::topology::Link {
+    let mut link = prefixed(a, b, &[net]);
+    let mut device = crate::Device::new(crate::kind::find(kind).unwrap());
+    if kind == "vxlan" {
+        device = device.with("id", crate::kind::Value::Number(7));
+    }
+    let over = over.map(|over| over.try_into().unwrap());
+    link.tunnel = Some(crate::topology::Tunnel { device, over });
+    link.cost = Some(1);
+    link
+}
+
+/// The next hops of a node to some destination.
+#[track_caller]
+fn way(desired: &Desired, node: &str, dst: &str) -> String {
+    let routes = routes(desired, node);
+    let way = routes.iter().find_map(|route| route.strip_prefix(&format!("{dst} ")));
+    way.unwrap_or_else(|| panic!("no way from {node} to {dst}: {routes:?}")).to_owned()
+}
+
+#[test]
+fn no_tunnel_leads_to_its_own_ends() {
+    for kind in ["vxlan", "gre", "wireguard"] {
+        let tunnel = cheap(kind, ["a:t", "b:t"], "10.9.0.0/30", None);
+        let desired = resolved(long_way().link(tunnel.clone()));
+        // It goes from `lo` to `lo`.
+        assert_eq!(way(&desired, "a", "10.255.0.2"), "via 10.0.1.2 dev r1", "{kind}");
+        assert_eq!(way(&desired, "r1", "10.255.0.2"), "via 10.0.2.2 dev r2", "{kind}");
+        assert_eq!(way(&desired, "b", "10.255.0.1"), "via 10.0.3.1 dev r2", "{kind}");
+        // All else goes by it.
+        assert_eq!(way(&desired, "a", "10.255.1.2"), "via 10.9.0.2 dev t", "{kind}");
+        assert_eq!(way(&desired, "a", "10.0.3.0/24"), "via 10.9.0.2 dev t", "{kind}");
+        assert_eq!(way(&desired, "r1", "10.9.0.0/30"), "via 10.0.1.1 dev a", "{kind}");
+
+        let over = |over| cheap(kind, ["a:t", "b:t"], "10.9.0.0/30", Some(over));
+        let desired = resolved(long_way().link(over("lo")));
+        assert_eq!(way(&desired, "a", "10.255.0.2"), "via 10.0.1.2 dev r1", "{kind}");
+        // `b` has no such interface, and its end of it is on `lo`.
+        let desired = resolved(long_way().link(over("r1")));
+        assert_eq!(way(&desired, "a", "10.255.0.2"), "via 10.0.1.2 dev r1", "{kind}");
+        assert_eq!(way(&desired, "b", "10.0.1.0/24"), "via 10.0.3.1 dev r2", "{kind}");
+    }
+}
+
+/// Two tunnels, of which each would be a shorter way to the ends of the other.
+#[test]
+fn tunnels_do_not_carry_each_other() {
+    let second = cheap("gre", ["a:u", "b:u"], "10.9.1.0/30", Some("r1"));
+    let first = cheap("gre", ["a:t", "b:t"], "10.9.0.0/30", Some("lo"));
+    let desired = resolved(long_way().link(first).link(second));
+    assert_eq!(way(&desired, "a", "10.255.0.2"), "via 10.0.1.2 dev r1");
+    assert_eq!(way(&desired, "b", "10.255.0.1"), "via 10.0.3.1 dev r2");
+    assert_eq!(way(&desired, "b", "10.0.1.0/24"), "via 10.0.3.1 dev r2");
+}
+
+/// `a == b -- c`, where the only way between the first two is a tunnel over IPv6, and what ends on `lo`
+/// goes in that.
+#[test]
+fn a_tunnel_goes_in_another_where_there_is_no_other_way() {
+    let lab = |t: &str, u: &str| {
+        auto()
+            .node(with_lo(router("a"), &["10.255.0.1"]))
+            .node(router("r"))
+            .node(router("b"))
+            .node(with_lo(router("c"), &["10.255.0.3"]))
+            .link(prefixed("a", "r", &["2001:db8:1::/64"]))
+            .link(prefixed("r", "b", &["2001:db8:2::/64"]))
+            .link(cheap(t, ["a:t", "b:t"], "10.9.0.0/30", None))
+            .link(prefixed("b", "c", &["10.0.4.0/24"]))
+            .link(cheap(u, ["a:u", "c:u"], "10.9.1.0/30", Some("lo")))
+    };
+    for (t, u) in [("ip6gre", "gre"), ("ip6gre", "wireguard"), ("ip6gretap", "vxlan")] {
+        let desired = resolved(lab(t, u));
+        assert_eq!(way(&desired, "a", "10.255.0.3"), "via 10.9.0.2 dev t", "{t} {u}");
+        assert_eq!(way(&desired, "b", "10.255.0.1"), "via 10.9.0.1 dev t", "{t} {u}");
+        assert_eq!(way(&desired, "c", "10.255.0.1"), "via 10.0.4.1 dev b", "{t} {u}");
+        assert_eq!(way(&desired, "a", "10.0.4.0/24").matches("dev u").count(), 1, "{t} {u}");
+    }
+}
+
+/// The same where both are carried by IPv4: layer upon layer.
+#[test]
+fn a_tunnel_in_a_tunnel_is_a_layer_more() {
+    let lab = auto()
+        .node(router("a"))
+        .node(router("r"))
+        .node(router("b"))
+        .node(with_lo(node("c"), &["10.255.0.3"]))
+        .node(with_lo(node("d"), &["10.255.0.4"]))
+        .link(prefixed("a", "r", &["10.0.1.0/24"]))
+        .link(prefixed("r", "b", &["10.0.2.0/24"]))
+        .link(cheap("gre", ["a:t", "b:t"], "10.9.0.0/30", None))
+        .link(cheap("gre", ["a:u", "b:u"], "10.9.1.0/30", Some("t")))
+        .link(cheap("gre", ["a:v", "b:v"], "10.9.2.0/30", Some("u")))
+        .link(prefixed("c", "a", &["10.0.3.0/24"]))
+        .link(prefixed("d", "b", &["10.0.4.0/24"]));
+    let desired = resolved(lab);
+    assert_eq!(way(&desired, "a", "10.0.2.0/24"), "via 10.0.1.2 dev r");
+    assert_eq!(way(&desired, "r", "10.9.1.0/30").matches("via").count(), 2);
+    assert_eq!(way(&desired, "c", "10.9.2.0/30"), "via 10.0.3.2 dev a");
+    assert_eq!(way(&desired, "a", "10.255.0.4").matches("via").count(), 3);
+}
+
+#[test]
+fn a_tunnel_that_nothing_carries_does_not_carry_itself() {
+    let lab = auto()
+        .node(with_lo(router("a"), &["10.255.0.1"]))
+        .node(with_lo(router("b"), &["10.255.0.2", "10.255.1.2"]))
+        .link(cheap("gre", ["a:t", "b:t"], "10.9.0.0/30", Some("lo")));
+    assert_eq!(routes(&resolved(lab), "a"), ["10.255.1.2 via 10.9.0.2 dev t"]);
+}
+
+/// Members of a segment that is a tunnel have a way to each other without it.
+#[test]
+fn no_segment_leads_to_its_own_ends() {
+    let vxlan = |over: &str| {
+        crate::topology::SegmentKind::Vxlan(crate::topology::Vxlan {
+            id: 7,
+            port: 4789,
+            over: over.try_into().unwrap(),
+            group: None,
+        })
+    };
+    let wireguard = crate::topology::Tunnel {
+        device: crate::Device::new(&crate::kind::WIREGUARD),
+        over: Some("lo".try_into().unwrap()),
+    };
+    let hub = Some("a".try_into().unwrap());
+    for kind in [vxlan("lo"), crate::topology::SegmentKind::Wireguard { tunnel: wireguard, hub }] {
+        let mut s = segment("s", &["a", "b"]);
+        s.prefixes = vec!["10.9.0.0/24".parse().unwrap()];
+        (s.kind, s.cost) = (kind, Some(1));
+        let desired = resolved(long_way().segment(s));
+        assert_eq!(way(&desired, "a", "10.255.0.2"), "via 10.0.1.2 dev r1");
+        assert_eq!(way(&desired, "b", "10.255.0.1"), "via 10.0.3.1 dev r2");
+        assert_eq!(way(&desired, "a", "10.255.1.2"), "via 10.9.0.2 dev s");
+    }
+}
+
 /// Every order of five links, with the routers turned round, with costs, two equal ways, unequal
 /// prefix lengths and a tunnel.
 #[test]
