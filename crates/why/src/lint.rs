@@ -12,12 +12,12 @@ use vnet_model::{Address, Desired, End, Kind, NsName, Origin};
 use crate::scene::Scene;
 use crate::travel::{Trip, travel};
 use crate::walk::Stop;
-use crate::{Question, World, suggest, walk, wire};
+use crate::{Question, World, suggest, tunnel, walk, wire};
 
 /// In a lab with more nodes the ways between all pairs are not looked at.
 const NODES_ALL_PAIRS_MAX: usize = 30;
 
-/// How many others are tried before a node is said to be reached by none.
+/// How many others are tried before a node is said to be reached by none, and how many far ends of a tunnel.
 const TRIED_MAX: usize = 32;
 
 /// The length of a frame that fits any wire, in bytes.
@@ -47,6 +47,7 @@ pub fn lint(desired: &Desired) -> Vec<Lint> {
     linter.addresses();
     linter.wires();
     linter.gateways();
+    linter.tunnels();
     linter.unused();
     linter.filters();
     linter.nodes();
@@ -169,6 +170,20 @@ impl Linter<'_, '_> {
                     let message = format!("nobody on the link of {port} has the gateway {via}");
                     self.say("wrong-gateway", route.origin, message);
                 }
+            }
+        }
+    }
+
+    /// Tunnels whose packets would go into them again.
+    fn tunnels(&mut self) {
+        for (ns, namespace) in &self.desired.state.namespaces {
+            for (name, interface) in &namespace.interfaces {
+                let end = End { ns: ns.clone(), name: name.clone() };
+                let Some(broken) = tunnel::circle(self.scene, &end, TRIED_MAX) else { continue };
+                let port = self.scene.port(ns, name);
+                let message = format!("{port} would carry itself: {}", broken.text());
+                let lint = self.say("tunnel-loop", interface.origin, message);
+                lint.hint = Some("lead to its far end by routes around it".to_owned());
             }
         }
     }

@@ -3,7 +3,7 @@
 mod below;
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -51,8 +51,8 @@ pub(crate) struct Scene<'a> {
     elsewhere: below::Uppers,
     /// What stands on interfaces of its own namespace, once that was asked.
     standing: OnceCell<below::Uppers>,
-    /// How many tunnels the walk that goes on now is in.
-    depth: Cell<u32>,
+    /// The tunnels that the walk that goes on now is in, each with where its packet goes.
+    tunnels: RefCell<Vec<(End, IpAddr)>>,
 }
 
 impl<'a> Scene<'a> {
@@ -73,7 +73,7 @@ impl<'a> Scene<'a> {
             labels: labels.collect(),
             elsewhere: below::elsewhere(world.state, world.facts),
             standing: OnceCell::new(),
-            depth: Cell::new(0),
+            tunnels: RefCell::default(),
         };
         scene.take_nexthops();
         scene.take_options();
@@ -492,15 +492,23 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Walks in a walk; nothing where that would be one too many.
-    pub(crate) fn nested<T>(&self, max: u32, walk: impl FnOnce() -> T) -> Option<T> {
-        let depth = self.depth.get();
-        if depth >= max {
+    /// Walks in a walk, as a packet of a tunnel to some address; nothing where it is in one of that tunnel
+    /// already, or in too many. A WireGuard device may reach one of its peers by another.
+    pub(crate) fn nested<T>(
+        &self,
+        max: usize,
+        (from, dst): (&End, IpAddr),
+        walk: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let has_peers = matches!(self.medium(from), Medium::Wireguard);
+        let is_same = |(other, to): &(End, IpAddr)| other == from && (*to == dst || !has_peers);
+        let depth = self.tunnels.borrow().len();
+        if depth >= max || self.tunnels.borrow().iter().any(is_same) {
             return None;
         }
-        self.depth.set(depth + 1);
+        self.tunnels.borrow_mut().push((from.clone(), dst));
         let walked = walk();
-        self.depth.set(depth);
+        self.tunnels.borrow_mut().truncate(depth);
         Some(walked)
     }
 

@@ -2,7 +2,7 @@
 
 mod wireguard;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use vnet_model::kind::{KindSpec, Value};
 use vnet_model::{End, IfName, NsName, Packet};
@@ -12,8 +12,9 @@ use crate::scene::Scene;
 use crate::travel::ways as ways_of;
 use crate::walk::{Learned, Sent, Stop, Walked, walk};
 
-/// How many tunnels may be in each other before it is taken for a circle.
-const DEPTH_MAX: u32 = 6;
+/// How many tunnels may be in each other before it is taken for a circle (`XMIT_RECURSION_LIMIT`,
+/// linux/netdevice.h, lets a little more pass).
+const DEPTH_MAX: usize = 6;
 
 const PROTOCOL_UDP: u8 = 17;
 
@@ -148,7 +149,8 @@ pub(crate) struct Broken {
 pub(crate) enum Fault {
     /// The outer packet gets no further, or what answers it: then `true`.
     Underlay(Box<Walked>, bool),
-    /// It goes into itself.
+    /// It goes into itself: such a packet is dropped (`ip_tunnel_xmit`, net/ipv4/ip_tunnel.c;
+    /// `udp_tunnel_dst_lookup`, net/ipv4/udp_tunnel_core.c).
     Loop,
     /// Such packets don't go in.
     Family,
@@ -167,6 +169,17 @@ pub(crate) enum Fault {
 }
 
 impl Broken {
+    /// Tells whether it is for a tunnel that is to carry itself: this one, or one that carries it.
+    pub(crate) fn is_circle(&self) -> bool {
+        match &self.fault {
+            Fault::Loop => true,
+            Fault::Underlay(walked, _) => {
+                matches!(&walked.stop, Some(Stop::Tunnel(inner)) if inner.is_circle())
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         let from = &self.from.name;
         match (&self.fault, &self.outer) {
@@ -240,7 +253,7 @@ fn send(scene: &Scene<'_>, outer: &Outer, load: &Load<'_>) -> Result<Walked, Box
     let broken =
         |fault| Box::new(Broken { from: outer.from.clone(), outer: Some(outer.clone()), fault });
     let sent = outer.sent(scene, load);
-    let walked = scene.nested(DEPTH_MAX, || match load.legs {
+    let walked = scene.nested(DEPTH_MAX, (&outer.from, outer.dst), || match load.legs {
         Some(legs) => Ok(walk(scene, &sent, legs)),
         None => the_one(ways_of(scene, &sent)),
     });
@@ -273,6 +286,26 @@ pub(crate) fn pass(scene: &Scene<'_>, from: &End, load: &Load<'_>) -> Result<Cro
         let fault = Fault::Unknown(format!("{} has no far end", scene.port(&from.ns, &from.name)));
         Err(Box::new(Broken { from: from.clone(), outer: None, fault }))
     })
+}
+
+/// Finds a far end, of the first so many, to which a tunnel's packets would go by that tunnel.
+pub(crate) fn circle(scene: &Scene<'_>, from: &End, most: usize) -> Option<Box<Broken>> {
+    let load = Load {
+        src: None,
+        dst: Ipv4Addr::UNSPECIFIED.into(),
+        size_bytes: 0,
+        is_answer: false,
+        flows: &[],
+        heard: &[],
+        legs: None,
+    };
+    let outers = match scene.medium(from) {
+        Medium::Tunnel(carrier) => outers(scene, from, carrier).unwrap_or_default(),
+        Medium::Wireguard => wireguard::outers(scene, from),
+        _ => Vec::new(),
+    };
+    let mut broken = outers.iter().take(most).filter_map(|outer| send(scene, outer, &load).err());
+    broken.find(|broken| broken.is_circle())
 }
 
 /// Passes a tunnel by all its ways: one that carries frames may flood several far ends.

@@ -117,6 +117,8 @@ pub(crate) struct Domain {
     pub(crate) stations: Vec<Station>,
     /// Interfaces behind which there may be more, of kinds that are not modelled.
     pub(crate) unknown: Vec<End>,
+    /// A tunnel on it that would have to carry itself.
+    pub(crate) circle: Option<Box<Broken>>,
 }
 
 /// Finds who hears a frame of `size_bytes` that `from` sends. `through` looks through what is in
@@ -270,6 +272,9 @@ impl Search<'_, '_> {
                     self.found.unknown.push(at.end.clone());
                 }
                 Err(broken) => {
+                    if broken.is_circle() {
+                        self.found.circle.get_or_insert_with(|| broken.clone());
+                    }
                     if let Some(end) = tunnel::likely(self.scene, &broken) {
                         next.end = end;
                         self.go_past(next, Block::Tunnel(broken));

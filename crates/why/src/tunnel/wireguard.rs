@@ -26,18 +26,7 @@ pub(super) fn pass(scene: &Scene<'_>, from: &End, load: &Load<'_>) -> Result<Cro
     let heard = load.heard.iter().find(|(by, of, _)| by == from && of == far);
     let known = peer.endpoint.map(|at| (at.ip(), at.port())).or(heard.map(|(.., at)| *at));
     let (dst, port) = known.ok_or_else(|| fail(None, Fault::NoEndpoint(far.clone())))?;
-    let outer = Outer {
-        from: from.clone(),
-        src: None,
-        dst,
-        protocol: PROTOCOL_UDP,
-        sport: Some(config.listen_port),
-        dport: Some(port),
-        extra_bytes: HEADER_BYTES + if dst.is_ipv4() { 20 } else { 40 },
-        df: false,
-        ttl: None,
-        dev: None,
-    };
+    let outer = outer(from, config, (dst, port));
     let walked = send(scene, &outer, load)?;
     let fail = |fault| fail(Some(&outer), fault);
     let interfaces = scene.ns(&walked.at).into_iter().flat_map(|found| &found.interfaces);
@@ -57,7 +46,7 @@ pub(super) fn pass(scene: &Scene<'_>, from: &End, load: &Load<'_>) -> Result<Cro
         return Err(fail(Fault::NotAllowed(end)));
     }
     // Before anything is carried both have to speak with each other.
-    let response = response(&outer, &walked, scene, load);
+    let response = response(&outer, (&end, &walked), scene, load);
     match response.and_then(|back| back.stop.is_some().then_some(back)) {
         Some(back) => Err(fail(match &back.stop {
             Some(Stop::Unknown(what)) => Fault::Unknown(what.clone()),
@@ -67,10 +56,34 @@ pub(super) fn pass(scene: &Scene<'_>, from: &End, load: &Load<'_>) -> Result<Cro
     }
 }
 
+/// The packets that go to those peers of which it is said where they are.
+pub(super) fn outers(scene: &Scene<'_>, from: &End) -> Vec<Outer> {
+    let of = |config: &Wireguard| {
+        let endpoints = config.peers.values().filter_map(|peer| peer.endpoint);
+        endpoints.map(|at| outer(from, config, (at.ip(), at.port()))).collect()
+    };
+    config(scene, from).map(of).unwrap_or_default()
+}
+
+fn outer(from: &End, config: &Wireguard, (dst, port): (IpAddr, u16)) -> Outer {
+    Outer {
+        from: from.clone(),
+        src: None,
+        dst,
+        protocol: PROTOCOL_UDP,
+        sport: Some(config.listen_port),
+        dport: Some(port),
+        extra_bytes: HEADER_BYTES + if dst.is_ipv4() { 20 } else { 40 },
+        df: false,
+        ttl: None,
+        dev: None,
+    }
+}
+
 /// The way of what answers the first outer packet.
 fn response(
     outer: &Outer,
-    walked: &crate::walk::Walked,
+    (end, walked): (&End, &crate::walk::Walked),
     scene: &Scene<'_>,
     load: &Load<'_>,
 ) -> Option<crate::walk::Walked> {
@@ -82,7 +95,7 @@ fn response(
     (sent.src, sent.dst) = (Some(walked.dst), walked.src?);
     (sent.sport, sent.dport) = (outer.dport, outer.sport);
     (sent.is_answer, sent.flows) = (true, walked.flows.clone());
-    scene.nested(super::DEPTH_MAX, || walk(scene, &sent, &[]))
+    scene.nested(super::DEPTH_MAX, (end, sent.dst), || walk(scene, &sent, &[]))
 }
 
 fn config<'s>(scene: &'s Scene<'_>, end: &End) -> Option<&'s Wireguard> {

@@ -84,9 +84,11 @@ impl Walk<'_, '_> {
                     let port = self.scene.port(&end.ns, &end.name);
                     Err(Stop::Unknown(format!("what is behind {port} is not known")))
                 }
-                _ => self
-                    .learned(&from, hop, size_bytes)
-                    .ok_or_else(|| Stop::Unresolved { dev: dev.clone(), hop }),
+                _ => match (self.learned(&from, hop, size_bytes), domain.circle) {
+                    (Some(station), _) => Ok(station),
+                    (None, Some(broken)) => Err(self.stuck(broken)),
+                    (None, None) => Err(Stop::Unresolved { dev: dev.clone(), hop }),
+                },
             },
         }
     }

@@ -62,7 +62,7 @@ impl Walk<'_, '_> {
         self.walked.heard.extend(whence.map(|at| (end.clone(), outer.from.clone(), at)));
     }
 
-    fn stuck(&mut self, broken: Box<Broken>) -> Stop {
+    pub(super) fn stuck(&mut self, broken: Box<Broken>) -> Stop {
         match broken.fault {
             Fault::Unknown(what) => Stop::Unknown(what),
             Fault::Underlay(ref walked, is_back) => {
