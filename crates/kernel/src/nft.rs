@@ -7,6 +7,7 @@ pub(crate) mod program;
 pub mod read;
 mod read_expr;
 mod read_set;
+mod sentinel;
 pub mod trace;
 pub mod write;
 mod write_expr;

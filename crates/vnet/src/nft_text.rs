@@ -27,6 +27,9 @@ pub(crate) fn try_out<'d>(realm: &Realm, desired: &'d Desired) -> Result<Cow<'d,
     if texts.is_empty() {
         return Ok(Cow::Borrowed(desired));
     }
+    for (ns, raw) in texts.values() {
+        check_includes(ns, raw)?;
+    }
     let list: Vec<String> = texts.keys().map(|text| (*text).to_owned()).collect();
     let mut made: BTreeMap<String, Vec<Table>> = BTreeMap::new();
     for ((text, (ns, raw)), tried) in texts.into_iter().zip(realm.try_nft(&list)?) {
@@ -55,12 +58,36 @@ fn refused(ns: &NsName, raw: &RawText, unusable: Unusable) -> Error {
             what: "`nftables:`",
             origin: raw.origin,
         },
-        Unusable::Refused { message, line } => Error::NftText {
-            ns: ns.clone(),
-            message,
-            origin: line.map_or(raw.origin, |line| raw.line(line)),
-        },
+        Unusable::Refused { message, line } => wrong(ns, raw, message, line),
+        Unusable::Reaches => {
+            let line = raw.line_of(&["ruleset"]).or_else(|| raw.line_of(&["reset"]));
+            let message = "it changes the tables of others too: its own are replaced as a whole \
+                           without that";
+            wrong(ns, raw, message.to_owned(), line)
+        }
+        Unusable::Remakes(id) => {
+            let (family, name) = (id.family.name(), id.name.as_str());
+            let said = |verb| raw.line_of(&[verb, "table", family, name]);
+            let line = said("delete").or_else(|| said("destroy"));
+            let message = format!(
+                "it deletes its own table `{id}`, and with that the mark by which it is known: \
+                 it is replaced as a whole without that"
+            );
+            wrong(ns, raw, message, line)
+        }
     }
+}
+
+fn wrong(ns: &NsName, raw: &RawText, message: String, line: Option<usize>) -> Error {
+    let origin = line.map_or(raw.origin, |line| raw.line(line));
+    Error::NftText { ns: ns.clone(), message, origin }
+}
+
+/// Checks that all of a text is here: a file may be another one when it is read again.
+fn check_includes(ns: &NsName, raw: &RawText) -> Result<(), Error> {
+    let Some(line) = raw.line_of(&["include"]) else { return Ok(()) };
+    let message = "`include` could bring what nobody has tried out".to_owned();
+    Err(wrong(ns, raw, message, Some(line)))
 }
 
 /// Checks that a text is about its own tables alone: what it says of another would hold for one of
@@ -68,19 +95,15 @@ fn refused(ns: &NsName, raw: &RawText, unusable: Unusable) -> Error {
 fn check_names(ns: &NsName, raw: &RawText, tables: &[Table]) -> Result<(), Error> {
     let own = |name: &String| tables.iter().any(|table| table.id.to_string() == *name);
     let vnets = vnet_model::resolve::TABLE_ID;
-    let stranger = raw.named_tables().into_iter().find(|name| name == vnets || !own(name));
-    let Some(name) = stranger else { return Ok(()) };
+    let mut named = raw.named_tables().into_iter();
+    let Some((name, line)) = named.find(|(name, _)| name == vnets || !own(name)) else {
+        return Ok(());
+    };
     let message = match name == vnets {
         true => format!("the table `{name}` is that of `firewall` and `nat`"),
         false => {
             format!("the table `{name}` is named, but not made, so it would be somebody else's")
         }
     };
-    let line = raw.text.lines().position(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let name: Vec<&str> = name.split(' ').collect();
-        words.windows(2).any(|pair| pair == name.as_slice()) || words.contains(&name[1])
-    });
-    let origin = line.map_or(raw.origin, |at| raw.line(at + 1));
-    Err(Error::NftText { ns: ns.clone(), message, origin })
+    Err(wrong(ns, raw, message, Some(line)))
 }

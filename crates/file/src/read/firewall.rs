@@ -51,6 +51,20 @@ const BURST_DEFAULT: u32 = 5;
 /// linux/netfilter/nf_log.h).
 const LOG_PREFIX_MAX_BYTES: usize = 127;
 
+/// What a text for nft shall not say: words, what is wrong with them, and what helps.
+const NOT_IN_A_TEXT: [(&[&str], &str, &str); 2] = [
+    (
+        &["flush", "ruleset"],
+        "`flush ruleset` takes the tables of others too",
+        "leave it out: the tables of this text are replaced as a whole",
+    ),
+    (
+        &["include"],
+        "`include` is not for `nftables:`: that file may change after it was tried out",
+        "write here what the file says",
+    ),
+];
+
 impl Reader<'_> {
     /// Reads a node's `firewall:`.
     pub(super) fn firewall(&mut self, value: &Value, key: Span, at: At<'_>) -> Option<Firewall> {
@@ -99,15 +113,10 @@ impl Reader<'_> {
         let mut raw = RawText::new(text.clone());
         raw.origin = self.origin(key);
         raw.lines = spans.iter().map(|span| self.origin(*span)).collect();
-        for (at, line) in text.lines().enumerate() {
-            let code = line.split('#').next().unwrap_or_default();
-            let words: Vec<&str> = code.split_whitespace().collect();
-            if words.windows(2).any(|pair| pair == ["flush", "ruleset"]) {
-                let span = spans.get(at).copied().unwrap_or(key);
-                let message = "`flush ruleset` takes the tables of others too";
-                let hint = "leave it out: the tables of this text are replaced as a whole";
-                self.error(Diagnostic::error(message, Some(span)).hint(hint));
-            }
+        for (words, message, hint) in NOT_IN_A_TEXT {
+            let Some(line) = raw.line_of(words) else { continue };
+            let span = spans.get(line - 1).copied().unwrap_or(key);
+            self.error(Diagnostic::error(message, Some(span)).hint(hint));
         }
         Some(raw)
     }

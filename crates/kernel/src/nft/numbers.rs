@@ -27,6 +27,8 @@ pub(super) mod msg {
     pub(in super::super) const GETSET: u16 = NFTABLES | 10;
     pub(in super::super) const NEWSETELEM: u16 = NFTABLES | 12;
     pub(in super::super) const GETSETELEM: u16 = NFTABLES | 13;
+    pub(in super::super) const NEWOBJ: u16 = NFTABLES | 18;
+    pub(in super::super) const GETOBJ: u16 = NFTABLES | 19;
     pub(in super::super) const TRACE: u16 = NFTABLES | 17;
 }
 
@@ -76,6 +78,21 @@ pub(super) mod rule {
     pub(in super::super) const CHAIN: u16 = 2;
     pub(in super::super) const HANDLE: u16 = 3;
     pub(in super::super) const EXPRESSIONS: u16 = 4;
+}
+
+/// `enum nft_object_attributes`, `NFT_OBJECT_COUNTER` and `NFT_OBJECT_QUOTA`,
+/// `enum nft_counter_attributes`, `enum nft_quota_attributes`.
+pub(super) mod object {
+    pub(in super::super) const TABLE: u16 = 1;
+    pub(in super::super) const NAME: u16 = 2;
+    pub(in super::super) const TYPE: u16 = 3;
+    pub(in super::super) const DATA: u16 = 4;
+    pub(in super::super) const COUNTER: u32 = 1;
+    pub(in super::super) const QUOTA: u32 = 2;
+    pub(in super::super) const COUNTER_BYTES: u16 = 1;
+    pub(in super::super) const COUNTER_PACKETS: u16 = 2;
+    pub(in super::super) const QUOTA_BYTES: u16 = 1;
+    pub(in super::super) const QUOTA_CONSUMED: u16 = 4;
 }
 
 /// `enum nft_set_attributes`, `enum nft_set_desc_attributes`, `enum nft_set_flags`.

@@ -2,16 +2,19 @@
 //!
 //! A text is tried out in a network namespace that nobody else is in and that goes at once: what nft
 //! makes of it there is what is wanted. So the file's mistakes are found before the first step, and
-//! what exists can be compared with what the text says.
+//! what exists can be compared with what the text says. Tried out is what will be run, with what
+//! replaces and marks its tables, and beside tables of others: what it does to those there, it would
+//! do in the node.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use vnet_model::NsName;
-use vnet_model::nft::Table;
+use vnet_model::nft::{RawText, Table, TableId};
+use vnet_model::{Mark, NsName};
 use vnet_netlink::{Protocol, Socket};
 
+use super::sentinel::Sentinels;
 use super::{Which, tables};
 use crate::error::Error;
 use crate::pins::Pins;
@@ -34,6 +37,10 @@ pub enum Unusable {
         /// The line.
         line: Option<usize>,
     },
+    /// It changes tables that it does not name, as `flush ruleset` and `reset counters` do.
+    Reaches,
+    /// It removes a table that it makes, so that the mark by which it is known would be lost.
+    Remakes(TableId),
 }
 
 /// Tries a text out in a new namespace, and returns the tables that come of it. The thread comes
@@ -48,7 +55,39 @@ pub(crate) fn try_out(walker: &Walker, text: &str) -> Result<Result<Vec<Table>, 
         Error::System { doing: "read", object: "tables".into(), errno }
     };
     let mut socket = Socket::open(Protocol::Netfilter).map_err(failed)?;
-    Ok(Ok(tables(&mut socket, Which::All).map_err(failed)?))
+    // Now that the tables are known, as it will be run.
+    let mut raw = RawText::new(text);
+    let mark = Mark::parse("vnet:try/out");
+    let marked = |table| Table { mark: mark.clone(), ..table };
+    let made = tables(&mut socket, Which::All).map_err(failed)?;
+    raw.tables = Some(made.into_iter().map(marked).collect());
+    let script = raw.script();
+    let sentinels = Sentinels::put(&mut socket).map_err(failed)?;
+    if let Err(unusable) = run(&script)? {
+        let before = script.lines().count().saturating_sub(text.lines().count());
+        return Ok(Err(unusable.above(before)));
+    }
+    if !sentinels.are_unchanged(&mut socket).map_err(failed)? {
+        return Ok(Err(Unusable::Reaches));
+    }
+    let mut made = tables(&mut socket, Which::All).map_err(failed)?;
+    made.retain(|table| !sentinels.is_one(table));
+    Ok(match made.iter().find(|table| table.mark != mark) {
+        Some(unmarked) => Err(Unusable::Remakes(unmarked.id.clone())),
+        None => Ok(made),
+    })
+}
+
+impl Unusable {
+    /// Counts lines from behind those that were put before the text.
+    fn above(self, before: usize) -> Self {
+        match self {
+            Self::Refused { message, line } => {
+                Self::Refused { message, line: line.and_then(|line| line.checked_sub(before)) }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Has nft read a text in a namespace.

@@ -7,8 +7,8 @@ use vnet_netlink::attr::Writer;
 use vnet_netlink::{Batch, Flags};
 
 use super::numbers::{
-    BATCH_BEGIN, BATCH_END, BATCH_HEADER, LIST_ELEM, chain, data, elem, msg, rule, set, table,
-    verdict,
+    BATCH_BEGIN, BATCH_END, BATCH_HEADER, LIST_ELEM, chain, data, elem, msg, object, rule, set,
+    table, verdict,
 };
 use super::write_expr;
 
@@ -50,6 +50,16 @@ pub fn delete(batch: &mut Batch, id: &TableId) -> Vec<Part> {
     let mut transaction = Transaction::new(batch, id);
     transaction.table(msg::DELTABLE, Flags::NONE, None);
     transaction.end()
+}
+
+/// Puts a counter and a quota with a name into a table, both of which have counted.
+pub(super) fn counted(batch: &mut Batch, id: &TableId) {
+    let mut transaction = Transaction::new(batch, id);
+    let counter = [(object::COUNTER_BYTES, 7), (object::COUNTER_PACKETS, 7)];
+    transaction.object("counter", object::COUNTER, &counter);
+    let quota = [(object::QUOTA_BYTES, 7), (object::QUOTA_CONSUMED, 7)];
+    transaction.object("quota", object::QUOTA, &quota);
+    transaction.end();
 }
 
 struct Transaction<'a> {
@@ -118,6 +128,18 @@ impl<'a> Transaction<'a> {
             if let Some(base) = &wanted.base {
                 write_base(writer, family, base);
             }
+        });
+    }
+
+    fn object(&mut self, name: &str, kind: u32, values: &[(u16, u64)]) {
+        let table = &self.id.name;
+        self.push(Part::Table, msg::NEWOBJ, Flags::CREATE, |writer| {
+            writer.text(object::TABLE, table).text(object::NAME, name).u32_be(object::TYPE, kind);
+            writer.nest(object::DATA, |data| {
+                for (kind, value) in values {
+                    data.u64_be(*kind, *value);
+                }
+            });
         });
     }
 

@@ -63,26 +63,86 @@ impl RawText {
         script
     }
 
-    /// Lists the tables that the text names, as `family name` (`ip` where it says none).
+    /// Lists the tables that the text names, as `family name` (`ip` where it says none), and the
+    /// lines on which it does.
     #[must_use]
-    pub fn named_tables(&self) -> Vec<String> {
+    pub fn named_tables(&self) -> Vec<(String, usize)> {
         const FAMILIES: [&str; 6] = ["ip", "ip6", "inet", "arp", "bridge", "netdev"];
-        let is_break = |c: char| c.is_whitespace() || matches!(c, ';' | '{' | '}');
-        let code = self.text.lines().map(|line| line.split('#').next().unwrap_or_default());
-        let mut words = code.flat_map(|line| line.split(is_break)).filter(|word| !word.is_empty());
+        let mut words = Words::new(&self.text);
         let mut named = Vec::new();
-        while let Some(word) = words.next() {
+        while let Some((word, _)) = words.next() {
             if word != "table" {
                 continue;
             }
-            let Some(first) = words.next() else { break };
+            let Some((first, line)) = words.next() else { break };
             let name = match FAMILIES.contains(&first) {
-                true => words.next().map(|name| format!("{first} {name}")),
+                true => words.next().map(|(name, _)| format!("{first} {name}")),
                 false => Some(format!("ip {first}")),
             };
-            named.extend(name);
+            named.extend(name.map(|name| (name, line)));
         }
         named
+    }
+
+    /// Finds the line, counted from 1, on which the text first says these words one after another,
+    /// as nft reads it: not in a comment, nor in quotes.
+    #[must_use]
+    pub fn line_of(&self, wanted: &[&str]) -> Option<usize> {
+        let words: Vec<(&str, usize)> = Words::new(&self.text).collect();
+        let mut places = words.windows(wanted.len().max(1));
+        let found = places.find(|at| at.iter().map(|(word, _)| word).eq(wanted));
+        found.map(|at| at[0].1)
+    }
+}
+
+/// The words of a text with their lines, as nft's scanner tells them apart: a comment goes to the end
+/// of its line, but for a `#` in quotes; what is in quotes is a word with them and may go over lines,
+/// and a `\\` before a line's end is space.
+struct Words<'t> {
+    rest: &'t str,
+    line: usize,
+}
+
+impl<'t> Words<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { rest: text, line: 1 }
+    }
+
+    fn take(&mut self, bytes: usize) -> &'t str {
+        let (taken, rest) = self.rest.split_at(bytes);
+        self.line += taken.matches('\n').count();
+        self.rest = rest;
+        taken
+    }
+}
+
+impl<'t> Iterator for Words<'t> {
+    type Item = (&'t str, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let is_break = |c: char| c.is_whitespace() || matches!(c, ';' | '{' | '}' | '\\');
+        loop {
+            let first = self.rest.chars().next()?;
+            let line = self.line;
+            let ends = |is_end: &dyn Fn(char) -> bool| self.rest.find(is_end);
+            match first {
+                '#' => {
+                    let end = ends(&|c| c == '\n').unwrap_or(self.rest.len());
+                    self.take(end);
+                }
+                '"' => {
+                    let end = self.rest[1..].find('"').map_or(self.rest.len(), |end| end + 2);
+                    return Some((self.take(end), line));
+                }
+                _ if is_break(first) => {
+                    self.take(first.len_utf8());
+                }
+                _ => {
+                    let end = ends(&|c| is_break(c) || matches!(c, '#' | '"'));
+                    return Some((self.take(end.unwrap_or(self.rest.len())), line));
+                }
+            }
+        }
     }
 }
 
@@ -92,9 +152,30 @@ mod tests {
 
     #[test]
     fn the_tables_of_a_text_are_found() {
-        let text = RawText::new(
-            "table inet a {\n chain c { } # table inet no\n}\nadd table b; delete table ip6 c",
+        let named = |text: &str| RawText::new(text).named_tables();
+        let own = |text: &str| named(text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let text =
+            "table inet a {\n chain c { } # table inet no\n}\nadd table b; delete table ip6 c";
+        let expected = [("inet a", 1), ("ip b", 4), ("ip6 c", 4)];
+        assert_eq!(named(text), expected.map(|(name, line)| (name.to_owned(), line)));
+        // What is in quotes neither begins a comment nor is a word.
+        assert_eq!(own("x comment \"# \ntable no\"; table a#b"), ["ip a"]);
+        assert_eq!(own("# it's \" table no\ndelete \\\n table \\\n inet\\\n a"), ["inet a"]);
+        assert_eq!(own("table inet \"a b\"; table $x"), ["inet \"a b\"", "ip $x"]);
+        assert_eq!(own("table"), [""; 0]);
+    }
+
+    #[test]
+    fn words_are_found_as_nft_reads_them() {
+        let line = |text: &str, words: &[&str]| RawText::new(text).line_of(words);
+        let flush = ["flush", "ruleset"];
+        assert_eq!(line("a\nflush \\\n\truleset", &flush), Some(2));
+        assert_eq!(line("table a { };flush  ruleset;", &flush), Some(1));
+        assert_eq!(
+            line("# flush ruleset\nflush # it\nx; log prefix \"flush ruleset\"", &flush),
+            None
         );
-        assert_eq!(text.named_tables(), ["inet a", "ip b", "ip6 c"]);
+        assert_eq!(line("\n}include\"/etc/x\"", &["include"]), Some(2));
+        assert_eq!(line("", &["include"]), None);
     }
 }

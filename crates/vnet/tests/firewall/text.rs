@@ -1,5 +1,6 @@
 //! `nftables:` text, through the program `nft`.
 
+use vnet::model::nft::RawText;
 use vnet::{Down, Error};
 use vnet_testns::sh;
 
@@ -120,6 +121,13 @@ fn what_is_wrong_with_a_text_is_found_before_anything_is_touched() {
             ("add rule inet theirs c accept", 1, "No such file or directory"),
             ("\nadd table inet theirs\ndelete table inet theirs", 2, "somebody else's"),
             ("table inet vnet { }", 1, "is that of `firewall` and `nat`"),
+            ("table inet mine { }\n\nreset counters", 3, "tables of others too"),
+            (
+                "table ip x;\n# it\ndelete table ip x; table ip x { }",
+                3,
+                "deletes its own table `ip x`",
+            ),
+            ("table inet x {\n}\n\ncreate table inet y", 4, "File exists"),
         ] {
             let file = lab(text);
             let source = vnet::file::Source::new("vnet.yaml", file.clone());
@@ -177,6 +185,53 @@ fn a_text_is_printed_as_a_script_and_tables_of_others_stay() {
         nft("add table ip other");
         let error = up.up(&wanted, |_| {}).unwrap_err();
         assert!(matches!(error, Error::Conflicts { .. }), "{error:?}");
+        up.down(&Down::default()).unwrap();
+    });
+}
+
+/// What a text does to tables that it does not name is seen by what comes of it, not by its words: so
+/// the texts here come to the lab past the reader of files, which refuses some of them by those.
+#[test]
+fn a_text_that_would_change_tables_of_others_is_refused_before_anything_is_touched() {
+    vnet_testns::root(|| {
+        let none = desired(&lab("").replace("    nftables: |\n", ""));
+        let mut up = open(&none);
+        up.up(&none, |_| {}).unwrap();
+        nft(
+            "add table inet theirs '{ counter c { packets 3 bytes 3 }; quota q { over 9 bytes used 3 bytes }; }'",
+        );
+        nft("add table ip mine '{ chain c { }; }'");
+        let before = nft("-a list ruleset");
+        let theirs = "changes the tables of others too";
+        let own = "deletes its own table";
+        for (text, message) in [
+            ("flush ruleset\ntable inet mine { }", theirs),
+            ("flush \\\nruleset\ntable inet mine { }", theirs),
+            ("flush  ruleset; table ip mine { }", theirs),
+            ("table inet mine { }\nflush ruleset;\ntable inet mine { }", theirs),
+            ("flush ruleset arp", theirs),
+            ("flush ruleset ip6\ntable inet mine { }", theirs),
+            ("define what = 7\nflush # it\n", "syntax error"),
+            ("table inet mine { }\nreset counters", theirs),
+            ("reset quotas inet", theirs),
+            ("include \"/dev/null\"", "`include`"),
+            ("table inet mine { }; include\"/etc/*.nft\"", "`include`"),
+            ("table inet mine\ndelete table inet mine\ntable inet mine { }", own),
+            (
+                "table inet mine { comment \"#\"; }; add table ip theirs; delete table ip theirs",
+                "somebody else's",
+            ),
+            ("table inet mine { }; delete table inet handle 2", "No such file or directory"),
+            ("create table inet mine", "File exists"),
+        ] {
+            let mut wanted = none.clone();
+            wanted.state.namespaces.get_mut("demo-gw").unwrap().nft_text = Some(RawText::new(text));
+            let error = up.up(&wanted, |_| {}).unwrap_err();
+            assert!(matches!(error, Error::NftText { .. }), "{text}: {error:?}");
+            assert!(error.to_string().contains(message), "{text}: {error}");
+            assert_eq!(nft("-a list ruleset"), before, "{text}");
+            assert_eq!(planned(&up, &none), NOTHING);
+        }
         up.down(&Down::default()).unwrap();
     });
 }
