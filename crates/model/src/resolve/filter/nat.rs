@@ -218,7 +218,7 @@ fn no_target(to: &Peer, what: String, dsts: Option<&[IpAddr]>) -> FilterProblem 
 /// Finds the address that a translation leads to, with the length of its prefix. Of a node's
 /// addresses it is the first of the family that is on a wire with the translating node, else the
 /// first.
-fn target(
+pub(super) fn target(
     context: &Context<'_>,
     to: &Peer,
     family: Family,

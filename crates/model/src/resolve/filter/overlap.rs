@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Context;
-use super::nat::list;
+use super::nat::{list, target};
 use super::peers::{self, End};
 use crate::names::IfName;
 use crate::nft::build::{ICMP, ICMPV6, TCP, UDP};
 use crate::problem::{FilterProblem, Problem};
+use crate::resolve::network::Family;
 use crate::topology::{NatKind, NatRule};
 
 /// Finds pairs of translations of which the second is for packets that the first is for.
@@ -35,7 +36,16 @@ fn overlap(context: &Context<'_>, first: &NatRule, second: &NatRule) -> bool {
     match (&first.kind, &second.kind) {
         (Dnat { .. }, Dnat { .. }) => forwards(context, &first.kind, &second.kind),
         (Binat { addr: a, to: x, oif: i }, Binat { addr: b, to: y, oif: j }) => {
-            (a == b || x == y) && (i.is_none() || j.is_none() || i == j)
+            let target = |addr: &IpAddr, to| target(context, to, Family::of(*addr)).ok().flatten();
+            let targets =
+                target(a, x).map(|net| net.addr()).zip(target(b, y).map(|net| net.addr()));
+            let same_target = targets.is_some_and(|(x, y)| x == y);
+            (a == b || same_target) && (i.is_none() || j.is_none() || i == j)
+        }
+        // All ports go another way; the other way round, the special comes before the general.
+        (Binat { addr, oif, .. }, Dnat { .. }) => {
+            let forward = Forward::of(context, &second.kind);
+            forward.is_some_and(|it| it.is_all_to(*addr) && it.comes_in(oif))
         }
         (a, b) => match (sources(context, a), sources(context, b)) {
             (Some(a), Some(b)) => a.meets(&b),
@@ -91,24 +101,24 @@ fn forwards(context: &Context<'_>, first: &NatKind, second: &NatKind) -> bool {
         (Some((a_from, a_to)), Some((b_from, b_to))) => a_from <= b_to && b_from <= a_to,
         _ => true,
     };
-    let comes_in = a.iif.is_none() || b.iif.is_none() || a.iif == b.iif;
-    let dsts = match (&a.dsts, &b.dsts) {
-        (Some(a), Some(b)) => a.iter().any(|dst| b.contains(dst)),
-        _ => true,
-    };
-    a.protocol == b.protocol && ports && comes_in && dsts
+    a.protocol == b.protocol && ports && a.comes_in(&b.iif) && a.goes_where(&b)
 }
 
 struct Forward {
     protocol: u8,
     ports: Option<(u16, u16)>,
     iif: Option<IfName>,
+    /// Those in which the target has an address: it is for packets of these alone.
+    families: Vec<Family>,
+    /// Of these families.
     dsts: Option<Vec<IpAddr>>,
 }
 
 impl Forward {
     fn of(context: &Context<'_>, kind: &NatKind) -> Option<Self> {
-        let NatKind::Dnat { protocol, ports, iif, dst, hairpin, .. } = kind else { return None };
+        let NatKind::Dnat { protocol, ports, iif, dst, to, hairpin, .. } = kind else {
+            return None;
+        };
         let wiring = &context.network.wiring;
         let id = iif.as_ref().and_then(|name| wiring.interface(context.place, name));
         let dsts = match (dst, id) {
@@ -116,8 +126,33 @@ impl Forward {
             (None, Some(id)) => Some(peers::addresses_of(context, id)),
             (None, None) => None,
         };
+        let leads = |family: &Family| matches!(target(context, to, *family), Ok(Some(_)));
+        let families: Vec<Family> = Family::BOTH.into_iter().filter(leads).collect();
+        let dsts = dsts.map(|mut dsts| {
+            dsts.retain(|dst| families.contains(&Family::of(*dst)));
+            dsts
+        });
         let iif = iif.clone().filter(|_| !hairpin);
-        Some(Self { protocol: *protocol, ports: *ports, iif, dsts })
+        Some(Self { protocol: *protocol, ports: *ports, iif, families, dsts })
+    }
+
+    fn comes_in(&self, iif: &Option<IfName>) -> bool {
+        self.iif.is_none() || iif.is_none() || self.iif == *iif
+    }
+
+    fn goes_where(&self, other: &Self) -> bool {
+        match (&self.dsts, &other.dsts) {
+            (Some(a), Some(b)) => a.iter().any(|dst| b.contains(dst)),
+            (Some(dsts), None) => dsts.iter().any(|dst| other.families.contains(&Family::of(*dst))),
+            (None, Some(_)) => other.goes_where(self),
+            (None, None) => self.families.iter().any(|family| other.families.contains(family)),
+        }
+    }
+
+    /// Tells whether this address is the only one that it is for.
+    fn is_all_to(&self, addr: IpAddr) -> bool {
+        let dsts = self.dsts.as_deref().unwrap_or_default();
+        !dsts.is_empty() && dsts.iter().all(|dst| *dst == addr)
     }
 }
 
