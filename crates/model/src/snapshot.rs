@@ -14,8 +14,8 @@ use crate::plan::plan;
 use crate::problem::Problem;
 use crate::resolve::{Desired, resolve};
 use crate::state::{
-    Entry, Interface, Kind, Namespace, NextHop, NexthopKind, NexthopObject, Owner, Route, State,
-    TABLE_MAIN, default_metric,
+    Entry, IPV6_FORWARDING, Interface, Kind, Namespace, NextHop, NexthopKind, NexthopObject, Owner,
+    Route, State, TABLE_MAIN, default_metric,
 };
 use crate::step::Step;
 use crate::topology::{
@@ -26,7 +26,6 @@ use options::{is_derived, options};
 
 /// Sysctls of a namespace as a whole that a snapshot looks at, besides those of its interfaces.
 pub const SYSCTLS: [&str; 3] = [IPV6_FORWARDING, IPV6_OFF, IPV6_OFF_DEFAULT];
-const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
 const IPV6_OFF: &str = "net.ipv6.conf.all.disable_ipv6";
 const IPV6_OFF_DEFAULT: &str = "net.ipv6.conf.default.disable_ipv6";
 

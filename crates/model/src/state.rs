@@ -60,6 +60,10 @@ pub const MTU_LOOPBACK_BYTES: u32 = 65536;
 /// IPv6 off the interface.
 pub const MTU_IPV6_MIN_BYTES: u32 = 1280;
 
+/// The sysctl that says whether a namespace forwards IPv6 packets: one for all interfaces. Netlink tells
+/// it and its changes.
+pub const IPV6_FORWARDING: &str = "net.ipv6.conf.all.forwarding";
+
 /// A set of namespaces and all that is in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -125,6 +129,14 @@ impl Namespace {
             }
             _ => leg(nhid, 1).into_iter().collect(),
         }
+    }
+
+    /// Returns a sysctl, as far as it is known: a new namespace forwards no IPv6 packets, unless the host
+    /// has it do as the host does (`addrconf_init_net`, net/ipv6/addrconf.c).
+    #[must_use]
+    pub fn sysctl(&self, key: &str) -> Option<&str> {
+        let unsaid = (key == IPV6_FORWARDING).then_some("0");
+        self.sysctls.get(key).map(String::as_str).or(unsaid)
     }
 
     /// Finds a nexthop object by its id.

@@ -105,6 +105,39 @@ fn what_is_changed_is_changed_in_place_and_damage_is_mended() {
     });
 }
 
+/// Both families forward as the file says, whoever changes it.
+#[test]
+fn who_no_longer_forwards_does_so_in_neither_family() {
+    in_lab(|lab, before| {
+        let off = ["net.ipv6.conf.all.forwarding = 0 in r", "r:a ipv4 forwarding off"];
+        let off =
+            off.map(|what| format!("~ {}{what}", if what.contains('=') { "sysctl " } else { "" }));
+        for to in ["r: { forward: false }", "r:"] {
+            let after = desired(
+                &LAB.replace("r: { forward: true }", to)
+                    .replace("accept_ra: true", "accept_ra: false"),
+            );
+            let steps = signed(&lab.up(&after, |_| {}).unwrap().steps);
+            assert!(off.iter().all(|step| steps.contains(step)), "{steps:?}");
+            for key in [
+                "net.ipv4.conf.a.forwarding",
+                "net.ipv6.conf.all.forwarding",
+                "net.ipv6.conf.a.forwarding",
+            ] {
+                assert_eq!(sysctl("r", key), "0", "{key}");
+            }
+            assert_eq!(planned(lab, &after), NOTHING);
+            sh(
+                "ip netns exec r sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv4.conf.a.forwarding=1",
+            );
+            assert_eq!(planned(lab, &after), off);
+            lab.up(&after, |_| {}).unwrap();
+            assert_eq!(planned(lab, &after), NOTHING);
+            lab.up(before, |_| {}).unwrap();
+        }
+    });
+}
+
 /// Nothing is made for a sysctl that the kernel refuses: not even the lab's folder.
 #[test]
 fn what_the_kernel_refuses_is_found_before_anything_is_touched() {

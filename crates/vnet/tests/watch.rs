@@ -134,7 +134,7 @@ fn up(text: &str) -> (Desired, Lab) {
 }
 
 /// Each sort of damage, with a part of what is said of it.
-const DAMAGE: [(&str, &str); 19] = [
+const DAMAGE: [(&str, &str); 20] = [
     ("ip -n net-r1 addr del 10.0.12.1/24 dev r2", "+ address 10.0.12.1/24 on net-r1:r2"),
     ("ip -n net-r1 addr add 10.9.9.9/24 dev r2", "- address 10.9.9.9/24 on net-r1:r2"),
     ("ip -n net-pc1 -6 addr flush dev lan scope global", "+ address 2001:db8:1::2/64"),
@@ -151,6 +151,10 @@ const DAMAGE: [(&str, &str); 19] = [
     ("ip -n net-pc1 route replace default via 10.0.1.3", "route default"),
     ("ip -n net-lan link set pc1 nomaster", "~ net-lan:pc1 master"),
     ("ip netns exec net-r1 sysctl -qw net.ipv4.conf.r2.forwarding=0", "forwarding"),
+    (
+        "ip netns exec net-r2 sysctl -qw net.ipv6.conf.all.forwarding=1",
+        "all.forwarding = 0 in net-r2",
+    ),
     ("ip netns exec net-r2 sysctl -qw net.ipv4.conf.all.rp_filter=1", "rp_filter"),
     ("ip netns exec net-lan sysctl -qw net.ipv6.conf.pc1.disable_ipv6=0", "net-lan:pc1 ipv6 off"),
     ("ip netns del net-pc2", "+ namespace net-pc2"),

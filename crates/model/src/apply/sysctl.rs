@@ -2,7 +2,7 @@
 
 use super::LOOPBACK;
 use crate::names::IfName;
-use crate::state::Namespace;
+use crate::state::{IPV6_FORWARDING, Namespace};
 use crate::step::LinkSetting;
 
 impl Namespace {
@@ -21,6 +21,9 @@ impl Namespace {
 
     pub(super) fn set_sysctl(&mut self, key: &str, value: &str) {
         self.sysctls.insert(key.to_owned(), value.to_owned());
+        if key == IPV6_FORWARDING {
+            return self.all_follow(value);
+        }
         let parts: Vec<&str> = key.split('.').collect();
         let (scope, setting) = match parts.as_slice() {
             ["net", "ipv4", "ip_forward"] => {
@@ -48,5 +51,13 @@ impl Namespace {
             };
             let _ = self.set_link(&name, &set);
         }
+    }
+
+    /// Whoever says of all that IPv6 is forwarded says it of each, and of those to come
+    /// (`addrconf_fixup_forwarding`, net/ipv6/addrconf.c).
+    fn all_follow(&mut self, value: &str) {
+        let is_one = |key: &str| key.starts_with("net.ipv6.conf.") && key.ends_with(".forwarding");
+        let each = self.sysctls.iter_mut().filter(|(key, _)| is_one(key));
+        each.for_each(|(_, found)| value.clone_into(found));
     }
 }

@@ -179,8 +179,8 @@ impl Planner<'_> {
 
     pub(super) fn sysctls(&mut self, ns: &NsName, wanted: &Namespace, which: fn(&str) -> bool) {
         for (key, value) in wanted.sysctls.iter().filter(|(key, _)| which(key)) {
-            let found = self.work.namespaces.get(ns).and_then(|ns| ns.sysctls.get(key));
-            if found != Some(value) {
+            let found = self.work.namespaces.get(ns).and_then(|ns| ns.sysctl(key));
+            if found != Some(value.as_str()) {
                 let change = Change::SetSysctl { key: key.clone(), value: value.clone() };
                 self.push(ns, change, wanted.origin);
             }

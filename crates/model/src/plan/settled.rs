@@ -98,7 +98,7 @@ fn is_settled(lab: &LabName, wanted: &Namespace, found: &Namespace) -> bool {
         && wanted.routes == found.routes
         && wanted.entries == found.entries
         && found.foreign.is_empty()
-        && wanted.sysctls.iter().all(|(key, value)| found.sysctls.get(key) == Some(value))
+        && wanted.sysctls.iter().all(|(key, value)| found.sysctl(key) == Some(value.as_str()))
         && are_settled(wanted, found)
 }
 

@@ -10,7 +10,9 @@ use super::{external, fdb, vxlan};
 use crate::kind::{self, Device, OptionSpec, Options, Value};
 use crate::names::{IfName, Mark};
 use crate::origin::Origin;
-use crate::state::{Address, End, Interface, Kind, Namespace, Owner, PortVlan, Queues};
+use crate::state::{
+    Address, End, IPV6_FORWARDING, Interface, Kind, Namespace, Owner, PortVlan, Queues,
+};
 use crate::topology::Node;
 use crate::topology::wiring::{Made, PlaceKind, Wired};
 
@@ -18,7 +20,6 @@ use crate::topology::wiring::{Made, PlaceKind, Wired};
 const IPV6_OFF_DEFAULT: &str = "net.ipv6.conf.default.disable_ipv6";
 /// Takes IPv6 off all interfaces that are there.
 const IPV6_OFF_ALL: &str = "net.ipv6.conf.all.disable_ipv6";
-const IPV6_FORWARD: &str = "net.ipv6.conf.all.forwarding";
 
 /// Makes a namespace with its interfaces; routes come later.
 pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> Namespace {
@@ -68,30 +69,31 @@ pub(super) fn host(network: &Network<'_>, place: usize) -> Namespace {
 ///
 /// Few, because the first access to `/proc/sys` in a namespace is dear (28 µs in a lab of 100,
 /// 807 µs in one of 4,000). IPv4 forwarding is set per interface by netlink for that reason; for
-/// IPv6 there is no such way, so it is set only where the lab has any IPv6 address beside `::1`.
+/// IPv6 there is no such way, so it is said only where the lab has any IPv6 address beside `::1`. That
+/// it is off costs nothing: netlink tells it, and so it is in a new namespace.
 fn sysctls(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> BTreeMap<String, String> {
     let mut sysctls = interface_sysctls(network, place);
-    let mut set = |key: &str| sysctls.insert(key.to_owned(), "1".to_owned());
+    let mut say = |key: &str, value: &str| sysctls.insert(key.to_owned(), value.to_owned());
     match network.wiring.places[place].kind {
         PlaceKind::Node(node) => {
             if !node.ipv6 {
-                set(IPV6_OFF_ALL);
-                set(IPV6_OFF_DEFAULT);
-            } else if network.forwards[place] && lab_has_ipv6 {
-                set(IPV6_FORWARD);
+                say(IPV6_OFF_ALL, "1");
+                say(IPV6_OFF_DEFAULT, "1");
+            } else if lab_has_ipv6 {
+                say(IPV6_FORWARDING, if network.forwards[place] { "1" } else { "0" });
             }
             // The kernel answers for IPv6 neighbours only where it is told to (`ndisc_recv_ns`,
             // net/ipv6/ndisc.c).
             let proxies = node.neighbors.iter().filter(|it| it.is_proxy() && it.addr.is_ipv6());
             for proxy in proxies {
-                set(&format!("net.ipv6.conf.{}.proxy_ndp", sysctl_name(&proxy.dev)));
+                say(&format!("net.ipv6.conf.{}.proxy_ndp", sysctl_name(&proxy.dev)), "1");
             }
             let written = node.sysctls.iter();
             sysctls.extend(written.map(|(key, sysctl)| (key.clone(), sysctl.value.clone())));
         }
         // Bridge and ports are wires: born without IPv6, they never speak for themselves.
         PlaceKind::Segment(_) => {
-            set(IPV6_OFF_DEFAULT);
+            say(IPV6_OFF_DEFAULT, "1");
         }
         PlaceKind::Host | PlaceKind::Unknown => {}
     }

@@ -66,7 +66,11 @@ fn routers_and_gateways_forward() {
     let link = link.prefixes(["2001:db8::/64".parse().unwrap()]);
     let desired = resolved(topology().link(link));
     assert_eq!(ns(&desired, "r").sysctls["net.ipv6.conf.all.forwarding"], "1");
-    assert!(ns(&desired, "a").sysctls.is_empty());
+    assert_eq!(ns(&desired, "a").sysctls["net.ipv6.conf.all.forwarding"], "0");
+    // A new namespace has it so: nothing is written.
+    let steps = crate::plan(&desired, &crate::State::default()).steps;
+    let written = |step: &&crate::Step| matches!(step.change, crate::Change::SetSysctl { .. });
+    assert_eq!(steps.iter().filter(written).count(), 2, "r and gw");
 }
 
 fn with_sysctl(mut node: Node, key: &str, value: &str) -> Node {

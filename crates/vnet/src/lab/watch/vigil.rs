@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use vnet_kernel::{Heard, Hub, Observed, execute};
 use vnet_model::plan::{Plan, plan_between};
+use vnet_model::state::IPV6_FORWARDING;
 use vnet_model::{Desired, NsName, Step};
 
 use super::{Difference, Ended, Notice, Watching};
@@ -189,7 +190,7 @@ impl<'l> Vigil<'l> {
                 i.ipv6 == Some(false) || i.rps_cpus.is_some() || !i.queues.is_unsaid()
             };
             found != Some(&wanted.owner)
-                || !wanted.sysctls.is_empty()
+                || wanted.sysctls.keys().any(|key| key != IPV6_FORWARDING)
                 || wanted.interfaces.values().any(is_silent)
         });
         self.touched.extend(unheard.map(|(name, _)| name.clone()));
