@@ -117,8 +117,7 @@ impl Features {
             if on.is_empty() && off.is_empty() {
                 continue;
             }
-            // A veth's packets are put together only where somebody asks for it (`veth_newlink`).
-            let usual = !(kind == "veth" && offload == Offload::Gro);
+            let usual = offload.usual(kind);
             match (on.is_empty(), off.is_empty()) {
                 (false, false) => {
                     changed.words.extend(off.into_iter().map(|name| format!("offload {name} off")));
@@ -141,15 +140,19 @@ impl Features {
     }
 }
 
-/// Reads which groups of features are active: those of which one feature is.
+/// Reads which groups of features are active: those of which one feature is; and those of which none can
+/// be changed.
 pub(crate) fn get(
     socket: &mut Socket,
     family: u16,
     index: u32,
-) -> Result<BTreeMap<Offload, bool>, Error> {
-    let active = features(socket, family, index)?.active;
-    let is_on = |offload: Offload| active.iter().any(|name| offload.has(name));
-    Ok(Offload::ALL.iter().map(|(_, offload)| (*offload, is_on(*offload))).collect())
+) -> Result<(BTreeMap<Offload, bool>, BTreeSet<Offload>), Error> {
+    let features = features(socket, family, index)?;
+    let all = Offload::ALL.iter().map(|(_, offload)| *offload);
+    let is_on = |offload: Offload| features.active.iter().any(|name| offload.has(name));
+    let is_fixed = |offload: &Offload| features.changeable_of(*offload).next().is_none();
+    let fixed = all.clone().filter(is_fixed).collect();
+    Ok((all.map(|offload| (offload, is_on(offload))).collect(), fixed))
 }
 
 /// Reads the features of an interface.

@@ -467,11 +467,13 @@ fn read_sysctls(
         let declared = declared.filter(|_| is_read);
         let keys = declared.into_iter().flat_map(|ns| ns.sysctls.keys());
         let keys = keys.filter(|key| key.as_str() != IPV6_FORWARDING).cloned();
-        let interfaces = declared.into_iter().flat_map(|ns| &ns.interfaces);
+        let known = known(&found.name, scope);
+        let interfaces = known.into_iter().filter(|_| is_read).flat_map(|ns| &ns.interfaces);
         let steered = interfaces.filter(|(name, interface)| {
             interface.rps_cpus.is_some() && found.namespace.interfaces.contains_key(*name)
         });
-        let steered = steered.map(|(name, _)| SysctlAccess::ReadRps(name.clone()));
+        let steered: BTreeSet<&IfName> = steered.map(|(name, _)| name).collect();
+        let steered = steered.into_iter().map(|name| SysctlAccess::ReadRps(name.clone()));
         keys.map(SysctlAccess::Read).chain(steered).collect::<Vec<_>>()
     };
     let requests: Vec<(NsName, Vec<SysctlAccess>)> = found

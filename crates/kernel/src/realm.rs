@@ -306,6 +306,17 @@ impl Realm {
         }
     }
 
+    /// Lists the sysctls of a namespace.
+    ///
+    /// # Errors
+    /// When it can't be entered.
+    pub fn sysctls_of(&self, name: &NsName) -> Result<BTreeMap<String, String>, Error> {
+        let answers = self.sysctls(0, vec![(name.clone(), vec![SysctlAccess::List])])?;
+        let list = answers.into_iter().flatten().flatten().next().unwrap_or_default();
+        let pairs = list.lines().filter_map(|line| line.split_once('\t'));
+        Ok(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
     /// Finds the kinds of interfaces that the kernel lacks, and loads the modules of those it has.
     ///
     /// # Errors

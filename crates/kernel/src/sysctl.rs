@@ -32,6 +32,8 @@ pub fn read(key: &str) -> Result<Option<String>, Error> {
 /// ENOENT for a name this kernel does not have, EINVAL for a value it does not take, EPERM for one
 /// that may not be set in a namespace.
 pub fn write(key: &str, value: &str) -> Result<(), Error> {
+    // Of nothing no word would be sent at all.
+    let value = if value.is_empty() { "\n" } else { value };
     std::fs::write(path(key), value).map_err(failed("set", key))
 }
 

@@ -12,6 +12,7 @@
 //! still in the processor's cache when the links are made: a ring of 10,000 nodes took a third of
 //! the time that three passes over all of them took, and 1,000 nodes the same.)
 
+mod back;
 mod bridging;
 mod build;
 mod conflict;
@@ -33,6 +34,7 @@ use crate::resolve::Desired;
 use crate::state::{Address, End, Entry, Interface, Kind, Namespace, Owner, State};
 use crate::step::{Change, LinkSetting, NewLink, Step};
 
+pub use back::{Born, with_what_goes_back};
 pub use conflict::Conflict;
 
 /// Takes IPv6 off all interfaces, those to come too.

@@ -229,6 +229,9 @@ pub struct Interface {
     /// Work that it does for the kernel, on or off; observed where some is declared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offload: BTreeMap<Offload, bool>,
+    /// The work that it does, or not, whatever is said; observed with what it does.
+    #[serde(skip)]
+    pub fixed: BTreeSet<Offload>,
     /// Whether IPv4 packets that come in here are forwarded (`net.ipv4.conf.IF.forwarding`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_ipv4: Option<bool>,
@@ -273,6 +276,7 @@ impl Interface {
             queues: Queues::default(),
             rps_cpus: None,
             offload: BTreeMap::new(),
+            fixed: BTreeSet::new(),
             forward_ipv4: None,
             ipv6: None,
             ours: true,
@@ -382,6 +386,17 @@ impl Kind {
                 device.peer.clone_from(&known.peer);
             }
             _ => {}
+        }
+    }
+
+    /// Returns how many packets the queue of such an interface holds where nobody says it (`alloc_netdev`,
+    /// net/core/dev.c; drivers/net/{tun,tap,ifb}.c).
+    #[must_use]
+    pub fn queue_len(&self) -> u32 {
+        match self.name() {
+            "tun" | "tap" | "macvtap" => 500,
+            "ifb" => 32,
+            _ => 1000,
         }
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use vnet_kernel::observe::Scope;
 use vnet_kernel::{Observed, Realm, observe, observe_some, probe};
-use vnet_model::plan::{Plan, plan};
+use vnet_model::plan::{Plan, plan_between, with_what_goes_back};
 use vnet_model::{Desired, LabName, Namespace, NsName, State, Step};
 
 use crate::Settings;
@@ -259,7 +259,8 @@ impl Lab {
             None => Cow::Borrowed(desired),
         };
         let (observed, recorded) = self.look_as(&Written::of(&desired))?;
-        let plan = plan(&desired, &observed.state);
+        let target = self.target(&desired.state, &observed.state, recorded.as_ref())?;
+        let plan = plan_between(&self.name, &target, &observed.state);
         let wanted = host::wanted(&desired);
         let outlet = match self.place()? {
             Some(place) => place.outlet_change(wanted.as_ref()),
@@ -298,6 +299,24 @@ impl Lab {
     fn look_as(&self, wanted: &Written<'_>) -> Result<(Observed, Option<Record>), Error> {
         let record = self.dir.record_as(wanted)?;
         Ok((self.look_by(wanted.desired, record.as_ref(), None)?, record))
+    }
+
+    /// Returns what is wanted, and with it what goes back: what the record says was meant before, and is
+    /// no longer.
+    fn target<'d>(
+        &self,
+        wanted: &'d State,
+        observed: &State,
+        record: Option<&Record>,
+    ) -> Result<Cow<'d, State>, Error> {
+        let known: Vec<&State> = record
+            .into_iter()
+            .flat_map(|r| iter::once(&r.desired.state).chain(&r.previous))
+            .collect();
+        with_what_goes_back(wanted, &known, observed, |ns| match ns.is_host() {
+            false => Ok(self.realm()?.born_sysctls()?),
+            true => Ok(self.realm()?.sysctls_of(ns)?),
+        })
     }
 
     /// Reads the lab, or those of its namespaces that have one of some names, by a record that is

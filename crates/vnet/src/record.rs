@@ -74,7 +74,8 @@ impl Record {
     }
 }
 
-/// Adds what only the other one says of what is read as far as it is declared.
+/// Adds what only the other one says of what is read as far as it is declared, or goes back once it no
+/// longer is.
 fn add_options(there: &mut Interface, other: &Interface) {
     if let (Kind::Device(device), Kind::Device(other)) = (&mut there.kind, &other.kind)
         && device.spec == other.spec
@@ -83,6 +84,9 @@ fn add_options(there: &mut Interface, other: &Interface) {
     }
     there.port = both(&there.port, &other.port);
     there.fdb = there.fdb.take().or_else(|| other.fdb.clone());
+    there.txqueuelen = there.txqueuelen.or(other.txqueuelen);
+    there.rps_cpus = there.rps_cpus.take().or_else(|| other.rps_cpus.clone());
+    there.ipv6 = there.ipv6.or(other.ipv6);
     for (offload, on) in &other.offload {
         there.offload.entry(*offload).or_insert(*on);
     }

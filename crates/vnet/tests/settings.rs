@@ -105,6 +105,121 @@ fn what_is_changed_is_changed_in_place_and_damage_is_mended() {
     });
 }
 
+/// The same lab, of which nothing is said.
+const BARE: &str = "
+name: t
+netns: $node
+nodes: { a: , r: { forward: true } }
+links:
+  - endpoints:
+      a:eth.1: [ 10.0.0.1/24, 2001:db8::1/64 ]
+      r: [ 10.0.0.2/24, 2001:db8::2/64 ]
+";
+
+/// What the system tells of all that the file can say.
+fn told() -> String {
+    let sysctls = [
+        ("a", "net.ipv4.tcp_ecn"),
+        ("a", "net.core.rps_default_mask"),
+        ("a", "net.ipv4.conf.eth/1.rp_filter"),
+        ("a", "net.ipv6.conf.eth/1.dad_transmits"),
+        ("a", "net.ipv4.neigh.eth/1.delay_first_probe_time"),
+        ("a", "net.ipv6.conf.eth/1.accept_ra"),
+        ("r", "net.ipv6.conf.a.accept_ra"),
+        ("r", "net.ipv6.conf.a.disable_ipv6"),
+    ];
+    let sysctls = sysctls.map(|(ns, key)| format!("{key} = {} in {ns}\n", sysctl(ns, key)));
+    let links = sh("ip -n a -o link show eth.1 | sed 's/link-netns.*//; s/^.*mtu/mtu/'");
+    sysctls.concat() + &links + &sh("ip netns exec a ethtool -k eth.1")
+}
+
+/// What was said goes back to what it is in a lab that never heard of it; what nobody ever said stays.
+#[test]
+fn what_is_taken_out_of_the_file_goes_back() {
+    vnet_testns::root(|| {
+        let (full, bare) = (desired(LAB), desired(BARE));
+        let mut lab = open(&bare);
+        lab.up(&bare, |_| {}).unwrap();
+        let born = told();
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+
+        lab.up(&full, |_| {}).unwrap();
+        sh("ip netns exec a sysctl -qw net.ipv4.tcp_sack=0 net.ipv4.conf.eth/1.log_martians=1");
+        let back = planned(&lab, &bare);
+        for step in [
+            "~ sysctl net.ipv4.conf.eth/1.rp_filter = 0 in a",
+            "~ sysctl net.ipv6.conf.eth/1.accept_ra = 1 in a",
+            "~ sysctl net.ipv6.conf.a.accept_ra = 1 in r",
+            "~ a:eth.1 txqueuelen 1000",
+            "~ a:eth.1 offload gro off",
+            "~ a:eth.1 offload tx on",
+        ] {
+            assert!(back.iter().any(|it| it == step), "{step} is not in {back:#?}");
+        }
+        let is_back = |lab: &Lab| {
+            assert_eq!(told(), born);
+            assert_eq!(planned(lab, &bare), NOTHING);
+            assert_eq!(sysctl("a", "net.ipv4.tcp_sack"), "0");
+            assert_eq!(sysctl("a", "net.ipv4.conf.eth/1.log_martians"), "1");
+        };
+        assert_eq!(signed(&lab.up(&bare, |_| {}).unwrap().steps), back);
+        is_back(&lab);
+
+        // So it is where an `up` was killed before it did anything, and where another follows that.
+        for killed_again in [false, true] {
+            lab.up(&full, |_| {}).unwrap();
+            let previous = Some(full.state.clone());
+            let record = vnet::record::Record::new(bare.clone(), previous, None);
+            std::fs::write("/run/vnet/t/lab.json", record.to_text()).unwrap();
+            assert_eq!(planned(&lab, &bare), back);
+            if killed_again {
+                let record = vnet::record::Record::new(bare.clone(), Some(record.known()), None);
+                std::fs::write("/run/vnet/t/lab.json", record.to_text()).unwrap();
+                assert_eq!(planned(&lab, &bare), back);
+            }
+            lab.up(&bare, |_| {}).unwrap();
+            is_back(&lab);
+        }
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+/// IPv6 comes back where it was off: on an interface, in a node, and with its last IPv6 address no node
+/// forwards it.
+#[test]
+fn ipv6_that_is_no_longer_off_comes_back() {
+    let file = |a: &str, end: &str| {
+        desired(&format!(
+            "{{ name: t, netns: $node, nodes: {{ a: {{ {a} }}, b: }}, links: [ {{ endpoints: \
+             {{ a:eth0: {{ {end} }}, b: }} }} ] }}"
+        ))
+    };
+    vnet_testns::root(|| {
+        let bare = file("", "");
+        let mut lab = open(&bare);
+        for (a, end, said) in [
+            ("", "ipv6: off", "~ a:eth0 ipv6 on"),
+            ("ipv6: off", "", "~ sysctl net.ipv6.conf.all.disable_ipv6 = 0 in a"),
+            (
+                "forward: true",
+                "addresses: \"2001:db8::1/64\"",
+                "~ sysctl net.ipv6.conf.all.forwarding = 0 in a",
+            ),
+        ] {
+            lab.up(&file(a, end), |_| {}).unwrap();
+            let steps = signed(&lab.up(&bare, |_| {}).unwrap().steps);
+            assert!(steps.iter().any(|step| step == said), "{said} is not in {steps:?}");
+            assert_eq!(planned(&lab, &bare), NOTHING);
+            for key in
+                ["all.disable_ipv6", "eth0.disable_ipv6", "default.disable_ipv6", "all.forwarding"]
+            {
+                assert_eq!(sysctl("a", &format!("net.ipv6.conf.{key}")), "0", "{key}");
+            }
+        }
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
 /// Both families forward as the file says, whoever changes it.
 #[test]
 fn who_no_longer_forwards_does_so_in_neither_family() {

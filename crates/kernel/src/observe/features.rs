@@ -84,7 +84,7 @@ fn read_one(
     interface: &mut Interface,
 ) -> Result<(), NetlinkError> {
     if asked.offload {
-        interface.offload = ethtool::get(socket, family, index)?;
+        (interface.offload, interface.fixed) = ethtool::get(socket, family, index)?;
     }
     if asked.queues {
         match ethtool::channels(socket, family, index) {

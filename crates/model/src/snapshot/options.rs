@@ -52,7 +52,7 @@ pub(super) fn options(interface: &Interface, ns: &Namespace, node_ipv6: bool) ->
         ipv6,
         txqueuelen: interface
             .txqueuelen
-            .filter(|len| is_made && *len != queue_len(&interface.kind)),
+            .filter(|len| is_made && *len != interface.kind.queue_len()),
         queues: if is_made { interface.queues.unusual(&interface.kind) } else { Queues::default() },
         rps_cpus: interface.rps_cpus.clone().filter(|_| is_made),
         offload: interface.offload.clone().into_iter().filter(|_| is_made).collect(),
@@ -84,14 +84,4 @@ pub(super) fn is_derived(address: &Address, mac: Option<Mac>) -> bool {
         address.net.addr() == own && address.net.prefix_len() == 64
     };
     address.is_ipv6_link_local() && mac.is_none_or(from)
-}
-
-/// How many packets the queue of an interface of a kind holds where nobody says it (`alloc_netdev`,
-/// net/core/dev.c; drivers/net/{tun,tap,ifb}.c).
-fn queue_len(kind: &Kind) -> u32 {
-    match kind.name() {
-        "tun" | "tap" | "macvtap" => 500,
-        "ifb" => 32,
-        _ => 1000,
-    }
 }

@@ -48,6 +48,13 @@ impl Offload {
             Self::Gro => feature == "rx-gro",
         }
     }
+
+    /// Tells whether an interface of this kind has it on from birth, where it can be changed: a veth's
+    /// packets are put together only where somebody asks for it (`veth_newlink`, drivers/net/veth.c).
+    #[must_use]
+    pub fn usual(self, kind: &str) -> bool {
+        !(kind == "veth" && self == Self::Gro)
+    }
 }
 
 impl fmt::Display for Offload {

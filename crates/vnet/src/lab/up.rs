@@ -9,7 +9,7 @@ use vnet_kernel::probe::{BRIDGE_VLAN, MissingKind};
 use vnet_kernel::{Observed, Realm, execute_while};
 use vnet_model::kind::{KindSpec, Options};
 use vnet_model::nft::Table;
-use vnet_model::plan::{Plan, plan, plan_between};
+use vnet_model::plan::{Plan, plan_between};
 use vnet_model::{Change, Desired, LinkSetting, NewLink, NsName, Owner, State, Step};
 
 use super::{Lab, Phase, Up, host, part, sysctls};
@@ -105,7 +105,8 @@ impl Lab {
         let desired = tried.as_ref();
         let written = Written::of(desired);
         let (start, recorded) = self.look_as(&written)?;
-        let first = plan(desired, &start.state);
+        let target = self.target(&desired.state, &start.state, recorded.as_ref())?;
+        let first = plan_between(&self.name, &target, &start.state);
         if !first.conflicts.is_empty() {
             return Err(Error::Conflicts { conflicts: first.conflicts });
         }
@@ -132,7 +133,7 @@ impl Lab {
         let previous = (!previous.namespaces.is_empty()).then_some(previous);
         let intent = Record::new(desired.clone(), previous, self.file.clone());
         let pending = self.prepare_to_go_back(guard, earlier, recorded.as_ref(), &before)?;
-        let change = self.change(&intent, &written, (&start, first), progress);
+        let change = self.change(&intent, &written, &target, (&start, first), progress);
         let done = change.and_then(|reached| {
             let settled = written.record(None, intent.file.as_deref());
             self.dir.write_record_text(&settled, false)?;
@@ -251,6 +252,7 @@ impl Lab {
         &self,
         intent: &Record,
         written: &Written<'_>,
+        target: &State,
         (start, first): (&Observed, Plan),
         progress: &impl Fn(Phase),
     ) -> Result<Reached, Error> {
@@ -260,8 +262,7 @@ impl Lab {
         exec::write_files(&self.dir, &intent.desired)?;
         self.say("the intent is written")?;
         let seen = Some((start.clone(), first));
-        let desired = &intent.desired;
-        let to = |now: &State| plan(desired, now);
+        let to = |now: &State| plan_between(&self.name, target, now);
         let reached = self.go(intent, &to, seen, self.settings.cancel.as_ref(), progress)?;
         self.say("all is as wanted")?;
         Cancel::check(self.settings.cancel.as_ref())?;
@@ -384,6 +385,10 @@ fn own(state: &State) -> State {
     own.namespaces.retain(|_, ns| matches!(ns.owner, Owner::Lab(_)) && !ns.interfaces.is_empty());
     for ns in own.namespaces.values_mut() {
         ns.interfaces.retain(|_, interface| interface.ours);
+        for interface in ns.interfaces.values_mut() {
+            // These are seen of each interface, whether or not they were ever said: they must not go back.
+            (interface.txqueuelen, interface.ipv6) = (None, None);
+        }
     }
     own
 }

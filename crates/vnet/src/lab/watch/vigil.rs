@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use vnet_kernel::{Heard, Hub, Observed, execute};
 use vnet_model::plan::{Plan, plan_between};
 use vnet_model::state::IPV6_FORWARDING;
-use vnet_model::{Desired, NsName, Step};
+use vnet_model::{NsName, Step};
 
 use super::{Difference, Ended, Notice, Watching};
 use crate::error::Error;
@@ -255,13 +255,23 @@ impl<'l> Vigil<'l> {
                 part.extend(desired.state.namespaces.keys().cloned());
                 part.extend(self.known.state.namespaces.keys().cloned());
             }
-            let plan = plan_part(desired, &self.known, &part);
+            let plan = self.plan_part(&part)?;
             let beyond = beyond(&plan.steps, &part);
             if beyond.is_empty() {
                 return Ok((part, plan));
             }
             part.extend(beyond);
         }
+    }
+
+    /// Plans what would mend a part. What a change that was cut short took out of the file goes back
+    /// too.
+    fn plan_part(&self, part: &BTreeSet<NsName>) -> Result<Plan, Error> {
+        let wanted = self.record.desired.state.only(part);
+        let known = self.known.state.only(part);
+        let record = Some(&self.record).filter(|record| record.previous.is_some());
+        let target = self.lab.target(&wanted, &known, record)?;
+        Ok(plan_between(&self.record.desired.lab, &target, &known))
     }
 
     /// Tells what differs now and did not before, and the other way round.
@@ -358,10 +368,6 @@ impl<'l> Vigil<'l> {
             done.extend(plan.steps);
         }
     }
-}
-
-fn plan_part(desired: &Desired, known: &Observed, part: &BTreeSet<NsName>) -> Plan {
-    plan_between(&desired.lab, &desired.state.only(part), &known.state.only(part))
 }
 
 /// Returns the namespaces beyond a part that its steps reach into.
