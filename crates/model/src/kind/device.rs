@@ -89,13 +89,16 @@ impl Device {
     /// Tells whether a hardware address can be chosen for it.
     #[must_use]
     pub fn has_own_mac(&self) -> bool {
-        // A macvlan that takes the whole interface takes its address too (`macvlan_common_newlink`,
-        // drivers/net/macvlan.c).
-        let mode = self.options.get("mode");
-        let passthru = mode == super::macvlan::PASSTHRU && self.spec.lower == Lower::Required;
         // `netkit_new_link`, drivers/net/netkit.c.
-        let is_bare = self.spec.is_pair() && mode != Some(&super::netkit::L2);
-        self.spec.hardware == Hardware::Own && !passthru && !is_bare
+        let is_bare = self.spec.is_pair() && self.options.get("mode") != Some(&super::netkit::L2);
+        self.spec.hardware == Hardware::Own && !self.passes_through() && !is_bare
+    }
+
+    /// Tells whether it is a macvlan that takes the whole interface below, and its address too
+    /// (`macvlan_common_newlink`, drivers/net/macvlan.c).
+    fn passes_through(&self) -> bool {
+        let mode = self.options.get("mode");
+        mode == super::macvlan::PASSTHRU && self.spec.lower == Lower::Required
     }
 
     /// Lists the interfaces that must be there before it: what it stands on, and what its options
@@ -134,6 +137,7 @@ impl Device {
             option.change == ChangeBy::Rebirth || option.default == Unsaid::Nothing
         };
         self.spec == wanted.spec
+            && self.passes_through() == wanted.passes_through()
             && (&self.lower, &self.host_lower) == (&wanted.lower, &wanted.host_lower)
             && self.peer == wanted.peer
             && !wanted.options.of(self.spec.options).any(fixed)

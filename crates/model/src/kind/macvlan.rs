@@ -28,8 +28,8 @@ pub(super) static MACVTAP: KindSpec = KindSpec {
     )
 };
 
-/// `IFLA_MACVLAN_…`, modes of `enum macvlan_mode`. Only to and from `passthru` it can't be changed,
-/// but who wants that is better served by a new interface in any case.
+/// `IFLA_MACVLAN_…`, modes of `enum macvlan_mode`. To and from `passthru` no message leads
+/// (`macvlan_changelink`): it is made again.
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "mode",

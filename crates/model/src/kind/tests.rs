@@ -98,6 +98,11 @@ fn what_can_be_changed_in_place_is_told_from_what_can_not() {
     // What is not declared is not compared.
     assert!(vxlan(1, 5).can_become(&Device::new(&VXLAN)));
     assert!(!vxlan(1, 5).can_become(&Device::bridge(false)));
+
+    let macvlan = |mode| Device::new(&macvlan::MACVLAN).with("mode", Value::Number(mode));
+    assert!(macvlan(1).can_become(&macvlan(4)));
+    assert!(!macvlan(4).can_become(&macvlan(8)) && !macvlan(8).can_become(&macvlan(4)));
+    assert!(!macvlan(8).can_become(&Device::new(&macvlan::MACVLAN)));
 }
 
 #[test]

@@ -199,6 +199,34 @@ fn what_can_not_be_changed_is_made_again() {
     });
 }
 
+/// What could be changed, but not into that.
+#[test]
+fn what_can_not_become_the_other_is_made_again() {
+    const CASES: [(&str, &str, &str); 2] = [
+        (
+            "macvlan",
+            "kind: macvlan, link: eth0, mode: bridge",
+            "kind: macvlan, link: eth0, mode: passthru",
+        ),
+        ("macvtap", "kind: macvtap, link: eth0", "kind: macvtap, link: eth0, mode: passthru"),
+    ];
+    vnet_testns::root(|| {
+        for (needs, from, to) in CASES {
+            vnet_testns::requires(&[needs]);
+            let both = [lab(&format!("{{ {from} }}")), lab(&format!("{{ {to} }}"))];
+            let mut lab = open(&both[0]);
+            lab.up(&both[0], |_| {}).unwrap();
+            for wanted in both.iter().rev() {
+                let index = link("x")["ifindex"].clone();
+                lab.up(wanted, |_| {}).unwrap_or_else(|error| panic!("{from}, {to}: {error}"));
+                assert_ne!(link("x")["ifindex"], index, "{from}, {to}");
+                assert_eq!(planned(&lab, wanted), Vec::<String>::new());
+            }
+            lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+        }
+    });
+}
+
 /// All options of a bridge's ports: what the bridge program says of them, a change in place, the way
 /// back, and a port that somebody takes out.
 #[test]
