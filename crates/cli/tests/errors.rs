@@ -126,7 +126,8 @@ fn a_kernel_that_refuses_is_shown_under_the_line_that_asked() {
     vnet_testns::root(|| {
         write(
             "vnet.yaml",
-            "name: demo\nnodes:\n  a:\n    sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 }\n",
+            "name: demo\nnodes: [ a, b ]\nlinks:\n  - endpoints:\n      a:eth0: \"2001:db8::1/64\"\n      \
+             b:\n        sysctls:\n          ipv6.mtu: 9000\n",
         );
         let before = Snapshot::take();
         pinned!("vnet up");

@@ -256,6 +256,7 @@ impl Namespace {
             foreign: Default::default(),
             lost_rules: Default::default(),
             sysctls: Default::default(),
+            sysctl_origins: Default::default(),
             tables: Default::default(),
             nft_text: None,
             origin: Default::default(),

@@ -1,6 +1,7 @@
 //! Where a thing was asked for.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -60,3 +61,28 @@ impl Ord for Origin {
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
+
+/// Where each of several things was asked for, by name. As [`Origin`], it takes no part in comparisons.
+#[derive(Debug, Clone, Default)]
+pub struct Origins(BTreeMap<String, Origin>);
+
+impl Origins {
+    /// Notes where a thing was asked for.
+    pub fn insert(&mut self, name: String, origin: Origin) {
+        self.0.insert(name, origin);
+    }
+
+    /// Returns where a thing was asked for.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Origin {
+        self.0.get(name).copied().unwrap_or(Origin::NONE)
+    }
+}
+
+impl PartialEq for Origins {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origins {}

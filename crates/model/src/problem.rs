@@ -183,6 +183,18 @@ pub enum ProblemKind {
         /// Its second value.
         second: String,
     },
+    /// A sysctl is given in two places, with two values.
+    #[error("`{node}` has two values for the sysctl {key}: {first} and {second}")]
+    ContradictingSysctl {
+        /// The node, or the host.
+        node: NodeName,
+        /// The sysctl's whole name.
+        key: String,
+        /// Its first value.
+        first: String,
+        /// Its second value.
+        second: String,
+    },
     /// A number is outside what it may be.
     #[error("`{option}` is {value}, which is not within {min} to {max}")]
     OutOfRange {
@@ -487,6 +499,14 @@ pub enum ProblemKind {
     /// An IPv6 address on a node without IPv6.
     #[error("`{at}` can't have {addr}: IPv6 is off on `{}`", at.node)]
     Ipv6Off {
+        /// The interface.
+        at: At,
+        /// The address.
+        addr: IpAddr,
+    },
+    /// An IPv6 address on an interface without IPv6.
+    #[error("`{at}` can't have {addr}: IPv6 is off there")]
+    Ipv6OffThere {
         /// The interface.
         at: At,
         /// The address.

@@ -13,12 +13,13 @@ mod expect;
 mod external;
 mod fdb;
 mod filter;
-mod namespaces;
+pub(crate) mod namespaces;
 mod network;
 mod prefix;
 mod publish;
 mod routes;
 mod routing;
+pub(crate) mod sysctls;
 mod tunnels;
 mod vxlan;
 mod wireguard;
@@ -145,7 +146,8 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     }
     wireguard::allow(&mut network, &routes, &entries);
     let desired = desired(&network, routes, tables, entries);
-    let problems = expect::problems(&desired);
+    let mut problems = expect::problems(&desired);
+    problems.extend(sysctls::problems(topology, &desired));
     if problems.is_empty() { Ok(desired) } else { Err(sorted(problems)) }
 }
 

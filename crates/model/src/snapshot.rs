@@ -12,7 +12,7 @@ use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::origin::Origin;
 use crate::plan::plan;
 use crate::problem::Problem;
-use crate::resolve::{Desired, resolve};
+use crate::resolve::{Desired, resolve, sysctls};
 use crate::state::{
     Entry, IPV6_FORWARDING, Interface, Kind, Namespace, NextHop, NexthopKind, NexthopObject, Owner,
     Route, State, TABLE_MAIN, default_metric,
@@ -82,12 +82,15 @@ pub fn snapshot(lab: &LabName, state: &State) -> Result<Snapshot, Vec<Problem>> 
     });
     let pattern = if is_short { NetnsPattern::default() } else { NetnsPattern::new("$node") };
     let mut builder = Topology::builder(lab.as_str()).netns(pattern);
+    let links = taken.links();
     for (name, ns) in &state.namespaces {
         if let Owner::Lab(mark) = &ns.owner {
-            builder = builder.node(taken.node(name, mark, ns));
+            let mut node = taken.node(name, mark, ns);
+            keep_sysctls_of(&mut node, &links);
+            builder = builder.node(node);
         }
     }
-    for link in taken.links() {
+    for link in links {
         builder = builder.link(link);
     }
     let topology = builder.build()?;
@@ -213,6 +216,17 @@ impl Taken<'_> {
         }
         links
     }
+}
+
+/// Leaves out the sysctls of interfaces that are left out.
+fn keep_sysctls_of(node: &mut Node, links: &[Link]) {
+    let own = node.interfaces.iter().map(|interface| interface.name.clone());
+    let ends = links.iter().flat_map(|link| &link.ends).filter(|end| end.node == node.name);
+    let said: BTreeSet<IfName> = own.chain(ends.filter_map(|end| end.interface.clone())).collect();
+    node.sysctls.retain(|key, _| {
+        let of = sysctls::interface_of(key);
+        of.is_none_or(|name| said.contains(&name) || sysctls::is_of_kernel(name.as_str()))
+    });
 }
 
 /// Tells whether an interface can be part of a topology.

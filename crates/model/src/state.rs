@@ -23,7 +23,7 @@ use crate::kind::{Device, Options, Wireguard};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
 use crate::nft::{RawText, Table, TableId};
-use crate::origin::Origin;
+use crate::origin::{Origin, Origins};
 
 pub use bridging::{FdbEntry, PortVlan, PortVlans};
 pub use cpus::{Cpus, CpusError};
@@ -102,6 +102,9 @@ pub struct Namespace {
     /// Sysctls by their dotted name (`net.ipv4.tcp_ecn`), as far as they are declared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctls: BTreeMap<String, String>,
+    /// What asked for them.
+    #[serde(skip)]
+    pub sysctl_origins: Origins,
     /// Its tables of nf_tables: those that carry a lab's mark, and of others, only those whose name
     /// is one that is declared, without what is in them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

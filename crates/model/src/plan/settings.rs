@@ -182,7 +182,7 @@ impl Planner<'_> {
             let found = self.work.namespaces.get(ns).and_then(|ns| ns.sysctl(key));
             if found != Some(value.as_str()) {
                 let change = Change::SetSysctl { key: key.clone(), value: value.clone() };
-                self.push(ns, change, wanted.origin);
+                self.push(ns, change, wanted.sysctl_origins.get(key).or(wanted.origin));
             }
         }
     }

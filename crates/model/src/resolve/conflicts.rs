@@ -6,11 +6,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::namespaces::whole_name;
 use super::network::{Assigned, Network, is_link_local};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES};
-use crate::topology::wiring::Made;
+use crate::topology::wiring::{Made, Wired};
 
 const FIRST: &str = "the other is here";
 
@@ -134,15 +135,31 @@ fn ipv6_impossible(
     let wired = &network.wiring.interfaces[id];
     let off = network.node(wired.place).is_some_and(|node| !node.ipv6);
     let mtu = network.mtus[id].or(bridge_mtus.get(&id).copied()).unwrap_or(MTU_DEFAULT_BYTES);
+    let off_there = ipv6_off(network, wired);
     for Assigned { net, origin, .. } in &network.addresses[id] {
         let IpAddr::V6(addr) = net.addr() else { continue };
         let (addr, at) = (addr.into(), network.wiring.at(id));
         if off {
             problems.push(Problem::new(ProblemKind::Ipv6Off { at, addr }, *origin));
+        } else if let Some(place) = off_there {
+            let problem = Problem::new(ProblemKind::Ipv6OffThere { at, addr }, *origin);
+            problems.push(problem.with(place, "it is turned off here"));
         } else if mtu < MTU_IPV6_MIN_BYTES {
             problems.push(Problem::new(ProblemKind::Ipv6SmallMtu { at, addr, mtu }, *origin));
         }
     }
+}
+
+/// Tells what turns IPv6 off on an interface: its option, or a sysctl.
+fn ipv6_off(network: &Network<'_>, wired: &Wired<'_>) -> Option<Origin> {
+    const KEY: &str = "ipv6.disable_ipv6";
+    let option = wired.options.iter().find(|options| options.ipv6 == Some(false));
+    let of_node = network.node(wired.place).map(|node| &node.sysctls);
+    let of_node = of_node.and_then(|all| all.get(&whole_name(KEY, &wired.name)));
+    let sysctls = wired.options.iter().filter_map(|options| options.sysctls.get(KEY));
+    let mut sysctls = sysctls.chain(of_node).filter(|sysctl| sysctl.value == "1");
+    let by_option = option.map(|options| options.origin.or(wired.origin));
+    by_option.or_else(|| sysctls.next().map(|sysctl| sysctl.origin))
 }
 
 /// Returns the MTU that the kernel gives each bridge in a node that names none: its ports' least

@@ -9,7 +9,7 @@ use super::network::Network;
 use super::{external, fdb, vxlan};
 use crate::kind::{self, Device, OptionSpec, Options, Value};
 use crate::names::{IfName, Mark};
-use crate::origin::Origin;
+use crate::origin::{Origin, Origins};
 use crate::state::{
     Address, End, IPV6_FORWARDING, Interface, Kind, Namespace, Owner, PortVlan, Queues,
 };
@@ -41,6 +41,7 @@ pub(super) fn namespace(network: &Network<'_>, place: usize, lab_has_ipv6: bool)
         foreign: BTreeSet::new(),
         lost_rules: BTreeSet::new(),
         sysctls: sysctls(network, place, lab_has_ipv6),
+        sysctl_origins: sysctl_origins(network, place),
         tables: BTreeMap::new(),
         nft_text: network.node(place).and_then(|node| node.nftables.clone()),
         origin,
@@ -61,6 +62,7 @@ pub(super) fn host(network: &Network<'_>, place: usize) -> Namespace {
     Namespace {
         interfaces: interfaces.collect(),
         sysctls: interface_sysctls(network, place),
+        sysctl_origins: sysctl_origins(network, place),
         ..external::empty_host()
     }
 }
@@ -290,10 +292,25 @@ fn interface_sysctls(network: &Network<'_>, place: usize) -> BTreeMap<String, St
     sysctls
 }
 
+/// Notes which line of the file wrote each sysctl.
+fn sysctl_origins(network: &Network<'_>, place: usize) -> Origins {
+    let mut origins = Origins::default();
+    for &id in &network.wiring.places[place].interfaces {
+        let wired = &network.wiring.interfaces[id];
+        for options in wired.options.iter().rev() {
+            let written = options.sysctls.iter();
+            written.for_each(|(key, it)| origins.insert(whole_name(key, &wired.name), it.origin));
+        }
+    }
+    let of_node = network.node(place).into_iter().flat_map(|node| &node.sysctls);
+    of_node.for_each(|(key, sysctl)| origins.insert(key.clone(), sysctl.origin));
+    origins
+}
+
 /// Returns the whole name of a sysctl of an interface: `net.ipv4.conf.eth0.rp_filter` for
 /// `ipv4.rp_filter`, `net.ipv4.neigh.eth0.delay_first_probe_time` for
 /// `ipv4.neigh.delay_first_probe_time`.
-fn whole_name(key: &str, dev: &IfName) -> String {
+pub(crate) fn whole_name(key: &str, dev: &IfName) -> String {
     let (protocol, rest) = key.split_once('.').unwrap_or((key, ""));
     let (folder, rest) = match rest.strip_prefix("neigh.") {
         Some(rest) => ("neigh", rest),

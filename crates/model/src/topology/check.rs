@@ -1,18 +1,20 @@
 //! The rules that a topology keeps, beside those that its types keep.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
 use super::{
-    AddressSpec, Addressing, InterfaceOptions, Leg, SegmentKind, StaticNexthopKind, Topology, Via,
-    devices, loops,
+    AddressSpec, Addressing, InterfaceOptions, Leg, SegmentKind, StaticNexthopKind, Sysctl,
+    Topology, Via, devices, loops,
 };
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind, TunnelProblem, nearest};
+use crate::resolve::namespaces::whole_name;
+use crate::resolve::sysctls;
 use crate::state::QUEUES_MAX;
 
 /// The most nodes and segments of a lab: 430 kB of kernel memory each make 43 GB.
@@ -356,6 +358,7 @@ fn interface(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Problem>
         }
     }
     contradictions(wiring, wired, problems);
+    contradicting_sysctls(wiring, wired, problems);
 }
 
 fn address(spec: &AddressSpec) -> Option<ProblemKind> {
@@ -401,6 +404,52 @@ fn contradictions(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Pro
     check("accept_ra", |options| options.accept_ra.map(|on| on.to_string()));
     check("vrf", |options| options.vrf.as_ref().map(|vrf| format!("`{vrf}`")));
     check("ipv6", |options| options.ipv6.map(|on| on.to_string()));
+}
+
+/// Finds sysctls of one interface that have two values: in two places, or where an option says the same.
+fn contradicting_sysctls(wiring: &Wiring<'_>, wired: &Wired<'_>, problems: &mut Vec<Problem>) {
+    const ELSEWHERE: &str = "the other value is here";
+    let place = &wiring.places[wired.place];
+    let of_node = match place.kind {
+        PlaceKind::Node(node) => Some(&node.sysctls),
+        _ => None,
+    };
+    let mut said: BTreeMap<String, &Sysctl> = BTreeMap::new();
+    let own = wired.options.iter().flat_map(|options| &options.sysctls);
+    let own = own.map(|(key, sysctl)| (whole_name(key, &wired.name), sysctl));
+    let of_node = of_node.into_iter().flatten().map(|(key, sysctl)| (key.clone(), sysctl));
+    for (key, sysctl) in own.chain(of_node.filter(|(key, _)| is_about(key, wired))) {
+        match said.get(&key) {
+            Some(other) if other.value != sysctl.value => {
+                let (first, second) = (other.value.clone(), sysctl.value.clone());
+                let node = place.name.clone();
+                let kind = ProblemKind::ContradictingSysctl { node, key, first, second };
+                let origin = sysctl.origin.or(wired.origin);
+                problems.push(Problem::new(kind, origin).with(other.origin, ELSEWHERE));
+            }
+            Some(_) => {}
+            None => drop(said.insert(key, sysctl)),
+        }
+    }
+    let mut check = |option, key: &str, value: fn(&InterfaceOptions) -> Option<bool>, off: &str| {
+        let given = wired.options.iter().find_map(|o| Some((value(o)?, o.origin)));
+        let sysctl = said.get(&whole_name(key, &wired.name));
+        let Some(((on, origin), sysctl)) = given.zip(sysctl) else { return };
+        if on == (sysctl.value == off) {
+            let at = crate::problem::At { node: place.name.clone(), interface: wired.name.clone() };
+            let (first, second) = (on.to_string(), format!("`{key}: {}`", sysctl.value));
+            let kind = ProblemKind::ContradictingOption { at, option, first, second };
+            let problem = Problem::new(kind, sysctl.origin.or(wired.origin));
+            problems.push(problem.with(origin.or(wired.origin), ELSEWHERE));
+        }
+    };
+    check("accept_ra", "ipv6.accept_ra", |options| options.accept_ra, "0");
+    check("ipv6", "ipv6.disable_ipv6", |options| options.ipv6, "1");
+}
+
+/// Tells whether a sysctl of a node is one of this interface.
+fn is_about(key: &str, wired: &Wired<'_>) -> bool {
+    sysctls::interface_of(key).is_some_and(|name| name == wired.name)
 }
 
 /// Checks the numbers of links and segments.
