@@ -131,10 +131,18 @@ impl Device {
     #[must_use]
     pub fn can_become(&self, wanted: &Self) -> bool {
         let fixed = |(option, value): (&'static OptionSpec, &Value)| {
-            option.change == ChangeBy::Rebirth && self.options.get(option.word) != Some(value)
+            let found = self.options.get(option.word);
+            let is_fixed = match option.change {
+                ChangeBy::Rebirth => true,
+                ChangeBy::MessageInFamily => !self.takes(value) || found.is_some_and(is_group),
+                ChangeBy::Message | ChangeBy::MessageWhileDown => false,
+            };
+            is_fixed && found != Some(value)
         };
         let stays = |option: &OptionSpec| {
-            option.change == ChangeBy::Rebirth || option.default == Unsaid::Nothing
+            option.change == ChangeBy::Rebirth
+                || option.default == Unsaid::Nothing
+                || self.options.get(option.word).is_some_and(is_group)
         };
         self.spec == wanted.spec
             && self.passes_through() == wanted.passes_through()
@@ -142,6 +150,16 @@ impl Device {
             && self.peer == wanted.peer
             && !wanted.options.of(self.spec.options).any(fixed)
             && !self.options.no_longer_in(&wanted.options, self.spec.options).any(stays)
+    }
+
+    /// Tells whether it can be given this address for another: one of the family that it has, which is
+    /// IPv4 where it has none. A group is joined when the interface goes up, and only then
+    /// (`vxlan_multicast_join`, drivers/net/vxlan/vxlan_multicast.c).
+    fn takes(&self, value: &Value) -> bool {
+        let is_v6 = |value: &Value| matches!(value, Value::Ip(addr) if addr.is_ipv6());
+        let mut known = self.options.of(self.spec.options);
+        let known = known.find(|(option, _)| option.change == ChangeBy::MessageInFamily);
+        !is_group(value) && is_v6(value) == known.is_some_and(|(_, known)| is_v6(known))
     }
 
     /// Tells whether the kernel takes no other one such as `wanted` while this one is there, whatever
@@ -171,6 +189,10 @@ impl Device {
     pub fn changes_to(&self, wanted: &Self) -> Options {
         self.options.changes_to(&wanted.options, self.spec.options)
     }
+}
+
+fn is_group(value: &Value) -> bool {
+    matches!(value, Value::Ip(addr) if addr.is_multicast())
 }
 
 impl From<Device> for Written {

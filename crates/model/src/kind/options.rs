@@ -90,7 +90,8 @@ impl Options {
     /// another value, and those that go back to their defaults.
     #[must_use]
     pub fn changes_to(&self, wanted: &Self, table: &'static [OptionSpec]) -> Self {
-        let back = |option: &'static OptionSpec| Some((option, option.default_value()?));
+        let back =
+            |option: &'static OptionSpec| Some((option, option.back_from(self.get(option.word)?)?));
         let mut changes: Self = self.no_longer_in(wanted, table).filter_map(back).collect();
         changes.extend(&wanted.unlike(self));
         changes

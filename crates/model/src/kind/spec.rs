@@ -1,5 +1,7 @@
 //! What a row of the table says.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use super::options::Options;
 use super::value::{Form, Value};
 
@@ -94,6 +96,9 @@ pub enum Unsaid {
     Number(u64),
     /// The interface is without it, and no message makes it so: it is made again.
     Nothing,
+    /// The interface is without it: a message says so by the unspecified address of the family that it
+    /// had.
+    NoAddress,
 }
 
 /// How an option of an interface that exists is changed.
@@ -103,6 +108,9 @@ pub enum ChangeBy {
     Message,
     /// By a message while the interface is down.
     MessageWhileDown,
+    /// By a message, as long as it is an address of the family that the interface has, and not a group's;
+    /// else by making the interface again.
+    MessageInFamily,
     /// By making the interface again: the kernel refuses or ignores a change.
     Rebirth,
 }
@@ -221,7 +229,20 @@ impl OptionSpec {
         match self.default {
             Unsaid::Switch(on) => Some(Value::Bool(on)),
             Unsaid::Number(number) => Some(Value::Number(number)),
-            Unsaid::Depends | Unsaid::Nothing => None,
+            Unsaid::Depends | Unsaid::Nothing | Unsaid::NoAddress => None,
+        }
+    }
+
+    /// Returns what takes this value back by a message, if that is known.
+    #[must_use]
+    pub fn back_from(&self, value: &Value) -> Option<Value> {
+        let unspecified = |of: IpAddr| match of {
+            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        };
+        match (self.default, value) {
+            (Unsaid::NoAddress, Value::Ip(addr)) => Some(Value::Ip(unspecified(*addr))),
+            _ => self.default_value(),
         }
     }
 
@@ -231,6 +252,7 @@ impl OptionSpec {
         match self.default {
             Unsaid::Depends => false,
             Unsaid::Nothing => true,
+            Unsaid::NoAddress => !matches!(value, Value::Ip(addr) if addr.is_unspecified()),
             _ => self.default_value().as_ref() != Some(value),
         }
     }
@@ -274,6 +296,17 @@ impl OptionSpec {
     /// Says that the interface is without it where nothing is said.
     pub(super) const fn else_without(self) -> Self {
         Self { default: Unsaid::Nothing, ..self }
+    }
+
+    /// Says that the interface is without this address where nothing is said, and that a message can say
+    /// so.
+    pub(super) const fn else_no_address(self) -> Self {
+        Self { default: Unsaid::NoAddress, ..self }
+    }
+
+    /// Says that only another address of its family can be said by a message.
+    pub(super) const fn in_family(self) -> Self {
+        Self { change: ChangeBy::MessageInFamily, ..self }
     }
 
     /// Says that it can only be changed while the interface is down.

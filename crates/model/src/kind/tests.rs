@@ -99,6 +99,17 @@ fn what_can_be_changed_in_place_is_told_from_what_can_not() {
     assert!(vxlan(1, 5).can_become(&Device::new(&VXLAN)));
     assert!(!vxlan(1, 5).can_become(&Device::bridge(false)));
 
+    // An address gives way to another of its family, or to none; a group to nothing, and nothing to it.
+    let far = |text: &str| vxlan(1, 5).with("remote", Value::Ip(text.parse().unwrap()));
+    let (first, other, group) = (far("10.0.0.2"), far("10.0.0.3"), far("239.1.1.1"));
+    assert!(first.can_become(&other) && vxlan(1, 5).can_become(&first));
+    assert!(first.can_become(&vxlan(1, 5)));
+    assert_eq!(first.changes_to(&vxlan(1, 5)), far("0.0.0.0").options.unlike(&first.options));
+    assert!(far("0.0.0.0").changes_to(&vxlan(1, 5)).is_empty());
+    assert!(!first.can_become(&far("2001:db8::2")) && !vxlan(1, 5).can_become(&far("2001:db8::2")));
+    assert!(!first.can_become(&group) && !group.can_become(&first));
+    assert!(!group.can_become(&vxlan(1, 5)));
+
     let macvlan = |mode| Device::new(&macvlan::MACVLAN).with("mode", Value::Number(mode));
     assert!(macvlan(1).can_become(&macvlan(4)));
     assert!(!macvlan(4).can_become(&macvlan(8)) && !macvlan(8).can_become(&macvlan(4)));
@@ -132,8 +143,8 @@ fn what_is_no_longer_said_goes_back_or_takes_a_new_interface() {
     assert!(usual.changes_to(&plain).is_empty());
     // No message takes back what can't be changed, or what has no value for being without it.
     let vxlan = Device::new(&VXLAN).with("id", Value::Number(1));
-    let far = Value::Ip(std::net::Ipv4Addr::new(10, 0, 0, 2).into());
+    let below = Value::Interface(crate::names::IfName::new("eth0").unwrap());
     assert!(!vxlan.clone().with("dstport", Value::Number(4789)).can_become(&vxlan));
-    assert!(!vxlan.clone().with("remote", far).can_become(&vxlan));
+    assert!(!vxlan.clone().with("dev", below).can_become(&vxlan));
     assert!(vxlan.clone().with("dstport", Value::Number(8472)).can_become(&vxlan));
 }

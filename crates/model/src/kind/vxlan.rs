@@ -34,15 +34,16 @@ const OPTIONS: &[OptionSpec] = &[
         Form::Address { v6: 16 },
         "The far end, or the multicast group, to which frames for unknown addresses go.",
     )
-    .else_without(),
+    .else_no_address()
+    .in_family(),
     OptionSpec::new(
         "local",
         4,
         Form::Address { v6: 17 },
         "The address that its packets have as their source.",
     )
-    .else_without()
-    .at_birth(),
+    .else_no_address()
+    .in_family(),
     OptionSpec::new(
         "dev",
         3,

@@ -199,16 +199,74 @@ fn what_can_not_be_changed_is_made_again() {
     });
 }
 
+/// Builds an interface `x` of one sort, makes each of the others of it, and the first again: it is always the
+/// same one, and as if it was born so.
+fn is_changed_in_place(needs: &str, all: &[&str]) {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&[needs]);
+        let first = lab(&format!("{{ {} }}", all[0]));
+        let mut lab = open(&first);
+        let down = || Down { wait: true, ..Down::default() };
+        let mut born = Vec::new();
+        for text in all {
+            lab.up(&super::lab(&format!("{{ {text} }}")), |_| {}).unwrap();
+            born.push((info("x"), link("x")["mtu"].clone()));
+            lab.down(&down()).unwrap();
+        }
+        lab.up(&first, |_| {}).unwrap();
+        let index = link("x")["ifindex"].clone();
+        let ways = all.iter().zip(&born).chain(all.iter().zip(&born).rev());
+        for (text, born) in ways {
+            let wanted = super::lab(&format!("{{ {text} }}"));
+            let up = lab.up(&wanted, |_| {}).unwrap();
+            assert_eq!(link("x")["ifindex"], index, "{text} by {:?}", signed(&up.steps));
+            assert_eq!((info("x"), link("x")["mtu"].clone()), *born, "{text}");
+            assert_eq!(planned(&lab, &wanted), Vec::<String>::new());
+        }
+        lab.down(&down()).unwrap();
+    });
+}
+
+macro_rules! is_changed_in_place {
+    ($($name:ident: $needs:expr, $all:expr;)*) => {
+        mod in_place { $(
+            #[test]
+            fn $name() {
+                super::is_changed_in_place($needs, &$all);
+            }
+        )* }
+    };
+}
+
+is_changed_in_place! {
+    vxlan: "vxlan", [
+        "kind: vxlan, id: 100, dstport: 4789",
+        "kind: vxlan, id: 100, dstport: 4789, local: 10.0.0.1, remote: 10.0.0.2",
+        "kind: vxlan, id: 100, dstport: 4789, local: 10.0.0.9, remote: 10.0.0.3",
+        "kind: vxlan, id: 100, dstport: 4789, remote: 10.0.0.3",
+    ];
+}
+
 /// What could be changed, but not into that.
 #[test]
 fn what_can_not_become_the_other_is_made_again() {
-    const CASES: [(&str, &str, &str); 2] = [
+    const CASES: [(&str, &str, &str); 4] = [
         (
             "macvlan",
             "kind: macvlan, link: eth0, mode: bridge",
             "kind: macvlan, link: eth0, mode: passthru",
         ),
         ("macvtap", "kind: macvtap, link: eth0", "kind: macvtap, link: eth0, mode: passthru"),
+        (
+            "vxlan",
+            "kind: vxlan, id: 100, remote: 10.0.0.2",
+            "kind: vxlan, id: 100, remote: \"2001:db8::2\"",
+        ),
+        (
+            "vxlan",
+            "kind: vxlan, id: 100, dev: eth0, remote: 10.0.0.2",
+            "kind: vxlan, id: 100, dev: eth0, remote: 239.1.1.1",
+        ),
     ];
     vnet_testns::root(|| {
         for (needs, from, to) in CASES {
