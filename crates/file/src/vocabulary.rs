@@ -144,7 +144,7 @@ pub(crate) static FILE: Object = Object {
         key(
             "routing",
             "Where routes come from: `none` is only what the file says, `auto` adds the shortest \
-             paths between all prefixes.",
+             paths between all prefixes, in each VRF for itself.",
             Shape::Choice(&["none", "auto"]),
         ),
         key(

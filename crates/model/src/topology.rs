@@ -153,7 +153,7 @@ pub enum Routing {
     #[default]
     None,
     /// Shortest paths over all links and segments, by hops or `cost`; to where a tunnel ends never by that
-    /// tunnel.
+    /// tunnel. Each VRF has its own, in its table.
     Auto,
 }
 

@@ -475,6 +475,56 @@ links:
             assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
         });
     }
+
+    /// ```text
+    ///   ce1 ──r── pe1 ──pr(red)── pe2 ──r── ce2
+    ///   cb1 ──b── pe1 ──pb(blue)─ pe2 ──b── cb2
+    /// ```
+    /// Both VRFs have the same prefixes, but that the `lo` of cb2 has an address more.
+    #[test]
+    fn automatic_routes_of_vrfs_keep_to_them() {
+        let file = "
+name: vrf
+routing: auto
+nodes:
+  pe1..2: { forward: true, interfaces: { red: { kind: vrf, table: 10 }, blue: { kind: vrf, table: 20 } } }
+  ce1: { interfaces: { lo: 192.168.0.1/32 } }
+  ce2: { interfaces: { lo: 192.168.0.2/32 } }
+  cb1: { interfaces: { lo: 192.168.0.1/32 } }
+  cb2: { interfaces: { lo: [ 192.168.0.2/32, 192.168.0.3/32 ] } }
+links:
+  - { endpoints: { pe1:r: { vrf: red }, ce1: }, prefix: [ 10.0.1.0/24, '2001:db8:1::/64' ] }
+  - { endpoints: { pe2:r: { vrf: red }, ce2: }, prefix: [ 10.0.2.0/24, '2001:db8:2::/64' ] }
+  - { endpoints: { pe1:b: { vrf: blue }, cb1: }, prefix: [ 10.0.1.0/24, '2001:db8:1::/64' ] }
+  - { endpoints: { pe2:b: { vrf: blue }, cb2: }, prefix: [ 10.0.2.0/24, '2001:db8:2::/64' ] }
+  - { endpoints: { pe1:pr: { vrf: red }, pe2:pr: { vrf: red } }, prefix: [ 10.0.9.0/30, '2001:db8:9::/64' ] }
+  - { endpoints: { pe1:pb: { vrf: blue }, pe2:pb: { vrf: blue } }, prefix: [ 10.0.9.0/30, '2001:db8:9::/64' ] }
+";
+        in_lab(&["vrf"], file, |lab, desired| {
+            for (from, other) in [("ce1", "cb2"), ("cb1", "ce2")] {
+                for dst in ["10.0.2.2", "192.168.0.2", "2001:db8:2::2"] {
+                    // The other that has the address hears nothing of it.
+                    let heard = received(other);
+                    let outcome = ping(lab, desired, from, dst);
+                    assert!(matches!(outcome, Outcome::Reply { .. }), "{from} {dst}: {outcome}");
+                    assert_eq!(received(other), heard, "{from} {dst}");
+                }
+            }
+            let outcome = ping(lab, desired, "cb1", "192.168.0.3");
+            assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
+            // Of what the other VRF has alone this one knows nothing, whoever asks for it.
+            sh("ip -n vrf-ce1 route add 192.168.0.3 via 10.0.1.1");
+            let outcome = ping(lab, desired, "ce1", "192.168.0.3");
+            assert!(!matches!(outcome, Outcome::Reply { .. }), "{outcome}");
+        });
+    }
+
+    /// How many echo requests a node was asked.
+    fn received(node: &str) -> String {
+        sh(&format!(
+            "ip netns exec vrf-{node} grep -h -e ^Icmp: -e ^Icmp6InEchos /proc/net/snmp /proc/net/snmp6"
+        ))
+    }
 }
 
 /// Says which module is missing before anything is made. (A kernel that has them all can't tell.)

@@ -1,6 +1,7 @@
 //! What a file says that is probably not meant.
 
 mod rules;
+mod vrfs;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,9 +95,11 @@ impl Linter<'_, '_> {
     /// Wires with ends of different MTUs, and prefixes that overlap on different wires.
     fn wires(&mut self) {
         let mut prefixes: Vec<(IpNet, usize, End, Origin)> = Vec::new();
-        for (number, wire) in wires(self.scene).into_iter().enumerate() {
-            self.mtus(&wire);
-            for end in &wire {
+        let wires = wires(self.scene);
+        let vrfs = vrfs::Vrfs::of(self.scene, &wires);
+        for (number, wire) in wires.iter().enumerate() {
+            self.mtus(wire);
+            for end in wire {
                 let addresses = self.scene.end(end).map(|i| i.addresses.clone());
                 for address in addresses.unwrap_or_default() {
                     let net = address.net.trunc();
@@ -113,7 +116,10 @@ impl Linter<'_, '_> {
         for at in 0..prefixes.len() {
             let net = prefixes[at].0;
             around.retain(|&outer| prefixes[outer].0.contains(&net));
-            let clash = around.iter().copied().find(|&outer| prefixes[outer].1 != prefixes[at].1);
+            let clash = around.iter().copied().find(|&outer| {
+                prefixes[outer].1 != prefixes[at].1
+                    && !vrfs.keep_apart(&prefixes[outer].2, &prefixes[at].2)
+            });
             if let Some(outer) = clash
                 && said.insert((prefixes[outer].1, prefixes[at].1))
             {
@@ -267,7 +273,7 @@ fn wires(scene: &Scene<'_>) -> Vec<Vec<End>> {
     for (ns, namespace) in &scene.state.namespaces {
         for (name, interface) in &namespace.interfaces {
             let end = End { ns: ns.clone(), name: name.clone() };
-            let is_end = interface.master.is_none() && interface.kind != Kind::Loopback;
+            let is_end = scene.bridge_of(&end).is_none() && interface.kind != Kind::Loopback;
             if !is_end || seen.contains_key(&end) {
                 continue;
             }

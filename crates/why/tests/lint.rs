@@ -47,6 +47,33 @@ links:
     assert_eq!(codes(text), ["overlapping-prefixes"]);
 }
 
+/// What VRFs keep apart may be the same, and is said to overlap only where it is not apart.
+#[test]
+fn prefixes_that_overlap_in_two_vrfs() {
+    let lab = |blue: &str, other: &str| {
+        format!(
+            "
+name: t
+routing: auto
+nodes:
+  pe1..2: {{ forward: true, interfaces: {{ red: {{ kind: vrf, table: 10 }}, blue: {{ kind: vrf, table: 20 }} }} }}
+  ce1..2: {{ interfaces: {{ lo: 192.168.0.1..2/32 }} }}
+  cb1..2: {{ interfaces: {{ lo: 192.168.0.1..2/32 }} }}
+links:
+  - {{ endpoints: {{ pe1:r: {{ vrf: red }}, ce1: }}, prefix: 10.0.1.0/24 }}
+  - {{ endpoints: {{ pe2:r: {{ vrf: red }}, ce2: }}, prefix: 10.0.2.0/24 }}
+  - {{ endpoints: {{ pe1:b: {{ vrf: {blue} }}, cb1: }}, prefix: {other} }}
+  - {{ endpoints: {{ pe2:b: {{ vrf: blue }}, cb2: }}, prefix: 10.0.2.0/24 }}
+  - {{ endpoints: {{ pe1:pr: {{ vrf: red }}, pe2:pr: {{ vrf: red }} }}, prefix: 10.0.9.0/30 }}
+  - {{ endpoints: {{ pe1:pb: {{ vrf: blue }}, pe2:pb: {{ vrf: blue }} }}, prefix: 10.0.9.0/30 }}
+"
+        )
+    };
+    assert!(codes(&lab("blue", "10.0.1.0/24")).is_empty());
+    let found = codes(&lab("red", "10.0.2.0/25"));
+    assert!(found.contains(&"overlapping-prefixes"), "{found:?}");
+}
+
 #[test]
 fn gateways_that_nobody_has_and_circles() {
     let text = "

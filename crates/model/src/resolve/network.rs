@@ -147,10 +147,11 @@ impl<'t> Network<'t> {
         self.wiring.interfaces[master].is_vrf().then_some(master)
     }
 
-    /// Returns the table in which the kernel makes the routes to its prefixes: that of its VRF
-    /// (`fib_magic` with `l3mdev_fib_table`, net/ipv4/fib_frontend.c).
+    /// Returns the table in which the kernel makes the routes to its prefixes: that of the VRF that it is,
+    /// or is a port of (`fib_magic` with `l3mdev_fib_table`, net/ipv4/fib_frontend.c).
     pub(super) fn table_of_prefixes(&self, id: usize) -> u32 {
-        let device = self.vrf(id).and_then(|vrf| self.wiring.interfaces[vrf].device);
+        let vrf = if self.wiring.interfaces[id].is_vrf() { Some(id) } else { self.vrf(id) };
+        let device = vrf.and_then(|vrf| self.wiring.interfaces[vrf].device);
         match device.and_then(|device| device.options.get("table")) {
             Some(Value::Number(table)) => u32::try_from(*table).unwrap_or(TABLE_MAIN),
             _ => TABLE_MAIN,

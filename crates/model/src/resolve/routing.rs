@@ -6,6 +6,9 @@
 //! hops are then the neighbours which are nearer by what the way to them costs. Equal ones make
 //! one multipath route.
 //!
+//! A VRF is a node of that graph by itself, with the interfaces that are its ports, and its routes are in
+//! its table. So the same prefix may be in several: each leads to that which its own links lead to.
+//!
 //! A node says nothing by an interface at which it masquerades: who is out there knows only the
 //! node's own address there, and sends answers to that.
 //!
@@ -15,6 +18,7 @@
 //! A prefix that a node is in is the kernel's business. One that is on a wire of the node, but in
 //! which it has no address, is on link: `10.0.2.0/24 dev veth0`.
 
+mod instances;
 mod layers;
 
 use std::cmp::Reverse;
@@ -22,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use ipnet::IpNet;
 
+use self::instances::Instances;
 use super::network::{Family, Network, is_link_local};
 use super::routes::Table;
 use crate::state::{NextHop, Route};
@@ -29,30 +34,32 @@ use crate::topology::NatKind;
 
 /// Adds to each node the routes to all prefixes that it is not in, where the file says no other.
 pub(super) fn add(network: &Network<'_>, tables: &mut [Table]) {
+    let instances = Instances::of(network);
     for family in Family::BOTH {
-        let graph = Graph::of(network, family);
+        let graph = Graph::of(network, &instances, family);
         let (dsts, targets): (Vec<IpNet>, Vec<Target>) =
-            targets(network, &graph, family).into_iter().unzip();
+            targets(network, &instances, &graph, family).into_iter().unzip();
         let ends = layers::Ends::of(network, family, &dsts);
         let mut search = Search::new(&graph);
-        let mut found: Vec<Found> = tables.iter().map(|_| Found::default()).collect();
+        let mut found: Vec<Found> = instances.all.iter().map(|_| Found::default()).collect();
         for (number, target) in targets.iter().enumerate() {
             if ends.has(number) {
                 continue;
             }
             search.run(&graph, target);
-            for (place, found) in found.iter_mut().enumerate() {
-                if !target.is_at(place) {
-                    search.hops(&graph, place, &mut found.hops);
+            for (instance, found) in found.iter_mut().enumerate() {
+                if !target.is_at(instance) {
+                    search.hops(&graph, instance, &mut found.hops);
                     found.keep(number);
                 }
             }
         }
         ends.find(&graph, &targets, &mut search, &mut found);
-        for (place, (found, table)) in found.into_iter().zip(tables.iter_mut()).enumerate() {
+        for (found, &(place, table)) in found.into_iter().zip(&instances.all) {
             if let Some(node) = network.node(place) {
                 let routes = found.into_routes(network, family, &dsts);
-                table.add_automatic(routes.map(|route| Route { origin: node.origin, ..route }));
+                let routes = routes.map(|route| Route { table, origin: node.origin, ..route });
+                tables[place].add_automatic(routes);
             }
         }
     }
@@ -61,7 +68,7 @@ pub(super) fn add(network: &Network<'_>, tables: &mut [Table]) {
 /// A next hop: the interface, and the one at the far end where that passes on.
 type Hop = (usize, Option<usize>);
 
-/// The next hops of one place to all targets, in numbers: a lab of 1,000 nodes has millions.
+/// The next hops of one instance to all targets, in numbers: a lab of 1,000 nodes has millions.
 #[derive(Debug, Default)]
 struct Found {
     /// The next hops to the target at hand.
@@ -119,34 +126,36 @@ const FAR: u64 = u64::MAX;
 /// What is joined with what in one family.
 #[derive(Clone)]
 struct Graph<'n> {
-    /// For each place, the domains that it is in, with its interface there.
-    places: Vec<Vec<(usize, usize)>>,
-    /// For each domain, the places in it, with their interfaces there.
+    /// For each instance, the domains that it is in, with its interface there.
+    instances: Vec<Vec<(usize, usize)>>,
+    /// For each domain, the instances in it, with their interfaces there.
     domains: Vec<Vec<(usize, usize)>>,
     costs: &'n [u32],
-    forwards: &'n [bool],
+    /// Whether each instance forwards.
+    forwards: Vec<bool>,
     /// The interfaces at which a node masquerades.
     masquerades: HashSet<usize>,
 }
 
 impl<'n> Graph<'n> {
-    fn of(network: &'n Network<'_>, family: Family) -> Self {
+    fn of(network: &'n Network<'_>, instances: &Instances, family: Family) -> Self {
         let mut graph = Self {
-            places: vec![Vec::new(); network.wiring.places.len()],
+            instances: vec![Vec::new(); instances.all.len()],
             domains: vec![Vec::new(); network.domains.stations.len()],
             costs: &network.domains.costs,
-            forwards: &network.forwards,
+            forwards: instances.all.iter().map(|&(place, _)| network.forwards[place]).collect(),
             masquerades: masquerades(network),
         };
         for (domain, stations) in network.domains.stations.iter().enumerate() {
             for &id in stations {
-                let place = network.wiring.interfaces[id].place;
+                let instance = instances.of[id];
                 let speaks = !network.addresses_of(id, family).is_empty();
+                let ways = &mut graph.instances[instance];
                 // One way into a wire is enough, also for a node that is on it twice.
-                let known = graph.places[place].last().is_some_and(|(known, _)| *known == domain);
+                let known = ways.last().is_some_and(|(known, _)| *known == domain);
                 if network.is_live_station(id) && speaks && !known {
-                    graph.places[place].push((domain, id));
-                    graph.domains[domain].push((place, id));
+                    ways.push((domain, id));
+                    graph.domains[domain].push((instance, id));
                 }
             }
         }
@@ -157,7 +166,7 @@ impl<'n> Graph<'n> {
     fn without(&self, closed: &BTreeSet<usize>) -> Self {
         let is_open = |domain: &usize| !closed.contains(domain);
         let mut left = self.clone();
-        left.places.iter_mut().for_each(|ways| ways.retain(|(domain, _)| is_open(domain)));
+        left.instances.iter_mut().for_each(|ways| ways.retain(|(domain, _)| is_open(domain)));
         closed.iter().for_each(|&domain| left.domains[domain].clear());
         left
     }
@@ -182,23 +191,28 @@ fn masquerades(network: &Network<'_>) -> HashSet<usize> {
 struct Target {
     /// The domains on which it is a prefix.
     domains: Vec<usize>,
-    /// The places that have it on `lo`.
-    places: Vec<usize>,
-    /// The places that are in it and need no route, sorted.
+    /// The instances that have it on `lo`.
+    on_lo: Vec<usize>,
+    /// The instances that are in it and need no route, sorted.
     owners: Vec<usize>,
 }
 
 impl Target {
-    /// Tells whether a place is in it.
-    fn is_at(&self, place: usize) -> bool {
-        self.owners.binary_search(&place).is_ok()
+    /// Tells whether an instance is in it.
+    fn is_at(&self, instance: usize) -> bool {
+        self.owners.binary_search(&instance).is_ok()
     }
 }
 
 /// Collects all destinations: connected prefixes and what is on `lo`.
-fn targets(network: &Network<'_>, graph: &Graph<'_>, family: Family) -> BTreeMap<IpNet, Target> {
+fn targets(
+    network: &Network<'_>,
+    instances: &Instances,
+    graph: &Graph<'_>,
+    family: Family,
+) -> BTreeMap<IpNet, Target> {
     let mut targets: BTreeMap<IpNet, Target> = BTreeMap::new();
-    for (place, contents) in network.wiring.places.iter().enumerate() {
+    for contents in &network.wiring.places {
         for &id in &contents.interfaces {
             let on_lo = network.wiring.interfaces[id].is_loopback();
             if !on_lo && !network.is_live_station(id) {
@@ -210,9 +224,9 @@ fn targets(network: &Network<'_>, graph: &Graph<'_>, family: Family) -> BTreeMap
                     continue;
                 }
                 let target = targets.entry(address.net.trunc()).or_default();
-                target.owners.push(place);
+                target.owners.push(instances.of[id]);
                 match on_lo {
-                    true => target.places.push(place),
+                    true => target.on_lo.push(instances.of[id]),
                     false => target.domains.push(network.domains.of[id]),
                 }
             }
@@ -220,7 +234,7 @@ fn targets(network: &Network<'_>, graph: &Graph<'_>, family: Family) -> BTreeMap
     }
     for target in targets.values_mut() {
         target.domains.retain(|&domain| !graph.domains[domain].is_empty());
-        for list in [&mut target.domains, &mut target.places, &mut target.owners] {
+        for list in [&mut target.domains, &mut target.on_lo, &mut target.owners] {
             list.sort_unstable();
             list.dedup();
         }
@@ -228,14 +242,14 @@ fn targets(network: &Network<'_>, graph: &Graph<'_>, family: Family) -> BTreeMap
     targets
 }
 
-/// How far all places are from one target (Dijkstra's algorithm, from the target outwards).
+/// How far all instances are from one target (Dijkstra's algorithm, from the target outwards).
 struct Search {
-    /// The distance of each place.
-    places: Vec<u64>,
-    /// The distance of the nearest place in each domain that passes packets on; 0 where the
+    /// The distance of each instance.
+    instances: Vec<u64>,
+    /// The distance of the nearest instance in each domain that passes packets on; 0 where the
     /// target is.
     domains: Vec<u64>,
-    /// The interfaces in each domain of the places at that distance; none where the target is.
+    /// The interfaces in each domain of the instances at that distance; none where the target is.
     relays: Vec<Vec<usize>>,
     /// What was reached and not looked at yet, the nearest first.
     queue: BinaryHeap<Reverse<(u64, usize)>>,
@@ -244,7 +258,7 @@ struct Search {
 impl Search {
     fn new(graph: &Graph<'_>) -> Self {
         Self {
-            places: vec![FAR; graph.places.len()],
+            instances: vec![FAR; graph.instances.len()],
             domains: vec![FAR; graph.domains.len()],
             relays: vec![Vec::new(); graph.domains.len()],
             queue: BinaryHeap::new(),
@@ -252,29 +266,29 @@ impl Search {
     }
 
     fn run(&mut self, graph: &Graph<'_>, target: &Target) {
-        self.places.fill(FAR);
+        self.instances.fill(FAR);
         self.domains.fill(FAR);
         self.relays.iter_mut().for_each(Vec::clear);
         for &domain in &target.domains {
             self.enter(graph, domain, 0);
         }
-        for &place in &target.places {
-            self.places[place] = 0;
-            self.queue.push(Reverse((0, place)));
+        for &instance in &target.on_lo {
+            self.instances[instance] = 0;
+            self.queue.push(Reverse((0, instance)));
         }
-        while let Some(Reverse((distance, place))) = self.queue.pop() {
-            let passes_on = graph.forwards[place] || distance == 0;
-            if distance > self.places[place] || !passes_on {
+        while let Some(Reverse((distance, instance))) = self.queue.pop() {
+            let passes_on = graph.forwards[instance] || distance == 0;
+            if distance > self.instances[instance] || !passes_on {
                 continue;
             }
-            for &(domain, interface) in &graph.places[place] {
+            for &(domain, interface) in &graph.instances[instance] {
                 if graph.masquerades.contains(&interface) {
                     continue;
                 }
                 if distance < self.domains[domain] {
                     self.enter(graph, domain, distance);
                 }
-                // Places come in order of distance, so a domain keeps the distance it got first.
+                // Instances come in order of distance, so a domain keeps the distance it got first.
                 // Where the target is itself, nobody needs to pass on.
                 if distance == self.domains[domain] && !target.domains.contains(&domain) {
                     self.relays[domain].push(interface);
@@ -283,26 +297,26 @@ impl Search {
         }
     }
 
-    /// Reaches all places in a domain, at its cost.
+    /// Reaches all instances in a domain, at its cost.
     fn enter(&mut self, graph: &Graph<'_>, domain: usize, distance: u64) {
         self.domains[domain] = distance;
         let distance = distance + u64::from(graph.costs[domain]);
-        for &(place, _) in &graph.domains[domain] {
-            if distance < self.places[place] {
-                self.places[place] = distance;
-                self.queue.push(Reverse((distance, place)));
+        for &(instance, _) in &graph.domains[domain] {
+            if distance < self.instances[instance] {
+                self.instances[instance] = distance;
+                self.queue.push(Reverse((distance, instance)));
             }
         }
     }
 
-    /// Finds the next hops of a place on its shortest ways to the target.
-    fn hops(&self, graph: &Graph<'_>, place: usize, hops: &mut Vec<Hop>) {
+    /// Finds the next hops of an instance on its shortest ways to the target.
+    fn hops(&self, graph: &Graph<'_>, instance: usize, hops: &mut Vec<Hop>) {
         hops.clear();
-        let distance = self.places[place];
+        let distance = self.instances[instance];
         if distance == FAR || distance == 0 {
             return;
         }
-        for &(domain, interface) in &graph.places[place] {
+        for &(domain, interface) in &graph.instances[instance] {
             let there = self.domains[domain];
             if there == FAR || there + u64::from(graph.costs[domain]) != distance {
                 continue;

@@ -46,8 +46,9 @@ impl Ends {
                 // The ways of the other family are found by themselves.
                 false => None,
             };
-            let place = network.wiring.interfaces[id].place;
-            ends.tunnels.entry(network.domains.of[id]).or_default().insert((place, target));
+            // Its packets are in no VRF, but where it says `dev`, whose way is then left for the end.
+            let instance = network.wiring.interfaces[id].place;
+            ends.tunnels.entry(network.domains.of[id]).or_default().insert((instance, target));
         }
         ends
     }
@@ -57,7 +58,7 @@ impl Ends {
         self.targets.contains(&target)
     }
 
-    /// Finds the next hops of all places to these targets.
+    /// Finds the next hops of all instances to these targets.
     pub(super) fn find(
         &self,
         graph: &Graph<'_>,
@@ -67,15 +68,15 @@ impl Ends {
     ) {
         let mut closed: BTreeSet<usize> = self.tunnels.keys().copied().collect();
         let reached = |&number: &usize| {
-            let places = 0..found.len();
-            (number, places.map(|place| targets[number].is_at(place)).collect())
+            let instances = 0..found.len();
+            (number, instances.map(|instance| targets[number].is_at(instance)).collect())
         };
         let mut reached: BTreeMap<usize, Vec<bool>> = self.targets.iter().map(reached).collect();
         let mut look = |graph: &Graph<'_>, number: usize, reached: &mut [bool]| {
             search.run(graph, &targets[number]);
-            for (place, (found, reached)) in found.iter_mut().zip(reached).enumerate() {
+            for (instance, (found, reached)) in found.iter_mut().zip(reached).enumerate() {
                 if !*reached {
-                    search.hops(graph, place, &mut found.hops);
+                    search.hops(graph, instance, &mut found.hops);
                     *reached = !found.hops.is_empty();
                     found.keep(number);
                 }
@@ -88,8 +89,8 @@ impl Ends {
             }
             let before = closed.len();
             closed.retain(|domain| {
-                let reaches = |&(place, target): &(usize, Option<usize>)| {
-                    target.is_some_and(|number| reached[&number][place])
+                let reaches = |&(instance, target): &(usize, Option<usize>)| {
+                    target.is_some_and(|number| reached[&number][instance])
                 };
                 !self.tunnels[domain].iter().all(reaches)
             });

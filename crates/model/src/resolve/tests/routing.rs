@@ -389,6 +389,120 @@ fn no_segment_leads_to_its_own_ends() {
     }
 }
 
+/// A VRF of a node with its ports.
+fn vrf(name: &str, table: u64, ports: &[&str]) -> crate::topology::NodeInterface {
+    let mut vrf = bridge(name, ports);
+    let device = crate::Device::new(&crate::kind::VRF);
+    let device = device.with("table", crate::kind::Value::Number(table));
+    let ports = ports.iter().map(|port| (*port).try_into().unwrap()).collect();
+    vrf.kind = crate::topology::NodeInterfaceKind::Device { device, ports };
+    vrf
+}
+
+/// ```text
+///   ce1 --r-- pe1 ==red== pe2 --r-- ce2      10.0.1.0/24, 10.0.9.0/30, 10.0.2.0/24
+///   cb1 --b-- pe1 ==blue= pe2 --b-- cb2      the same
+///    p1 ----- pe1 ------- pe2 ----- p2       192.168.1.0/24, 192.168.9.0/30, 192.168.2.0/24
+/// ```
+fn two_vrfs() -> TopologyBuilder {
+    let pe = |name: &str| {
+        let mut pe = router(name);
+        pe.interfaces = vec![vrf("red", 10, &["r", "pr"]), vrf("blue", 20, &["b", "pb"])];
+        pe
+    };
+    let mut lab = auto().node(pe("pe1")).node(pe("pe2"));
+    for (ce, addr) in [
+        ("ce1", "10.255.0.1"),
+        ("cb1", "10.255.0.1"),
+        ("ce2", "10.255.0.2"),
+        ("cb2", "10.255.0.2"),
+        ("p1", "10.255.0.2"),
+        ("p2", "10.255.0.3"),
+    ] {
+        lab = lab.node(with_lo(node(ce), &[addr]));
+    }
+    for (a, b, net) in [
+        ("pe1:r", "ce1", "10.0.1.0/24"),
+        ("pe1:b", "cb1", "10.0.1.0/24"),
+        ("pe2:r", "ce2", "10.0.2.0/24"),
+        ("pe2:b", "cb2", "10.0.2.0/24"),
+        ("pe1:pr", "pe2:pr", "10.0.9.0/30"),
+        ("pe1:pb", "pe2:pb", "10.0.9.0/30"),
+        ("pe1", "p1", "192.168.1.0/24"),
+        ("pe2", "p2", "192.168.2.0/24"),
+        ("pe1:up", "pe2:up", "192.168.9.0/30"),
+    ] {
+        lab = lab.link(prefixed(a, b, &[net]));
+    }
+    lab
+}
+
+#[test]
+fn each_vrf_has_its_own_paths_in_its_own_table() {
+    let desired = resolved(two_vrfs());
+    assert_eq!(
+        routes(&desired, "pe1"),
+        [
+            "10.0.2.0/24 via 10.0.9.2 dev pr table 10",
+            "10.255.0.1 via 10.0.1.2 dev r table 10",
+            "10.255.0.2 via 10.0.9.2 dev pr table 10",
+            "10.0.2.0/24 via 10.0.9.2 dev pb table 20",
+            "10.255.0.1 via 10.0.1.2 dev b table 20",
+            "10.255.0.2 via 10.0.9.2 dev pb table 20",
+            "10.255.0.2 via 192.168.1.2 dev p1",
+            "10.255.0.3 via 192.168.9.2 dev up",
+            "192.168.2.0/24 via 192.168.9.2 dev up",
+        ]
+    );
+    for customer in ["ce1", "cb1"] {
+        assert_eq!(
+            routes(&desired, customer),
+            [
+                "10.0.2.0/24 via 10.0.1.1 dev pe1",
+                "10.0.9.0/30 via 10.0.1.1 dev pe1",
+                "10.255.0.2 via 10.0.1.1 dev pe1",
+            ]
+        );
+    }
+    assert_eq!(
+        routes(&desired, "p1"),
+        [
+            "10.255.0.3 via 192.168.1.1 dev pe1",
+            "192.168.2.0/24 via 192.168.1.1 dev pe1",
+            "192.168.9.0/30 via 192.168.1.1 dev pe1",
+        ]
+    );
+}
+
+/// A node that is in two VRFs and forwards joins them, if it is asked to; what a VRF itself has is in it.
+#[test]
+fn a_vrf_has_addresses_and_neighbours_as_a_node_has() {
+    let mut pe = router("pe");
+    let mut red = vrf("red", 10, &["x"]);
+    red.options.addresses = vec![address("10.255.1.1/32")];
+    pe.interfaces = vec![red, vrf("blue", 20, &["y"])];
+    let lab = |ce: Node| {
+        auto()
+            .node(pe.clone())
+            .node(ce)
+            .node(router("q"))
+            .link(prefixed("pe:x", "ce", &["10.0.1.0/24"]))
+            .link(prefixed("pe:y", "ce", &["10.0.2.0/24"]))
+            .link(prefixed("pe", "q", &["10.0.3.0/24"]))
+    };
+    let joined = [
+        "10.0.2.0/24 via 10.0.1.2 dev x table 10",
+        "10.0.1.0/24 via 10.0.2.2 dev y table 20",
+        "10.255.1.1 via 10.0.2.2 dev y table 20",
+    ];
+    assert_eq!(routes(&resolved(lab(router("ce"))), "pe"), joined);
+    // To who is on it, it is no way on.
+    let apart = resolved(lab(node("ce")));
+    assert_eq!(routes(&apart, "pe"), joined[..0]);
+    assert_eq!(routes(&apart, "ce"), ["10.255.1.1 via 10.0.1.1 dev pe"]);
+    assert_eq!(routes(&apart, "q"), [""; 0]);
+}
+
 /// Every order of five links, with the routers turned round, with costs, two equal ways, unequal
 /// prefix lengths and a tunnel.
 #[test]
