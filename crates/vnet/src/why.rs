@@ -241,11 +241,18 @@ pub fn question(
     // Everybody has that one: it is who asks that is meant.
     let own = goal.addr.filter(IpAddr::is_loopback).and(source.ns.as_ref()).cloned();
     let explicit = from.contains(':') || typed(from).is_some();
+    // Where the file gives an address to several (in VRFs, or to be reached at the nearest), it is any of
+    // them that is meant.
+    let has = |addr: IpAddr| {
+        let all = desired.state.namespaces.values();
+        all.filter(|ns| addresses(ns, None).any(|own| own == addr)).count()
+    };
+    let is_shared = typed(to).is_some_and(|addr| has(addr) > 1);
     Ok(Question {
         from: source.ns.ok_or_else(|| no_address(from))?,
         src: ask.src.or(source.addr.filter(|_| explicit)),
         dst: goal.addr.ok_or_else(|| no_address(to))?,
-        to: own.or(goal.ns),
+        to: own.or(goal.ns.filter(|_| !is_shared)),
         size_bytes: ask.size_bytes,
         packet: ask.packet,
     })

@@ -516,6 +516,8 @@ links:
             sh("ip -n vrf-ce1 route add 192.168.0.3 via 10.0.1.1");
             let outcome = ping(lab, desired, "ce1", "192.168.0.3");
             assert!(!matches!(outcome, Outcome::Reply { .. }), "{outcome}");
+            let told = lab.why("ce1", "192.168.0.2", &vnet::why::Ask::default()).unwrap();
+            assert_eq!(told.answer.verdict, vnet::why::Verdict::Reachable, "{:?}", told.answer);
         });
     }
 

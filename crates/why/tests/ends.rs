@@ -115,3 +115,30 @@ fn namespaces_of_processes_are_ends() {
         down(lab);
     });
 }
+
+/// An address that the file gives to several is any of them: in VRFs that of its own.
+#[test]
+fn an_address_of_several_is_any_of_them() {
+    let text = "
+name: t
+routing: auto
+nodes:
+  pe: { forward: true, interfaces: { red: { kind: vrf, table: 10 }, blue: { kind: vrf, table: 20 } } }
+  ce1..2: { interfaces: { lo: 192.168.0.1..2/32 } }
+  cb1..2: { interfaces: { lo: 192.168.0.1..2/32 } }
+links:
+  - { endpoints: { pe:r1..2: { vrf: red }, ce1..2: }, pairs: each, pool: 10.0.1.0/24 }
+  - { endpoints: { pe:b1..2: { vrf: blue }, cb1..2: }, pairs: each, pool: 10.0.1.0/24 }
+";
+    let source = vnet_file::Source::new("vnet.yaml", text);
+    let file = vnet_file::parse(&source, &[]).unwrap_or_else(|report| panic!("{report}"));
+    let desired = file.resolve().unwrap_or_else(|report| panic!("{report}"));
+    for (from, end) in [("ce1", "ce2"), ("cb1", "cb2")] {
+        let told = vnet::why::on_paper(&desired, from, "192.168.0.2", &Ask::default()).unwrap();
+        assert!(is_well(&told), "{}", shown(&told));
+        assert!(told.answer.forth.iter().any(|hop| hop.node == end), "{}", shown(&told));
+        let other = if end == "ce2" { "cb2" } else { "ce2" };
+        let told = vnet::why::on_paper(&desired, from, other, &Ask::default()).unwrap();
+        assert!(!is_well(&told), "{}", shown(&told));
+    }
+}
