@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Options;
@@ -13,8 +14,8 @@ use crate::mac::Mac;
 use crate::names::{IfName, NsName};
 use crate::nft::Table;
 use crate::state::{
-    End, Interface, Kind, NexthopObject, PortVlans, Route, Rule, RuleAction, TABLE_DEFAULT,
-    TABLE_LOCAL, TABLE_MAIN,
+    Address, End, Interface, Kind, Namespace, NexthopObject, PortVlans, Route, Rule, RuleAction,
+    TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
 };
 
 /// Facts about namespaces, by the name they are pinned under.
@@ -35,6 +36,11 @@ pub struct NamespaceFacts {
     pub rules: Vec<PolicyRule>,
     /// Neighbour entries that somebody wrote.
     pub neighbours: Vec<Neighbour>,
+    /// All addresses, in the kernel's order, of the interfaces that have one with a lifetime (by DHCP, or
+    /// a router's word): those are in no [`Namespace`].
+    pub addresses: BTreeMap<IfName, Vec<IpNet>>,
+    /// Addresses that IPv6 leaves from only where there is no other: their preferred lifetime is over.
+    pub deprecated: Vec<IpAddr>,
     /// Neighbours that were asked for and have not answered: the kernel's `INCOMPLETE` and `FAILED`.
     pub silent: Vec<(IfName, IpAddr)>,
     /// Nexthop objects, whoever made them.
@@ -58,6 +64,36 @@ pub struct NamespaceFacts {
     pub indexes: BTreeMap<IfName, u32>,
     /// Sysctls by their dotted names, as far as they were asked for.
     pub sysctls: BTreeMap<String, String>,
+}
+
+impl NamespaceFacts {
+    /// Tells whether addresses with a lifetime were found that a namespace lacks.
+    #[must_use]
+    pub fn has_more_addresses(&self, ns: &Namespace) -> bool {
+        self.addresses.iter().any(|(dev, nets)| {
+            let found = ns.interfaces.get(dev);
+            found.is_some_and(|found| nets.iter().any(|net| !has(&found.addresses, *net)))
+        })
+    }
+
+    /// Gives a namespace the addresses with a lifetime too, in the kernel's order.
+    pub fn add_addresses(&self, ns: &mut Namespace) {
+        for (dev, nets) in &self.addresses {
+            let Some(interface) = ns.interfaces.get_mut(dev) else { continue };
+            let known = std::mem::take(&mut interface.addresses);
+            let all = nets.iter().map(|net| {
+                let known = known.iter().find(|address| address.net == *net);
+                known.copied().unwrap_or_else(|| Address::new(*net))
+            });
+            let mut all: Vec<Address> = all.collect();
+            all.extend(known.iter().filter(|address| !nets.contains(&address.net)));
+            interface.addresses = all;
+        }
+    }
+}
+
+fn has(addresses: &[Address], net: IpNet) -> bool {
+    addresses.iter().any(|address| address.net == net)
 }
 
 /// A policy rule as it is, one of the kernel's own too.

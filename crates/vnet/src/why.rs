@@ -156,6 +156,12 @@ impl Lab {
         if ask.packet != Packet::Icmp {
             listeners(self.realm()?, &names, &mut facts)?;
         }
+        // They have addresses with a lifetime too.
+        for (ns, facts) in &facts.namespaces {
+            if let Some(found) = state.namespaces.get_mut(ns) {
+                facts.add_addresses(found);
+            }
+        }
         let question = question(&desired, &state, from, to, ask)?;
         let intent = Some(&desired).filter(|_| is_up);
         let world = World { state: &state, facts: Some(&facts), intent, assumed: &[] };

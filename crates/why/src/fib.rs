@@ -243,13 +243,21 @@ pub(crate) fn connected(ns: &Namespace) -> Vec<Route> {
 /// IPv4: what the route prefers, else the primary address of the interface in whose subnet the
 /// gateway is, else its first, else one of another interface (`inet_select_addr`, net/ipv4/devinet.c).
 /// IPv6: RFC 6724, section 5, as far as its rules can differ here.
-pub(crate) fn source(ns: &Namespace, route: &Route, leg: &NextHop, dst: IpAddr) -> Option<IpAddr> {
-    source_of(ns, route.src, leg, dst)
+/// `deprecated` are the addresses whose preferred lifetime is over, which IPv4 does not ask about.
+pub(crate) fn source(
+    ns: &Namespace,
+    deprecated: &[IpAddr],
+    route: &Route,
+    leg: &NextHop,
+    dst: IpAddr,
+) -> Option<IpAddr> {
+    source_of(ns, deprecated, route.src, leg, dst)
 }
 
 /// As [`source`], for a route that prefers `src`.
 pub(crate) fn source_of(
     ns: &Namespace,
+    deprecated: &[IpAddr],
     src: Option<IpAddr>,
     leg: &NextHop,
     dst: IpAddr,
@@ -261,7 +269,7 @@ pub(crate) fn source_of(
     }
     match dst.is_ipv4() {
         true => source_ipv4(ns, &leg.dev, leg.via),
-        false => source_ipv6(ns, &leg.dev, dst),
+        false => source_ipv6(ns, deprecated, &leg.dev, dst),
     }
 }
 
@@ -285,9 +293,14 @@ pub(crate) fn source_ipv4(ns: &Namespace, dev: &IfName, towards: Option<IpAddr>)
     near.or_else(first).or_else(of_vrf).or_else(other).map(|net| net.addr())
 }
 
-pub(crate) fn source_ipv6(ns: &Namespace, dev: &IfName, dst: IpAddr) -> Option<IpAddr> {
+pub(crate) fn source_ipv6(
+    ns: &Namespace,
+    deprecated: &[IpAddr],
+    dev: &IfName,
+    dst: IpAddr,
+) -> Option<IpAddr> {
     let IpAddr::V6(dst) = dst else { return None };
-    let mut best: Option<((bool, bool, u32), IpAddr)> = None;
+    let mut best: Option<((bool, bool, bool, u32), IpAddr)> = None;
     for (name, interface) in &ns.interfaces {
         if !interface.up || !has_ipv6(interface) || vrf_of(ns, name) != vrf_of(ns, dev) {
             continue;
@@ -300,7 +313,9 @@ pub(crate) fn source_ipv6(ns: &Namespace, dev: &IfName, dst: IpAddr) -> Option<I
             }
             let common = (u128::from(addr) ^ u128::from(dst)).leading_zeros();
             let common = common.min(u32::from(address.net.prefix_len()));
-            let score = (link_local == dst.is_unicast_link_local(), name == dev, common);
+            let of_scope = link_local == dst.is_unicast_link_local();
+            let is_preferred = !deprecated.contains(&addr.into());
+            let score = (of_scope, is_preferred, name == dev, common);
             // The one added last comes first in the kernel's list, and the first of equals wins.
             if best.as_ref().is_none_or(|(known, _)| score >= *known) {
                 best = Some((score, addr.into()));

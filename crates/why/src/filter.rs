@@ -251,7 +251,9 @@ impl Filter<'_, '_> {
             let found = self.scene.ns(self.ns)?;
             match self.header.dst.is_ipv4() {
                 true => fib::source_ipv4(found, dev?, None),
-                false => fib::source_ipv6(found, dev?, self.header.dst),
+                false => {
+                    fib::source_ipv6(found, self.scene.deprecated(self.ns), dev?, self.header.dst)
+                }
             }
         };
         let old = if change.dnat { Some(self.header.dst) } else { self.header.src };

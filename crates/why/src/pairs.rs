@@ -199,7 +199,9 @@ impl<'a> Net<'a> {
         if let Some(way) = way.map(|way| &node.table.ways[way]) {
             for leg in &way.legs {
                 hops.push((leg.dev.clone(), leg.via));
-                let source = found.and_then(|found| fib::source_of(found, way.src, leg, dst));
+                let deprecated = self.scene.deprecated(&node.name);
+                let source =
+                    found.and_then(|found| fib::source_of(found, deprecated, way.src, leg, dst));
                 sources = sources.zip(source).map(|(mut all, one)| {
                     all.insert(one);
                     all
@@ -306,7 +308,8 @@ impl<'a> Net<'a> {
         let node = &self.nodes[at];
         let way = node.table.lookup(&self.goals[goal].holding).map(|way| &node.table.ways[way]);
         let (Some(found), Some(way)) = (self.scene.ns(&node.name), way) else { return false };
-        let source = |leg| fib::source_of(found, way.src, leg, dst);
+        let deprecated = self.scene.deprecated(&node.name);
+        let source = |leg| fib::source_of(found, deprecated, way.src, leg, dst);
         let Some(sources) = way.legs.iter().map(source).collect::<Option<Vec<_>>>() else {
             return false;
         };

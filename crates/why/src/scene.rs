@@ -75,6 +75,7 @@ impl<'a> Scene<'a> {
             standing: OnceCell::new(),
             tunnels: RefCell::default(),
         };
+        scene.take_addresses();
         scene.take_nexthops();
         scene.take_options();
         for step in world.assumed.iter().filter(|step| !is_done(world.state, step)) {
@@ -82,6 +83,18 @@ impl<'a> Scene<'a> {
             let _ = scene.apply(step);
         }
         scene
+    }
+
+    /// Takes into the state the addresses with a lifetime: the kernel makes no difference.
+    fn take_addresses(&mut self) {
+        for (ns, facts) in self.facts.into_iter().flat_map(|facts| &facts.namespaces) {
+            let found = self.state.namespaces.get(ns);
+            if found.is_some_and(|found| facts.has_more_addresses(found))
+                && let Some(found) = self.state.to_mut().namespaces.get_mut(ns)
+            {
+                facts.add_addresses(found);
+            }
+        }
     }
 
     /// Takes into the state the nexthop objects that others made: routes lead by them too.
@@ -289,6 +302,11 @@ impl<'a> Scene<'a> {
         let entry = all.iter().find(|entry| entry.dev == from.name && entry.addr == addr)?;
         let forgotten = self.effects.contains(&Effect::Forgotten(from.clone(), addr));
         entry.mac.filter(|_| !forgotten)
+    }
+
+    /// The addresses of a namespace whose preferred lifetime is over.
+    pub(crate) fn deprecated(&self, ns: &NsName) -> &[IpAddr] {
+        self.facts(ns).map(|facts| facts.deprecated.as_slice()).unwrap_or_default()
     }
 
     /// What is the matter with the port of a bridge: as declared, where nothing was observed.

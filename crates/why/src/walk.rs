@@ -339,7 +339,8 @@ impl Walk<'_, '_> {
             && let (Some(found), Some(leg)) = (self.scene.ns(ns), legs.first())
         {
             // Who connects asks again when it has a source (`ip_route_connect`, net/route.h).
-            packet.src = fib::source(found, route, leg, packet.dst);
+            let deprecated = self.scene.deprecated(ns);
+            packet.src = fib::source(found, deprecated, route, leg, packet.dst);
             return (packet.clone(), self.scene.lookup(ns, &packet));
         }
         (packet, decision)
@@ -569,7 +570,8 @@ impl Walk<'_, '_> {
     fn choose_source(&mut self, ns: &NsName, route: &Route, leg: &NextHop) -> Result<(), Stop> {
         if self.header.src.is_none() {
             let found = self.scene.ns(ns);
-            let src = found.and_then(|found| fib::source(found, route, leg, self.header.dst));
+            let (deprecated, dst) = (self.scene.deprecated(ns), self.header.dst);
+            let src = found.and_then(|found| fib::source(found, deprecated, route, leg, dst));
             self.come_from(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
         }
         Ok(())

@@ -11,6 +11,7 @@ use common::catalogue::{self, Catalogue, Fault};
 use common::{desired, down, is_well, mend, probing, replied, run_command, shown, up};
 use vnet::Lab;
 use vnet::why::{Ask, Mend, Told, Verdict};
+use vnet_model::NsName;
 use vnet_testns::sh;
 
 /// What damages are written in beside commands: a table with one chain `c` and a rule in it; a tunnel
@@ -319,6 +320,39 @@ fn what_works_otherwise_is_no_cause() {
             ip -n srv route replace default nhid 7 proto static");
         let told = lab.why("pc1", "srv", &probing()).unwrap();
         assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        down(lab);
+    });
+}
+
+/// The kernel makes no difference between addresses that stay and those that have a lifetime; IPv6 leaves
+/// from one whose preferred lifetime is over only where there is no other.
+#[test]
+fn addresses_with_a_lifetime_are_addresses() {
+    vnet_testns::root(|| {
+        let desired = desired("chain");
+        let lab = up(&desired);
+        sh("lft='valid_lft 1000 preferred_lft 1000'
+            ip -n a addr change 10.0.1.1/24 dev r1 $lft
+            ip -n b addr change 10.0.3.2/24 dev r2 $lft
+            ip -n a addr change 2001:db8:1::1/64 dev r1 $lft
+            ip -n b addr change 2001:db8:3::2/64 dev r2 $lft
+            ip netns add x; ip -n b link add x type veth peer name b netns x
+            ip -n b addr add 10.0.9.1/24 dev x; ip -n b link set dev x up
+            ip -n x addr add 10.0.9.2/24 dev b $lft; ip -n x link set dev b up
+            ip -n a addr add 2001:db8:1::9/64 dev r1 nodad valid_lft 1000 preferred_lft 0");
+        for why in ["a b", "a 2001:db8:3::2"] {
+            let told = until_well(&lab, why, None);
+            assert!(is_well(&told) && replied(&told), "{why}: {}", shown(&told));
+            let chosen = format!("src {} ", told.answer.src.unwrap());
+            let kernel = sh(&format!("ip -n a route get {}", told.question.dst));
+            assert!(kernel.contains(&chosen), "{chosen}: {kernel}");
+        }
+        let beside = vec![NsName::new("x").unwrap()];
+        let told = lab.why("b", "x", &Ask { beside, ..probing() }).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        // They are nobody's declared ones all the same.
+        assert!(!lab.plan(&desired).unwrap().plan.steps.is_empty());
+        sh("ip netns del x");
         down(lab);
     });
 }

@@ -15,6 +15,7 @@ const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
 const IFA_F_SECONDARY: u32 = 0x01;
+const IFA_F_DEPRECATED: u32 = 0x20;
 const IFA_F_PERMANENT: u32 = 0x80;
 const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 
@@ -25,16 +26,29 @@ pub(super) struct Found {
     pub(super) address: Address,
     /// Whether the kernel makes a connected route with it, on an interface that is up.
     pub(super) connects: bool,
+    /// Whether it stays: one with a lifetime is nobody's declared one.
+    pub(super) is_permanent: bool,
+    /// Whether its preferred lifetime is over.
+    pub(super) is_deprecated: bool,
 }
 
 /// Reads the permanent addresses of the socket's namespace.
 pub(super) fn dump(socket: &mut Socket) -> Result<Vec<Found>, Error> {
     let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    socket.dump(&request, |message| Ok(address(message)?))
+    socket.dump(&request, |message| Ok(address(message)?.filter(|found| found.is_permanent)))
 }
 
-/// Reads one address; `None` for one that is not permanent. Attribute by attribute, since there are
-/// many of them.
+/// Reads all addresses of the socket's namespace in the order in which a namespace has them: those of
+/// IPv6 are listed the last first (`ipv6_link_dev_addr`, net/ipv6/addrconf.c).
+pub(super) fn dump_all(socket: &mut Socket) -> Result<Vec<Found>, Error> {
+    let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let mut all = socket.dump(&request, |message| Ok(address(message)?))?;
+    let ipv4 = all.partition_point(|found: &Found| found.address.net.addr().is_ipv4());
+    all[ipv4..].reverse();
+    Ok(all)
+}
+
+/// Reads one address. Attribute by attribute, since there are many of them.
 pub(super) fn address(message: Message<'_>) -> Result<Option<Found>, Malformed> {
     let attributes = message.attributes(HEADER_BYTES)?;
     let [_, prefix_len, flags, _, a, b, c, d, ..] = *message.payload else { return Ok(None) };
@@ -52,11 +66,12 @@ pub(super) fn address(message: Message<'_>) -> Result<Option<Found>, Malformed> 
         }
     }
     let net = local.or(addr).and_then(|addr| IpNet::new(addr, prefix_len).ok());
-    let net = net.filter(|_| flags & IFA_F_PERMANENT != 0);
     let has_peer = local.zip(addr).is_some_and(|(local, addr)| local != addr);
     Ok(net.map(|net| Found {
         index: u32::from_ne_bytes([a, b, c, d]),
         address: Address::new(net),
+        is_permanent: flags & IFA_F_PERMANENT != 0,
+        is_deprecated: flags & IFA_F_DEPRECATED != 0,
         connects: flags & IFA_F_NOPREFIXROUTE == 0 && !has_peer && connects(net, flags),
     }))
 }

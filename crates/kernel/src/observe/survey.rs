@@ -16,13 +16,14 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
 use vnet_model::facts::{Apart, InterfaceFacts, Neighbour, Port};
+use vnet_model::ipnet::IpNet;
 use vnet_model::kind::Options;
 use vnet_model::state::PortVlans;
 use vnet_model::{Device, Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
 use super::link::Link;
-use super::{CHUNK, IPV6_FORWARDING, bridging, entry, link, route};
+use super::{CHUNK, IPV6_FORWARDING, address, bridging, entry, link, route};
 use crate::error::Error;
 use crate::nft;
 use crate::realm::{Entry, Realm, SysctlAccess};
@@ -134,10 +135,13 @@ fn read(
     };
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };
     let (neighbours, silent) = neighbours(socket, &names)?;
+    let (addresses, deprecated) = addresses(socket, &names)?;
     let facts = NamespaceFacts {
         routes: route::derived(socket, &names)?,
         rules: entry::policy_rules(socket)?,
         neighbours,
+        addresses,
+        deprecated,
         silent,
         nexthops: entry::nexthops(socket, &names)?,
         unusable: unusable(socket, &names)?,
@@ -216,6 +220,30 @@ fn neighbours(
         }
     }
     Ok((written, silent))
+}
+
+/// The addresses of interfaces, and those that are deprecated.
+type Addresses = (BTreeMap<IfName, Vec<IpNet>>, Vec<IpAddr>);
+
+/// Finds the addresses of interfaces that have one with a lifetime, and those that are deprecated.
+fn addresses(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+) -> Result<Addresses, NetlinkError> {
+    let all = address::dump_all(socket)?;
+    let lasting: BTreeSet<u32> =
+        all.iter().filter(|found| !found.is_permanent).map(|found| found.index).collect();
+    let (mut addresses, mut deprecated) = Addresses::default();
+    for found in all {
+        let net = found.address.net;
+        if found.is_deprecated {
+            deprecated.push(net.addr());
+        }
+        if let Some(name) = names.get(&found.index).filter(|_| lasting.contains(&found.index)) {
+            addresses.entry(name.clone()).or_default().push(net);
+        }
+    }
+    Ok((addresses, deprecated))
 }
 
 fn neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, IfName>) -> Option<Neighbour> {
