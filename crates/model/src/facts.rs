@@ -36,6 +36,8 @@ pub struct NamespaceFacts {
     pub rules: Vec<PolicyRule>,
     /// Neighbour entries that somebody wrote.
     pub neighbours: Vec<Neighbour>,
+    /// Neighbour entries that were learned, or look so: the kernel asks anew when they get old.
+    pub learned: Vec<Neighbour>,
     /// All addresses, in the kernel's order, of the interfaces that have one with a lifetime (by DHCP, or
     /// a router's word): those are in no [`Namespace`].
     pub addresses: BTreeMap<IfName, Vec<IpNet>>,
@@ -145,7 +147,7 @@ impl From<Rule> for PolicyRule {
     }
 }
 
-/// A neighbour entry that somebody wrote.
+/// A neighbour entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
     /// The interface.

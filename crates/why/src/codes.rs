@@ -225,8 +225,9 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "wrong-neighbour",
-        "Somebody wrote a neighbour entry with a hardware address that is not the neighbour's: nobody \
-         is asked any more, and frames go to nobody, or to another.",
+        "A neighbour entry has a hardware address that is not the neighbour's: frames go to nobody, or to \
+         another. While somebody's entry is there nobody is asked any more; one that was only learned the \
+         kernel doubts after a while.",
     ),
     code(
         "port-blocked",

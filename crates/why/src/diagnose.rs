@@ -43,6 +43,10 @@ pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> O
     let is_back = trip.is_back() && trip.failed().is_some();
     let dst = walked.dst;
     let case = Case { scene, question, walked, is_back, dst };
+    // Whatever came of it there, it should not have gone there.
+    if let Some(misled) = walked.misled.first().filter(|_| trip.failed().is_some()) {
+        return Some(case.misled(misled));
+    }
     if !is_back && let Some(cause) = case.dead_translation() {
         return Some(cause);
     }

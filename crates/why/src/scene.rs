@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vnet_model::apply::Refused;
-use vnet_model::facts::{BridgeEntry, InterfaceFacts, PolicyRule, Port};
+use vnet_model::facts::{BridgeEntry, InterfaceFacts, Neighbour, PolicyRule, Port};
 use vnet_model::kind::{self, Value};
 use vnet_model::nft::{Table, TableId};
 use vnet_model::state::PortVlans;
@@ -302,6 +302,21 @@ impl<'a> Scene<'a> {
         let entry = all.iter().find(|entry| entry.dev == from.name && entry.addr == addr)?;
         let forgotten = self.effects.contains(&Effect::Forgotten(from.clone(), addr));
         entry.mac.filter(|_| !forgotten)
+    }
+
+    /// The hardware address that a neighbour was learned to have, while nothing was mended that may have
+    /// changed that.
+    pub(crate) fn learned(&self, from: &End, addr: IpAddr) -> Option<Mac> {
+        let facts = self.facts(&from.ns).filter(|_| !self.mended.contains(&from.ns))?;
+        let is_it = |entry: &&Neighbour| entry.dev == from.name && entry.addr == addr;
+        let entry = facts.learned.iter().find(is_it)?;
+        let forgotten = self.effects.contains(&Effect::Forgotten(from.clone(), addr));
+        entry.mac.filter(|_| !forgotten)
+    }
+
+    /// Tells whether a namespace was mended by a step.
+    pub(crate) fn is_mended(&self, ns: &NsName) -> bool {
+        self.mended.contains(ns)
     }
 
     /// The addresses of a namespace whose preferred lifetime is over.

@@ -21,7 +21,7 @@ use crate::{By, Hop};
 
 pub(crate) use frames::Learned;
 use neighbour::accepts;
-pub(crate) use neighbour::answers;
+pub(crate) use neighbour::{Misled, answers};
 pub(crate) use stop::Stop;
 
 /// The setting that lets addresses of loopback leave and come in.
@@ -113,6 +113,8 @@ pub(crate) struct Walked {
     pub(crate) doubts: Vec<(IpAddr, Vec<End>)>,
     /// Who has the same hardware address on a link.
     pub(crate) twins: Vec<(Mac, [End; 2])>,
+    /// Neighbour entries by which it went to somebody else than the next hop.
+    pub(crate) misled: Vec<Misled>,
     /// What it met that is not modelled.
     pub(crate) unknown: Vec<String>,
     /// The interfaces that it passed, ports of bridges too.
@@ -147,6 +149,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         picked: Vec::new(),
         doubts: Vec::new(),
         twins: Vec::new(),
+        misled: Vec::new(),
         unknown: Vec::new(),
         touched: Vec::new(),
         waits: None,

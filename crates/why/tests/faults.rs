@@ -357,6 +357,24 @@ fn addresses_with_a_lifetime_are_addresses() {
     });
 }
 
+/// What was learned of a neighbour is no fault while it holds; nor is an entry by which it gets there.
+#[test]
+fn neighbour_entries_that_do_no_harm_are_no_cause() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("lan"));
+        sh("ip netns exec pc1 ping -c 1 -W 2 10.0.0.3 >/dev/null
+            ip netns exec pc1 ping -c 1 -W 2 10.0.8.2 >/dev/null
+            ip -n pc1 neigh show | grep -q REACHABLE
+            mac=$(ip netns exec gw cat /sys/class/net/lan/address)
+            ip -n pc1 neigh replace 10.0.0.4 dev lan nud permanent lladdr $mac");
+        for why in ["pc1 pc2", "pc1 pc3", "pc1 srv", "pc2 pc1"] {
+            let told = until_well(&lab, why, None);
+            assert!(is_well(&told) && replied(&told), "{why}: {}", shown(&told));
+        }
+        down(lab);
+    });
+}
+
 /// The answer to an echo of IPv6 leaves by the interface that was asked, where two routes are alike.
 #[test]
 fn an_echo_is_answered_by_where_it_came_in() {

@@ -15,6 +15,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
+use vnet_model::apply::LOOPBACK;
 use vnet_model::facts::{Apart, InterfaceFacts, Neighbour, Port};
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::Options;
@@ -134,12 +135,13 @@ fn read(
         false => Vec::new(),
     };
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };
-    let (neighbours, silent) = neighbours(socket, &names)?;
+    let Neighbours { written, learned, silent } = neighbours(socket, &names, &quiet)?;
     let (addresses, deprecated) = addresses(socket, &names)?;
     let facts = NamespaceFacts {
         routes: route::derived(socket, &names)?,
         rules: entry::policy_rules(socket)?,
-        neighbours,
+        neighbours: written,
+        learned,
         addresses,
         deprecated,
         silent,
@@ -193,33 +195,46 @@ fn interfaces(
     Ok(read.into_iter().filter_map(facts).collect())
 }
 
-/// Neighbours that somebody wrote, and those that have not answered.
-type Neighbours = (Vec<Neighbour>, Vec<(IfName, IpAddr)>);
+/// The neighbour entries of a namespace.
+#[derive(Default)]
+struct Neighbours {
+    written: Vec<Neighbour>,
+    learned: Vec<Neighbour>,
+    silent: Vec<(IfName, IpAddr)>,
+}
 
-/// Finds the neighbour entries that somebody wrote (NUD_PERMANENT), and those of neighbours that have
-/// not answered.
+/// Finds the neighbour entries that stay as somebody wrote them (NUD_PERMANENT, NUD_NOARP), those that were
+/// learned, and those of neighbours that have not answered.
 fn neighbours(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
+    quiet: &BTreeSet<IfName>,
 ) -> Result<Neighbours, NetlinkError> {
     let request = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
-    let found = super::dump(socket, &request, |message| match message {
+    let all = super::dump(socket, &request, |message| match message {
         RouteNetlinkMessage::NewNeighbour(message) => {
             Some((message.header.state, neighbour(&message, names)?))
         }
         _ => None,
     })?;
-    let (mut written, mut silent) = Neighbours::default();
-    for (state, neighbour) in found {
+    let mut found = Neighbours::default();
+    for (state, neighbour) in all {
+        // Where nobody is asked the kernel makes such by itself (`arp_constructor`, net/ipv4/arp.c).
+        let is_by_kernel = || quiet.contains(&neighbour.dev) || neighbour.dev.as_str() == LOOPBACK;
         match state {
-            NeighbourState::Permanent => written.push(neighbour),
+            NeighbourState::Permanent => found.written.push(neighbour),
+            NeighbourState::Noarp if !is_by_kernel() => found.written.push(neighbour),
+            NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe => found.learned.push(neighbour),
             NeighbourState::Failed | NeighbourState::Incomplete => {
-                silent.push((neighbour.dev, neighbour.addr));
+                found.silent.push((neighbour.dev, neighbour.addr));
             }
             _ => {}
         }
     }
-    Ok((written, silent))
+    Ok(found)
 }
 
 /// The addresses of interfaces, and those that are deprecated.

@@ -6,6 +6,7 @@ use vnet_model::facts::Transport;
 use vnet_model::{End, IfName, Mac, NsName, Packet};
 
 use super::Case;
+use crate::walk::Misled;
 use crate::{Cause, Effect, Mend};
 
 impl Case<'_, '_> {
@@ -25,7 +26,12 @@ impl Case<'_, '_> {
         mac: Mac,
     ) -> Cause {
         let port = self.scene.port(ns, dev);
-        let evidence = format!("{port} has a neighbour entry that says {hop} is at {mac}");
+        let from = End { ns: ns.clone(), name: dev.clone() };
+        let heals = match self.scene.written(&from, hop) {
+            Some(_) => "",
+            None => "; it was not written to stay, and the kernel asks anew when it gets old",
+        };
+        let evidence = format!("{port} has a neighbour entry that says {hop} is at {mac}{heals}");
         let mut cause = self.cause(
             "wrong-neighbour",
             format!("neighbour {hop} on {port}"),
@@ -33,10 +39,19 @@ impl Case<'_, '_> {
             Vec::new(),
         );
         let commands = vec![format!("ip -n {ns} neigh del {hop} dev {dev}")];
-        let effect = Effect::Forgotten(End { ns: ns.clone(), name: dev.clone() }, hop);
+        let effect = Effect::Forgotten(from, hop);
         let text = format!("- neighbour {hop} on {port}");
         cause.mend.push(Mend::Command { text, commands, effect });
         cause
+    }
+
+    /// A neighbour entry that says of the next hop what is another's hardware address.
+    pub(super) fn misled(&self, misled: &Misled) -> Cause {
+        let Misled { from, hop, mac, there } = misled;
+        let cause = self.wrong_neighbour(&from.ns, &from.name, *hop, *mac);
+        let there = self.scene.port(&there.ns, &there.name);
+        let evidence = format!("{}: that is {there}, which does not have {hop}", cause.evidence);
+        Cause { evidence, ..cause }
     }
 
     /// A port at which nobody listens, or not on this address.

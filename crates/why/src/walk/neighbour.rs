@@ -5,12 +5,25 @@ use std::net::IpAddr;
 use vnet_model::facts::BridgeEntry;
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::Value;
-use vnet_model::{End, IfName, NsName};
+use vnet_model::{End, IfName, Mac, NsName};
 
 use super::{Stop, Walk};
 use crate::fib::{self, Decision, Flowi};
 use crate::scene::Scene;
 use crate::wire::{self, Block, Station, policy};
+
+/// A neighbour entry by which a packet went to somebody else than the next hop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misled {
+    /// Whose entry it is.
+    pub(crate) from: End,
+    /// Of whom it is.
+    pub(crate) hop: IpAddr,
+    /// What it says.
+    pub(crate) mac: Mac,
+    /// Who has that.
+    pub(crate) there: End,
+}
 
 impl Walk<'_, '_> {
     /// Finds who on the link answers for an address: by ARP whoever has it on any interface
@@ -38,12 +51,7 @@ impl Walk<'_, '_> {
         found.retain(|station| station.end.ns != *ns);
         if let Some(mac) = self.scene.written(&from, hop) {
             // Nobody is asked.
-            let has = |station: &Station| {
-                self.scene.end(&station.end).is_some_and(|interface| interface.mac == Some(mac))
-            };
-            let there = found.into_iter().find(has);
-            let there = there.inspect(|there| self.note_twins(there, &all));
-            return there.ok_or_else(|| Stop::WrongNeighbour { dev: dev.clone(), hop, mac });
+            return self.believe(&from, hop, mac, &all);
         }
         found.retain(|station| answers(self.scene, &station.end, hop) && !self.keeps(station, hop));
         found.retain(|station| policy::drops_answers(self.scene, station).is_none());
@@ -63,6 +71,9 @@ impl Walk<'_, '_> {
             }
             _ => true,
         });
+        if let Some(mac) = self.outdated(&from, hop, &found) {
+            return self.believe(&from, hop, mac, &all);
+        }
         let mut ends: Vec<End> = found.iter().map(|station| station.end.clone()).collect();
         ends.dedup_by(|a, b| a.ns == b.ns);
         if ends.len() > 1 {
@@ -91,6 +102,44 @@ impl Walk<'_, '_> {
                 },
             },
         }
+    }
+
+    /// Sends to the hardware address that a neighbour entry says, whosever it is.
+    fn believe(
+        &mut self,
+        from: &End,
+        hop: IpAddr,
+        mac: Mac,
+        all: &[Station],
+    ) -> Result<Station, Stop> {
+        let mac_of = |end: &End| self.scene.end(end).and_then(|interface| interface.mac);
+        let has = |it: &&Station| it.end.ns != from.ns && mac_of(&it.end) == Some(mac);
+        let owns = |it: &&Station| answers(self.scene, &it.end, hop);
+        let mut they = all.iter().filter(has);
+        let Some(there) = they.clone().find(owns).or_else(|| they.next()).cloned() else {
+            return Err(Stop::WrongNeighbour { dev: from.name.clone(), hop, mac });
+        };
+        if !owns(&&there) {
+            let (from, there) = (from.clone(), there.end.clone());
+            self.walked.misled.push(Misled { from, hop, mac, there });
+        }
+        self.note_twins(&there, all);
+        Ok(there)
+    }
+
+    /// The hardware address that was learned of a neighbour, where none of those who answer for it has
+    /// that. Who has just been asked by it is known anew.
+    fn outdated(&self, from: &End, hop: IpAddr, found: &[Station]) -> Option<Mac> {
+        let mac = self.scene.learned(from, hop)?;
+        let mut asked = self.packet.learned.neighbours.iter();
+        if asked.any(|(end, addr)| end == from && *addr == hop) {
+            return None;
+        }
+        let is_another = |station: &Station| {
+            let own = self.scene.end(&station.end).and_then(|interface| interface.mac);
+            own.is_some_and(|own| own != mac) && !self.scene.is_mended(&station.end.ns)
+        };
+        (!found.is_empty() && found.iter().all(is_another)).then_some(mac)
     }
 
     /// Tells whether a request by ARP for an address goes to an ipvlan of mode `l3` on the interface that
