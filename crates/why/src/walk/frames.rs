@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use vnet_model::nft::{Family, Hook};
-use vnet_model::{End, Kind, Mac, NsName, Packet};
+use vnet_model::{End, IfName, Kind, Mac, NsName, Packet};
 
 use super::{Stop, Walk};
 use crate::filter::{self, Asks, Body, Filter, Flow, Frame, Header, Passed, Point};
@@ -104,12 +104,14 @@ impl Walk<'_, '_> {
         hop: IpAddr,
         asker: Option<IpAddr>,
     ) -> Result<(), Stop> {
-        if station.trail.is_empty() {
+        let there = &station.end;
+        let filters = |end: &End| self.scene.tables(&end.ns).into_iter().any(filter::sees_packets);
+        let is_packet = hop.is_ipv6() && (filters(from) || filters(there));
+        if station.trail.is_empty() && !is_packet {
             return Ok(());
         }
-        let there = &station.end;
         let asker = self.asks_as(from, hop, asker);
-        if hop.is_ipv6() && asker.is_none() {
+        if hop.is_ipv6() && asker.is_none() && !station.trail.is_empty() {
             let port = self.scene.port(&from.ns, &from.name);
             let text = format!("it is not known by which address {port} asks for {hop}");
             self.walked.unknown.push(text);
@@ -121,7 +123,9 @@ impl Walk<'_, '_> {
             points.insert(0, Point::of_arp(from, Hook::Output));
             points.push(Point::of_arp(there, Hook::Input));
         }
+        self.leave_as_packet(&mut request, from)?;
         self.pass_points(&mut request, &points)?;
+        self.arrive_as_packet(&mut request, there)?;
         let back = wire::domain(self.scene, there, ASKS_BYTES, false).stations;
         let Some(back) = back.into_iter().find(|station| station.end == *from) else {
             return Ok(());
@@ -132,7 +136,52 @@ impl Walk<'_, '_> {
             points.insert(0, Point::of_arp(there, Hook::Output));
             points.push(Point::of_arp(from, Hook::Input));
         }
-        self.pass_points(&mut reply, &points)
+        self.leave_as_packet(&mut reply, there)?;
+        self.pass_points(&mut reply, &points)?;
+        self.arrive_as_packet(&mut reply, from)
+    }
+
+    /// Passes the chains of IP of who sends it, where what looks for a neighbour is a packet: of ICMPv6, with
+    /// which conntrack has nothing to do (`nf_conntrack_icmpv6_error`,
+    /// net/netfilter/nf_conntrack_proto_icmpv6.c).
+    fn leave_as_packet(&mut self, frame: &mut Frame, from: &End) -> Result<(), Stop> {
+        let oif = Some(&from.name);
+        self.pass_as_packet(frame, &from.ns, Hook::Output, [None, oif])?;
+        self.pass_as_packet(frame, &from.ns, Hook::Postrouting, [None, oif])
+    }
+
+    /// As [`Self::leave_as_packet`], of whom it is for.
+    fn arrive_as_packet(&mut self, frame: &mut Frame, there: &End) -> Result<(), Stop> {
+        let iif = Some(&there.name);
+        self.pass_as_packet(frame, &there.ns, Hook::Prerouting, [iif, None])?;
+        self.pass_as_packet(frame, &there.ns, Hook::Input, [iif, None])
+    }
+
+    fn pass_as_packet(
+        &mut self,
+        frame: &mut Frame,
+        ns: &NsName,
+        hook: Hook,
+        [iif, oif]: [Option<&IfName>; 2],
+    ) -> Result<(), Stop> {
+        let Body::Packet(came) = &frame.body else { return Ok(()) };
+        let came = came.clone();
+        let mut header = Header { mark: frame.mark, ..came.clone() };
+        let mut filter = Filter {
+            scene: self.scene,
+            ns,
+            header: &mut header,
+            iif,
+            oif,
+            flows: &self.packet.flows,
+            came: &came,
+            is_untracked: true,
+            asks: frame.asks,
+        };
+        let passed = filter.run(hook);
+        self.taken(passed).inspect_err(|_| self.walked.at = ns.clone())?;
+        frame.mark = header.mark;
+        Ok(())
     }
 
     /// Notes that a neighbour knows who has asked for it (`arp_process`, net/ipv4/arp.c; `ndisc_recv_ns`,
