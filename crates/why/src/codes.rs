@@ -221,7 +221,8 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "duplicate-mac",
-        "Two on one link have the same hardware address: a bridge sends frames to whichever of them spoke last.",
+        "Two on one link have the same hardware address: a bridge sends frames to whichever of them spoke last, and takes those for a port of \
+         its own for itself.",
     ),
     code(
         "wrong-neighbour",

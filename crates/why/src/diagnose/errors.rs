@@ -149,10 +149,11 @@ impl Case<'_, '_> {
         let strange = |end: &&End| meant(end).is_some_and(|meant| meant != *mac);
         let stranger = ends.iter().find(strange).unwrap_or(&ends[1]);
         let [one, two] = ends.each_ref().map(|end| self.scene.port(&end.ns, &end.name));
-        let evidence = format!(
-            "{one} and {two} both have the hardware address {mac}: the bridge sends frames to who \
-             spoke last"
-        );
+        let what = match self.scene.bridge_of(&ends[1]) {
+            Some(bridge) => format!("the bridge {bridge} takes frames for it for its own"),
+            None => "the bridge sends frames to who spoke last".to_owned(),
+        };
+        let evidence = format!("{one} and {two} both have the hardware address {mac}: {what}");
         let object = format!("{mac} on {}", self.scene.port(&stranger.ns, &stranger.name));
         let own = meant(&stranger);
         let step = own.map(|own| set(&stranger.ns, &stranger.name, LinkSetting::Mac(own)));

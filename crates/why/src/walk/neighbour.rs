@@ -81,7 +81,7 @@ impl Walk<'_, '_> {
         }
         match found.into_iter().next() {
             Some(station) => {
-                self.note_twins(&station, &all);
+                self.note_twins(&from, &station, &all);
                 self.note_asker(&from, &station.end, hop, asker);
                 Ok(station)
             }
@@ -123,7 +123,7 @@ impl Walk<'_, '_> {
             let (from, there) = (from.clone(), there.end.clone());
             self.walked.misled.push(Misled { from, hop, mac, there });
         }
-        self.note_twins(&there, all);
+        self.note_twins(from, &there, all);
         Ok(there)
     }
 
@@ -178,17 +178,27 @@ impl Walk<'_, '_> {
         learned.find(|station| answers(self.scene, &station.end, hop))
     }
 
-    /// Notes who else behind the same bridges has the hardware address that frames go to.
-    fn note_twins(&mut self, to: &Station, all: &[Station]) {
+    /// Notes who else has the hardware address that frames go to behind the same bridges, or is a port of
+    /// these: such frames they take for their own (`br_handle_frame_finish`, net/bridge/br_input.c).
+    fn note_twins(&mut self, from: &End, to: &Station, all: &[Station]) {
         let mac = |end: &End| self.scene.end(end).and_then(|interface| interface.mac);
         let Some(own) = mac(&to.end).filter(|_| !to.ports.is_empty()) else { return };
         // What stands on one interface is told apart there, by IP address too (ipvlan).
         let wire = |end: &End| self.scene.below(end).unwrap_or_else(|| end.clone());
-        let is_other =
-            |other: &&Station| other.end.ns != to.end.ns && wire(&other.end) != wire(&to.end);
-        let mut others = all.iter().filter(is_other);
-        if let Some(twin) = others.find(|other| mac(&other.end) == Some(own)) {
-            self.walked.twins.push((own, [to.end.clone(), twin.end.clone()]));
+        let is_other = |other: &&Station| other.end.ns != to.end.ns;
+        let others = all.iter().filter(is_other).map(|other| other.end.clone());
+        let asker = [from.clone()];
+        let bridges = to.ports.iter().filter_map(|port| {
+            Some((port.ns.clone(), self.scene.bridge_of(port)?)).filter(|(ns, _)| *ns != to.end.ns)
+        });
+        let ports = bridges.flat_map(|(ns, bridge)| {
+            let ports = self.scene.ports(&ns, &bridge);
+            ports.into_iter().map(move |name| End { ns: ns.clone(), name })
+        });
+        let mut all = ports.chain(others).chain(asker);
+        let is_twin = |other: &End| mac(other) == Some(own) && wire(other) != wire(&to.end);
+        if let Some(twin) = all.find(is_twin) {
+            self.walked.twins.push((own, [to.end.clone(), twin]));
         }
     }
 
