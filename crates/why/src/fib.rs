@@ -71,13 +71,13 @@ pub(crate) fn has(interface: &Interface, addr: IpAddr) -> bool {
     alive && interface.addresses.iter().any(|address| address.net.addr() == addr)
 }
 
-/// The length of the longest IPv4 subnet on `lo` that holds an address: all of it is the namespace's
+/// The longest IPv4 subnet on `lo` that holds an address: all of it is the namespace's
 /// own (`fib_add_ifaddr`, net/ipv4/fib_frontend.c). But `local` and `main` are one trie while there
 /// are no policy rules (`fib_new_table`), so that a longer prefix in `main` comes first.
-fn local_subnet(ns: &Namespace, addr: IpAddr) -> Option<u8> {
+pub(crate) fn subnet_on_lo(ns: &Namespace, addr: IpAddr) -> Option<IpNet> {
     let lo = ns.interfaces.get(LOOPBACK).filter(|lo| lo.up && addr.is_ipv4())?;
     let nets = lo.addresses.iter().map(|address| address.net);
-    nets.filter(|net| net.contains(&addr)).map(|net| net.prefix_len()).max()
+    nets.filter(|net| net.contains(&addr)).max_by_key(IpNet::prefix_len)
 }
 
 /// Finds what becomes of a packet. `kernel` are the routes that the kernel derived, in its order,
@@ -105,7 +105,7 @@ pub(crate) fn lookup(
 
 /// Asks the tables `local`, `main` and `default`.
 fn born(ns: &Namespace, kernel: &[Route], dst: IpAddr) -> Decision {
-    let subnet = local_subnet(ns, dst);
+    let subnet = subnet_on_lo(ns, dst).map(|net| net.prefix_len());
     if let Some(found) = own(ns, TABLE_LOCAL, dst) {
         return found;
     }
@@ -124,7 +124,7 @@ fn born(ns: &Namespace, kernel: &[Route], dst: IpAddr) -> Decision {
 
 /// Asks the table `local` alone.
 fn local(ns: &Namespace, dst: IpAddr) -> Option<Decision> {
-    own(ns, TABLE_LOCAL, dst).or_else(|| local_subnet(ns, dst).map(|_| Decision::Local))
+    own(ns, TABLE_LOCAL, dst).or_else(|| subnet_on_lo(ns, dst).map(|_| Decision::Local))
 }
 
 /// Finds what becomes of packets to an address that is the namespace's own, or all of a link's, by

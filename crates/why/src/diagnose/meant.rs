@@ -128,12 +128,42 @@ impl Case<'_, '_> {
     }
 
     fn stray_address(&self, ns: &NsName, addr: IpAddr) -> Cause {
+        if let Some(cause) = self.made_local(ns, addr) {
+            return cause;
+        }
         let label = self.scene.label(ns);
         let others = self.scene.owners(addr).len() > 1;
         let code = if others { "duplicate-address" } else { "stray-address" };
         let evidence = format!("{label} has {addr}, which it was not meant to have");
         let steps = self.without_address(ns, addr);
         self.cause(code, format!("{addr} on {label}"), evidence, steps)
+    }
+
+    /// What makes an address a namespace's own that no interface of it has: a route of the table `local`, or
+    /// a subnet on `lo`, of which all is.
+    fn made_local(&self, ns: &NsName, addr: IpAddr) -> Option<Cause> {
+        let found = self.scene.ns(ns)?;
+        if fib::holder(found, addr).is_some() {
+            return None;
+        }
+        let label = self.scene.label(ns);
+        let is_it = |route: &&Route| {
+            matches!(route.kind, RouteKind::Local | RouteKind::Anycast) && route.dst.contains(&addr)
+        };
+        if let Some(route) = found.routes.iter().find(is_it) {
+            let evidence = format!("`{route}` makes {addr} an address of {label} itself");
+            let step = Step::new(ns.clone(), Change::DelRoute(route.clone()));
+            let object = format!("{addr} on {label}");
+            return Some(self.cause("stray-address", object, evidence, vec![step]));
+        }
+        let net = fib::subnet_on_lo(found, addr)?;
+        let evidence = format!(
+            "{label} has {net} on lo, where all of a subnet is an address of {label} itself: {addr} too"
+        );
+        let mut steps = self.without_address(ns, net.addr());
+        let meant = self.scene.meant(ns).and_then(|meant| fib::holder(meant, net.addr()));
+        steps.extend(meant.into_iter().flat_map(|(dev, _)| self.restore(ns, dev)));
+        Some(self.cause("stray-address", format!("{net} on {label}:lo"), evidence, steps))
     }
 
     /// An own address that was meant and is not there, or not answered for.
