@@ -156,11 +156,17 @@ pub(crate) fn is_local(ns: &Namespace, vrf: Option<&IfName>, addr: IpAddr) -> bo
 /// Asks one table: what it says, and the length of the prefix by which. `None` where another is to be
 /// asked.
 fn in_table(ns: &Namespace, kernel: &[Route], table: u32, dst: IpAddr) -> Option<(Decision, u8)> {
-    let mut found: Vec<(&Route, bool, Vec<NextHop>)> = kernel
+    let kernel = kernel
         .iter()
         .filter(|route| !route.kind.leads() || route.kind == RouteKind::Unicast)
-        .map(|route| (route, true))
-        .chain(ns.routes.iter().map(|route| (route, false)))
+        .map(|route| (route, true));
+    let own = ns.routes.iter().map(|route| (route, false));
+    let is_before = |(route, _): &(&Route, bool)| comes_first(route);
+    let mut found: Vec<(&Route, bool, Vec<NextHop>)> = own
+        .clone()
+        .filter(is_before)
+        .chain(kernel)
+        .chain(own.filter(|route| !is_before(route)))
         .filter(|(route, _)| route.table == table && route.dst.contains(&dst))
         .map(|(route, connected)| (route, connected, alive(ns, route)))
         .filter(|(route, _, legs)| !legs.is_empty() || leads_nowhere(ns, route))
@@ -176,6 +182,13 @@ fn in_table(ns: &Namespace, kernel: &[Route], table: u32, dst: IpAddr) -> Option
         _ => Decision::Dropped { route: route.clone() },
     };
     Some((decision, route.dst.prefix_len()))
+}
+
+/// Tells whether a route that somebody configured comes before the kernel's own that is like it. Of IPv4
+/// the kernel puts a connected route behind what is there (`fib_magic`, net/ipv4/fib_frontend.c), and
+/// `ip route add` is refused beside one.
+pub(crate) fn comes_first(route: &Route) -> bool {
+    route.dst.addr().is_ipv4()
 }
 
 /// Tells whether a route drops packets by intent.

@@ -357,6 +357,20 @@ fn addresses_with_a_lifetime_are_addresses() {
     });
 }
 
+/// A connected route comes behind an older one of the same prefix and metric.
+#[test]
+fn an_older_route_stays_before_a_connected_one() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("square"));
+        sh("ip -n a link add vv type veth peer name ww; ip -n a link set dev vv up
+            ip -n a link set dev ww up; ip -n a addr add 10.1.3.9/24 dev vv");
+        let told = until_well(&lab, "a 10.1.3.2", None);
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        assert!(told.otherwise.is_empty(), "{:?}", told.otherwise);
+        down(lab);
+    });
+}
+
 /// What was learned of a neighbour is no fault while it holds; nor is an entry by which it gets there.
 #[test]
 fn neighbour_entries_that_do_no_harm_are_no_cause() {

@@ -115,7 +115,9 @@ impl Table {
         };
         let mut table = Self::default();
         let mut known: HashMap<_, Option<u32>, Quick> = HashMap::default();
-        for route in kernel.iter().chain(&ns.routes) {
+        let before = ns.routes.iter().filter(|route| fib::comes_first(route));
+        let behind = ns.routes.iter().filter(|route| !fib::comes_first(route));
+        for route in before.chain(kernel).chain(behind) {
             let Some(number) = fib::TABLES.iter().position(|known| *known == route.table) else {
                 continue;
             };
