@@ -9,6 +9,7 @@ mod chain;
 mod frame;
 mod packet;
 mod rule;
+mod unread;
 
 use std::net::IpAddr;
 
@@ -21,13 +22,16 @@ use crate::fib::{self, Decision};
 use crate::scene::Scene;
 use chain::Place;
 pub(crate) use frame::{Body, Frame, Point, group_of, pass, sees_frames, sees_packets};
-pub(crate) use packet::Header;
+pub(crate) use packet::{Done, Header};
 use packet::{Here, InPlace, Loaded};
 use rule::{Change, Comes, To};
 
 /// When translation is done (`NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`, linux/netfilter_ipv4.h).
 const PRIORITY_DNAT: i32 = -100;
 const PRIORITY_SNAT: i32 = 100;
+
+/// When conntrack looks at a packet (`NF_IP_PRI_CONNTRACK`).
+const PRIORITY_CONNTRACK: i32 = -200;
 
 /// What a namespace has noted down of a connection: the first packet as it came and as it left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,13 +115,15 @@ pub(crate) struct Filter<'f, 'a> {
     pub(crate) is_untracked: bool,
     /// What it looks for, where it is what looks for a neighbour.
     pub(crate) asks: Option<Asks>,
+    /// Whether a chain of type `route` has changed by what it is routed.
+    pub(crate) is_rerouted: bool,
 }
 
 impl Filter<'_, '_> {
     /// Runs all chains of a hook.
     pub(crate) fn run(&mut self, hook: Hook) -> Passed {
         let tables = self.scene.tables(self.ns);
-        let mut chains: Vec<(&Table, &Chain, i32, bool)> = Vec::new();
+        let mut chains: Vec<(&Table, &Chain, i32, &ChainKind)> = Vec::new();
         for table in tables {
             let sees = match table.id.family {
                 Family::Inet => true,
@@ -127,7 +133,7 @@ impl Filter<'_, '_> {
             };
             for chain in table.chains.iter().filter(|_| sees) {
                 if let Some(base) = chain.base.as_ref().filter(|base| base.hook == hook) {
-                    chains.push((table, chain, base.priority, base.kind == ChainKind::Nat));
+                    chains.push((table, chain, base.priority, &base.kind));
                 }
             }
         }
@@ -137,13 +143,13 @@ impl Filter<'_, '_> {
             _ => PRIORITY_SNAT,
         };
         let mut said = Vec::new();
-        let mut undone = self.is_untracked;
-        for (table, chain, priority, is_nat) in chains {
+        let mut undone = false;
+        for (table, chain, priority, kind) in chains {
             if priority >= translates && !undone {
                 undone = true;
                 said.extend(self.undo(hook));
             }
-            if is_nat && self.state() != Some(CtState::New) {
+            if *kind == ChainKind::Nat && self.state() != Some(CtState::New) {
                 continue;
             }
             let place = Place {
@@ -153,12 +159,14 @@ impl Filter<'_, '_> {
                 asks: self.asks,
                 state: self.state(),
             };
-            let family = table.id.family;
-            let mut rule = |rule: &Rule| self.rule(rule, family, &mut said);
+            let mark = self.header.mark;
+            let is_early = priority < PRIORITY_CONNTRACK;
+            let mut rule = |rule: &Rule| self.rule(rule, &table.id, is_early, &mut said);
             match place.base(table, chain, &mut rule) {
                 Passed::On(_) => {}
                 stopped => return stopped,
             }
+            self.is_rerouted |= *kind == ChainKind::Route && self.header.mark != mark;
         }
         if !undone {
             said.extend(self.undo(hook));
@@ -166,10 +174,14 @@ impl Filter<'_, '_> {
         Passed::On(said)
     }
 
+    fn is_passed_by(&self) -> bool {
+        self.is_untracked || self.header.done.is_untracked
+    }
+
     /// What conntrack makes of the packet (`nf_conntrack_in`, net/netfilter/nf_conntrack_core.c): the
     /// answer to what never came by is no beginning of a TCP connection, nor an echo request.
     fn state(&self) -> Option<CtState> {
-        if self.is_untracked {
+        if self.is_passed_by() {
             return Some(CtState::Untracked);
         }
         if !self.header.is_answer {
@@ -187,7 +199,7 @@ impl Filter<'_, '_> {
 
     /// Undoes on an answer what was done to what it answers.
     fn undo(&mut self, hook: Hook) -> Option<String> {
-        if !self.header.is_answer {
+        if !self.header.is_answer || self.is_passed_by() {
             return None;
         }
         let flow = self.flows.iter().find(|flow| flow.ns == *self.ns)?;
@@ -228,17 +240,31 @@ impl Filter<'_, '_> {
     }
 
     /// Runs a rule, and does what it says about addresses; says so.
-    fn rule(&mut self, rule: &Rule, family: Family, said: &mut Vec<String>) -> Comes {
-        if rule::sets_mark(rule) {
-            self.header.mark = None;
-        }
+    fn rule(
+        &mut self,
+        rule: &Rule,
+        table: &TableId,
+        is_early: bool,
+        said: &mut Vec<String>,
+    ) -> Comes {
         let fib = |result, flags| self.fib(result, flags);
         let here = self.here();
-        let comes = rule::run(rule, &InPlace { header: self.header, here, fib: &fib });
+        // What it answers may have left something in sets too.
+        let before = self.flows.iter().filter(|flow| flow.ns == *self.ns);
+        let done = before.map(|flow| &flow.left.done).chain([&self.header.done]);
+        let put = done.flat_map(|done| done.put_in(self.ns, table)).collect();
+        let looked = InPlace { header: self.header, here, fib: &fib, put };
+        let (comes, beside) = rule::run(rule, &looked);
+        self.header.mark = beside.mark.unwrap_or(self.header.mark);
+        let done = &mut self.header.done;
+        // What conntrack has seen already stays so (`nft_notrack_eval`).
+        done.is_untracked |= beside.untracks && is_early;
+        done.is_urged |= beside.urges;
+        done.put.extend(beside.put.into_iter().map(|put| (self.ns.clone(), table.clone(), put)));
         let Comes::Nat(change) = comes else { return comes };
         match self.translate(&change) {
             Some(what) => {
-                said.push(format!("{what}, by `{}`", text::rule(rule, family)));
+                said.push(format!("{what}, by `{}`", text::rule(rule, table.family)));
                 Comes::Verdict(Verdict::Accept)
             }
             None => Comes::Nat(change),

@@ -32,8 +32,8 @@
 //!   interface than the one below; what stands on interfaces of namespaces that were not looked at.
 //! * Of bridges: those to which a port of another sends frames back, what keeps neighbours from being
 //!   found (suppressed or not flooded), and forwarding entries that somebody wrote.
-//! * Of nftables: what rules set (marks, limits of connections), and what they load of a packet or frame
-//!   but addresses, ports, ICMP types, ARP, tags of VLANs and the state of its connection; chains at a
+//! * Of nftables: what rules write to a packet but its mark, what is over a limit of less than about a
+//!   packet a second, and what they load of a packet or frame but addresses, ports, ICMP types, ARP, tags of VLANs and the state of its connection; chains at a
 //!   VRF's egress.
 //! * What programs of BPF do.
 //!

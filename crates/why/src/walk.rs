@@ -14,7 +14,7 @@ use vnet_model::nft::Hook;
 use vnet_model::{End, IfName, Mac, NextHop, NsName, Packet, Route};
 
 use crate::fib::{self, Decision, Flowi};
-use crate::filter::{Flow, Header};
+use crate::filter::{Done, Flow, Header};
 use crate::scene::Scene;
 use crate::tunnel::{Heard, Medium};
 use crate::{By, Hop};
@@ -168,6 +168,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         len: packet.df.then_some(packet.size_bytes),
         outer: packet.outer.map(|(protocol, _)| protocol),
         mark: Some(0),
+        done: Done::default(),
     };
     let came = header.clone();
     let mut walk = Walk {
@@ -181,6 +182,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         header,
         came,
         is_out: false,
+        is_rerouted: false,
         entered: Vec::new(),
     };
     walk.walked.stop = walk.run().err();
@@ -204,6 +206,8 @@ struct Walk<'s, 'a> {
     came: Header,
     /// Whether it has passed the filters of its own namespace, and is only routed again.
     is_out: bool,
+    /// Whether rules that its own namespace ran on it have changed by what it is routed.
+    is_rerouted: bool,
     /// The VRFs that it was sent into since it came in.
     entered: Vec<IfName>,
 }
@@ -453,7 +457,7 @@ impl Walk<'_, '_> {
             if !self.is_out {
                 self.hook(ns, Hook::Output, None, Some(lo))?;
             }
-            if self.header.dst != dst {
+            if self.header.dst != dst || std::mem::take(&mut self.is_rerouted) {
                 self.is_out = true;
                 return Ok(false);
             }
@@ -593,6 +597,9 @@ impl Walk<'_, '_> {
     fn come_in(&mut self, end: End) {
         self.entered.clear();
         (self.bound, self.turned_out, self.walked.sent_by) = (None, None, None);
+        self.header.done.is_untracked = false;
+        let is_here = self.walked.at == end.ns;
+        self.header.mark = self.header.mark.filter(|mark| *mark == 0 || is_here);
         self.walked.vrf = self.scene.vrf_of(&end.ns, &end.name);
         self.walked.at = end.ns;
         self.came_in = Some(end.name);

@@ -113,12 +113,100 @@ fn what_can_not_be_evaluated_is_said() {
             ]
         );
         nft("r1", "flush chain ip f f\nadd rule ip f f iifname vmap { \"a\" : drop }");
-        let told = lab.why("a", "b", &probing()).unwrap();
+        let told = lab.why("a", "b", &Ask::default()).unwrap();
         assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told));
         assert_eq!(told.answer.unknown, ["r1, table ip f, chain f: `lookup` in `<lookup>`"]);
         nft("r1", "flush chain ip f f\nadd rule ip f f ip ttl 3 counter");
         let told = lab.why("a", "b", &Ask::default()).unwrap();
         assert_eq!(told.answer.verdict, Verdict::Reachable, "{}", shown(&told));
+        down(lab);
+    });
+}
+
+/// What statements without a verdict change counts for what is decided after them: as the kernel does it,
+/// or it is said that it can't be told.
+#[test]
+fn what_statements_change_is_evaluated_or_said() {
+    const RAW: &str = "chain p { type filter hook prerouting priority raw; notrack; };";
+    let untold = |ns: &'static str, hook: &str, rules: &str| {
+        (ns, format!("chain c {{ type filter hook {hook}; {rules}; }};"), None)
+    };
+    let told = |ns: &'static str, text: String, reached: bool| (ns, text, Some(reached));
+    let hook = "chain c { type filter hook";
+    let set = "set s { type ipv4_addr; flags dynamic; size 9; };";
+    vnet_testns::root_within(std::time::Duration::from_secs(240), || {
+        let lab = up(&desired("chain"));
+        let forward = format!("{hook} forward priority 0");
+        for (ns, text, reached) in [
+            told("r1", format!("{RAW} {forward}; ct state untracked drop; }};"), false),
+            told(
+                "r1",
+                format!("{RAW} {forward}; ct state established,related,new drop; }};"),
+                true,
+            ),
+            // Too late: it is tracked already.
+            told("r1", format!("{forward}; notrack; ct state untracked drop; }};"), true),
+            untold("r1", "prerouting priority 0", "ip ttl set 1"),
+            untold("r1", "prerouting priority 0", "ip daddr set 10.1.4.2"),
+            told("r1", format!("{forward}; ip dscp set cs1; ip daddr 10.0.9.9 drop; }};"), true),
+            untold("r1", "forward priority 0; ip dscp set cs1", "ip dscp cs1 drop"),
+            untold("b", "input priority 0", "limit rate 1/minute burst 1 packets accept; drop"),
+            untold("b", "input priority 0", "limit rate over 1/minute burst 1 packets drop"),
+            told(
+                "b",
+                format!(
+                    "{set} {hook} input priority 0; add @s {{ ip saddr }}; ip saddr @s drop; }};"
+                ),
+                false,
+            ),
+            told(
+                "b",
+                format!(
+                    "{set} {hook} input priority 0; add @s {{ ip saddr }}; ip daddr @s drop; }};"
+                ),
+                true,
+            ),
+            told(
+                "r1",
+                format!(
+                    "{set} {forward}; add @s {{ ip daddr }}; ip saddr @s icmp type echo-reply drop; }};"
+                ),
+                false,
+            ),
+            told("r1", format!("{forward}; meta mark set 7; meta mark 7 drop; }};"), false),
+            told("r1", format!("{forward}; meta mark set 7; meta mark 8 drop; }};"), true),
+            told("b", format!("flags dormant; {hook} input priority 0; drop; }};"), true),
+        ] {
+            sh(&format!("ip netns exec {ns} nft 'table ip t {{ {text} }}'"));
+            let shown = |told: &vnet::why::Told| format!("{text}: {}", shown(told));
+            let told = lab.why("a", "b", &Ask { probe: reached.is_some(), ..probing() }).unwrap();
+            match reached {
+                None => assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told)),
+                Some(reached) => {
+                    assert_eq!(
+                        (
+                            is_well(&told),
+                            replied(&told),
+                            told.answer.verdict == Verdict::Unreachable
+                        ),
+                        (reached, reached, !reached),
+                        "{}",
+                        shown(&told)
+                    );
+                }
+            }
+            sh(&format!("ip netns exec {ns} nft delete table ip t"));
+        }
+        // What a program sends is routed again where a chain of that type marks it, and else it is not.
+        sh("ip -n a rule add fwmark 7 prohibit");
+        for (kind, reached) in [("route", false), ("filter", true)] {
+            let chain =
+                format!("chain c {{ type {kind} hook output priority -150; meta mark set 7; }};");
+            sh(&format!("ip netns exec a nft 'table ip t {{ {chain} }}'"));
+            let told = lab.why("a", "b", &probing()).unwrap();
+            assert_eq!((is_well(&told), replied(&told)), (reached, reached), "{}", shown(&told));
+            sh("ip netns exec a nft delete table ip t");
+        }
         down(lab);
     });
 }
@@ -247,7 +335,8 @@ fn what_can_not_be_evaluated_of_frames_is_said() {
         let cases = [
             ("forward priority 0", "ip ttl 3 drop", "a comparison with what is not known"),
             ("prerouting priority 0", "iifname vmap { \"pc1\" : accept }", "`lookup`"),
-            ("forward priority 0", "meta mark set 1 meta mark 1 drop", "`meta`"),
+            ("prerouting priority 0", "notrack", "`notrack`"),
+            ("forward priority 0", "ether daddr set 02:00:00:00:00:09", "`payload`"),
         ];
         for (hook, rule, said) in cases {
             let chain = format!("chain c {{ type filter hook {hook}; {rule}; }};");

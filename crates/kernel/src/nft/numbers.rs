@@ -37,6 +37,7 @@ pub(super) mod table {
     pub(in super::super) const NAME: u16 = 1;
     pub(in super::super) const FLAGS: u16 = 2;
     pub(in super::super) const USERDATA: u16 = 6;
+    pub(in super::super) const F_DORMANT: u32 = 0x1;
     pub(in super::super) const F_OWNER: u32 = 0x2;
 }
 

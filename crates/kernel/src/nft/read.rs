@@ -1,6 +1,6 @@
 //! Reads the tables of a namespace. CAP_NET_ADMIN there, as nf_tables wants for reading too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vnet_model::nft::{Base, Chain, Family, Hook, Rule, Table, TableId};
 use vnet_model::{Mark, Origin};
@@ -20,15 +20,15 @@ pub enum Which<'a> {
     Marked(&'a [TableId]),
 }
 
-/// Reads tables with their chains, rules and sets. A kernel without nf_tables has none.
+/// Reads tables with their chains, rules and sets; chains of dormant tables are no base chains. A kernel without nf_tables has none.
 ///
 /// # Errors
 /// When the kernel can't be asked.
 pub fn tables(socket: &mut Socket, which: Which<'_>) -> Result<Vec<Table>, Error> {
-    let mut tables = match heads(socket) {
-        Ok(tables) => tables,
+    let (mut tables, dormant) = match heads(socket) {
+        Ok(heads) => apart(heads),
         // The module is not there (`nfnetlink_rcv_msg`, net/netfilter/nfnetlink.c).
-        Err(error) if error.errno() == Some(rustix::io::Errno::INVAL) => Vec::new(),
+        Err(error) if error.errno() == Some(rustix::io::Errno::INVAL) => Default::default(),
         Err(error) => return Err(error),
     };
     if let Which::Marked(named) = which {
@@ -43,8 +43,9 @@ pub fn tables(socket: &mut Socket, which: Which<'_>) -> Result<Vec<Table>, Error
         .filter(|table| is_whole(table))
         .map(|table| (table.id.clone(), table))
         .collect();
-    for (id, chain) in dump(socket, msg::GETCHAIN, read_chain)? {
+    for (id, mut chain) in dump(socket, msg::GETCHAIN, read_chain)? {
         if let Some(table) = by_id.get_mut(&id) {
+            chain.base = chain.base.filter(|_| !dormant.contains(&id));
             table.chains.push(chain);
         }
     }
@@ -58,20 +59,29 @@ pub fn tables(socket: &mut Socket, which: Which<'_>) -> Result<Vec<Table>, Error
     Ok(tables)
 }
 
-/// Lists the tables, with their marks, and nothing of what is in them.
-fn heads(socket: &mut Socket) -> Result<Vec<Table>, Error> {
+/// Tells tables from those among them that are dormant: no packets come to the chains of such.
+fn apart(heads: Vec<(Table, bool)>) -> (Vec<Table>, BTreeSet<TableId>) {
+    let dormant = heads.iter().filter(|(_, is_dormant)| *is_dormant);
+    let dormant = dormant.map(|(table, _)| table.id.clone()).collect();
+    (heads.into_iter().map(|(table, _)| table).collect(), dormant)
+}
+
+/// Lists the tables, with their marks, whether they are dormant, and nothing of what is in them.
+fn heads(socket: &mut Socket) -> Result<Vec<(Table, bool)>, Error> {
     dump(socket, msg::GETTABLE, read_head)
 }
 
-fn read_head(message: Message<'_>) -> Result<Option<Table>, Error> {
+fn read_head(message: Message<'_>) -> Result<Option<(Table, bool)>, Error> {
     let Some(family) = family(&message) else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
     let Some(name) = text(attributes, table::NAME)? else { return Ok(None) };
     let userdata = attributes.find(table::USERDATA)?;
     let comment = userdata.and_then(|data| super::comment_of(data.value));
     let mark = comment.and_then(Mark::parse);
+    let flags = u32_be(attributes, table::FLAGS)?.unwrap_or_default();
     let id = TableId { family, name };
-    Ok(Some(Table { id, mark, chains: Vec::new(), origin: Origin::NONE }))
+    let table = Table { id, mark, chains: Vec::new(), origin: Origin::NONE };
+    Ok(Some((table, flags & table::F_DORMANT != 0)))
 }
 
 /// Asks for all objects of a kind, of all families.

@@ -11,9 +11,9 @@ use vnet_model::nft::{Base, Ct, CtState, Family, Hook, Meta, PayloadBase, Rule, 
 use vnet_model::{End, IfName, Kind, Mac, NsName, Packet};
 
 use super::chain::Place;
-use super::packet::{Bytes, Header, Loaded, index, known, name, slice};
-use super::rule::{self, Looked};
-use super::{Asks, Passed};
+use super::packet::{Bytes, Header, Loaded, Put, index, known, name, slice};
+use super::rule::{self, Comes, Looked};
+use super::{Asks, Done, Passed};
 use crate::scene::Scene;
 
 /// When conntrack looks at what a bridge takes in (`NF_IP_PRI_CONNTRACK`,
@@ -39,8 +39,9 @@ pub(crate) struct Frame {
     pub(crate) body: Body,
     /// What it looks for, where it does.
     pub(crate) asks: Option<Asks>,
-    /// Its mark, where no rule may have set one.
+    /// Its mark, where it is known.
     pub(crate) mark: Option<u32>,
+    pub(crate) done: Done,
 }
 
 /// What a frame carries.
@@ -174,11 +175,20 @@ pub(crate) fn pass(scene: &Scene<'_>, frame: &mut Frame, point: &Point, is_known
         let state = is_tracked.then(|| frame.state(is_known));
         let place = Place { scene, ns: &point.ns, hook: point.hook, asks: frame.asks, state };
         let mut rule = |rule: &Rule| {
-            if rule::sets_mark(rule) {
-                frame.mark = None;
-            }
             let family = table.id.family;
-            rule::run(rule, &InPlace { scene, frame: &*frame, point, family, state })
+            let put = frame.done.put_in(&point.ns, &table.id).collect();
+            let looked = InPlace { scene, frame: &*frame, point, family, state, put };
+            let (comes, beside) = rule::run(rule, &looked);
+            frame.mark = beside.mark.unwrap_or(frame.mark);
+            if let Body::Packet(header) = &mut frame.body {
+                header.done.is_urged |= beside.urges;
+            }
+            let put = beside.put.into_iter().map(|put| (point.ns.clone(), table.id.clone(), put));
+            frame.done.put.extend(put);
+            match beside.untracks {
+                true => Comes::Unknown("`notrack`".to_owned()),
+                false => comes,
+            }
         };
         match place.base(table, chain, &mut rule) {
             Passed::On(_) => {}
@@ -251,6 +261,7 @@ struct InPlace<'p, 'a> {
     /// That of the table.
     family: Family,
     state: Option<CtState>,
+    put: Vec<Put>,
 }
 
 impl InPlace<'_, '_> {
@@ -362,6 +373,10 @@ impl Looked for InPlace<'_, '_> {
 
     fn fib(&self, _: u32, _: u32) -> Loaded {
         Loaded::Unknown
+    }
+
+    fn put(&self) -> &[Put] {
+        &self.put
     }
 }
 

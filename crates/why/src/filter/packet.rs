@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use vnet_model::nft::{CT_STATUS_DNAT, Ct, CtState, Meta, PayloadBase};
-use vnet_model::{IfName, Packet};
+use vnet_model::nft::{CT_STATUS_DNAT, Ct, CtState, Meta, PayloadBase, TableId};
+use vnet_model::{IfName, NsName, Packet};
 
 use super::rule::Looked;
 
@@ -12,6 +12,54 @@ pub(super) type Bytes = Vec<Option<u8>>;
 
 /// `IPS_SRC_NAT` (linux/netfilter/nf_conntrack_common.h).
 const CT_STATUS_SNAT: u32 = 1 << 4;
+
+/// What a rule has put into a set, or taken out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Put {
+    /// The name of the set.
+    pub(super) set: String,
+    /// What its key begins with: it is as long as the set says.
+    pub(super) key: Bytes,
+    /// Whether it is there for sure.
+    pub(super) is_sure: bool,
+}
+
+impl Put {
+    /// No key is longer (`NFT_DATA_VALUE_MAXLEN`, net/netfilter/nf_tables.h).
+    pub(super) const KEY_BYTES_MAX: usize = 64;
+
+    /// Tells whether it is this key for sure.
+    pub(super) fn is(&self, key: &[Option<u8>]) -> bool {
+        self.key.iter().zip(key).all(|(put, byte)| put.is_some() && put == byte)
+    }
+
+    /// Tells whether it may be this key.
+    pub(super) fn may_be(&self, key: &[Option<u8>]) -> bool {
+        let differs = |(put, byte): (&Option<u8>, &Option<u8>)| {
+            put.zip(*byte).is_some_and(|(put, byte)| put != byte)
+        };
+        !self.key.iter().zip(key).any(differs)
+    }
+}
+
+/// What rules have done with a packet beside translating it and setting its mark.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Whether conntrack passes it by where it is.
+    pub(crate) is_untracked: bool,
+    /// Whether the byte of its IP header that says how urgent it is was written.
+    pub(crate) is_urged: bool,
+    /// What they have put into sets, of which namespace and table.
+    pub(crate) put: Vec<(NsName, TableId, Put)>,
+}
+
+impl Done {
+    /// What they have put into the sets of a table.
+    pub(super) fn put_in(&self, ns: &NsName, table: &TableId) -> impl Iterator<Item = Put> {
+        let there = self.put.iter().filter(move |(at, of, _)| at == ns && of == table);
+        there.map(|(.., put)| put.clone())
+    }
+}
 
 /// A packet on its way, where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +84,9 @@ pub(crate) struct Header {
     pub(crate) len: Option<u32>,
     /// Its protocol, where it carries another packet.
     pub(crate) outer: Option<u8>,
-    /// Its mark, where no rule may have set one.
+    /// Its mark, where it is known.
     pub(crate) mark: Option<u32>,
+    pub(crate) done: Done,
 }
 
 /// Where a packet is when rules look at it.
@@ -93,6 +142,7 @@ pub(super) struct InPlace<'p> {
     pub(super) header: &'p Header,
     pub(super) here: Here,
     pub(super) fib: Fib<'p>,
+    pub(super) put: Vec<Put>,
 }
 
 impl Looked for InPlace<'_> {
@@ -135,6 +185,10 @@ impl Looked for InPlace<'_> {
 
     fn fib(&self, result: u32, flags: u32) -> Loaded {
         (self.fib)(result, flags)
+    }
+
+    fn put(&self) -> &[Put] {
+        &self.put
     }
 }
 
@@ -183,6 +237,9 @@ impl Header {
                 (bytes, 16)
             }
         };
+        if self.done.is_urged {
+            bytes[..2].fill(None);
+        }
         bytes.extend(addr(self.src, len));
         bytes.extend(addr(Some(self.dst), len));
         bytes

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use vnet_model::nft::{CmpOp, Ct, Expr, Meta, Nat, PayloadBase, Reg, Rule, Verdict};
+use vnet_model::nft::{CmpOp, Ct, Expr, Limit, Meta, Nat, PayloadBase, Reg, Rule, Set, Verdict};
 
-use super::packet::{Bytes, Loaded};
+use super::packet::{Bytes, Loaded, Put};
+use super::unread::{self, Statement};
 
 /// Expressions that are not read, and decide where they are the last of a rule: by a map of verdicts, or
 /// by giving it to a program or to another interface.
@@ -21,6 +22,8 @@ pub(super) trait Looked {
     fn ct(&self, key: Ct, dir: Option<u8>) -> Loaded;
     /// Looks up what `fib` asks for.
     fn fib(&self, result: u32, flags: u32) -> Loaded;
+    /// What rules before have put into sets of the table, or taken out.
+    fn put(&self) -> &[Put];
 }
 
 /// What a rule comes to.
@@ -65,32 +68,31 @@ enum Next {
     Done(Comes),
 }
 
-/// Tells whether a rule may set a mark.
-pub(super) fn sets_mark(rule: &Rule) -> bool {
-    rule.exprs.iter().any(|expr| matches!(expr, Expr::Unknown { name, .. } if name == "meta"))
+/// What a rule does beside, whether it decides or not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Beside {
+    /// The mark that it sets; nothing where that is not known.
+    pub(super) mark: Option<Option<u32>>,
+    /// Whether conntrack is to pass it by.
+    pub(super) untracks: bool,
+    /// Whether it writes the byte of the IP header that says how urgent it is.
+    pub(super) urges: bool,
+    /// What it puts into sets, or takes out.
+    pub(super) put: Vec<Put>,
+}
+
+/// Tells whether a limit may hold up what a person tries: about a packet a second.
+fn is_tight(limit: &Limit) -> bool {
+    const PACKET_BYTES: u64 = 100;
+    limit.rate < limit.seconds * if limit.bytes { PACKET_BYTES } else { 1 }
 }
 
 /// Runs a rule.
-pub(super) fn run(rule: &Rule, looked: &dyn Looked) -> Comes {
-    let mut run = Run { looked, registers: BTreeMap::new(), doubt: None };
-    for expr in &rule.exprs {
-        match run.step(expr) {
-            Next::Go => {}
-            Next::Done(Comes::On) => return Comes::On,
-            Next::Done(comes) => {
-                return match run.doubt {
-                    None => comes,
-                    Some(what) => Comes::Unknown(what),
-                };
-            }
-        }
-    }
-    match (rule.exprs.last(), run.doubt) {
-        (Some(Expr::Unknown { name, .. }), Some(what)) if DECIDE.contains(&name.as_str()) => {
-            Comes::Unknown(what)
-        }
-        _ => Comes::On,
-    }
+pub(super) fn run(rule: &Rule, looked: &dyn Looked) -> (Comes, Beside) {
+    let mut run =
+        Run { looked, registers: BTreeMap::new(), doubt: None, beside: Beside::default() };
+    let comes = run.all(rule);
+    (comes, run.beside)
 }
 
 struct Run<'r> {
@@ -98,14 +100,41 @@ struct Run<'r> {
     registers: BTreeMap<Reg, Option<u8>>,
     /// What could not be evaluated; only a rule that decides something makes it matter.
     doubt: Option<String>,
+    beside: Beside,
 }
 
 impl Run<'_> {
+    fn all(&mut self, rule: &Rule) -> Comes {
+        for expr in &rule.exprs {
+            match self.step(expr) {
+                Next::Go => {}
+                Next::Done(Comes::On) => return Comes::On,
+                Next::Done(comes) => {
+                    return match self.doubt.take() {
+                        None => comes,
+                        Some(what) => Comes::Unknown(what),
+                    };
+                }
+            }
+        }
+        match (rule.exprs.last(), self.doubt.take()) {
+            (Some(Expr::Unknown { name, .. }), Some(what)) if DECIDE.contains(&name.as_str()) => {
+                Comes::Unknown(what)
+            }
+            _ => Comes::On,
+        }
+    }
+
     fn step(&mut self, expr: &Expr) -> Next {
         let go = || Next::Go;
         match expr {
             Expr::Payload { base, offset, len, reg } => {
                 self.load(*reg, self.looked.payload(*base, *offset, *len))
+            }
+            Expr::Meta { key: Meta::Mark, reg } if self.beside.mark.is_some() => {
+                let mark = self.beside.mark.flatten().map(u32::to_ne_bytes);
+                self.store(*reg, mark.map_or_else(|| vec![None; 4], |mark| mark.map(Some).into()));
+                go()
             }
             Expr::Meta { key, reg } => self.load(*reg, self.looked.meta(*key)),
             Expr::Ct { key, dir, reg } => self.load(*reg, self.looked.ct(*key, *dir)),
@@ -123,10 +152,7 @@ impl Run<'_> {
                 let is = |value: &[u8]| (**from <= *value && *value <= **to) != *invert;
                 self.test(*reg, from.len(), false, is, "a range")
             }
-            Expr::Lookup { reg, set, invert } => {
-                let is = |value: &[u8]| set.contains(value) != *invert;
-                self.test(*reg, set.key_len as usize, false, is, "a set")
-            }
+            Expr::Lookup { reg, set, invert } => self.look_up(*reg, set, *invert),
             Expr::Bitwise { from, to, mask, xor } => {
                 let bytes = self.read(*from, mask.len());
                 let one = |(byte, (mask, xor)): (&Option<u8>, (&u8, &u8))| match (byte, mask) {
@@ -139,7 +165,11 @@ impl Run<'_> {
             }
             Expr::Verdict(Verdict::Continue) | Expr::Counter(_) | Expr::Log(_) => go(),
             Expr::Verdict(verdict) => Next::Done(Comes::Verdict(verdict.clone())),
-            // One packet is never over a limit.
+            Expr::Limit(limit) if is_tight(limit) => {
+                self.doubt.get_or_insert_with(|| "`limit`, which lets only some through".into());
+                go()
+            }
+            // What a person tries is never over the others.
             Expr::Limit(limit) if limit.over => Next::Done(Comes::On),
             Expr::Limit(_) => go(),
             Expr::Reject(_) => Next::Done(Comes::Reject),
@@ -155,15 +185,59 @@ impl Run<'_> {
                     Next::Done(Comes::Nat(Change { dnat: true, addr, port }))
                 }
             },
-            Expr::Unknown { name, .. } => {
-                self.doubt.get_or_insert_with(|| format!("`{name}`"));
-                go()
-            }
+            Expr::Unknown { name, data } => self.unread(name, data),
             _ => {
                 self.doubt.get_or_insert_with(|| "an expression".to_owned());
                 go()
             }
         }
+    }
+
+    /// Does what a statement that is not read says.
+    fn unread(&mut self, name: &str, data: &[u8]) -> Next {
+        let is_sure = self.doubt.is_none();
+        match unread::read(name, data) {
+            Statement::Untracks if is_sure => self.beside.untracks = true,
+            Statement::Untracks | Statement::Changes => {
+                let what = format!("`{name}`, which changes the packet,");
+                return Next::Done(Comes::Unknown(what));
+            }
+            Statement::Marks(reg) => {
+                let bytes: Option<Vec<u8>> = self.read(reg, 4).into_iter().collect();
+                let mark = bytes.and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+                self.beside.mark = Some(mark.filter(|_| is_sure));
+            }
+            Statement::Urges => self.beside.urges = true,
+            Statement::Puts { set, reg, is_gone } => {
+                let key = self.read(reg, Put::KEY_BYTES_MAX);
+                self.beside.put.push(Put { set, key, is_sure: is_sure && !is_gone });
+            }
+            Statement::Looks => {
+                // It may have written to any register.
+                self.registers.clear();
+                self.doubt.get_or_insert_with(|| format!("`{name}`"));
+            }
+        }
+        Next::Go
+    }
+
+    /// Looks up in a set, with what rules have put into it meanwhile.
+    fn look_up(&mut self, reg: Reg, set: &Set, invert: bool) -> Next {
+        let len = set.key_len as usize;
+        let key = self.read(reg, len);
+        let looked = self.looked;
+        let put = looked.put().iter().chain(&self.beside.put);
+        let put = put.filter(|put| Some(&put.set) == set.name.as_ref());
+        let (sure, unsure): (Vec<&Put>, Vec<&Put>) =
+            put.filter(|put| put.may_be(&key)).partition(|put| put.is_sure && put.is(&key));
+        if sure.is_empty() && !unsure.is_empty() {
+            let doubt = || "a set that rules before have changed".to_owned();
+            self.doubt.get_or_insert_with(doubt);
+            return Next::Go;
+        }
+        let is_put = !sure.is_empty();
+        let is = |value: &[u8]| (is_put || set.contains(value)) != invert;
+        self.test(reg, len, false, is, "a set")
     }
 
     /// Registers 1 to 4 are 16 bytes each, 8 to 23 the same in quarters.

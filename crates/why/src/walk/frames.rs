@@ -6,7 +6,7 @@ use vnet_model::nft::{Family, Hook};
 use vnet_model::{End, IfName, Kind, Mac, NsName, Packet};
 
 use super::{Stop, Walk};
-use crate::filter::{self, Asks, Body, Filter, Flow, Frame, Header, Passed, Point};
+use crate::filter::{self, Asks, Body, Done, Filter, Flow, Frame, Header, Passed, Point};
 use crate::tunnel::Medium;
 use crate::wire::{self, Station, policy};
 
@@ -32,7 +32,12 @@ impl Walk<'_, '_> {
         let carries_frames = !policy::asks_nobody(self.scene, from);
         let link = carries_frames.then(|| [&station.end, from].map(|end| self.mac(end)));
         let mut frame = self.frame(link);
+        let mut at = &from.ns;
         for point in &station.trail {
+            // What a rule set is not kept from one namespace to the next (`skb_scrub_packet`,
+            // net/core/skbuff.c), or by some interfaces only.
+            frame.mark = frame.mark.filter(|mark| *mark == 0 || *at == point.ns);
+            at = &point.ns;
             if let Err(stop) = self.pass_point(&mut frame, point) {
                 self.walked.framed_by = self.is_only_passed_on(point).then(|| from.ns.clone());
                 return Err(stop);
@@ -42,7 +47,7 @@ impl Walk<'_, '_> {
                 bridges.push(point.ns.clone());
             }
         }
-        self.header.mark = frame.mark;
+        self.header.mark = frame.mark.filter(|mark| *mark == 0 || *at == station.end.ns);
         Ok(())
     }
 
@@ -253,18 +258,19 @@ impl Walk<'_, '_> {
                     len: None,
                     outer: None,
                     mark: Some(0),
+                    done: Done::default(),
                 };
                 (mac, Body::Packet(header))
             }
         };
         let link = if is_reply { [own, theirs] } else { [Some(to_all), own] };
-        Frame { link: Some(link), body, asks, mark: Some(0) }
+        Frame { link: Some(link), body, asks, mark: Some(0), done: Done::default() }
     }
 
     /// The frame that carries the packet as it is.
     fn frame(&self, link: Option<[Option<Mac>; 2]>) -> Frame {
         let body = Body::Packet(self.header.clone());
-        Frame { link, body, asks: None, mark: self.header.mark }
+        Frame { link, body, asks: None, mark: self.header.mark, done: Done::default() }
     }
 
     fn pass_points(&mut self, frame: &mut Frame, points: &[Point]) -> Result<(), Stop> {
@@ -313,12 +319,13 @@ impl Walk<'_, '_> {
                 came: &came,
                 is_untracked: frame.asks.is_some(),
                 asks: frame.asks,
+                is_rerouted: false,
             };
             let passed = filter.run(hook);
             self.taken(passed)?;
         }
         frame.mark = header.mark;
-        header.mark = came.mark;
+        (header.mark, header.done) = (came.mark, came.done.clone());
         if header != came {
             let label = self.scene.label(ns);
             let text =

@@ -39,8 +39,10 @@ impl Walk<'_, '_> {
             came: &came,
             is_untracked,
             asks: None,
+            is_rerouted: false,
         };
         let passed = filter.run(hook);
+        self.is_rerouted |= filter.is_rerouted && hook == Hook::Output;
         let header = &self.header;
         (self.walked.src, self.walked.dst) = (header.src, header.dst);
         self.walked.dport = header.dport;
@@ -78,7 +80,8 @@ impl Walk<'_, '_> {
                 self.hook(ns, Hook::Output, None, Some(&leg.dev))?;
             }
         }
-        if iif.is_none() && self.header.dst != dst {
+        let is_rerouted = std::mem::take(&mut self.is_rerouted);
+        if iif.is_none() && (self.header.dst != dst || is_rerouted) {
             self.is_out = true;
             return Ok(false);
         }
@@ -110,7 +113,7 @@ impl Walk<'_, '_> {
 
     /// Notes down what a namespace knows of the connection from now on.
     pub(super) fn note(&mut self, ns: &NsName) {
-        if !self.packet.is_answer {
+        if !self.packet.is_answer && !self.header.done.is_untracked {
             let (came, left) = (self.came.clone(), self.header.clone());
             self.walked.flows.push(Flow { ns: ns.clone(), came, left });
         }
