@@ -379,7 +379,8 @@ fn is_plain(scene: &Scene<'_>) -> bool {
     scene.state.namespaces.iter().all(|(name, found)| {
         let addresses = found.interfaces.values().flat_map(|interface| &interface.addresses);
         let mut own = addresses.map(|address| address.net.addr()).filter(|addr| is_lonely(*addr));
-        let tables = scene.tables(name).iter().all(|table| table.chains.is_empty());
+        let tables = scene.tables(name).iter().all(|table| table.chains.is_empty())
+            && !scene.has_untried_text(name);
         let plain = scene.facts(name).is_none_or(|facts| {
             facts.filters.is_empty()
                 && facts.neighbours.is_empty()

@@ -254,6 +254,13 @@ impl<'a> Scene<'a> {
         others.chain(own.filter(|table| table.mark.is_some())).collect()
     }
 
+    /// Tells whether a namespace has a text of nft's that nobody has tried out, so that its tables are
+    /// not known.
+    pub(crate) fn has_untried_text(&self, ns: &NsName) -> bool {
+        let raw = self.ns(ns).and_then(|found| found.nft_text.as_ref());
+        self.facts(ns).is_none() && raw.is_some_and(|raw| raw.tables.is_none())
+    }
+
     /// Tells whether a chain lets packets through, or what looks for neighbours.
     pub(crate) fn is_let_through(
         &self,

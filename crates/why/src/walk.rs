@@ -313,8 +313,12 @@ impl Walk<'_, '_> {
 
     /// Notes what stands in a namespace that is not evaluated.
     fn meet(&mut self, ns: &NsName) {
-        let Some(facts) = self.scene.facts(ns) else { return };
         let label = self.scene.label(ns);
+        if self.scene.has_untried_text(ns) {
+            let what = "`nftables:`, which only a kernel can tell the rules of";
+            self.walked.unknown.push(format!("{label} filters packets by {what}"));
+        }
+        let Some(facts) = self.scene.facts(ns) else { return };
         let is_read =
             |name: &String| facts.tables.iter().any(|table| table.id.to_string() == *name);
         let unread: Vec<&str> =

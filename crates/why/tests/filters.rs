@@ -211,6 +211,18 @@ fn what_statements_change_is_evaluated_or_said() {
     });
 }
 
+/// Without a kernel nobody knows which rules a text of nft's makes.
+#[test]
+fn what_a_text_of_nfts_does_is_not_known_without_a_kernel() {
+    let file = "name: raw\nnetns: $node\nnodes:\n  a:\n  b: { nftables: \"table inet q { chain c { \
+                type filter hook input priority 0; icmp type echo-request drop; }; }\" }\nlinks:\n  \
+                - { endpoints: { a: 10.0.1.1/24, b: 10.0.1.2/24 } }\n";
+    let desired = common::of_text(file);
+    let told = vnet::why::on_paper(&desired, "a", "b", &Ask::default()).unwrap();
+    assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told));
+    assert!(told.answer.unknown[0].starts_with("b filters packets by `nftables:`"));
+}
+
 /// What bridges and single interfaces let through is no cause of anything.
 #[test]
 fn filters_of_frames_that_let_it_through_are_no_causes() {

@@ -35,7 +35,11 @@ const LABS: &[(&str, &str)] = &[
 
 pub(crate) fn desired(name: &str) -> Desired {
     let (_, text) = LABS.iter().find(|(lab, _)| *lab == name).unwrap();
-    let source = vnet_file::Source::new(name, (*text).to_owned());
+    of_text(text)
+}
+
+pub(crate) fn of_text(text: &str) -> Desired {
+    let source = vnet_file::Source::new("lab", text.to_owned());
     let file = vnet_file::parse(&source, &[]).unwrap_or_else(|report| panic!("{report}"));
     file.resolve().unwrap_or_else(|report| panic!("{report}"))
 }
