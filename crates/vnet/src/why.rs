@@ -12,8 +12,9 @@ use vnet_kernel::observe::fates::fates;
 use vnet_kernel::observe::survey::{listeners, survey};
 use vnet_model::facts::{Fate, Lookup};
 use vnet_model::problem::nearest;
+use vnet_model::sighting::Heading;
 use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, Packet, State};
-use vnet_why::{Question, Routed, World};
+use vnet_why::{DroppedBy, Question, Routed, World};
 
 pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain, lint};
 
@@ -165,7 +166,7 @@ impl Lab {
         let question = question(&desired, &state, from, to, ask)?;
         let intent = Some(&desired).filter(|_| is_up);
         let world = World { state: &state, facts: Some(&facts), intent, assumed: &[] };
-        let answer = vnet_why::why(&world, &question);
+        let mut answer = vnet_why::why(&world, &question);
         let (probed, spotted) = match ask.probe {
             true => {
                 let (world, facts, question, answer) = (&world, &facts, &question, &answer);
@@ -177,9 +178,28 @@ impl Lab {
             }
             false => (None, None),
         };
+        settle(&world, &question, &mut answer, probed, spotted.as_ref());
         let (compared, otherwise) = compare(self.realm()?, &facts, &answer.routed)?;
         Ok(Told { question, answer, probed, spotted, compared, otherwise })
     }
+}
+
+/// Takes into an answer what came of the packet that was sent.
+fn settle(
+    world: &World<'_>,
+    question: &Question,
+    answer: &mut Answer,
+    probed: Option<Probed>,
+    spotted: Option<&Spotted>,
+) {
+    let Some(replied) = probed.and_then(|probed| probed.replied()) else { return };
+    let Some(spotted) = spotted else { return };
+    let dropped = spotted.dropped.first().map(|dropped| {
+        let Dropped { ns, table, chain, rule } = dropped.clone();
+        DroppedBy { ns, table, chain, rule }
+    });
+    let is_back = spotted.last.heading == Heading::Back;
+    vnet_why::settle(world, question, answer, replied, dropped.as_ref(), is_back);
 }
 
 /// Asks the kernel about routing decisions of the model: tells about how many it could be asked, and

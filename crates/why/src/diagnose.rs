@@ -21,10 +21,11 @@ use vnet_model::apply::LOOPBACK;
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Origin, Route, RouteKind, Step};
 
 use crate::fib::{self, Decision};
+use crate::filter::{Dropped, base_of};
 use crate::scene::{Scene, conf_key};
 use crate::travel::Trip;
 use crate::walk::{ROUTE_LOCALNET, Stop, Walked};
-use crate::{Cause, Mend, Question, suggest};
+use crate::{Cause, DroppedBy, Mend, Question, suggest};
 
 /// What is looked at to find a cause.
 pub(crate) struct Case<'c, 'a> {
@@ -73,6 +74,31 @@ pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> O
         .or_else(|| case.as_meant())
         .or_else(|| case.stopped())
         .map(|cause| case.with_silence(cause))
+}
+
+/// The cause where a rule dropped what was really sent, and it could not be told on paper.
+pub(crate) fn by_rule(
+    scene: &Scene<'_>,
+    question: &Question,
+    walked: &Walked,
+    is_back: bool,
+    by: &DroppedBy,
+) -> Option<Cause> {
+    let tables = scene.tables(&by.ns);
+    let table = tables.into_iter().find(|table| table.id == by.table)?;
+    let base = base_of(table, &by.chain)?;
+    let dropped = Dropped {
+        table: by.table.clone(),
+        chain: by.chain.clone(),
+        hook: base.base.as_ref()?.hook,
+        base: base.name.clone(),
+        rule: by.rule.clone(),
+        rejects: false,
+        state: None,
+        asks: None,
+    };
+    let case = Case { scene, question, walked, is_back, dst: walked.dst };
+    Some(case.by_filter(&by.ns, &dropped))
 }
 
 impl Case<'_, '_> {

@@ -14,7 +14,7 @@ mod unread;
 use std::net::IpAddr;
 
 use vnet_model::nft::{
-    Chain, ChainKind, CtState, Family, Hook, Rule, Table, TableId, Verdict, text,
+    Chain, ChainKind, CtState, Expr, Family, Hook, Rule, Table, TableId, Verdict, text,
 };
 use vnet_model::{IfName, NsName, Packet};
 
@@ -77,6 +77,30 @@ impl Asks {
         let what = if self.is_reply { "answer" } else { "question" };
         format!("the {what} of {} who has {}", self.protocol(), self.addr)
     }
+}
+
+/// Finds the chain by which packets come to a chain: itself, or one that calls it.
+pub(crate) fn base_of<'t>(table: &'t Table, name: &str) -> Option<&'t Chain> {
+    let mut led = vec![name];
+    let mut at = 0;
+    while let Some(name) = led.get(at).copied() {
+        at += 1;
+        if let Some(chain) = table.chain(name).filter(|chain| chain.base.is_some()) {
+            return Some(chain);
+        }
+        let calls = |rule: &Rule| {
+            rule.exprs.iter().any(|expr| match expr {
+                Expr::Verdict(Verdict::Jump(to) | Verdict::Goto(to)) => to == name,
+                _ => false,
+            })
+        };
+        for chain in table.chains.iter().filter(|chain| chain.rules.iter().any(calls)) {
+            if !led.contains(&chain.name.as_str()) {
+                led.push(&chain.name);
+            }
+        }
+    }
+    None
 }
 
 impl Dropped {

@@ -68,7 +68,7 @@ use vnet_model::nft::TableId;
 use vnet_model::{Desired, End, Facts, IfName, NsName, Origin, Packet, Rule, State, Step};
 
 pub use codes::{CODES, Code, explain};
-pub use travel::why;
+pub use travel::{settle, why};
 
 /// What is known.
 #[derive(Debug, Clone, Copy)]
@@ -220,6 +220,19 @@ pub enum By {
     Filter,
     /// Nothing: here it ends.
     Stop,
+}
+
+/// A rule of nf_tables that dropped a packet that was really sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedBy {
+    /// The namespace.
+    pub ns: NsName,
+    /// The table.
+    pub table: TableId,
+    /// Its chain.
+    pub chain: String,
+    /// The rule; `None` where the policy of the chain did.
+    pub rule: Option<String>,
 }
 
 /// Something at fault.

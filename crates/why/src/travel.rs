@@ -2,12 +2,12 @@
 
 use vnet_model::{Change, LinkSetting, NsName, Packet, Step};
 
-use crate::diagnose::diagnose;
+use crate::diagnose::{by_rule, diagnose};
 use crate::fates;
 use crate::scene::Scene;
 use crate::seen::Course;
 use crate::walk::{Learned, Sent, Stop, Walked, walk};
-use crate::{Answer, By, Cause, Hop, Mend, Question, Verdict, World};
+use crate::{Answer, By, Cause, DroppedBy, Hop, Mend, Question, Verdict, World};
 
 /// How many causes are looked for one after the other.
 const CAUSES_MAX: usize = 12;
@@ -109,6 +109,35 @@ pub fn why(world: &World<'_>, question: &Question) -> Answer {
         verdict = Verdict::Unknown;
     }
     Answer { verdict, ..answer }
+}
+
+/// Takes into an answer that can't be told what came of a packet that was really sent: whether its
+/// answer came, and by which rule of nf_tables it was dropped, as the kernel says.
+///
+/// What was only in doubt is no cause where the answer came; and the rule that dropped it is one where
+/// nothing else is.
+pub fn settle(
+    world: &World<'_>,
+    question: &Question,
+    answer: &mut Answer,
+    replied: bool,
+    dropped: Option<&DroppedBy>,
+    is_back: bool,
+) {
+    if answer.verdict != Verdict::Unknown {
+        return;
+    }
+    if replied {
+        answer.causes.clear();
+        return;
+    }
+    let scene = Scene::new(world);
+    let trips = travel(&scene, question);
+    let (Some(dropped), Some(trip)) = (dropped, pick(&trips)) else { return };
+    let walked = trip.back.as_ref().filter(|_| is_back).unwrap_or(&trip.forth);
+    let Some(cause) = by_rule(&scene, question, walked, is_back, dropped) else { return };
+    answer.causes = vec![cause];
+    answer.verdict = Verdict::Unreachable;
 }
 
 pub(crate) fn verdict(trips: &[Trip]) -> Verdict {

@@ -211,6 +211,30 @@ fn what_statements_change_is_evaluated_or_said() {
     });
 }
 
+/// What can't be told on paper the packet that is sent may tell: who drops it is at fault, and what was
+/// only in doubt is not where the answer comes.
+#[test]
+fn the_packet_that_is_sent_settles_what_can_not_be_told() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        let chain = "chain d { meta pkttype host drop; }; \
+                     chain c { type filter hook input priority 0; jump d; };";
+        sh(&format!("ip netns exec b nft 'table inet f {{ {chain} }}'"));
+        let told = lab.why("a", "b", &probing()).unwrap();
+        let [cause] = &told.answer.causes[..] else { panic!("{}", shown(&told)) };
+        assert_eq!((told.answer.verdict, cause.code), (Verdict::Unreachable, "filter-drop"));
+        assert!(cause.object.contains("chain d of table inet f on b"), "{}", shown(&told));
+        mend(&told);
+        let told = lab.why("a", "b", &probing()).unwrap();
+        assert!(replied(&told) && told.answer.causes.is_empty(), "{}", shown(&told));
+        sh("ip netns exec b nft delete table inet f; ip -n a rule add tun_id 5 prohibit");
+        let told = lab.why("a", "b", &probing()).unwrap();
+        assert!(replied(&told) && told.answer.causes.is_empty(), "{}", shown(&told));
+        assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told));
+        down(lab);
+    });
+}
+
 /// Without a kernel nobody knows which rules a text of nft's makes.
 #[test]
 fn what_a_text_of_nfts_does_is_not_known_without_a_kernel() {
