@@ -16,4 +16,4 @@ pub mod ip;
 mod print;
 
 pub use command::Command;
-pub use print::{commands, del_rule, script};
+pub use print::{commands, del_rule, nft_words, script};

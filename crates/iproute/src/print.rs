@@ -286,6 +286,12 @@ fn nft(ns: &NsName, text: String) -> Command {
     within(ns).text("nft -f -").input(text)
 }
 
+/// Has nft do in a namespace what these words say: none of them holds spaces.
+#[must_use]
+pub fn nft_words(ns: &NsName, words: &str) -> Command {
+    within(ns).word("nft").text(words)
+}
+
 /// Sets a sysctl by `sysctl(8)`, or past it where it would misread the name: it ends the name at
 /// the first `=` and takes some characters for a pattern, but interfaces may be called so.
 fn sysctl(ns: &NsName, key: &str, value: &str) -> Command {

@@ -49,9 +49,21 @@ fn the_host_is_an_end() {
         assert!(is_well(&told) && replied(&told), "{}", shown(&told));
         let told = lab.why("b", "host", &ask).unwrap();
         assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        drops_by_a_rule(&lab, "", ["b", "host"], &ask);
         sh("ip link del o1");
         down(lab);
     });
+}
+
+/// What a rule drops there is named, and the mend that is shown runs there.
+fn drops_by_a_rule(lab: &Lab, others: &str, [from, to]: [&str; 2], ask: &Ask) {
+    let rule = "type filter hook input priority 0; icmp type echo-request drop";
+    sh(&format!("{others} nft 'table inet q {{ chain c {{ {rule}; }}; }}'"));
+    let told = lab.why(from, to, ask).unwrap();
+    assert_eq!(codes(&told)[0].0, "filter-drop", "{}", shown(&told));
+    mend(&told);
+    let told = lab.why(from, to, ask).unwrap();
+    assert!(is_well(&told) && replied(&told), "{}", shown(&told));
 }
 
 #[test]
@@ -111,6 +123,7 @@ fn namespaces_of_processes_are_ends() {
         mend(&told);
         let told = lab.why("r1", &me, &ask).unwrap();
         assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        drops_by_a_rule(&lab, &format!("nsenter -t {pid} -n"), ["r1", &me], &ask);
         sh("kill $(cat $HOME/process); sleep 0.3");
         down(lab);
     });

@@ -79,8 +79,8 @@ impl Case<'_, '_> {
             IpAddr::V4(_) => "icmp type destination-unreachable",
             IpAddr::V6(_) => "icmpv6 type packet-too-big",
         };
-        let commands =
-            vec![format!("ip netns exec {ns} nft insert rule {table} {base} {kind} accept")];
+        let words = format!("insert rule {table} {base} {kind} accept");
+        let commands = vec![vnet_iproute::nft_words(&ns, &words).to_string()];
         let text = format!("~ chain {base} of table {table} on {label}");
         let effect = Effect::LetThrough(ns, table.clone(), base.clone());
         cause.mend.insert(0, Mend::Command { text, commands, effect });

@@ -130,7 +130,8 @@ impl Case<'_, '_> {
             }
         };
         let insert = |what: String| {
-            format!("ip netns exec {ns} nft insert rule {table} {base} {what} accept")
+            let words = format!("insert rule {table} {base} {what} accept");
+            vnet_iproute::nft_words(ns, &words).to_string()
         };
         let effect = match asks {
             None => Effect::LetThrough(ns.clone(), table.clone(), base.clone()),
