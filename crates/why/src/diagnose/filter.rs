@@ -2,13 +2,20 @@
 
 use std::net::IpAddr;
 
-use vnet_model::nft::{ChainKind, CtState, Family, Hook, Table};
+use vnet_model::nft::{Chain, ChainKind, CtState, Family, Hook, Table};
 use vnet_model::{Change, NsName, Step};
 
 use super::Case;
 use crate::filter::Dropped;
 use crate::walk::Walked;
 use crate::{Cause, Effect, Mend};
+
+/// The chains of a table by which addresses are translated.
+fn translating(table: &Table) -> Vec<&Chain> {
+    let is_nat =
+        |chain: &&Chain| chain.base.as_ref().is_some_and(|base| base.kind == ChainKind::Nat);
+    table.chains.iter().filter(is_nat).collect()
+}
 
 impl Case<'_, '_> {
     /// Its destination was translated to an address that nobody has.
@@ -30,15 +37,16 @@ impl Case<'_, '_> {
 
     /// A namespace on the way there was meant to translate and does so differently, or not at all.
     pub(super) fn lost_translation(&self, forth: &Walked) -> Option<Cause> {
-        let translates = |table: &Table| {
-            let chains = table.chains.iter().filter_map(|chain| chain.base.as_ref());
-            chains.clone().any(|base| base.kind == ChainKind::Nat)
-        };
         let mut passed = forth.decisions.iter().map(|decided| &decided.ns);
         passed.find_map(|ns| {
             let meant = self.scene.meant(ns)?.tables.values();
-            let meant = meant.filter(|table| translates(table));
-            meant.filter_map(|table| self.lost_table(ns, table, "translation-missing")).next()
+            // What else differs in such a table does not keep it from translating.
+            let mut lost = meant.filter(|table| {
+                let found = self.scene.ns(ns).and_then(|found| found.tables.get(&table.id));
+                let found = found.map(translating).unwrap_or_default();
+                !translating(table).is_empty() && found != translating(table)
+            });
+            lost.find_map(|table| self.lost_table(ns, table, "translation-missing"))
         })
     }
 
