@@ -181,6 +181,7 @@ impl Walk<'_, '_> {
             flows: &self.packet.flows,
             came: &came,
             is_untracked: true,
+            is_rerouted: false,
             asks: frame.asks,
         };
         let passed = filter.run(hook);
