@@ -74,6 +74,23 @@ links:
     assert!(found.contains(&"overlapping-prefixes"), "{found:?}");
 }
 
+/// A tunnel that is as short as the way that carries it is one wire, with its own gateways.
+#[test]
+fn a_tunnel_between_routers_is_fine() {
+    let text = "
+name: t
+routing: auto
+nodes: { a: { forward: true }, b: { forward: true }, r: { forward: true }, pa: , pb: }
+links:
+  - { endpoints: [ a, r ], prefix: 10.0.1.0/24 }
+  - { endpoints: [ r, b ], prefix: 10.0.2.0/24 }
+  - { endpoints: [ pa, a ], prefix: 10.1.0.0/24 }
+  - { endpoints: [ pb, b ], prefix: 10.2.0.0/24 }
+  - { kind: vxlan, id: 7, dstport: 4789, endpoints: [ a:vx0, b:vx0 ], prefix: 10.9.0.0/24, cost: 1 }
+";
+    assert!(codes(text).is_empty(), "{:?}", codes(text));
+}
+
 #[test]
 fn gateways_that_nobody_has_and_circles() {
     let text = "
