@@ -108,8 +108,10 @@ fn others_meanwhile() {
     soon("what it was", || is("vnet.yaml") && workers().is_empty());
     // One that fails changes nothing.
     ok(&["up", "after.yaml", "--confirm", "1h"]);
-    let broken = PAIR
-        .replace("[ a, b ]\n", "{ a: , b: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } } }\n");
+    let broken = PAIR.replace(
+        "[ a, b ]\n",
+        "{ a: , b: { sysctls: { net.ipv4.conf.ip6_vti0.rp_filter: 1 } } }\n",
+    );
     write("broken.yaml", broken);
     for args in [&["up", "broken.yaml"][..], &["up", "broken.yaml", "--confirm", "300ms"]] {
         assert_eq!(vnet(args).code, 4);

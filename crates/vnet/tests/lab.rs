@@ -67,17 +67,17 @@ links:
 #[test]
 fn a_step_that_fails_leaves_nothing_of_a_new_lab() {
     vnet_testns::root(|| {
-        // The kernel knows no such sysctl, which only it can tell.
+        // Whether there is one of the interfaces that the kernel makes by itself, only it can tell.
         let broken = desired(&PAIR.replace(
             "nodes: [ a, b ]",
-            "nodes: { a: , b: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } } }",
+            "nodes: { a: , b: { sysctls: { net.ipv4.conf.ip6_vti0.rp_filter: 1 } } }",
         ));
         let mut lab = open(&broken);
         let error = lab.up(&broken, |_| {}).unwrap_err();
         assert!(matches!(error, Error::Undone { .. }), "{error:?}");
         let text = error.to_string();
         assert!(
-            text.contains("net.ipv4.conf.nowhere.rp_filter") && text.contains("ENOENT"),
+            text.contains("net.ipv4.conf.ip6_vti0.rp_filter") && text.contains("ENOENT"),
             "{text}"
         );
         lab.realm().unwrap().wait_until_gone(Duration::from_secs(30)).unwrap();
@@ -96,7 +96,7 @@ fn a_step_that_fails_leaves_a_lab_that_was_up_as_it_was() {
         let broken = desired(
             "
 name: pair
-nodes: { a: , b: , c: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } } }
+nodes: { a: , b: , c: { sysctls: { net.ipv4.conf.ip6_vti0.rp_filter: 1 } } }
 links:
   - { endpoints: [ a, b ], prefix: 10.9.0.0/24, mtu: 1400 }
   - { endpoints: [ a, c ], prefix: 10.0.1.0/24 }
@@ -174,7 +174,7 @@ fn vm_a_change_without_a_record_is_undone_to_what_no_file_says_any_more() {
         let others = ["", "vx0: { kind: vxlan, id: 8, dstport: 4789, ttl: 6 }"];
         for other in others {
             sh(&format!("rm -r {STATE_DIR}"));
-            let broken = file(other, "{ sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } }");
+            let broken = file(other, "{ sysctls: { net.ipv4.conf.ip6_vti0.rp_filter: 1 } }");
             let error = lab.up(&broken, |_| {}).unwrap_err();
             assert!(matches!(error, Error::Undone { .. }), "{other:?}: {error:?}");
             assert_eq!(planned(&lab, &before), NOTHING, "{other:?}");

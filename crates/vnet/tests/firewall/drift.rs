@@ -238,7 +238,7 @@ fn a_change_that_fails_gives_back_the_table_from_before() {
         let before = nft("list ruleset");
         // The kernel knows no such sysctl, which only it can tell: after the tables were changed.
         let broken = lab(&RULES.replace("tcp/80", "'tcp/80,90-95'"))
-            .replace("b: }", "b: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 } } }");
+            .replace("b: }", "b: { sysctls: { net.ipv4.conf.ip6_vti0.rp_filter: 1 } } }");
         let error = lab_up.up(&desired(&broken), |_| {}).unwrap_err();
         assert!(matches!(error, Error::Undone { .. }), "{error:?}");
         assert_eq!(nft("list ruleset"), before);

@@ -93,7 +93,7 @@ fn a_text_is_made_marked_compared_and_replaced() {
         // A change that fails gives back what was, a map too.
         let counted = nft("-s list ruleset");
         let broken = lab("table inet mine { }")
-            .replace("b: {", "b: { sysctls: { net.ipv4.conf.nowhere.rp_filter: 1 },");
+            .replace("b: {", "b: { sysctls: { net.ipv4.conf.ip6_vti0.rp_filter: 1 },");
         let error = up.up(&desired(&broken), |_| {}).unwrap_err();
         assert!(matches!(error, Error::Undone { .. }), "{error:?}");
         assert_eq!(nft("-s list ruleset"), counted);
