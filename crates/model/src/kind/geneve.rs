@@ -25,7 +25,7 @@ const OPTIONS: &[OptionSpec] = &[
         "The tunnel's number (VNI), which both ends share.",
     )
     .at_birth(),
-    OptionSpec::new("remote", 2, Form::Address { v6: 7 }, "The far end.").at_birth(),
+    OptionSpec::new("remote", 2, Form::Address { v6: 7 }, "The far end.").in_family(),
     OptionSpec::new(
         "ttl",
         3,

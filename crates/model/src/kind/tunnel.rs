@@ -147,20 +147,18 @@ const fn ttl(attr: u16) -> OptionSpec {
     OptionSpec::new("ttl", attr, TTL, "The time to live of its packets.").by_default(0)
 }
 
-/// `IFLA_GRE_…` over IPv4; flags of linux/if_tunnel.h. Key and flags are said at birth: a change of
-/// them changes the length of the header.
+/// `IFLA_GRE_…` over IPv4; flags of linux/if_tunnel.h. A change of key and flags changes the length of the
+/// header, and with it the MTU, where none is said (`ipgre_link_update`).
 const GRE_V4: &[OptionSpec] = &[
     remote(7, Form::Ipv4),
     local(6, Form::Ipv4),
     dev(1),
     ttl(8),
     OptionSpec::new("tos", 9, Form::Tos, "The type of service of its packets.").by_default(0),
-    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth().by_default(0),
+    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).by_default(0),
     OptionSpec::new("csum", 2, Form::GreFlag(0x8000), "Whether its packets have a checksum.")
-        .at_birth()
         .off_by_default(),
     OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
-        .at_birth()
         .off_by_default(),
     OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC).on_by_default(),
 ];
@@ -176,12 +174,10 @@ const GRE_V6: &[OptionSpec] = &[
         "The hop limit of its packets.",
     )
     .by_default(HOP_LIMIT as u64),
-    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).at_birth().by_default(0),
+    OptionSpec::new("key", 4, Form::GreKey, GRE_KEY_DOC).by_default(0),
     OptionSpec::new("csum", 2, Form::GreFlag(0x8000), "Whether its packets have a checksum.")
-        .at_birth()
         .off_by_default(),
     OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
-        .at_birth()
         .off_by_default(),
 ];
 
@@ -213,8 +209,7 @@ const IPTUN_V6: &[OptionSpec] = &[
         Form::Choice { width: Width::U8, words: &[("any", 0), ("ip6ip6", 41), ("ipip6", 4)] },
         "Which packets go through it.",
     )
-    .by_default(0)
-    .at_birth(),
+    .by_default(0),
 ];
 
 /// As [`has_ends`]; and with a time to live of its own a packet must not be cut into fragments, which

@@ -245,6 +245,37 @@ is_changed_in_place! {
         "kind: vxlan, id: 100, dstport: 4789, local: 10.0.0.9, remote: 10.0.0.3",
         "kind: vxlan, id: 100, dstport: 4789, remote: 10.0.0.3",
     ];
+    // What the kernel takes for its MTU depends on the routes there are when it is made or changed.
+    geneve: "geneve", [
+        "kind: geneve, id: 5, remote: 10.0.0.2, mtu: 1400",
+        "kind: geneve, id: 5, remote: 10.0.0.3, mtu: 1400",
+    ];
+    gre: "gre", [
+        "kind: gre, local: 10.0.0.1, remote: 10.0.0.2",
+        "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: 7, csum: on, seq: on",
+        "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: 8",
+        "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, csum: on",
+    ];
+    gretap: "gretap", [
+        "kind: gretap, local: 10.0.0.1, remote: 10.0.0.2",
+        "kind: gretap, local: 10.0.0.1, remote: 10.0.0.2, key: 7, csum: on, seq: on",
+        "kind: gretap, local: 10.0.0.1, remote: 10.0.0.2, key: 8",
+    ];
+    ip6gre: "ip6gre", [
+        "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+        "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\", key: 7, csum: on, seq: on",
+        "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\", key: 8",
+    ];
+    ip6gretap: "ip6gretap", [
+        "kind: ip6gretap, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+        "kind: ip6gretap, local: \"2001:db8::1\", remote: \"2001:db8::2\", key: 7, csum: on, seq: on",
+        "kind: ip6gretap, local: \"2001:db8::1\", remote: \"2001:db8::2\", key: 8",
+    ];
+    ip6tnl: "ip6tnl", [
+        "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+        "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", mode: ipip6",
+        "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", mode: ip6ip6",
+    ];
 }
 
 /// What could be changed, but not into that.
