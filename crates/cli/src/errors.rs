@@ -144,6 +144,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::NoHostInterface { .. } => ("no-host-interface", 3),
         Error::HostForwarding { .. } => ("host-forwarding", 3),
         Error::HostAddressInUse { .. } => ("host-address-in-use", 3),
+        Error::HostPortInUse { .. } => ("host-port-in-use", 3),
         Error::Unprivileged => ("unprivileged", 3),
         Error::NoUserNamespaces { .. } => ("no-user-namespaces", 3),
         Error::Obstacles { .. } => ("obstacles", 4),
@@ -213,6 +214,7 @@ fn hints(error: &Error) -> Vec<String> {
             "give the lab or the node another name: the address follows from them".to_owned()
         }
         Error::HostAddressInUse { .. } => "give the segment another prefix".to_owned(),
+        Error::HostPortInUse { .. } => "publish it as another one: `tcp/8081:80`".to_owned(),
         Error::BadSysctl { errno: Errno::NOENT, .. } => {
             "this kernel has none of that name; `sysctl -a` lists those of a namespace".to_owned()
         }

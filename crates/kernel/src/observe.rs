@@ -90,6 +90,11 @@ impl Indexes {
         }
     }
 
+    /// Lists the interfaces with their indexes.
+    pub fn iter(&self) -> impl Iterator<Item = (&IfName, u32)> {
+        self.by_name.iter().map(|(name, index)| (name, *index))
+    }
+
     /// Notes the index of an interface.
     pub fn insert(&mut self, name: IfName, index: u32) {
         self.highest = self.highest.max(index);

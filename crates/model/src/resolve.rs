@@ -39,6 +39,7 @@ use crate::topology::{Routing, Topology, check};
 use network::Network;
 
 pub use filter::TABLE_ID;
+pub use publish::rule_of_published;
 
 /// A topology with nothing left open: what `up` builds and `plan` compares the kernel with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

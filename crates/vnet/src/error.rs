@@ -189,6 +189,16 @@ pub enum Error {
         /// What asked for it.
         origin: Origin,
     },
+    /// A port that the lab publishes is somebody else's in the host. Nothing was touched.
+    #[error("{port} of the host is in use: {by}")]
+    HostPortInUse {
+        /// The port: `tcp/8080`.
+        port: String,
+        /// Who has it: "lab demo publishes it".
+        by: String,
+        /// What asked for it.
+        origin: Origin,
+    },
     /// This user may not do it, and there is no keeper to do it for them.
     #[error("this needs root, or at least CAP_NET_ADMIN and CAP_SYS_ADMIN")]
     Unprivileged,
@@ -317,6 +327,7 @@ impl Error {
             | Self::NoHostInterface { origin, .. }
             | Self::HostInterfaceInUse { origin, .. }
             | Self::HostForwarding { origin, .. }
+            | Self::HostPortInUse { origin, .. }
             | Self::HostAddressInUse { origin, .. } => *origin,
             _ => Origin::NONE,
         }

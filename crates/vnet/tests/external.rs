@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::Read;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use common::{desired, open, planned, signed};
@@ -254,6 +254,61 @@ fn a_published_port_is_reached_from_the_host_and_from_nowhere_else() {
         lab.up(&first, |_| {}).unwrap();
         down(&mut lab);
         assert_eq!(host(), before);
+    });
+}
+
+#[test]
+fn a_port_that_is_somebody_elses_is_refused_before_anything_is_touched() {
+    vnet_testns::root(|| {
+        sh("ip link set lo up");
+        let wanted = published("tcp/8080:80, udp/5353:53");
+        let mut lab = open(&wanted);
+        let refused = |lab: &mut Lab, by: &str| {
+            let before = host() + &sh("ip netns list");
+            let error = lab.up(&wanted, |_| {}).unwrap_err();
+            assert!(matches!(error, Error::HostPortInUse { .. }), "{error:?}");
+            assert_eq!(error.to_string(), by);
+            assert!(error.origin().index().is_some(), "the line of the port is known");
+            assert_eq!(host() + &sh("ip netns list"), before);
+        };
+        // Another lab's.
+        let other = desired("{ name: first, nodes: { web: { publish: udp/5353 } } }");
+        let mut first = open(&other);
+        first.up(&other, |_| {}).unwrap();
+        refused(&mut lab, "udp/5353 of the host is in use: lab first publishes it");
+        first.up(&other, |_| {}).unwrap();
+        down(&mut first);
+        // A program's.
+        for (address, takes) in [
+            ("127.0.0.1:8080", true),
+            ("0.0.0.0:8080", true),
+            ("[::]:8080", true),
+            ("127.0.0.2:8080", false),
+            ("[::1]:8080", false),
+            ("0.0.0.0:8081", false),
+            ("127.0.0.1:5353", false),
+        ] {
+            let listener = TcpListener::bind(address).unwrap();
+            if takes {
+                let by = format!("tcp/8080 of the host is in use: somebody listens on {address}");
+                refused(&mut lab, &by);
+            } else {
+                lab.up(&wanted, |_| {}).unwrap();
+                down(&mut lab);
+            }
+            drop(listener);
+        }
+        let socket = UdpSocket::bind("0.0.0.0:5353").unwrap();
+        refused(&mut lab, "udp/5353 of the host is in use: somebody listens on 0.0.0.0:5353");
+        drop(socket);
+        // Who comes later takes nothing from it, and keeps it from no change.
+        lab.up(&wanted, |_| {}).unwrap();
+        let later = TcpListener::bind("0.0.0.0:8080").unwrap();
+        sh("ip link del pub-web");
+        lab.up(&wanted, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &wanted), NOTHING);
+        down(&mut lab);
+        drop(later);
     });
 }
 

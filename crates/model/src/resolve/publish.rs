@@ -9,8 +9,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::network::Network;
 use crate::mac::{Mac, stable_hash};
 use crate::names::{IfName, Mark, NodeName, NsName};
-use crate::nft::build::{Builder, Side};
-use crate::nft::{Base, Chain, ChainKind, CtState, Hook, Rule};
+use crate::nft::build::{Builder, Side, TCP, UDP};
+use crate::nft::{Base, Chain, ChainKind, CtState, Hook, Rule, Table};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{Address, End, Interface, Kind, MTU_DEFAULT_BYTES, Namespace};
@@ -24,6 +24,9 @@ const PRIORITY_FILTER: i32 = 0;
 
 /// What the node's end of the cable is called: after its far end, as no node can be.
 const NODE_END: &str = "host";
+
+/// The chain of the rules that lead from ports of the host's into nodes.
+const OUTPUT: &str = "output";
 
 /// How many pairs of link-local addresses there are to choose from (see [`pair`]).
 const PAIRS: u32 = 253 * 128;
@@ -44,7 +47,7 @@ impl Rules {
     pub(super) fn chains(self) -> Vec<Chain> {
         let chains = [
             ("input", ChainKind::Filter, Hook::Input, PRIORITY_FILTER, self.input),
-            ("output", ChainKind::Nat, Hook::Output, PRIORITY_DESTINATION, self.output),
+            (OUTPUT, ChainKind::Nat, Hook::Output, PRIORITY_DESTINATION, self.output),
         ];
         let filled = chains.into_iter().filter(|(.., rules)| !rules.is_empty());
         filled
@@ -171,13 +174,10 @@ impl Cable<'_> {
 
     fn translate(&self, rules: &mut Rules) {
         let end = std::slice::from_ref(&self.end);
-        let loopback = [net(Ipv4Addr::LOCALHOST, 32)];
         for port in &self.node.publish {
             let origin = port.origin.or(self.node.origin);
             let to = IpAddr::V4(self.addresses[1]);
-            let builder = Builder::new().prefixes(Side::Destination, &loopback);
-            let builder = builder.protocols(&[port.protocol]);
-            let builder = builder.ports(&[(port.outside, port.outside)]);
+            let builder = to_port(port.protocol, port.outside);
             rules.output.push(builder.dnat(to, Some(port.inside)).rule(origin));
         }
         let origin = self.node.origin;
@@ -189,6 +189,24 @@ impl Cable<'_> {
         let coming = Builder::new().interfaces(Side::Source, end).states(&new);
         rules.input.push(coming.drop().rule(origin));
     }
+}
+
+/// What comes to a port of the host's 127.0.0.1.
+fn to_port(protocol: u8, port: u16) -> Builder {
+    let loopback = [net(Ipv4Addr::LOCALHOST, 32)];
+    let builder = Builder::new().prefixes(Side::Destination, &loopback);
+    builder.protocols(&[protocol]).ports(&[(port, port)])
+}
+
+/// Finds the rule of a lab's table in the host that leads from a port there into a node; the port as
+/// [`Desired::published`](super::Desired::published) has it.
+#[must_use]
+pub fn rule_of_published<'t>(table: &'t Table, port: &str) -> Option<&'t Rule> {
+    let (protocol, port) = port.split_once('/')?;
+    let protocol = if protocol == "udp" { UDP } else { TCP };
+    let leading = to_port(protocol, port.parse().ok()?).rule(Origin::NONE).exprs;
+    let output = table.chain(OUTPUT)?;
+    output.rules.iter().find(|rule| rule.exprs.starts_with(&leading))
 }
 
 fn net(addr: Ipv4Addr, len: u8) -> IpNet {

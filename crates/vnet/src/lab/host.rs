@@ -1,15 +1,22 @@
 //! What a lab has in its host: what must hold there before anything is made, and its end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use vnet_kernel::observe::{Scope, host_addresses};
+use vnet_kernel::observe::survey::listeners;
+use vnet_kernel::observe::{Indexes, Scope, host_addresses};
 use vnet_kernel::realm::SysctlAccess;
-use vnet_kernel::{Observed, execute, observe_some};
+use vnet_kernel::{Observed, execute, nft, observe_some};
+use vnet_model::apply::LOOPBACK;
+use vnet_model::facts::{Listener, Transport};
 use vnet_model::ipnet::IpNet;
+use vnet_model::nft::Table;
 use vnet_model::plan::plan_between;
-use vnet_model::resolve::DesiredLink;
-use vnet_model::{Change, Desired, IfName, Interface, Namespace, NsName, Origin, State, Step};
+use vnet_model::resolve::{DesiredLink, rule_of_published};
+use vnet_model::{
+    Change, Desired, Facts, IfName, Interface, Namespace, NamespaceFacts, NsName, Origin, State,
+    Step,
+};
 
 use super::Lab;
 use crate::error::Error;
@@ -25,7 +32,8 @@ impl Lab {
     /// [`Error::HostForwarding`] where the host passes nothing on: that is a setting of the whole
     /// host, so it is not changed here; [`Error::NoHostInterface`] where something is to stand on an
     /// interface that it lacks; [`Error::HostAddressInUse`] where others have addresses in a network
-    /// that the lab wants to have there.
+    /// that the lab wants to have there; [`Error::HostPortInUse`] where a port that it publishes is
+    /// another lab's, or somebody listens on it.
     pub(super) fn check_host(&self, desired: &Desired, now: &Observed) -> Result<(), Error> {
         let host = NsName::host();
         let Some(wanted) = desired.state.namespaces.get(&host) else { return Ok(()) };
@@ -35,12 +43,52 @@ impl Lab {
         }
         check_lowers(place, desired, now)?;
         check_forwarding(place, wanted)?;
+        self.check_ports(place, desired, now)?;
         if wanted.interfaces.values().all(|it| it.addresses.is_empty()) {
             return Ok(());
         }
         let there = now.state.namespaces.get(&host).into_iter().flat_map(|ns| &ns.interfaces);
         let ours = there.filter(|(_, interface)| interface.ours).map(|(name, _)| name.clone());
         check_addresses(wanted, ours.collect(), &host_addresses(&place.realm)?)
+    }
+
+    /// Finds out whether a port to publish is another's. An ordinary user's lab has a host of its own,
+    /// and its outlet tells what is in use outside.
+    fn check_ports(&self, place: &Place, desired: &Desired, now: &Observed) -> Result<(), Error> {
+        let host = NsName::host();
+        let tables = |state: &'_ State| -> Vec<Table> {
+            let host = state.namespaces.get(&host);
+            host.into_iter().flat_map(|ns| ns.tables.values().cloned()).collect()
+        };
+        let leads = |tables: &[Table], port: &String| {
+            let mut rules = tables.iter().filter_map(|table| rule_of_published(table, port));
+            rules.next().map(|rule| rule.origin)
+        };
+        let is_ours = |table: &Table| table.mark.as_ref().is_some_and(|mark| mark.lab == self.name);
+        let (wanted, mut there) = (tables(&desired.state), tables(&now.state));
+        there.retain(is_ours);
+        let new = desired.published.iter().filter(|port| leads(&there, port).is_none());
+        let new: Vec<(&String, Origin)> =
+            new.filter_map(|port| Some((port, leads(&wanted, port)?))).collect();
+        if new.is_empty() || place.keeper_pid().is_some() {
+            return Ok(());
+        }
+        let others = marked_tables(place)?;
+        let listeners = host_listeners(place, now)?;
+        for (port, origin) in new {
+            let lab = others.iter().filter(|table| rule_of_published(table, port).is_some());
+            let lab =
+                lab.filter_map(|table| table.mark.as_ref()).find(|mark| mark.lab != self.name);
+            let by = match (lab, listeners.iter().find(|one| takes(one, port))) {
+                (Some(mark), _) => format!("lab {} publishes it", mark.lab),
+                (None, Some(one)) => {
+                    format!("somebody listens on {}", SocketAddr::new(one.addr, one.port))
+                }
+                (None, None) => continue,
+            };
+            return Err(Error::HostPortInUse { port: port.clone(), by, origin });
+        }
+        Ok(())
     }
 
     /// Removes what the lab has in its host, and what stands on interfaces there: with its namespace
@@ -122,6 +170,41 @@ fn check_forwarding(place: &Place, wanted: &Namespace) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Reads the tables of all labs in the host.
+fn marked_tables(place: &Place) -> Result<Vec<Table>, Error> {
+    let host = NsName::host();
+    let mut tables = Vec::new();
+    for socket in place.realm.netfilter_sockets(0, std::slice::from_ref(&host))? {
+        let doing = "read tables";
+        let failed = |source| vnet_kernel::Error::Netlink { doing, ns: host.clone(), source };
+        tables.extend(nft::tables(&mut socket?, nft::Which::Marked(&[])).map_err(failed)?);
+    }
+    Ok(tables)
+}
+
+/// Lists who listens in the host.
+fn host_listeners(place: &Place, now: &Observed) -> Result<Vec<Listener>, Error> {
+    let host = NsName::host();
+    let indexes = now.indexes.get(&host).into_iter().flat_map(Indexes::iter);
+    let indexes = indexes.map(|(name, index)| (name.clone(), index)).collect();
+    let of_host = NamespaceFacts { indexes, ..NamespaceFacts::default() };
+    let mut facts = Facts::default();
+    facts.namespaces.insert(host.clone(), of_host);
+    listeners(&place.realm, std::slice::from_ref(&host), &mut facts)?;
+    Ok(facts.namespaces.remove(&host).and_then(|found| found.listeners).unwrap_or_default())
+}
+
+/// Tells whether a socket gets what goes to a port of 127.0.0.1 (`tcp/8080`).
+fn takes(listener: &Listener, port: &str) -> bool {
+    let protocol = match listener.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    };
+    let is_there = listener.dev.as_ref().is_none_or(|dev| dev.as_str() == LOOPBACK);
+    let hears = listener.takes(Ipv4Addr::LOCALHOST.into());
+    hears && is_there && format!("{protocol}/{}", listener.port) == port
 }
 
 fn stands_on_host(interface: &Interface) -> bool {
