@@ -26,6 +26,9 @@ const WAYS: [(&str, Way); 3] = [("in", Way::In), ("out", Way::Out), ("forward", 
 /// The words of a rule, beside its protocol.
 const WORDS: [&str; 9] = ["from", "to", "iif", "oif", "state", "limit", "burst", "log", "counter"];
 
+/// Who is meant where it does not matter.
+const ANYBODY: &str = "any";
+
 /// The protocols that have names here (`IPPROTO_*`, linux/in.h).
 pub(crate) const PROTOCOLS: [(&str, u8); 9] = [
     ("tcp", 6),
@@ -188,6 +191,9 @@ impl Reader<'_> {
             "iif" => rule.iif.extend(self.if_names(value, text)?),
             "oif" => rule.oif.extend(self.if_names(value, text)?),
             "state" => rule.states.extend(self.states(value, text)?),
+            "limit" if rule.limit.is_some() => {
+                return self.at_fault(word, text, "a rule has one `limit`", None);
+            }
             "limit" => rule.limit = Some(self.limit(value, text)?),
             _ => self.burst(rule, value, text)?,
         }
@@ -235,11 +241,18 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Reads who is at one end: names and prefixes with commas between; `any` is nobody in
+    /// Reads who is at one end: names and prefixes with commas between, or `any`: nobody in
     /// particular.
     pub(super) fn peers(&mut self, list: &str, text: &Text<'_>) -> Option<Vec<Peer>> {
+        if list == ANYBODY {
+            return Some(Vec::new());
+        }
         let mut peers = Vec::new();
-        for word in list.split(',').filter(|word| *word != "any") {
+        for word in list.split(',') {
+            if word == ANYBODY {
+                let message = format!("`{ANYBODY}` stands alone: the others are meant by it too");
+                return self.at_fault(list, text, &message, None);
+            }
             peers.push(self.peer(word, text)?);
         }
         Some(peers)

@@ -75,6 +75,16 @@ pub enum FilterProblem {
         /// The interface.
         interface: IfName,
     },
+    /// A rule is about messages of one family, and about addresses of the other.
+    #[error("`{word}` is of {family}, and these addresses are not")]
+    OtherIcmp {
+        /// The word that it has.
+        word: &'static str,
+        /// Its family.
+        family: &'static str,
+        /// The word for the other family.
+        other: &'static str,
+    },
     /// Two translations are for the same packets.
     #[error("`{second}` is for packets that `{first}` is for too, on `{node}`")]
     NatOverlap {
@@ -101,6 +111,7 @@ impl FilterProblem {
             }
             Self::LeavesNowhere { .. } => "say where it comes in, with `from` or `iif`".into(),
             Self::ComesFromNowhere { .. } => "say where it goes out, with `to` or `oif`".into(),
+            Self::OtherIcmp { other, .. } => format!("theirs are `{other}`"),
             Self::NatOverlap { .. } => {
                 "only the first would ever be asked; give them different ports, sources or \
                  interfaces"

@@ -4,7 +4,7 @@ use super::Context;
 use super::peers::{self, End};
 use crate::apply::LOOPBACK;
 use crate::names::IfName;
-use crate::nft::build::{Builder, Side};
+use crate::nft::build::{Builder, ICMP, ICMPV6, NFPROTO_IPV4, NFPROTO_IPV6, Side};
 use crate::nft::{Base, Chain, ChainKind, CtState, Hook, Rule};
 use crate::origin::Origin;
 use crate::problem::{FilterProblem, Problem};
@@ -103,6 +103,18 @@ fn written(
             if a.is_none() || b.is_none() || a == b {
                 rules.push(one(rule, from, to).rule(rule.origin));
             }
+        }
+    }
+    let icmp = match rule.protocols[..] {
+        [ICMP] => Some(("icmp", NFPROTO_IPV4, "IPv4", "icmpv6")),
+        [ICMPV6] => Some(("icmpv6", NFPROTO_IPV6, "IPv6", "icmp")),
+        _ => None,
+    };
+    if let Some((word, number, family, other)) = icmp {
+        let is_other = |end: &End| end.family().is_some_and(|family| family != number);
+        if from.iter().all(is_other) || to.iter().all(is_other) {
+            let problem = FilterProblem::OtherIcmp { word, family, other };
+            problems.push(Problem::new(problem, rule.origin));
         }
     }
     if rules.is_empty() {
