@@ -90,10 +90,9 @@ fn bridges_forwarding_and_what_is_down() {
 /// One of each sort of thing that no file says.
 const UNSAYABLE: &str = "\
 set -e
-ip -n a link add br0 address 02:00:00:00:00:32 type bridge mcast_last_member_count 5
+ip -n a link add br0 address 02:00:00:00:00:32 type bridge mcast_startup_query_interval 4000
 ip -n a link add p0 address 02:00:00:00:00:33 type veth peer name p1 address 02:00:00:00:00:34
 ip -n a link set p0 master br0 group 5
-ip -n a link set p0 type bridge_slave proxy_arp_wifi on
 ip -n a link set p1 promisc on arp off
 ip -n a link set br0 up; ip -n a link set p0 up; ip -n a link set p1 up
 ip -n a addr add 10.0.0.1/24 brd 10.0.0.7 dev p1 label p1:x

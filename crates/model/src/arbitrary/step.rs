@@ -4,6 +4,7 @@
 //! tests of what is made of one step. Interfaces are called by [`DEVS`], among which are the words
 //! that a language may take for its own.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -232,7 +233,17 @@ fn changed_options() -> impl Strategy<Value = LinkSetting> {
             let mut all = rest.clone();
             all.extend(&set);
             let is_valid = port || !spec.says_all || (spec.check)(&all).is_ok();
-            (is_valid && !set.is_empty()).then_some(LinkSetting::Options { spec, port, set, rest })
+            let ips = set.of(table).filter_map(|(_, value)| match value {
+                Value::Ip(addr) => Some(addr.is_ipv4()),
+                _ => None,
+            });
+            let families: BTreeSet<bool> = ips.collect();
+            (is_valid && families.len() < 2 && !set.is_empty()).then_some(LinkSetting::Options {
+                spec,
+                port,
+                set,
+                rest,
+            })
         })
     })
 }

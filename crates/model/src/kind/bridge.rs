@@ -158,12 +158,6 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .by_default(1000),
     OptionSpec::new(
-        "mcast_startup_query_interval",
-        35,
-        Form::number(Width::U64, 100, u32::MAX as u64),
-        "The time between its queries at the start, in 1/100 s.",
-    ),
-    OptionSpec::new(
         "nf_call_iptables",
         36,
         DIGIT,

@@ -41,7 +41,9 @@ const GPE: u16 = 27;
 const DF: u16 = 29;
 
 /// iproute2's words of this place that are not covered.
-const NOT_COVERED: &[&str] = &["flowlabel", "label", "df", "gpe"];
+const NOT_COVERED: &[&str] = &["flowlabel", "label", "gpe"];
+
+const DF_WORDS: [&str; 3] = ["unset", "set", "inherit"];
 
 /// Words that turn something on, with `no` before them off.
 const SWITCHES: &[(&str, u16)] = &[
@@ -124,6 +126,10 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
         } else if let Some((attr, on)) = switch(word) {
             attrs.push(Attr::u8(attr, on.into()));
             has_metadata |= attr == COLLECT_METADATA && on;
+        } else if is("df") {
+            let read = |word: &str| DF_WORDS.iter().position(|name| *name == word);
+            let at = words.parse("DF must be 'unset', 'set' or 'inherit'", read)?;
+            attrs.push(Attr::u8(DF, u8::try_from(at).unwrap_or_default()));
         } else if is("gbp") {
             attrs.push(Attr::Value(GBP, Vec::new()));
         } else if NOT_COVERED.iter().any(|known| is(known)) {
