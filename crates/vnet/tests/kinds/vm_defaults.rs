@@ -1,6 +1,8 @@
 //! An option that the file no longer says goes back to what the kernel makes of it where nothing is
 //! said: the default that the table has is the kernel's own.
 
+use std::net::Ipv4Addr;
+
 use serde_json::Value;
 use vnet::Down;
 use vnet_testns::sh;
@@ -35,7 +37,7 @@ fn info(dev: &str) -> Value {
 }
 
 /// Words of the file that `ip` has others for in its JSON.
-const TOLD_AS: [(&str, &str); 15] = [
+const TOLD_AS: [(&str, &str); 18] = [
     ("stp", "stp_state"),
     ("lacp_rate", "ad_lacp_rate"),
     ("lacp_active", "ad_lacp_active"),
@@ -48,6 +50,9 @@ const TOLD_AS: [(&str, &str); 15] = [
     ("dstport", "port"),
     ("maxaddress", "limit"),
     ("dev", "link"),
+    ("key", "ikey"),
+    ("csum", "icsum"),
+    ("seq", "iseq"),
     ("udpcsum", "udp_csum"),
     ("udp6zerocsumtx", "udp_zero_csum6_tx"),
     ("udp6zerocsumrx", "udp_zero_csum6_rx"),
@@ -59,8 +64,14 @@ fn unsaid(told: &Value, options: &str) -> Vec<String> {
     let is_told = |option: &&str| {
         let (key, said) = option.split_once(": ").unwrap();
         let name = TOLD_AS.iter().find(|(word, _)| *word == key).map_or(key, |(_, name)| name);
-        let name = name.replace("interval", "intvl").replace("count", "cnt");
+        let name = match key.starts_with("mcast_") {
+            true => name.replace("interval", "intvl").replace("count", "cnt"),
+            // Of an ip6tnl.
+            false if key == "mode" && told["mode"].is_null() => "proto".to_owned(),
+            false => (*name).to_owned(),
+        };
         let is_on = ["on", "true"].contains(&said);
+        let as_address = said.parse::<u32>().map(|key| Ipv4Addr::from(key).to_string());
         !match &told[name] {
             Value::Bool(on) => *on == is_on,
             Value::Number(number) => {
@@ -69,7 +80,9 @@ fn unsaid(told: &Value, options: &str) -> Vec<String> {
             Value::Array(flags) => flags.contains(&key.to_uppercase().into()) == is_on,
             Value::String(text) => {
                 let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-                text == said || hex.is_some_and(|number| number.to_string() == said)
+                text == said
+                    || Ok(text) == as_address.as_ref()
+                    || hex.is_some_and(|number| number.to_string() == said)
             }
             _ => false,
         }
