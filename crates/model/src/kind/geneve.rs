@@ -53,13 +53,7 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.")
         .off_by_default()
         .once(),
-    OptionSpec::new(
-        "df",
-        13,
-        Form::Choice { width: Width::U8, words: &[("unset", 0), ("set", 1), ("inherit", 2)] },
-        "Whether its packets over IPv4 may not be cut into fragments: `inherit` as those inside.",
-    )
-    .by_default(0),
+    super::vxlan::df(13),
 ];
 
 fn check(options: &Options) -> Result<(), &'static str> {

@@ -19,6 +19,17 @@ pub static VXLAN: KindSpec = KindSpec {
 
 const NO: Form = Form::switch(Switch::No);
 
+/// As of a geneve.
+pub(super) const fn df(attr: u16) -> OptionSpec {
+    OptionSpec::new(
+        "df",
+        attr,
+        Form::Choice { width: Width::U8, words: &[("unset", 0), ("set", 1), ("inherit", 2)] },
+        "Whether its packets over IPv4 may not be cut into fragments: `inherit` as those inside.",
+    )
+    .by_default(0)
+}
+
 /// `IFLA_VXLAN_…`. What `vxlan_changelink` refuses to change is said at birth.
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
@@ -138,13 +149,7 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .off_by_default()
     .at_birth(),
-    OptionSpec::new(
-        "df",
-        29,
-        Form::Choice { width: Width::U8, words: &[("unset", 0), ("set", 1), ("inherit", 2)] },
-        "Whether its packets over IPv4 may not be cut into fragments: `inherit` as those inside.",
-    )
-    .by_default(0),
+    df(29),
     OptionSpec::new("gbp", 23, Form::Flag, "Whether its packets carry the group policy extension.")
         .off_by_default()
         .at_birth(),

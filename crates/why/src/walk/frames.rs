@@ -172,21 +172,36 @@ impl Walk<'_, '_> {
         let Body::Packet(came) = &frame.body else { return Ok(()) };
         let came = came.clone();
         let mut header = Header { mark: frame.mark, ..came.clone() };
+        self.pass_chains(ns, (hook, iif, oif), frame.asks, &came, &mut header)
+            .inspect_err(|_| self.walked.at = ns.clone())?;
+        frame.mark = header.mark;
+        Ok(())
+    }
+
+    /// Passes the chains of IP that see what a frame carries: conntrack passes by what looks for a
+    /// neighbour.
+    fn pass_chains(
+        &mut self,
+        ns: &NsName,
+        (hook, iif, oif): (Hook, Option<&IfName>, Option<&IfName>),
+        asks: Option<Asks>,
+        came: &Header,
+        header: &mut Header,
+    ) -> Result<(), Stop> {
         let mut filter = Filter {
             scene: self.scene,
             ns,
-            header: &mut header,
+            header,
             iif,
             oif,
             flows: &self.packet.flows,
-            came: &came,
-            is_untracked: true,
+            came,
+            is_untracked: asks.is_some(),
+            asks,
             is_rerouted: false,
-            asks: frame.asks,
         };
         let passed = filter.run(hook);
-        self.taken(passed).inspect_err(|_| self.walked.at = ns.clone())?;
-        frame.mark = header.mark;
+        self.taken(passed)?;
         Ok(())
     }
 
@@ -305,25 +320,12 @@ impl Walk<'_, '_> {
         };
         let (came, bridge) = (came.clone(), Some(&bridge));
         let mut header = Header { mark: frame.mark, ..came.clone() };
-        for (hook, iif, oif) in [
+        for hook in [
             (Hook::Prerouting, bridge, None),
             (Hook::Forward, bridge, bridge),
             (Hook::Postrouting, None, bridge),
         ] {
-            let mut filter = Filter {
-                scene: self.scene,
-                ns,
-                header: &mut header,
-                iif,
-                oif,
-                flows: &self.packet.flows,
-                came: &came,
-                is_untracked: frame.asks.is_some(),
-                asks: frame.asks,
-                is_rerouted: false,
-            };
-            let passed = filter.run(hook);
-            self.taken(passed)?;
+            self.pass_chains(ns, hook, frame.asks, &came, &mut header)?;
         }
         frame.mark = header.mark;
         (header.mark, header.done) = (came.mark, came.done.clone());

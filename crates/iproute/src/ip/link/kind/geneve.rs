@@ -35,8 +35,6 @@ const SWITCHES: &[(&str, u16)] = &[
     ("udp6zerocsumrx", UDP_ZERO_CSUM6_RX),
 ];
 
-const DF_WORDS: [&str; 3] = ["unset", "set", "inherit"];
-
 fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
     let mut attrs: Vec<Attr> = Vec::new();
     let mut seen: Vec<u16> = Vec::new();
@@ -69,9 +67,7 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
             attrs.push(Attr::u8(TOS, super::tunnel::tos(words, context)?));
         } else if is("df") {
             once(words, DF, "df")?;
-            let read = |word: &str| DF_WORDS.iter().position(|name| *name == word);
-            let at = words.parse("DF must be 'unset', 'set' or 'inherit'", read)?;
-            attrs.push(Attr::u8(DF, u8::try_from(at).unwrap_or_default()));
+            attrs.push(Attr::u8(DF, super::tunnel::df(words)?));
         } else if is("label") || is("flowlabel") {
             once(words, LABEL, "flowlabel")?;
             let read = |word: &str| integer::<u32>(word).filter(|label| *label < 1 << 20);
@@ -181,7 +177,7 @@ fn print(out: &mut Out, data: &Attrs<'_>, _: &mut dyn World) {
         }
     }
     super::tunnel::print_tos(out, data.u8(TOS).unwrap_or(0));
-    match data.u8(DF).map(|df| DF_WORDS.get(usize::from(df))) {
+    match data.u8(DF).map(|df| super::tunnel::DF_WORDS.get(usize::from(df))) {
         Some(Some(&"unset")) => out.json(|json| {
             json.name("df");
             json.string("unset");

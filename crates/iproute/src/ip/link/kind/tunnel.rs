@@ -306,6 +306,16 @@ pub(super) fn tos(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<u8> 
     words.parse("bad TOS value", read)
 }
 
+/// Whether packets over IPv4 may not be cut into fragments, by their numbers.
+pub(super) const DF_WORDS: [&str; 3] = ["unset", "set", "inherit"];
+
+/// Reads one of [`DF_WORDS`].
+pub(super) fn df(words: &mut Words<'_>) -> Read<u8> {
+    let read = |word: &str| DF_WORDS.iter().position(|name| *name == word);
+    let at = words.parse("DF must be 'unset', 'set' or 'inherit'", read)?;
+    Ok(u8::try_from(at).unwrap_or_default())
+}
+
 // `IP6_TNL_F_*`, linux/ip6_tunnel.h.
 const IGN_ENCAP_LIMIT: u32 = 0x1;
 const USE_ORIG_TCLASS: u32 = 0x2;

@@ -43,8 +43,6 @@ const DF: u16 = 29;
 /// iproute2's words of this place that are not covered.
 const NOT_COVERED: &[&str] = &["flowlabel", "label", "gpe"];
 
-const DF_WORDS: [&str; 3] = ["unset", "set", "inherit"];
-
 /// Words that turn something on, with `no` before them off.
 const SWITCHES: &[(&str, u16)] = &[
     ("learning", LEARNING),
@@ -101,12 +99,7 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
             let read = |word: &str| if word == "auto" { Some(0) } else { integer::<u8>(word) };
             attrs.push(Attr::u8(TTL, words.parse("TTL must be <= 255", read)?));
         } else if is("tos") || is("dsfield") {
-            let tables = context.world.tables().clone();
-            let read = |word: &str| match word {
-                "inherit" => Some(1),
-                word => tables.read_dsfield(word),
-            };
-            attrs.push(Attr::u8(TOS, words.parse("bad TOS value", read)?));
+            attrs.push(Attr::u8(TOS, super::tunnel::tos(words, context)?));
         } else if is("ageing") {
             let read = |word: &str| if word == "none" { Some(0) } else { integer::<u32>(word) };
             attrs.push(Attr::u32(AGEING, words.parse("ageing timer", read)?));
@@ -127,9 +120,7 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
             attrs.push(Attr::u8(attr, on.into()));
             has_metadata |= attr == COLLECT_METADATA && on;
         } else if is("df") {
-            let read = |word: &str| DF_WORDS.iter().position(|name| *name == word);
-            let at = words.parse("DF must be 'unset', 'set' or 'inherit'", read)?;
-            attrs.push(Attr::u8(DF, u8::try_from(at).unwrap_or_default()));
+            attrs.push(Attr::u8(DF, super::tunnel::df(words)?));
         } else if is("gbp") {
             attrs.push(Attr::Value(GBP, Vec::new()));
         } else if NOT_COVERED.iter().any(|known| is(known)) {
