@@ -62,7 +62,7 @@ pub fn commands(step: &Step) -> Vec<Command> {
         Change::ReplaceRoute(route) => set_route(ns, "replace", route),
         Change::DelRoute(route) => del_route(ns, route),
         Change::AddTable(table) => nft(ns, nft::text::table(table)),
-        Change::ReplaceTable(table) => nft(ns, nft::text::replace(table)),
+        Change::ChangeTable { table, .. } => nft(ns, nft::text::replace(table)),
         Change::RunNft(raw) => nft(ns, raw.script()),
         Change::DelTable(id) => nft(ns, format!("delete table {id}\n")),
         Change::SetEntry(entry) => set_entry(ns, entry).unwrap_or_else(|| unknown(step)),

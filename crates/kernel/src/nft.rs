@@ -1,6 +1,7 @@
 //! nf_tables by netlink: what a namespace has ([`read`]), and how it gets what it shall have
-//! ([`mod@write`]). What the messages mean is described in [`vnet_model::nft`].
+//! ([`mod@write`]) or becomes it ([`edit`]). What the messages mean is described in [`vnet_model::nft`].
 
+pub mod edit;
 pub(crate) mod missing;
 mod numbers;
 pub(crate) mod program;

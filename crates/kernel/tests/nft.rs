@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use vnet_kernel::nft::{self, Part, Which};
 use vnet_model::nft::build::{Builder, ICMP, ICMPV6, NFPROTO_IPV6, Side, TCP, UDP};
 use vnet_model::nft::{
-    Base, Chain, ChainKind, CtState, Family, Hook, Limit, Rule, Table, TableId, text,
+    Base, Chain, ChainKind, CtState, Family, Hook, Limit, Rule, Table, TableId, edit, text,
 };
 use vnet_model::{IfName, Mark, Origin};
 use vnet_netlink::{Batch, Protocol, Socket, Status};
@@ -194,6 +194,118 @@ fn a_table_is_replaced_whole_or_not_at_all() {
         nft::delete(&mut batch, &second.id);
         write(&batch);
         assert_eq!(read().len(), 1);
+    });
+}
+
+/// What nft knows the rules of a chain by, in order; nothing where there is no such chain.
+fn handles(chain: &Chain) -> Vec<u64> {
+    let listed = sh(&format!("nft -a list chain inet vnet {} || true", chain.name));
+    let rules = listed.lines().filter(|line| line.starts_with("\t\t") && !line.contains("hook"));
+    let handles = rules.map(|line| line.rsplit_once("# handle ").unwrap().1.parse().unwrap());
+    handles.collect()
+}
+
+/// Changes a table and tells how many rules stayed.
+fn change(wanted: &Table) -> usize {
+    let found = read().remove(0);
+    let before: Vec<_> = found.chains.iter().map(handles).collect();
+    let mut socket = socket();
+    let there = nft::edit::read(&mut socket, &wanted.id).unwrap();
+    let mut batch = Batch::new();
+    nft::edit::change(&mut batch, there.as_ref(), wanted);
+    write(&batch);
+    same(&by_name(read().remove(0)), &by_name(wanted.clone()));
+    let mut stayed = 0;
+    for (chain, before) in found.chains.iter().zip(before) {
+        let Some(wanted) = wanted.chain(&chain.name) else { continue };
+        let after = handles(wanted);
+        for (at, place) in edit::staying(chain, wanted).into_iter().enumerate() {
+            let stays = place.map(|place| before[place]);
+            assert_eq!(
+                stays.unwrap_or(after[at]),
+                after[at],
+                "{}: {before:?} {after:?}",
+                chain.name
+            );
+            assert!(stays.is_some() || !before.contains(&after[at]));
+            stayed += usize::from(stays.is_some());
+        }
+    }
+    stayed
+}
+
+fn by_name(mut table: Table) -> Table {
+    table.chains.sort_by(|a, b| a.name.cmp(&b.name));
+    table
+}
+
+#[test]
+fn rules_that_stay_are_not_touched() {
+    vnet_testns::root(|| {
+        let first = everything();
+        add(&first);
+        assert_eq!(change(&first), 28);
+        // One rule less, one more in front, one more behind, and two in the middle change places.
+        let mut second = first.clone();
+        let rules = &mut second.chains[0].rules;
+        let last = rules.remove(21);
+        rules
+            .insert(0, Builder::new().protocols(&[TCP]).ports(&[(7, 7)]).drop().rule(Origin::NONE));
+        rules.push(builder(&["10.7.0.0/16", "10.8.0.1/32"], &[]).drop().rule(Origin::NONE));
+        rules.push(last);
+        rules.remove(8);
+        rules.swap(10, 11);
+        second.chains[0].base.as_mut().unwrap().accepts = true;
+        assert_eq!(change(&second), 26);
+        // A chain less, and back again at its old place among them; what jumps to it goes before it.
+        let mut third = second.clone();
+        third.chains.remove(0);
+        assert_eq!(change(&third), 6);
+        assert_eq!(change(&second), 6);
+        let other = Chain { name: "other".into(), base: None, rules: Vec::new() };
+        let jump = vnet_model::nft::Expr::Verdict(vnet_model::nft::Verdict::Jump("other".into()));
+        let mut jumping = second.clone();
+        jumping.chains.push(other);
+        jumping.chains[0].rules.insert(3, Rule { exprs: vec![jump], origin: Origin::NONE });
+        assert_eq!(change(&jumping), 29);
+        assert_eq!(change(&second), 29);
+        // A chain elsewhere: the table is made anew.
+        let mut moved = second.clone();
+        moved.chains[1].base.as_mut().unwrap().priority = -90;
+        let old = handles(&second.chains[0]);
+        let there = nft::edit::read(&mut socket(), &moved.id).unwrap();
+        let mut batch = Batch::new();
+        nft::edit::change(&mut batch, there.as_ref(), &moved);
+        write(&batch);
+        same(&read()[0], &moved);
+        assert_ne!(handles(&moved.chains[0])[0], old[0]);
+    });
+}
+
+/// Any table can become any other.
+#[test]
+fn tables_at_random_become_each_other() {
+    vnet_testns::root(|| {
+        let all = everything();
+        add(&all);
+        let mut seed = 20_261_125_u32;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) as usize % below
+        };
+        for _ in 0..40 {
+            let mut wanted = all.clone();
+            wanted.chains.retain(|_| random(4) > 0);
+            for chain in &mut wanted.chains {
+                chain.rules.retain(|_| random(4) > 0);
+                for _ in 0..random(3) {
+                    let (from, to) = (random(chain.rules.len()), random(chain.rules.len()));
+                    let rule = chain.rules[from].clone();
+                    chain.rules.insert(to, rule);
+                }
+            }
+            change(&wanted);
+        }
     });
 }
 

@@ -108,7 +108,7 @@ impl Step {
                 tables.insert(table.id.clone(), (**table).clone());
                 Ok(())
             }
-            Change::ReplaceTable(table) => {
+            Change::ChangeTable { table, .. } => {
                 let tables = &mut state.namespace_mut(&self.ns)?.tables;
                 tables.insert(table.id.clone(), (**table).clone());
                 Ok(())

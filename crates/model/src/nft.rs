@@ -11,6 +11,7 @@
 
 pub mod build;
 pub mod data;
+pub mod edit;
 pub mod expr;
 pub mod raw;
 pub mod text;
@@ -21,6 +22,7 @@ use crate::names::Mark;
 use crate::origin::Origin;
 
 pub use data::{Counts, Data};
+pub use edit::Edit;
 pub use expr::{
     CT_STATUS_DNAT, CmpOp, Ct, CtState, Expr, Limit, Log, Meta, Nat, PayloadBase, Reg, Reject, Set,
     Verdict,
@@ -113,8 +115,9 @@ impl TryFrom<String> for TableId {
     }
 }
 
-/// A table with all that is in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A table with all that is in it. Two that differ only in the order in which their chains were made
+/// are the same: a chain says itself when packets come to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Table {
     /// What it is known by.
     pub id: TableId,
@@ -126,6 +129,18 @@ pub struct Table {
     #[serde(skip)]
     pub origin: Origin,
 }
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        let has = |chain: &Chain| other.chain(&chain.name) == Some(chain);
+        self.id == other.id
+            && self.mark == other.mark
+            && self.chains.len() == other.chains.len()
+            && self.chains.iter().all(has)
+    }
+}
+
+impl Eq for Table {}
 
 impl Table {
     /// Returns a chain by its name.

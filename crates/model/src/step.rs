@@ -5,7 +5,7 @@ use std::fmt;
 use crate::kind::{self, Device, KindSpec, OptionSpec, Options, Wireguard};
 use crate::mac::Mac;
 use crate::names::{IfName, Mark, NsName};
-use crate::nft::{RawText, Table, TableId};
+use crate::nft::{Edit, RawText, Table, TableId};
 use crate::origin::Origin;
 use crate::state::{Address, Cpus, End, Entry, FdbEntry, Kind, Offload, PortVlan, Queues, Route};
 
@@ -115,8 +115,14 @@ pub enum Change {
     DelRoute(Route),
     /// Makes a table of nf_tables, which must not exist, with all that is in it.
     AddTable(Box<Table>),
-    /// Makes a table what it shall be in one transaction, whatever it was; its counters begin anew.
-    ReplaceTable(Box<Table>),
+    /// Makes a table what it shall be in one transaction, whatever it was. Rules that stay are not
+    /// touched, so that their counters go on.
+    ChangeTable {
+        /// What it shall be.
+        table: Box<Table>,
+        /// How many of its rules that is about.
+        edit: Edit,
+    },
     /// Has the program `nft` make the tables of a text anew, in one transaction.
     RunNft(Box<RawText>),
     /// Removes a table with all that is in it.
@@ -307,7 +313,7 @@ impl Step {
             Change::SetWireguard { .. }
             | Change::SetLink { .. }
             | Change::ReplaceRoute(_)
-            | Change::ReplaceTable(_)
+            | Change::ChangeTable { .. }
             | Change::RunNft(_)
             | Change::SetSysctl { .. } => '~',
         }
@@ -348,10 +354,16 @@ impl fmt::Display for Step {
             Change::AddRoute(route) | Change::ReplaceRoute(route) | Change::DelRoute(route) => {
                 write!(f, "route {route} in {ns}")
             }
-            Change::AddTable(table) | Change::ReplaceTable(table) => {
+            Change::AddTable(table) | Change::ChangeTable { table, .. } => {
                 let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
                 let s = if rules == 1 { "" } else { "s" };
-                write!(f, "nftables {} in {ns} ({rules} rule{s})", table.id)
+                write!(f, "nftables {} in {ns} ({rules} rule{s}", table.id)?;
+                match &self.change {
+                    Change::ChangeTable { edit, .. } if *edit != Edit::default() => {
+                        write!(f, ": {edit})")
+                    }
+                    _ => f.write_str(")"),
+                }
             }
             Change::RunNft(raw) => {
                 let lines = raw.text.lines().count();

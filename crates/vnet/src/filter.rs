@@ -15,7 +15,7 @@ use crate::error::Error;
 /// [`Error::MissingFilter`] with the first part that is missing.
 pub(crate) fn check(realm: &Realm, steps: &[Step]) -> Result<(), Error> {
     let made = steps.iter().filter_map(|step| match &step.change {
-        Change::AddTable(table) | Change::ReplaceTable(table) => Some(&**table),
+        Change::AddTable(table) | Change::ChangeTable { table, .. } => Some(&**table),
         _ => None,
     });
     let sorts: BTreeMap<BTreeSet<String>, &Table> =

@@ -126,9 +126,10 @@ fn beyond_ip(change: &Change) -> Option<&'static str> {
         Change::SetLink { set: LinkSetting::Offload(..), .. } => Some("ethtool"),
         Change::SetLink { set: LinkSetting::RpsCpus(_), .. } => Some("sh"),
         Change::SetWireguard { .. } => Some("wg"),
-        Change::AddTable(_) | Change::ReplaceTable(_) | Change::DelTable(_) | Change::RunNft(_) => {
-            Some("nft")
-        }
+        Change::AddTable(_)
+        | Change::ChangeTable { .. }
+        | Change::DelTable(_)
+        | Change::RunNft(_) => Some("nft"),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use vnet_model::nft::{RawText, Table, text};
 use vnet_model::{Change, Step};
-use vnet_netlink::{Batch, Refusal, Status};
+use vnet_netlink::{Batch, Refusal, Socket, Status};
 
 use super::{Executor, failed};
 use crate::error::Error;
@@ -10,21 +10,22 @@ use crate::nft::{self, Part, Unusable};
 
 /// Tells whether a change is a transaction of nf_tables.
 pub(super) fn is_table(change: &Change) -> bool {
-    matches!(change, Change::AddTable(_) | Change::ReplaceTable(_) | Change::DelTable(_))
+    matches!(change, Change::AddTable(_) | Change::ChangeTable { .. } | Change::DelTable(_))
 }
 
 impl Executor<'_> {
     /// Does the first of the steps, which is about a table.
     pub(super) fn table(&mut self, steps: &[Step]) -> Result<usize, Error> {
         let Some(first) = steps.first() else { return Ok(0) };
-        let parts = lay_out(&mut self.batch, &first.change);
         let next = steps.iter().filter(|step| is_table(&step.change)).map(|step| &step.ns);
         let mut socket =
             self.sockets.netfilter(&first.ns, next).map_err(|source| failed(first, source))?;
-        let outcome = socket.submit_transaction(&mut self.batch).map_err(|source| {
+        let fails = |source| {
             let doing = "change tables";
             failed(first, Error::Netlink { doing, ns: first.ns.clone(), source })
-        })?;
+        };
+        let parts = lay_out(&mut self.batch, &mut socket, &first.change).map_err(fails)?;
+        let outcome = socket.submit_transaction(&mut self.batch).map_err(fails)?;
         for (index, part) in parts.into_iter().enumerate() {
             if let Status::Refused(refusal) = outcome.status(index) {
                 return Err(refused(first, part, refusal.clone()));
@@ -48,19 +49,26 @@ impl Executor<'_> {
     }
 }
 
-fn lay_out(batch: &mut Batch, change: &Change) -> Vec<Part> {
-    match change {
+fn lay_out(
+    batch: &mut Batch,
+    socket: &mut Socket,
+    change: &Change,
+) -> Result<Vec<Part>, vnet_netlink::Error> {
+    Ok(match change {
         Change::AddTable(table) => nft::add(batch, table),
-        Change::ReplaceTable(table) => nft::replace(batch, table),
+        Change::ChangeTable { table, .. } => {
+            let found = nft::edit::read(socket, &table.id)?;
+            nft::edit::change(batch, found.as_ref(), table)
+        }
         Change::DelTable(id) => nft::delete(batch, id),
         _ => Vec::new(),
-    }
+    })
 }
 
 /// Tells which part of a table the kernel refused: a rule has a line of its own in the file.
 fn refused(step: &Step, part: Part, refusal: Refusal) -> Error {
     let whole = |refusal| Error::Refused { step: Box::new(step.clone()), refusal };
-    let (Change::AddTable(table) | Change::ReplaceTable(table)) = &step.change else {
+    let (Change::AddTable(table) | Change::ChangeTable { table, .. }) = &step.change else {
         return whole(refusal);
     };
     let Some((text, origin)) = describe(table, part) else { return whole(refusal) };

@@ -21,8 +21,10 @@ pub(super) mod msg {
     pub(in super::super) const DELTABLE: u16 = NFTABLES | 2;
     pub(in super::super) const NEWCHAIN: u16 = NFTABLES | 3;
     pub(in super::super) const GETCHAIN: u16 = NFTABLES | 4;
+    pub(in super::super) const DELCHAIN: u16 = NFTABLES | 5;
     pub(in super::super) const NEWRULE: u16 = NFTABLES | 6;
     pub(in super::super) const GETRULE: u16 = NFTABLES | 7;
+    pub(in super::super) const DELRULE: u16 = NFTABLES | 8;
     pub(in super::super) const NEWSET: u16 = NFTABLES | 9;
     pub(in super::super) const GETSET: u16 = NFTABLES | 10;
     pub(in super::super) const NEWSETELEM: u16 = NFTABLES | 12;
@@ -79,6 +81,7 @@ pub(super) mod rule {
     pub(in super::super) const CHAIN: u16 = 2;
     pub(in super::super) const HANDLE: u16 = 3;
     pub(in super::super) const EXPRESSIONS: u16 = 4;
+    pub(in super::super) const POSITION: u16 = 6;
 }
 
 /// `enum nft_object_attributes`, `NFT_OBJECT_COUNTER` and `NFT_OBJECT_QUOTA`,

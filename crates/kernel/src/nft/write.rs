@@ -62,7 +62,7 @@ pub(super) fn counted(batch: &mut Batch, id: &TableId) {
     transaction.end();
 }
 
-struct Transaction<'a> {
+pub(super) struct Transaction<'a> {
     batch: &'a mut Batch,
     id: &'a TableId,
     parts: Vec<Part>,
@@ -71,7 +71,7 @@ struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    fn new(batch: &'a mut Batch, id: &'a TableId) -> Self {
+    pub(super) fn new(batch: &'a mut Batch, id: &'a TableId) -> Self {
         batch.clear();
         let mut this = Self { batch, id, parts: Vec::new(), set_id: 0 };
         this.push(Part::Table, BATCH_BEGIN, Flags::NONE, |_| {});
@@ -100,13 +100,13 @@ impl<'a> Transaction<'a> {
         }
         for (at, chain) in wanted.chains.iter().enumerate() {
             for (number, rule) in chain.rules.iter().enumerate() {
-                self.rule(Part::Rule(at, number), &chain.name, rule);
+                self.rule(Part::Rule(at, number), &chain.name, rule, None);
             }
         }
         self.end()
     }
 
-    fn end(mut self) -> Vec<Part> {
+    pub(super) fn end(mut self) -> Vec<Part> {
         self.push(Part::Table, BATCH_END, Flags::NONE, |_| {});
         self.parts
     }
@@ -121,13 +121,39 @@ impl<'a> Transaction<'a> {
         });
     }
 
-    fn chain(&mut self, at: usize, wanted: &Chain) {
+    pub(super) fn chain(&mut self, at: usize, wanted: &Chain) {
         let (name, family) = (&self.id.name, self.id.family);
         self.push(Part::Chain(at), msg::NEWCHAIN, Flags::CREATE | Flags::EXCL, |writer| {
             writer.text(chain::TABLE, name).text(chain::NAME, &wanted.name);
             if let Some(base) = &wanted.base {
                 write_base(writer, family, base);
             }
+        });
+    }
+
+    /// Sets the policy of a chain that is there.
+    pub(super) fn policy(&mut self, at: usize, wanted: &Chain) {
+        let Some(base) = &wanted.base else { return };
+        let name = &self.id.name;
+        self.push(Part::Chain(at), msg::NEWCHAIN, Flags::NONE, |writer| {
+            writer.text(chain::TABLE, name).text(chain::NAME, &wanted.name);
+            write_policy(writer, base);
+        });
+    }
+
+    /// Removes a chain without rules.
+    pub(super) fn delete_chain(&mut self, chain: &str) {
+        let name = &self.id.name;
+        self.push(Part::Table, msg::DELCHAIN, Flags::NONE, |writer| {
+            writer.text(chain::TABLE, name).text(chain::NAME, chain);
+        });
+    }
+
+    /// Removes a rule, and with it the set that is its own.
+    pub(super) fn delete_rule(&mut self, chain: &str, handle: u64) {
+        let name = &self.id.name;
+        self.push(Part::Table, msg::DELRULE, Flags::NONE, |writer| {
+            writer.text(rule::TABLE, name).text(rule::CHAIN, chain).u64_be(rule::HANDLE, handle);
         });
     }
 
@@ -143,7 +169,8 @@ impl<'a> Transaction<'a> {
         });
     }
 
-    fn rule(&mut self, part: Part, chain: &str, wanted: &Rule) {
+    /// Makes a rule before the one with this handle, or else as the last of its chain.
+    pub(super) fn rule(&mut self, part: Part, chain: &str, wanted: &Rule, before: Option<u64>) {
         let mut ids = Vec::new();
         for expr in &wanted.exprs {
             if let Expr::Lookup { set, .. } = expr {
@@ -151,9 +178,12 @@ impl<'a> Transaction<'a> {
             }
         }
         let (name, mut ids) = (&self.id.name, ids.into_iter());
-        // Appended, so that the order stays; else it would come first.
-        self.push(part, msg::NEWRULE, Flags::CREATE | Flags::APPEND, |writer| {
+        let place = if before.is_some() { Flags::NONE } else { Flags::APPEND };
+        self.push(part, msg::NEWRULE, Flags::CREATE | place, |writer| {
             writer.text(rule::TABLE, name).text(rule::CHAIN, chain);
+            if let Some(before) = before {
+                writer.u64_be(rule::POSITION, before);
+            }
             writer.nest(rule::EXPRESSIONS, |list| {
                 for expr in &wanted.exprs {
                     list.nest(LIST_ELEM, |element| write_expr::expr(element, expr, &mut ids));
@@ -228,7 +258,11 @@ fn write_base(writer: &mut Writer<'_>, family: Family, base: &Base) {
             });
         }
     });
+    write_policy(writer, base);
+    writer.text(chain::TYPE, base.kind.name());
+}
+
+fn write_policy(writer: &mut Writer<'_>, base: &Base) {
     let policy = if base.accepts { verdict::ACCEPT } else { verdict::DROP };
     writer.u32_be(chain::POLICY, policy.cast_unsigned());
-    writer.text(chain::TYPE, base.kind.name());
 }

@@ -4,7 +4,7 @@ use super::order::{By, ordered};
 use super::{Planner, demoted, interface_of_sysctl, is_primary, wants_ipv6};
 use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options};
 use crate::names::{IfName, NsName};
-use crate::nft::Table;
+use crate::nft::{Edit, Table};
 use crate::state::{
     Address, End, Interface, Kind, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace,
 };
@@ -25,14 +25,17 @@ impl Planner<'_> {
         }
     }
 
-    /// Makes the tables that are missing or differ. One that is as wanted is not touched, so its
-    /// counters go on.
+    /// Makes the tables that are missing or differ. What is as wanted is not touched, so its counters
+    /// go on.
     fn tables(&mut self, ns: &NsName, wanted: &Namespace) {
         for (id, table) in &wanted.tables {
             let found = self.work.namespaces.get(ns).and_then(|ns| ns.tables.get(id));
             let change = match found {
                 Some(found) if found == table => continue,
-                Some(_) => Change::ReplaceTable(Box::new(table.clone())),
+                Some(found) => Change::ChangeTable {
+                    edit: Edit::between(found, table),
+                    table: Box::new(table.clone()),
+                },
                 None => Change::AddTable(Box::new(table.clone())),
             };
             self.push(ns, change, table.origin.or(wanted.origin));

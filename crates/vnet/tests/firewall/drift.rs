@@ -141,12 +141,12 @@ fn one_rule_changed_is_one_transaction_and_the_rest_goes_on_counting() {
             planned(&lab_up, &changed),
             [
                 "~ demo-a:gw mtu 1500",
-                "~ nftables inet vnet in demo-gw (4 rules)",
+                "~ nftables inet vnet in demo-gw (4 rules: 1 new, 1 gone)",
                 "~ demo-gw:a mtu 1500",
             ]
         );
         lab_up.up(&changed, |_| {}).unwrap();
-        assert_eq!(transactions(), before + 1);
+        assert_eq!((transactions(), counted(&lab_up)), (before + 1, 1));
         assert!(nft("list ruleset").contains("tcp dport 443 accept"));
 
         let gone = desired(&lab("firewall: { }"));
@@ -163,18 +163,20 @@ fn what_is_done_to_a_table_by_hand_is_found_and_mended() {
         let mut lab = open(&wanted);
         lab.up(&wanted, |_| {}).unwrap();
         let whole = nft("list ruleset");
-        for damage in [
-            "flush ruleset",
-            "delete chain inet vnet postrouting",
-            "add rule inet vnet forward udp dport 53 accept",
-            "insert rule inet vnet forward accept",
-            "flush chain inet vnet forward",
-            "add chain inet vnet mine",
-            "'chain inet vnet forward { policy accept; }'",
+        for (damage, plan) in [
+            ("flush ruleset", "+ nftables inet vnet in demo-gw (4 rules)"),
+            ("delete chain inet vnet postrouting", "(4 rules: 1 new)"),
+            ("add rule inet vnet forward udp dport 53 accept", "(4 rules: 1 gone)"),
+            ("insert rule inet vnet forward accept", "(4 rules: 1 gone)"),
+            ("flush chain inet vnet forward", "(4 rules: 3 new)"),
+            ("add chain inet vnet mine", "(4 rules)"),
+            ("'chain inet vnet forward { policy accept; }'", "(4 rules)"),
         ] {
             nft(damage);
-            let sign = if damage.starts_with("flush ruleset") { '+' } else { '~' };
-            let rules = format!("{sign} nftables inet vnet in demo-gw (4 rules)");
+            let rules = match plan.strip_prefix('(') {
+                Some(plan) => format!("~ nftables inet vnet in demo-gw ({plan}"),
+                None => plan.to_owned(),
+            };
             assert_eq!(planned(&lab, &wanted), [rules], "{damage}");
             lab.up(&wanted, |_| {}).unwrap();
             assert_eq!(nft("list ruleset"), whole, "{damage}");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vnet_model::nft::{Chain, ChainKind, CtState, Family, Hook, Table};
+use vnet_model::nft::{Chain, ChainKind, CtState, Edit, Family, Hook, Table};
 use vnet_model::{Change, NsName, Step};
 
 use super::Case;
@@ -57,7 +57,8 @@ impl Case<'_, '_> {
         let (what, change) = match found {
             None => ("is missing", Change::AddTable(Box::new(meant.clone()))),
             Some(found) if found != meant => {
-                ("is not as the file says", Change::ReplaceTable(Box::new(meant.clone())))
+                let (table, edit) = (Box::new(meant.clone()), Edit::between(found, meant));
+                ("is not as the file says", Change::ChangeTable { table, edit })
             }
             Some(_) => return None,
         };
