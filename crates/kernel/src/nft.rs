@@ -13,7 +13,7 @@ pub mod trace;
 pub mod write;
 mod write_expr;
 
-pub use program::Unusable;
+pub use program::{Trial, Unusable};
 pub use read::{Which, tables};
 pub use write::{Part, add, delete, replace};
 

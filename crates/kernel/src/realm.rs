@@ -22,7 +22,7 @@ use vnet_netlink::Socket;
 use crate::error::Error;
 use crate::gone;
 use crate::hub::{self, Hub, HubOptions};
-use crate::nft::Unusable;
+use crate::nft::{Trial, Unusable};
 use crate::pins::{self, Pins};
 use crate::probe::{self, MissingKind};
 use crate::process::Identity;
@@ -384,10 +384,10 @@ impl Realm {
     ///
     /// # Errors
     /// When no namespace can be made; what is wrong with a text is part of the answer.
-    pub fn try_nft(&self, texts: &[String]) -> Result<Vec<Result<Vec<Table>, Unusable>>, Error> {
+    pub fn try_nft(&self, trials: &[Trial]) -> Result<Vec<Result<Vec<Table>, Unusable>>, Error> {
         match &self.place {
-            Place::Own(own) => own.try_nft(texts),
-            Place::Kept(kept) => kept.try_nft(texts),
+            Place::Own(own) => own.try_nft(trials),
+            Place::Kept(kept) => kept.try_nft(trials),
         }
     }
 

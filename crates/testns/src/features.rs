@@ -109,6 +109,10 @@ const FEATURES: &[Feature] = &[
         "nft 'table ip t { chain c { type nat hook postrouting priority 100; masquerade; }; chain d { type nat hook prerouting priority -100; tcp dport 80 dnat to 192.0.2.2:80; }; }'",
     ),
     vm(
+        "nft-flowtable",
+        "nft 'table inet t { flowtable f { hook ingress priority 0; devices = { p0 }; }; chain c { type filter hook forward priority 0; ip protocol tcp flow add @f; }; }'",
+    ),
+    vm(
         "nft-limit",
         "nft 'table inet t { chain c { type filter hook input priority 0; limit rate 5/second accept; }; }'",
     ),

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use vnet_kernel::Realm;
-use vnet_kernel::nft::Unusable;
+use vnet_kernel::nft::{Trial, Unusable};
 use vnet_model::nft::{RawText, Table};
-use vnet_model::{Desired, NsName};
+use vnet_model::{Desired, IfName, Namespace, NsName};
 
 use crate::error::Error;
 
@@ -17,12 +17,15 @@ use crate::error::Error;
 /// [`Error::MissingProgram`], and [`Error::NftText`] with the line.
 pub(crate) fn try_out<'d>(realm: &Realm, desired: &'d Desired) -> Result<Cow<'d, Desired>, Error> {
     let untried = |raw: &&RawText| raw.tables.is_none();
-    let texts: BTreeMap<&str, (&NsName, &RawText)> = desired
+    // What needs no interfaces is the same text in whatever node.
+    let texts: BTreeMap<(&str, Vec<IfName>), (&NsName, &RawText)> = desired
         .state
         .namespaces
         .iter()
-        .filter_map(|(ns, namespace)| Some((ns, namespace.nft_text.as_ref().filter(untried)?)))
-        .map(|(ns, raw)| (raw.text.as_str(), (ns, raw)))
+        .filter_map(|(ns, namespace)| {
+            let raw = namespace.nft_text.as_ref().filter(untried)?;
+            Some(((raw.text.as_str(), interfaces(namespace, raw)), (ns, raw)))
+        })
         .collect();
     if texts.is_empty() {
         return Ok(Cow::Borrowed(desired));
@@ -30,24 +33,36 @@ pub(crate) fn try_out<'d>(realm: &Realm, desired: &'d Desired) -> Result<Cow<'d,
     for (ns, raw) in texts.values() {
         check_includes(ns, raw)?;
     }
-    let list: Vec<String> = texts.keys().map(|text| (*text).to_owned()).collect();
-    let mut made: BTreeMap<String, Vec<Table>> = BTreeMap::new();
-    for ((text, (ns, raw)), tried) in texts.into_iter().zip(realm.try_nft(&list)?) {
+    let trial = |(text, interfaces): &(&str, Vec<IfName>)| Trial {
+        text: (*text).to_owned(),
+        interfaces: interfaces.clone(),
+    };
+    let trials: Vec<Trial> = texts.keys().map(trial).collect();
+    let mut made: BTreeMap<(&str, Vec<IfName>), Vec<Table>> = BTreeMap::new();
+    for ((text, (ns, raw)), tried) in texts.into_iter().zip(realm.try_nft(&trials)?) {
         let tables = tried.map_err(|unusable| refused(ns, raw, unusable))?;
         check_names(ns, raw, &tables)?;
-        made.insert(text.to_owned(), tables);
+        made.insert(text, tables);
     }
     let mut tried = desired.clone();
     for namespace in tried.state.namespaces.values_mut() {
         let mark = namespace.owner.mark().cloned();
+        let there = namespace.nft_text.as_ref().map(|raw| interfaces(namespace, raw));
         let Some(raw) = namespace.nft_text.as_mut().filter(|raw| raw.tables.is_none()) else {
             continue;
         };
-        let tables = made.get(&raw.text).cloned().unwrap_or_default().into_iter();
+        let key = (raw.text.as_str(), there.unwrap_or_default());
+        let tables = made.get(&key).cloned().unwrap_or_default().into_iter();
         let origin = raw.origin;
         raw.tables = Some(tables.map(|it| Table { mark: mark.clone(), origin, ..it }).collect());
     }
     Ok(Cow::Owned(tried))
+}
+
+/// The interfaces that must be there for nft to read a text: those of the node, or none.
+fn interfaces(namespace: &Namespace, raw: &RawText) -> Vec<IfName> {
+    let names = namespace.interfaces.keys().filter(|name| name.as_str() != "lo");
+    names.filter(|_| raw.needs_interfaces()).cloned().collect()
 }
 
 fn refused(ns: &NsName, raw: &RawText, unusable: Unusable) -> Error {
@@ -59,6 +74,14 @@ fn refused(ns: &NsName, raw: &RawText, unusable: Unusable) -> Error {
             origin: raw.origin,
         },
         Unusable::Refused { message, line } => wrong(ns, raw, message, line),
+        Unusable::Numbers(word) => {
+            let line = raw.line_of(&[&word]);
+            let message = format!(
+                "`{word}` goes by the number of an interface, which changes when it is made anew: \
+                 `{word}name` goes by its name"
+            );
+            wrong(ns, raw, message, line)
+        }
         Unusable::Reaches => {
             let line = raw.line_of(&["ruleset"]).or_else(|| raw.line_of(&["reset"]));
             let message = "it changes the tables of others too: its own are replaced as a whole \

@@ -44,7 +44,7 @@ impl Executor<'_> {
             Err(Unusable::NoProgram) => Err(failed(step, Error::NoNft)),
             Err(Unusable::Refused { message, .. }) => Err(failed(step, Error::Nft { message })),
             // These are told by who tries a text out.
-            Err(Unusable::Reaches | Unusable::Remakes(_)) => Ok(1),
+            Err(Unusable::Numbers(_) | Unusable::Reaches | Unusable::Remakes(_)) => Ok(1),
         }
     }
 }

@@ -10,9 +10,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use vnet_model::nft::{RawText, Table, TableId};
-use vnet_model::{Mark, NsName};
-use vnet_netlink::{Protocol, Socket};
+use vnet_model::nft::{Expr, Meta, RawText, Table, TableId};
+use vnet_model::{IfName, Mark, NsName};
+use vnet_netlink::{Batch, Flags, Protocol, Socket};
 
 use super::sentinel::Sentinels;
 use super::{Which, tables};
@@ -24,6 +24,15 @@ use crate::thread::Walker;
 /// Where the program is. `PATH` is asked last: it may be somebody else's, and ordinary users have no
 /// `/usr/sbin` there.
 const PLACES: [&str; 3] = ["/usr/sbin/nft", "/sbin/nft", "nft"];
+
+/// A text to be tried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The text.
+    pub text: String,
+    /// The interfaces that must be there, if it needs them.
+    pub interfaces: Vec<IfName>,
+}
 
 /// Why a text can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +46,9 @@ pub enum Unusable {
         /// The line.
         line: Option<usize>,
     },
+    /// It goes by the number of an interface: the word that does. The number changes when the interface
+    /// is made anew; only `lo` has the same one everywhere.
+    Numbers(String),
     /// It changes tables that it does not name, as `flush ruleset` and `reset counters` do.
     Reaches,
     /// It removes a table that it makes, so that the mark by which it is known would be lost.
@@ -45,8 +57,13 @@ pub enum Unusable {
 
 /// Tries a text out in a new namespace, and returns the tables that come of it. The thread comes
 /// home after its job, and with that the namespace goes.
-pub(crate) fn try_out(walker: &Walker, text: &str) -> Result<Result<Vec<Table>, Unusable>, Error> {
+pub(crate) fn try_out(
+    walker: &Walker,
+    trial: &Trial,
+) -> Result<Result<Vec<Table>, Unusable>, Error> {
     walker.enter_new().map_err(Error::system("make", "a namespace to try nftables text in"))?;
+    make_interfaces(&trial.interfaces)?;
+    let text = trial.text.as_str();
     if let Err(unusable) = run(text)? {
         return Ok(Err(unusable));
     }
@@ -72,9 +89,63 @@ pub(crate) fn try_out(walker: &Walker, text: &str) -> Result<Result<Vec<Table>, 
     }
     let mut made = tables(&mut socket, Which::All).map_err(failed)?;
     made.retain(|table| !sentinels.is_one(table));
-    Ok(match made.iter().find(|table| table.mark != mark) {
-        Some(unmarked) => Err(Unusable::Remakes(unmarked.id.clone())),
+    if let Some(unmarked) = made.iter().find(|table| table.mark != mark) {
+        return Ok(Err(Unusable::Remakes(unmarked.id.clone())));
+    }
+    Ok(match by_number(&made) {
+        Some(word) => Err(Unusable::Numbers(word.to_owned())),
         None => Ok(made),
+    })
+}
+
+/// Makes interfaces for nft to find: each the end of a veth pair, the one kind that is everywhere.
+fn make_interfaces(names: &[IfName]) -> Result<(), Error> {
+    const RTM_NEWLINK: u16 = 16;
+    const IFLA_IFNAME: u16 = 3;
+    const IFLA_LINKINFO: u16 = 18;
+    const IFLA_INFO_KIND: u16 = 1;
+    /// `struct ifinfomsg`: nothing but zeros.
+    const HEADER: [u8; 16] = [0; 16];
+    if names.is_empty() {
+        return Ok(());
+    }
+    let failed = Error::system("make", "interfaces for nftables text");
+    let lost = |source: vnet_netlink::Error| source.errno().unwrap_or(rustix::io::Errno::IO);
+    let mut batch = Batch::new();
+    for name in names {
+        batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
+            writer.header(&HEADER).text(IFLA_IFNAME, name.as_str());
+            writer.nest(IFLA_LINKINFO, |info| {
+                info.text(IFLA_INFO_KIND, "veth");
+            });
+        });
+    }
+    let sent = Socket::open(Protocol::Route).and_then(|mut socket| socket.submit(&mut batch));
+    let outcome = match sent {
+        Ok(outcome) => outcome,
+        Err(error) => return Err(failed(lost(error))),
+    };
+    // A far end that the kernel has named may have one's name already: that is there, too.
+    let there = rustix::io::Errno::EXIST;
+    let mut errnos = outcome.refusals().iter().map(|(_, refusal)| refusal.errno);
+    match errnos.find(|errno| *errno != there) {
+        Some(errno) => Err(failed(errno)),
+        None => Ok(()),
+    }
+}
+
+/// Finds what goes by the number of an interface that is not `lo`'s.
+fn by_number(tables: &[Table]) -> Option<&'static str> {
+    const LO: [u8; 4] = 1_u32.to_ne_bytes();
+    let rules = tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    rules.flat_map(|rule| rule.exprs.windows(2)).find_map(|pair| {
+        let word = match pair.first()? {
+            Expr::Meta { key: Meta::Iif, .. } => "iif",
+            Expr::Meta { key: Meta::Oif, .. } => "oif",
+            _ => return None,
+        };
+        let is_lo = |expr: &Expr| matches!(expr, Expr::Cmp { data, .. } if **data == LO);
+        pair.get(1).filter(|next| !is_lo(next)).map(|_| word)
     })
 }
 

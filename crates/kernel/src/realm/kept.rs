@@ -14,7 +14,7 @@ use super::wire::{Answer, Found, NAMESPACES_MAX, Request, receive, send};
 use super::{Created, Entry, NewNamespace, Opened, SysctlRequest};
 use crate::error::Error;
 use crate::hub::{HubOptions, Parts};
-use crate::nft::Unusable;
+use crate::nft::{Trial, Unusable};
 use crate::probe::MissingKind;
 use crate::process::Identity;
 use crate::socket::{self, SocketKind};
@@ -162,9 +162,9 @@ impl Kept {
 
     pub(super) fn try_nft(
         &self,
-        texts: &[String],
+        trials: &[Trial],
     ) -> Result<Vec<Result<Vec<Table>, Unusable>>, Error> {
-        match self.ask(&Request::TryNft(texts.to_vec()))?.0 {
+        match self.ask(&Request::TryNft(trials.to_vec()))?.0 {
             Answer::TriedNft(tried) => Ok(tried),
             other => Err(unexpected(&other)),
         }

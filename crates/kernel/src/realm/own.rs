@@ -10,7 +10,7 @@ use vnet_netlink::{Batch, Protocol, Socket};
 use super::{Created, Entry, NewNamespace, Opened, SysctlAccess, SysctlRequest};
 use crate::error::Error;
 use crate::execute::message;
-use crate::nft::{Unusable, missing, program};
+use crate::nft::{Trial, Unusable, missing, program};
 use crate::pins::{self, PinKind, Pins};
 use crate::probe::MissingKind;
 use crate::rps;
@@ -90,11 +90,11 @@ impl Own {
 
     pub(super) fn try_nft(
         &self,
-        texts: &[String],
+        trials: &[Trial],
     ) -> Result<Vec<Result<Vec<Table>, Unusable>>, Error> {
-        let texts = texts.to_vec();
+        let trials = trials.to_vec();
         self.thread(0)
-            .run(move |walker| texts.iter().map(|text| program::try_out(walker, text)).collect())
+            .run(move |walker| trials.iter().map(|trial| program::try_out(walker, trial)).collect())
     }
 
     pub(super) fn run_nft(&self, name: &NsName, text: &str) -> Result<Result<(), Unusable>, Error> {

@@ -65,7 +65,7 @@ fn act(realm: &Realm, request: Request, handed: &mut Vec<OwnedFd>) -> Result<Ans
         Request::MissingForTables(tables) => {
             Answer::MissingForTables(realm.missing_for_tables(&tables)?)
         }
-        Request::TryNft(texts) => Answer::TriedNft(realm.try_nft(&texts)?),
+        Request::TryNft(trials) => Answer::TriedNft(realm.try_nft(&trials)?),
         Request::RunNft(name, text) => Answer::RanNft(realm.run_nft(&name, &text)?),
         Request::Sockets(names, kind) => hand_each(realm.sockets(0, &names, kind)?, handed),
         Request::Hub(options) => {

@@ -19,7 +19,7 @@ use vnet_model::{Mark, NsName};
 use super::{NewNamespace, SysctlRequest};
 use crate::error::Error;
 use crate::hub::HubOptions;
-use crate::nft::Unusable;
+use crate::nft::{Trial, Unusable};
 use crate::probe::MissingKind;
 use crate::process::Identity;
 use crate::socket::SocketKind;
@@ -46,7 +46,7 @@ pub(super) enum Request {
     MissingKinds(Vec<String>),
     Sockets(Vec<NsName>, SocketKind),
     MissingForTables(Vec<Table>),
-    TryNft(Vec<String>),
+    TryNft(Vec<Trial>),
     RunNft(NsName, String),
     WaitUntilGone { seconds: u64 },
     Hub(HubOptions),

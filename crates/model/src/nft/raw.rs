@@ -84,6 +84,17 @@ impl RawText {
         named
     }
 
+    /// Tells whether interfaces must be there for nft to read it: it names some by more than their names,
+    /// or has chains or flow tables at them.
+    #[must_use]
+    pub fn needs_interfaces(&self) -> bool {
+        const NEED: [&str; 5] = ["iif", "oif", "device", "devices", "flowtable"];
+        let first = |word: &str| -> String {
+            word.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+        };
+        Words::new(&self.text).any(|(word, _)| NEED.contains(&first(word).as_str()))
+    }
+
     /// Finds the line, counted from 1, on which the text first says these words one after another,
     /// as nft reads it: not in a comment, nor in quotes.
     #[must_use]
@@ -177,5 +188,16 @@ mod tests {
         );
         assert_eq!(line("\n}include\"/etc/x\"", &["include"]), Some(2));
         assert_eq!(line("", &["include"]), None);
+    }
+
+    #[test]
+    fn what_needs_interfaces_is_told() {
+        let needs = |text: &str| RawText::new(text).needs_interfaces();
+        assert!(needs("chain c { type filter hook ingress device eth0 priority 0; }"));
+        assert!(needs("hook ingress priority 0; devices={ eth0, eth1 }"));
+        assert!(
+            needs("flowtable f{ }") && needs("iif eth0 accept") && needs("meta oif . ip saddr")
+        );
+        assert!(!needs("iifname eth0 accept # device eth0\nlog prefix \"iif eth0\""));
     }
 }

@@ -128,6 +128,7 @@ fn what_is_wrong_with_a_text_is_found_before_anything_is_touched() {
                 "deletes its own table `ip x`",
             ),
             ("table inet x {\n}\n\ncreate table inet y", 4, "File exists"),
+            ("table inet x {\n chain c {\n  iif lo accept\n  oif a drop\n }\n}", 4, "`oifname`"),
         ] {
             let file = lab(text);
             let source = vnet::file::Source::new("vnet.yaml", file.clone());
@@ -143,6 +144,49 @@ fn what_is_wrong_with_a_text_is_found_before_anything_is_touched() {
             assert_eq!(sh("ip netns list"), "");
             assert!(!std::path::Path::new("/run/vnet/demo").exists());
         }
+    });
+}
+
+/// Chains at interfaces, and what else nft looks for, are tried out where such interfaces are.
+fn at_interfaces(chains: &str) {
+    let text = format!(
+        "table netdev early {{
+  chain in {{ type filter hook ingress device a priority 0; tcp dport 9 counter drop; }}
+}}
+table inet mine {{
+{chains}
+}}"
+    );
+    let wanted = desired(&lab(&text));
+    let mut up = open(&wanted);
+    up.up(&wanted, |_| {}).unwrap();
+    assert_eq!(planned(&up, &wanted), NOTHING);
+    let net = Net::new(&wanted);
+    net.serve("b", &[9, 80]);
+    net.check("a", "tcp/10.0.2.2:80", &Outcome::From("10.0.1.2".parse().unwrap()), "a way");
+    net.check("a", "tcp/10.0.2.2:9", &Outcome::Lost, "a chain at an interface");
+    assert!(!nft("list chain netdev early in").contains("packets 0"));
+    // Made anew, an interface has lost its chain.
+    nft("delete chain netdev early in");
+    up.up(&wanted, |_| {}).unwrap();
+    assert!(nft("list chain netdev early in").contains("\"a\""));
+    assert_eq!(planned(&up, &wanted), NOTHING);
+    up.down(&Down::default()).unwrap();
+}
+
+#[test]
+fn vm_a_text_has_chains_at_interfaces_of_its_node() {
+    vnet_testns::root(|| at_interfaces("  chain c { iif lo accept; }"));
+}
+
+#[test]
+fn vm_a_text_has_flow_tables_at_interfaces_of_its_node() {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["nft-flowtable"]);
+        at_interfaces(
+            "  flowtable f { hook ingress priority 0; devices = { a, b }; }
+  chain forward { type filter hook forward priority 5; ip protocol tcp flow add @f; }",
+        );
     });
 }
 
