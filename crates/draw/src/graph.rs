@@ -1,11 +1,13 @@
 //! What is drawn: nodes and segments, and the lines between them.
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::names::{IfName, NodeName, NsName};
-use vnet_model::{Desired, Interface, Namespace, State};
+use vnet_model::kind::Value;
+use vnet_model::names::{NodeName, NsName};
+use vnet_model::{Desired, Interface, Kind, Namespace, State};
 
 use crate::text::natural;
+use crate::wires::{Place, Wire, wires};
 
 /// What stands at a point of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub struct Vertex {
     pub name: String,
     /// What it is.
     pub kind: VertexKind,
-    /// What stands below the name: its own addresses, or a segment's prefixes.
+    /// What stands below the name: addresses of its own that no line leads to, or a segment's prefixes.
     pub lines: Vec<String>,
     /// What was found.
     pub status: Status,
@@ -51,7 +53,8 @@ pub struct Edge {
     pub name: String,
     /// The interfaces.
     pub interfaces: [String; 2],
-    /// What stands in the middle: the prefixes that both ends have an address of.
+    /// What stands in the middle: the prefixes that both ends have an address of, the VLANs that a port
+    /// carries, and what a tunnel is that has no prefix.
     pub middle: Vec<String>,
     /// What stands at each end: the rest of its address, `.1`, or all of it where there is no prefix in common.
     pub near: [Option<String>; 2],
@@ -59,7 +62,7 @@ pub struct Edge {
     pub addresses: [Vec<String>; 2],
     /// What was found.
     pub status: Status,
-    /// The kernel's name of what it is, if it is no cable.
+    /// The kernel's name of what it is, with its number, if it is no cable.
     pub kind: Option<String>,
 }
 
@@ -96,12 +99,6 @@ impl Graph {
     }
 }
 
-/// An edge before its texts are known.
-struct Wire<'d> {
-    name: String,
-    ends: [(&'d NodeName, IfName); 2],
-}
-
 struct Sources<'d> {
     desired: &'d Desired,
     observed: Option<&'d State>,
@@ -120,12 +117,14 @@ impl<'d> Sources<'d> {
         names.sort_by(|a, b| natural(a.0.as_str(), b.0.as_str()));
         let index: HashMap<&NodeName, usize> =
             names.iter().enumerate().map(|(index, (name, _, _))| (*name, index)).collect();
-        let wires = self.wires();
+        let (wires, drawn) = wires(self.desired);
         let mut degrees = vec![0; names.len()];
         wires.iter().flat_map(|wire| &wire.ends).for_each(|(name, _)| degrees[index[name]] += 1);
         let is_end = |name| degrees[index[name]] == 1 && self.desired.nodes.contains_key(name);
-        let mut vertices: Vec<Vertex> =
-            names.iter().map(|(name, ns, is_segment)| self.vertex(name, ns, *is_segment)).collect();
+        let mut vertices: Vec<Vertex> = names
+            .iter()
+            .map(|(name, ns, is_segment)| self.vertex(name, ns, *is_segment, &drawn))
+            .collect();
         let lacks_own: Vec<bool> = vertices.iter().map(|vertex| vertex.lines.is_empty()).collect();
         let mut edges = Vec::new();
         for wire in &wires {
@@ -151,6 +150,10 @@ impl<'d> Sources<'d> {
                         .extend(edge.addresses[side].iter().take(2).cloned());
                 }
             }
+            edge.middle.extend(self.vlans(wire));
+            if let Some(what) = edge.kind.as_ref().filter(|_| edge.middle.is_empty()) {
+                edge.middle.push(what.clone());
+            }
             edges.push(edge);
         }
         edges.sort_by_key(|edge| edge.ends);
@@ -162,68 +165,13 @@ impl<'d> Sources<'d> {
         }
     }
 
-    /// Links, then the ways of members to their segments.
-    fn wires(&self) -> Vec<Wire<'d>> {
-        let mut wires = Vec::new();
-        let mut known: BTreeSet<(&NodeName, IfName)> = BTreeSet::new();
-        for link in &self.desired.links {
-            let ends = [0, 1].map(|side| (&link.ends[side].0, link.ends[side].1.clone()));
-            known.extend(ends.iter().cloned());
-            wires.push(Wire { name: link.name.clone(), ends });
-        }
-        let places: BTreeMap<&NsName, &NodeName> = self
-            .desired
-            .nodes
-            .iter()
-            .chain(&self.desired.segments)
-            .map(|(name, ns)| (ns, name))
-            .collect();
-        self.tunnels(&places, &mut known, &mut wires);
-        for (segment, ns) in &self.desired.segments {
-            let Some(namespace) = self.desired.state.namespaces.get(ns) else { continue };
-            for (name, interface) in &namespace.interfaces {
-                let Some(peer) = interface.kind.peer() else { continue };
-                let Some(member) = places.get(&peer.ns) else { continue };
-                if !known.insert((segment, name.clone()))
-                    || !known.insert((member, peer.name.clone()))
-                {
-                    continue;
-                }
-                let ends = [(*member, peer.name.clone()), (segment, name.clone())];
-                wires.push(Wire { name: format!("{member}--{segment}"), ends });
-            }
-        }
-        wires
-    }
-
-    /// The tunnels of segments without a place of their own: one to each peer.
-    fn tunnels(
+    fn vertex(
         &self,
-        places: &BTreeMap<&NsName, &'d NodeName>,
-        known: &mut BTreeSet<(&'d NodeName, IfName)>,
-        wires: &mut Vec<Wire<'d>>,
-    ) {
-        let mut ends = Vec::new();
-        for (name, ns) in &self.desired.nodes {
-            let Some(namespace) = self.desired.state.namespaces.get(ns) else { continue };
-            for (dev, interface) in &namespace.interfaces {
-                let peers = interface.wireguard.iter().flat_map(|config| config.peers.keys());
-                let is_link = known.contains(&(name, dev.clone()));
-                for peer in peers.filter(|_| !is_link) {
-                    // Each is the other's peer: once is enough.
-                    let there = places.get(&peer.ns).map(|there| (*there, peer.name.clone()));
-                    ends.extend(
-                        there.map(|there| [(name, dev.clone()), there]).filter(|[a, b]| a < b),
-                    );
-                }
-            }
-        }
-        known.extend(ends.iter().flatten().cloned());
-        let name = |ends: &[(&NodeName, IfName); 2]| format!("{}--{}", ends[0].0, ends[1].0);
-        wires.extend(ends.into_iter().map(|ends| Wire { name: name(&ends), ends }));
-    }
-
-    fn vertex(&self, name: &NodeName, ns: &NsName, is_segment: bool) -> Vertex {
+        name: &NodeName,
+        ns: &NsName,
+        is_segment: bool,
+        drawn: &BTreeSet<Place<'_>>,
+    ) -> Vertex {
         let wanted = self.desired.state.namespaces.get(ns);
         let forwards = |namespace: &Namespace| {
             namespace.interfaces.values().any(|interface| interface.forward_ipv4 == Some(true))
@@ -234,11 +182,7 @@ impl<'d> Sources<'d> {
             _ => VertexKind::Host,
         };
         let there = self.namespace(ns);
-        let own = there.and_then(|namespace| namespace.interfaces.get("lo"));
-        let lines = own.map_or(Vec::new(), |lo| {
-            let global = lo.addresses.iter().filter(|it| !it.net.addr().is_loopback());
-            global.map(|it| it.net.addr().to_string()).take(2).collect()
-        });
+        let lines = there.map_or(Vec::new(), |there| own_lines(name, there, drawn));
         let status = if there.is_some() { Status::Fine } else { Status::Missing };
         Vertex { name: name.to_string(), kind, lines, status }
     }
@@ -272,8 +216,17 @@ impl<'d> Sources<'d> {
             near,
             addresses: nets.map(|nets| nets.iter().map(IpNet::to_string).collect()),
             status: self.status(wire),
-            kind: kind.filter(|kind| !kind.is_pair()).map(|kind| kind.name().to_owned()),
+            kind: kind.filter(|kind| !kind.is_pair()).map(words),
         }
+    }
+
+    /// The VLANs that a cable carries to a bridge that keeps them apart: `vlan 10`, `trunk 10, 20`.
+    fn vlans(&self, wire: &Wire<'_>) -> Option<String> {
+        let mut ports = [0, 1].into_iter().filter_map(|side| self.wanted(wire, side));
+        let vlans = ports.find_map(|port| port.vlans.as_ref()).filter(|all| !all.is_empty())?;
+        let numbers: Vec<String> = vlans.keys().map(u16::to_string).collect();
+        let is_access = vlans.len() == 1 && vlans.values().all(|vlan| vlan.untagged);
+        Some(format!("{} {}", if is_access { "vlan" } else { "trunk" }, numbers.join(", ")))
     }
 
     fn status(&self, wire: &Wire<'_>) -> Status {
@@ -311,6 +264,39 @@ impl<'d> Sources<'d> {
     /// The namespace as it exists, or as it is meant where nobody looked.
     fn namespace(&self, ns: &NsName) -> Option<&'d Namespace> {
         self.observed.unwrap_or(&self.desired.state).namespaces.get(ns)
+    }
+}
+
+/// How many addresses of its own stand in a box.
+const OWN_MAX: usize = 4;
+
+/// The addresses that no line leads to: of `lo` as they are, of others with the interface.
+fn own_lines(name: &NodeName, there: &Namespace, drawn: &BTreeSet<Place<'_>>) -> Vec<String> {
+    let addresses = |interface: &'_ Interface| -> Vec<IpNet> {
+        let nets = interface.addresses.iter().map(|it| it.net);
+        nets.filter(|net| !net.addr().is_loopback() && !is_link_local(net)).collect()
+    };
+    let lo = there.interfaces.get("lo").map(addresses).unwrap_or_default();
+    let mut lines: Vec<String> = lo.iter().map(|net| net.addr().to_string()).collect();
+    for (dev, interface) in &there.interfaces {
+        if dev.as_str() != "lo" && !drawn.contains(&(name, dev.clone())) {
+            lines.extend(addresses(interface).iter().map(|net| format!("{dev} {net}")));
+        }
+    }
+    if lines.len() > OWN_MAX {
+        let more = lines.len() - (OWN_MAX - 1);
+        lines.truncate(OWN_MAX - 1);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// A tunnel's kind with its number, if it has one.
+fn words(kind: &Kind) -> String {
+    let id = kind.device().and_then(|device| device.options.get("id"));
+    match id {
+        Some(Value::Number(id)) => format!("{} {id}", kind.name()),
+        _ => kind.name().to_owned(),
     }
 }
 

@@ -138,7 +138,7 @@ fn names(vertex: &crate::graph::Vertex, rect: &Rect) -> Vec<Label> {
                 text: text.clone(),
                 x: rect.middle.x,
                 y: top - height / 2.0,
-                width: text::width(text, size),
+                width: if is_name { text::name_width } else { text::width }(text, size),
                 height,
                 size,
                 is_name,

@@ -8,9 +8,11 @@
 //! | a tree | from its root down, or around its middle where that would be too wide |
 //! | rows and columns in its names (`r2-3`) | a grid |
 //! | rows by its names, with lines between neighbouring rows alone (`spine1`, `leaf1`, `h1`) | rows |
+//! | segments, and no line through what it does not lead to | bars, the nodes between them |
 //! | a cycle, or each with each, with trees at it | a circle, the trees outside |
 //! | anything else | by distances |
 
+mod buses;
 mod cluster;
 mod grid;
 mod line;
@@ -74,7 +76,7 @@ pub(crate) fn layout(graph: &Graph) -> Layout {
 /// The size of a vertex's box.
 fn size(vertex: &Vertex) -> Rect {
     let lines = vertex.lines.iter().map(|line| text::width(line, TEXT_SIZE));
-    let widest = lines.fold(text::width(&vertex.name, NAME_SIZE), f64::max);
+    let widest = lines.fold(text::name_width(&vertex.name, NAME_SIZE), f64::max);
     let height = NAME_SIZE * text::LINE_HEIGHT
         + vertex.lines.len() as f64 * TEXT_SIZE * text::LINE_HEIGHT
         + 12.0;
@@ -120,6 +122,8 @@ impl Sheet<'_> {
             grid.place(self);
         } else if let Some(rows) = rows::Rows::of(self, part) {
             rows.place(self);
+        } else if buses::Buses::of(self, part).is_some_and(|buses| buses.place(self)) {
+            // All stands where it shall.
         } else if let Some(circle) = radial::circle(self, part) {
             radial::around(self, &circle);
         } else {

@@ -25,6 +25,7 @@ mod layout;
 mod mermaid;
 mod svg;
 mod text;
+mod wires;
 
 pub use dot::dot;
 pub use graph::{Edge, Graph, Status, Vertex, VertexKind};

@@ -9,6 +9,11 @@ pub(crate) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(|sign| em(sign) * size).sum()
 }
 
+/// Returns the width of a name: it is written bold, which is that much wider.
+pub(crate) fn name_width(text: &str, size: f64) -> f64 {
+    width(text, size) * 1.12
+}
+
 fn em(sign: char) -> f64 {
     match sign {
         '.' | ',' | ':' | ';' | '\'' | 'i' | 'j' | 'l' | '|' | ' ' => 0.34,

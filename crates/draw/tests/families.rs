@@ -160,6 +160,36 @@ fn networks_of_no_family_are_clear_too() {
     }
 }
 
+/// Segments that nodes are at in common are bars one below the other, with straight lines down.
+#[test]
+fn segments_are_buses_whatever_is_linked_besides() {
+    let graph = graph(
+        "name: two
+nodes: [ gw1..2, web, db, h1..2, core ]
+segments:
+  office: { prefix: 10.0.1.0/24, members: [ gw1..2, h1..2 ] }
+  servers: { prefix: 10.0.2.0/24, members: [ gw1..2, web, db ] }
+  wan: { prefix: 10.0.3.0/24, members: [ gw1..2, core ] }
+links:
+  - { endpoints: [ web, db ], prefix: 10.0.9.0/30 }
+  - { endpoints: [ core, gw1 ], prefix: 10.0.10.0/30 }",
+    );
+    let drawing = is_clear("buses", &graph);
+    assert_eq!(drawing.hidden, 0);
+    let of = |name: &str| {
+        let at = graph.vertices.iter().position(|vertex| vertex.name == name).unwrap();
+        drawing.shapes[at]
+    };
+    let bars = ["office", "servers", "wan"].map(of);
+    assert!(bars.is_sorted_by(|a, b| a.y + a.height < b.y), "{bars:?}");
+    for (bar, members) in bars.iter().zip([&["gw1", "h2"][..], &["gw2", "db"], &["gw1", "core"]]) {
+        for member in members {
+            let x = of(member).x + of(member).width / 2.0;
+            assert!(bar.x < x && x < bar.x + bar.width, "{member} is not at its bar");
+        }
+    }
+}
+
 #[test]
 fn large_ones_are_drawn() {
     for shape in [

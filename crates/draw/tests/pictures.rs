@@ -78,3 +78,41 @@ fn a_tunnel_of_many_is_a_line_to_each_peer() {
     let spokes = ["spoke1 spoke2", "spoke1 spoke3", "spoke2 spoke3"];
     assert_eq!(ends, [&["hub spoke1", "hub spoke2", "hub spoke3"][..], &spokes].concat());
 }
+
+#[test]
+fn a_vxlan_is_a_line_between_its_members() {
+    let graph = graph(include_str!("../../../examples/vxlan.yaml"));
+    let tunnel = graph.edges.iter().find(|edge| edge.kind.is_some()).unwrap();
+    assert_eq!(tunnel.ends.map(|end| graph.vertices[end].name.as_str()), ["leaf1", "leaf2"]);
+    assert_eq!(tunnel.middle, ["vxlan 100"]);
+}
+
+#[test]
+fn a_cable_says_which_vlans_it_carries() {
+    let graph = graph(include_str!("../../../examples/vlans.yaml"));
+    let of = |name: &str| &graph.edges.iter().find(|edge| edge.name == name).unwrap().middle;
+    assert_eq!(of("pc1--sw1"), &["vlan 10"]);
+    assert_eq!(of("gw--sw1"), &["trunk 10, 20"]);
+    assert_eq!(of("sw1--sw2"), &["trunk 10, 20"]);
+    // The addresses of its interfaces in the VLANs are where no line leads.
+    let gw = graph.vertices.iter().find(|vertex| vertex.name == "gw").unwrap();
+    let lines = ["guest 10.0.20.1/24", "guest 2001:db8:20::1/64", "staff 10.0.10.1/24"];
+    assert_eq!(gw.lines[..3], lines);
+}
+
+#[test]
+fn a_box_has_the_addresses_that_no_line_leads_to() {
+    let lines = |interfaces: &str| {
+        let text = format!(
+            "{{ name: t, nodes: {{ a: {{ interfaces: {{ {interfaces} }} }}, b: }},
+               links: [ {{ endpoints: [ a, b ], prefix: 10.0.0.0/24 }} ] }}"
+        );
+        graph(&text).vertices.swap_remove(0).lines
+    };
+    let lo = "lo: [ 10.255.0.1/32, 10.255.0.2/32, 10.255.0.3/32 ]";
+    let bridge = "br0: { kind: bridge, addresses: [ 172.16.0.1/24 ] }";
+    let all = ["10.255.0.1", "10.255.0.2", "10.255.0.3", "br0 172.16.0.1/24"];
+    assert_eq!(lines(&format!("{lo}, {bridge}")), all);
+    let more = "br1: { kind: bridge, addresses: [ 172.17.0.1/24 ] }";
+    assert_eq!(lines(&format!("{lo}, {bridge}, {more}"))[3], "and 2 more");
+}
