@@ -464,6 +464,12 @@ pub enum ProblemKind {
         /// The interface.
         at: At,
     },
+    /// The host is on a segment where it has no address, so nobody could send anything by it.
+    #[error("`{segment}` is external, and has no prefix for the host to be a gateway of")]
+    ExternalWithoutPrefix {
+        /// The segment.
+        segment: NodeName,
+    },
     /// Two interfaces that can see each other have the same address.
     #[error("`{first}` and `{second}` both have the address {addr}")]
     DuplicateAddress {

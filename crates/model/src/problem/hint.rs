@@ -53,6 +53,9 @@ impl ProblemKind {
                 "one frame would circle for ever; take a link out, or set `stp: true`".into()
             }
             Self::DeafLoop { .. } => "set `stp: true` on each of them, or take a link out".into(),
+            Self::ExternalWithoutPrefix { .. } => {
+                "give it one that nobody has out there: `prefix: 172.30.0.0/24`".into()
+            }
             Self::BareAddress { addr, .. } => {
                 let prefix_len = if addr.is_ipv4() { 24 } else { 64 };
                 format!("write it with a length, such as `{addr}/{prefix_len}`")

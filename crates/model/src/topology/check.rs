@@ -244,9 +244,13 @@ fn gateways(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem
     }
 }
 
-/// Checks that the name of the host's port is left to the host.
+/// Checks that the host has an address where it is, and that the name of its port is left to it.
 fn externals(topology: &Topology, wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
     for segment in topology.segments.iter().filter(|segment| segment.external) {
+        if segment.prefixes.is_empty() && segment.without_bridge().is_none() {
+            let kind = ProblemKind::ExternalWithoutPrefix { segment: segment.name.clone() };
+            problems.push(Problem::new(kind, segment.origin));
+        }
         let Some(place) = wiring.place(&segment.name) else { continue };
         let port = wiring.places[place].interfaces.iter().map(|&id| &wiring.interfaces[id]);
         for port in port.filter(|port| port.name.as_str() == "host") {
