@@ -134,9 +134,48 @@ fn who_can_not_be_tried_is_named_in_every_form() {
 
 /// What `ip` says of all nodes, without what changes by itself.
 fn network() -> String {
-    let nodes = "for n in pc r1 r2 r3 web; do ip -n demo-$n -br link; ip -n demo-$n -br addr; \
+    let nodes = "for n in pc r1 r2 r3 web lan; do ip -n demo-$n -br link; ip -n demo-$n -br addr; \
                  ip -n demo-$n route; ip -n demo-$n -6 route; done";
     line(nodes).stdout.lines().filter(|line| !line.contains("fe80")).collect::<Vec<_>>().join("\n")
+}
+
+/// The cables of a segment's members are really cut too, from both ends, and put back. Without any
+/// link nothing is.
+#[test]
+fn a_cable_to_a_segment_is_cut() {
+    vnet_testns::root(|| {
+        let lab = "name: demo\nnodes: [ a, b, c ]\n\
+                   segments: { lan: { prefix: 10.0.0.0/24, members: [ a, b, c ] } }\n";
+        let expect = "expect: [ a reaches b if c--lan is down, a cannot reach b if b:lan is down, \
+                      a reaches b for every single link failure ]\n";
+        write("vnet.yaml", format!("{lab}{expect}"));
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        let run = line("vnet test --live -W 0.2 --json");
+        let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let [one, other, each] = [0, 1, 2].map(|at| &json["expectations"][at]);
+        assert_eq!(
+            (&one["verdict"], &other["verdict"]),
+            (&"holds".into(), &"holds".into()),
+            "{json:#}"
+        );
+        let cut: Vec<_> = each["misses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["cut"][0].as_str().unwrap())
+            .collect();
+        assert_eq!((cut, &each["cases"]), (vec!["a--lan", "b--lan"], &3.into()), "{json:#}");
+        assert_eq!(vnet(&["plan"]).code, 0);
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+
+        let lab = "name: demo\nnodes: { a: { interfaces: { lo: 10.0.0.1/32 } } }\n";
+        write("vnet.yaml", format!("{lab}expect: [ a reaches a for every single link failure ]\n"));
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        let run = line("vnet test --live");
+        assert_eq!(run.code, 3, "{}", run.stdout);
+        assert!(run.stdout.contains("the lab has no link that could fail"), "{}", run.stdout);
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+    });
 }
 
 /// A signal in the middle, while links are cut, leaves the lab as it was.
@@ -144,7 +183,8 @@ fn network() -> String {
 fn a_link_that_was_cut_is_put_back_after_a_signal() {
     vnet_testns::root(|| {
         // Nobody answers there, which takes three seconds to be sure of.
-        let expect = "expect: [ pc cannot reach 10.0.2.77 if r2--r3 and r1--r3 are down ]\n";
+        let expect = "segments: { lan: { members: [ r1, r2 ] } }\n\
+                      expect: pc cannot reach 10.0.2.77 if r2--r3, r1--r3 and lan are down\n";
         let lab = TRIANGLE.split("expect:").next().unwrap();
         write("vnet.yaml", format!("{lab}{expect}"));
         assert_eq!(vnet(&["up", "-q"]).code, 0);
@@ -155,7 +195,7 @@ fn a_link_that_was_cut_is_put_back_after_a_signal() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let is_cut = || line("ip -n demo-r1 -br link show dev r3").stdout.contains("DOWN");
+        let is_cut = || line("ip -n demo-r1 -br link show dev lan").stdout.contains("DOWN");
         while !is_cut() {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it cut the link");
             std::thread::sleep(Duration::from_millis(20));

@@ -168,7 +168,8 @@ pub(crate) static FILE: Object = Object {
             "expect",
             "What must hold, which `vnet test` tries: `pc1 reaches web tcp/80`, `guest cannot reach \
              staff`, `web sees pc1..3 as 192.0.2.2`. Behind it may stand `via r1`, `within 30ms`, \
-             `ipv6`, and `if r1--r2 is down` or `for every single link failure`.",
+             `ipv6`, and `if r1--r2 is down` or `for every single link failure`. A member's cable to \
+             its segment is a link too: `pc1--lan`.",
             Shape::OneOrMany,
         ),
     ],

@@ -6,8 +6,11 @@
 //!  WHO sees WHOM as ADDRESS [PACKET] [CONDITION]
 //!  CONDITION: if LINK is down | if LINK and LINK are down | for every single link failure
 //! ```
+//!
+//! A LINK is a cable by its name, that of a member to its segment too (`pc1--lan`), or by one of its
+//! interfaces (`pc1:lan`); a node or segment means all its cables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -69,8 +72,8 @@ pub enum Claim {
 pub enum Condition {
     /// As things are.
     Always,
-    /// While all these links, or all links of these nodes, are down.
-    Down(Vec<NodeName>),
+    /// While all these links are down: each as [`Desired::links_of`] knows it.
+    Down(Vec<String>),
     /// Whichever link is down.
     EachLink,
 }
@@ -173,17 +176,54 @@ pub fn fits(pattern: &str, name: &str) -> bool {
 }
 
 impl Desired {
-    /// Finds the links that are down under a condition's name: a link by its name, from either end,
-    /// or all links of a node.
+    /// Lists all cables: the links, and those by which members are plugged into their segments. Such
+    /// a one is called `NODE--SEGMENT`, and a second one of the same two `NODE--SEGMENT-2`.
+    ///
+    /// What leads a segment to the host is none: it ends outside of the lab.
     #[must_use]
-    pub fn links_of(&self, name: &str) -> Vec<&DesiredLink> {
+    pub fn cables(&self) -> Vec<DesiredLink> {
+        let mut cables = self.links.clone();
+        let mut names: BTreeSet<String> = cables.iter().map(|link| link.name.clone()).collect();
+        let known: BTreeSet<End> = cables.iter().flat_map(|link| self.ends_of(link)).collect();
+        let nodes = self.names_of_nodes();
+        for (segment, ns) in &self.segments {
+            let ports = self.state.namespaces.get(ns).into_iter().flat_map(|ns| &ns.interfaces);
+            for (port, interface) in ports {
+                let Some(peer) = interface.kind.peer().filter(|peer| !known.contains(peer)) else {
+                    continue;
+                };
+                let Some(node) = nodes.get(&peer.ns) else { continue };
+                let first = format!("{node}--{segment}");
+                let more = (2..).map(|number| format!("{first}-{number}"));
+                let free =
+                    std::iter::once(first.clone()).chain(more).find(|it| !names.contains(it));
+                let name = free.unwrap_or_default();
+                names.insert(name.clone());
+                let ends = [((*node).clone(), peer.name.clone()), (segment.clone(), port.clone())];
+                let own = self.state.namespaces.get(&peer.ns);
+                let own = own.and_then(|found| found.interfaces.get(&peer.name));
+                let origin = own.unwrap_or(interface).origin;
+                cables.push(DesiredLink { name, ends, origin });
+            }
+        }
+        cables
+    }
+
+    /// Finds the cables that are down under a condition's name: a cable by its name, from either end,
+    /// or by one of its interfaces (`NODE:INTERFACE`), or all cables of a node or segment.
+    #[must_use]
+    pub fn links_of<'c>(cables: &'c [DesiredLink], name: &str) -> Vec<&'c DesiredLink> {
         let reversed = name.split_once("--").map(|(a, b)| format!("{b}--{a}"));
+        let interface = name.split_once(':');
         let is_it = |link: &&DesiredLink| {
             link.name == name
                 || Some(&link.name) == reversed.as_ref()
-                || link.ends.iter().any(|(node, _)| node.as_str() == name)
+                || link.ends.iter().any(|(node, dev)| match interface {
+                    None => node.as_str() == name,
+                    Some(end) => (node.as_str(), dev.as_str()) == end,
+                })
         };
-        self.links.iter().filter(is_it).collect()
+        cables.iter().filter(is_it).collect()
     }
 
     /// Lists the two interfaces of a link.

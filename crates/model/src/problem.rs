@@ -108,6 +108,14 @@ pub enum ProblemKind {
         /// The most similar name that exists.
         nearest: Option<NodeName>,
     },
+    /// What is to be down is none that could be.
+    #[error("there is no link, or node with links, `{name}`")]
+    UnknownLink {
+        /// The name that was looked for.
+        name: String,
+        /// The most similar name that exists.
+        nearest: Option<String>,
+    },
     /// A pattern fits the name of no node.
     #[error("no node's name fits `{pattern}`")]
     NothingFits {

@@ -14,7 +14,7 @@ use vnet_model::expect::{Condition, Expectation, Packet};
 use vnet_model::facts::{Listener, Transport};
 use vnet_model::{Desired, Facts, NsName, Origin, State, Step};
 use vnet_why::World;
-use vnet_why::expect::{Case, Judged, cases, judge};
+use vnet_why::expect::{Case, Judged, cases, judge, no_link};
 
 pub use vnet_why::expect::Miss;
 
@@ -180,14 +180,20 @@ impl Lab {
         options: &Options,
     ) -> Result<Judged, Error> {
         let desired = found.desired;
+        let cables = desired.cables();
         let sets: Vec<Vec<_>> = match &expectation.when {
-            Condition::EachLink => desired.links.iter().map(|link| vec![link]).collect(),
+            Condition::EachLink => cables.iter().map(|link| vec![link]).collect(),
             Condition::Down(names) => {
-                vec![names.iter().flat_map(|name| desired.links_of(name.as_str())).collect()]
+                vec![names.iter().flat_map(|name| Desired::links_of(&cables, name)).collect()]
             }
             Condition::Always => vec![Vec::new()],
         };
         let mut all = Judged::default();
+        if sets.is_empty() {
+            let cases = cases(desired, expectation);
+            all = Judged::begin(desired, expectation, &cases);
+            all.unknown.extend(cases.first().map(no_link));
+        }
         for links in sets {
             let names: Vec<String> = links.iter().map(|link| link.name.clone()).collect();
             let steps = desired.cut(&links);

@@ -11,9 +11,10 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use vnet_model::expect::{Claim, Condition, Expectation, Member, first_address};
+use vnet_model::resolve::DesiredLink;
 use vnet_model::{Desired, End, NodeName, NsName, Packet, Step};
 
-use crate::pairs::{Broken, all_pairs, each_link};
+use crate::pairs::{Broken, all_pairs, each_link, ends_at_bridge};
 use crate::scene::Scene;
 use crate::travel::{Trip, travel, verdict};
 use crate::{Answer, Question, Verdict, World, fib, why};
@@ -25,6 +26,10 @@ const EXPLAINED_MAX: usize = 8;
 
 /// With more cases than this, all pairs are tried at once where that tells all.
 const AT_ONCE_MIN: usize = 200;
+
+/// With more links to bridges than this, each is cut only for the cases that pass it: all pairs have to be
+/// tried anew for each.
+const BRIDGED_MAX: usize = 32;
 
 /// An address that is asked, with whose it is.
 type Asked = (NsName, IpAddr);
@@ -152,12 +157,17 @@ fn place(desired: &Desired, member: &Member, ipv6: bool) -> Option<(Option<NsNam
 #[must_use]
 pub fn judge(world: &World<'_>, desired: &Desired, expectation: &Expectation) -> Judged {
     let cases = cases(desired, expectation);
-    let mut judge =
-        Judge { world, desired, expectation, judged: Judged::begin(desired, expectation, &cases) };
+    let mut judge = Judge {
+        world,
+        desired,
+        expectation,
+        judged: Judged::begin(desired, expectation, &cases),
+        cables: desired.cables(),
+    };
     match &expectation.when {
         Condition::Always => judge.all(&cases, &[]),
         Condition::Down(names) => {
-            let links = names.iter().flat_map(|name| desired.links_of(name.as_str()));
+            let links = names.iter().flat_map(|name| Desired::links_of(&judge.cables, name));
             let mut links: Vec<_> = links.map(|link| link.name.clone()).collect();
             links.dedup();
             judge.all(&cases, &links);
@@ -172,11 +182,13 @@ struct Judge<'w, 'a> {
     desired: &'w Desired,
     expectation: &'w Expectation,
     judged: Judged,
+    /// What can be cut.
+    cables: Vec<DesiredLink>,
 }
 
 impl Judge<'_, '_> {
     fn steps(&self, cut: &[String]) -> Vec<Step> {
-        let links: Vec<_> = self.desired.links.iter().filter(|l| cut.contains(&l.name)).collect();
+        let links: Vec<_> = self.cables.iter().filter(|l| cut.contains(&l.name)).collect();
         let mut steps = self.world.assumed.to_vec();
         steps.extend(self.desired.cut(&links));
         steps
@@ -235,7 +247,25 @@ impl Judge<'_, '_> {
     /// Cuts one link after the other, for all cases at once; tells whether that could be done.
     fn each_link_at_once(&mut self, cases: &[Case]) -> bool {
         let Some((from, to)) = self.ends(cases) else { return false };
-        let Some(links) = each_link(self.world, self.desired, &from, &to) else { return false };
+        let (bridged, plain): (Vec<_>, Vec<_>) = self
+            .cables
+            .iter()
+            .cloned()
+            .partition(|it| ends_at_bridge(self.world, self.desired, it));
+        if bridged.len() > BRIDGED_MAX {
+            return false;
+        }
+        let links = each_link(self.world, self.desired, &plain, &from, &to);
+        let Some(mut links) = links else { return false };
+        if !bridged.is_empty() {
+            let Some(before) = all_pairs(self.world, &from, &to) else { return false };
+            for link in bridged {
+                let steps = self.steps(std::slice::from_ref(&link.name));
+                let world = World { assumed: &steps, ..*self.world };
+                let Some(now) = all_pairs(&world, &from, &to) else { return false };
+                links.push((link.name, now.difference(&before).copied().collect()));
+            }
+        }
         self.all(cases, &[]);
         for (name, broken) in links {
             let broken = of_pairs(cases, &from, &to, &broken);
@@ -251,12 +281,17 @@ impl Judge<'_, '_> {
 
     /// Cuts one link after the other, for the cases that it matters to.
     fn each_link(&mut self, cases: &[Case]) {
+        if self.cables.is_empty()
+            && let Some(case) = cases.first()
+        {
+            self.judged.unknown.push(no_link(case));
+        }
         if self.each_link_at_once(cases) {
             return;
         }
-        let by_end: BTreeMap<End, usize> = (0..self.desired.links.len())
+        let by_end: BTreeMap<End, usize> = (0..self.cables.len())
             .flat_map(|at| {
-                let ends = self.desired.ends_of(&self.desired.links[at]);
+                let ends = self.desired.ends_of(&self.cables[at]);
                 ends.into_iter().map(move |end| (end, at))
             })
             .collect();
@@ -273,7 +308,7 @@ impl Judge<'_, '_> {
             }
         }
         for (link, cases) in affected {
-            let name = self.desired.links[link].name.clone();
+            let name = self.cables[link].name.clone();
             let cases: Vec<Case> = cases.into_iter().cloned().collect();
             self.all(&cases, &[name]);
         }
@@ -355,6 +390,14 @@ impl Judge<'_, '_> {
             })
         })
     }
+}
+
+/// Says of an expectation about each link that there is none.
+#[must_use]
+pub fn no_link(case: &Case) -> Miss {
+    let (from, to) = (case.from.to_string(), case.to.to_string());
+    let what = "the lab has no link that could fail".to_owned();
+    Miss { from, to, cut: Vec::new(), what, answer: None }
 }
 
 /// Finds the cases of pairs.

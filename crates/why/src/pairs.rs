@@ -27,6 +27,7 @@ use crate::scene::Scene;
 use crate::{World, fib, walk, wire};
 use cut::Cut;
 pub use cut::each_link;
+pub(crate) use cut::ends_at_bridge;
 use hash::Quick;
 use table::{Holding, Prefixes, Table};
 

@@ -55,7 +55,7 @@ fn all_pairs_at_once_are_as_one_by_one() {
         let before = one_by_one(&desired, &[]);
         assert_eq!(broken, before, "lab {lab}: {:#?}", desired.state);
         known += 1;
-        let Some(links) = each_link(&world, &desired, &from, &to) else { continue };
+        let Some(links) = each_link(&world, &desired, &desired.links, &from, &to) else { continue };
         for (link, (name, broken)) in desired.links.iter().zip(links) {
             let steps = desired.cut(&[link]);
             let now: Broken = one_by_one(&desired, &steps).difference(&before).copied().collect();
@@ -88,7 +88,7 @@ links:
     let (from, to) = ends(&desired);
     let world = World { state: &desired.state, facts: None, intent: None, assumed: &[] };
     let before = all_pairs(&world, &from, &to).unwrap();
-    let links = each_link(&world, &desired, &from, &to).unwrap();
+    let links = each_link(&world, &desired, &desired.links, &from, &to).unwrap();
     assert_eq!(links.len(), desired.links.len());
     assert!(links.len() >= 160);
     for (link, (name, broken)) in desired.links.iter().zip(&links).step_by(11) {
@@ -123,7 +123,7 @@ links:
     let middle = desired.links.iter().find(|link| link.name == "s--t").unwrap();
     let now = one_by_one(&desired, &desired.cut(&[middle]));
     assert!(now.len() > before.len());
-    assert_eq!(each_link(&world, &desired, &from, &to), None);
+    assert_eq!(each_link(&world, &desired, &desired.links, &from, &to), None);
 }
 
 /// What frames are filtered by is left to walks too.

@@ -10,6 +10,7 @@ use vnet_model::problem::nearest;
 
 use super::{Reader, Text};
 use crate::report::{Diagnostic, shown};
+use crate::source::Span;
 use crate::syntax::{Data, Value};
 
 /// The words that part who from whom.
@@ -261,12 +262,22 @@ impl Reader<'_> {
                         return Some(Condition::Down(names));
                     }
                 }
-                _ => names.push(self.node_name(name, text.piece(name))?),
+                _ => names.push(self.cable(name, text.piece(name))?),
             }
         }
         let error = Diagnostic::error("what `if` is about is not known", Some(text.piece(word)));
         self.error(error.hint("write `if r1--r2 is down`, or a node for all its links"));
         None
+    }
+
+    /// Reads what is to be down: a name, or an interface of a node's.
+    fn cable(&mut self, name: &str, span: Span) -> Option<String> {
+        Some(match name.split_once(':') {
+            Some((node, dev)) => {
+                format!("{}:{}", self.node_name(node, span)?, self.if_name(dev, span)?)
+            }
+            None => self.node_name(name, span)?.to_string(),
+        })
     }
 
     fn unknown_word(&mut self, word: &str, text: &Text<'_>) {

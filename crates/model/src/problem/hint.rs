@@ -12,6 +12,9 @@ impl ProblemKind {
             Self::UnknownNode { nearest: Some(name), .. } => {
                 format!("one with a similar name exists: `{name}`")
             }
+            Self::UnknownLink { nearest: Some(name), .. } => {
+                format!("one with a similar name exists: `{name}`")
+            }
             Self::UnknownInterface { nearest: Some(name), .. } => {
                 format!("one with a similar name exists: `{name}`")
             }

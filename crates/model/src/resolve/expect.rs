@@ -24,12 +24,14 @@ fn kinds(desired: &Desired, expectation: &Expectation) -> Vec<ProblemKind> {
     let via = expectation.via.iter().filter(no_node);
     kinds.extend(via.map(|name| unknown("node", name, desired.nodes.keys())));
     if let Condition::Down(names) = &expectation.when {
-        for name in names {
-            if desired.links_of(name.as_str()).is_empty() {
-                let links = desired.links.iter().filter_map(|l| NodeName::new(&l.name).ok());
-                let all: Vec<NodeName> = links.chain(desired.nodes.keys().cloned()).collect();
-                kinds.push(unknown("link, or node with links,", name, all.iter()));
-            }
+        let cables = desired.cables();
+        for name in names.iter().filter(|name| Desired::links_of(&cables, name).is_empty()) {
+            let links = cables.iter().map(|link| link.name.as_str());
+            let nodes = desired.nodes.keys().chain(desired.segments.keys()).map(NodeName::as_str);
+            kinds.push(ProblemKind::UnknownLink {
+                name: name.clone(),
+                nearest: nearest(name, links.chain(nodes)).map(str::to_owned),
+            });
         }
     }
     let (asks, asked) = match expectation.claim {

@@ -24,23 +24,24 @@ const THREADS_MAX: usize = 4;
 /// With fewer links than this another thread is not worth while.
 const LINKS_PER_THREAD_MIN: usize = 100;
 
-/// Finds for each link of a lab the pairs that are well as things are, and no more when it is cut.
+/// Finds for each of some links the pairs that are well as things are, and no more when it is cut.
 ///
 /// `None` as for [`all_pairs`](super::all_pairs), and where a link ends at a segment or a bridge.
 #[must_use]
 pub fn each_link(
     world: &World<'_>,
     desired: &Desired,
+    links: &[DesiredLink],
     from: &[NsName],
     to: &[(NsName, IpAddr)],
 ) -> Option<Vec<(String, Broken)>> {
-    if desired.links.iter().any(|link| ends_at_bridge(world, desired, link)) {
+    if links.iter().any(|link| ends_at_bridge(world, desired, link)) {
         return None;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    let share = desired.links.len().div_ceil(threads).max(LINKS_PER_THREAD_MIN);
+    let share = links.len().div_ceil(threads).max(LINKS_PER_THREAD_MIN);
     std::thread::scope(|scope| {
-        let mut parts = desired.links.chunks(share);
+        let mut parts = links.chunks(share);
         let first = parts.next().unwrap_or_default();
         let begin = |links| scope.spawn(move || these_links(world, desired, links, from, to));
         let others: Vec<_> = parts.map(begin).collect();
@@ -76,7 +77,8 @@ fn these_links(
     links.iter().map(broken_by).collect()
 }
 
-fn ends_at_bridge(world: &World<'_>, desired: &Desired, link: &DesiredLink) -> bool {
+/// Tells whether a link ends at a segment or a bridge.
+pub(crate) fn ends_at_bridge(world: &World<'_>, desired: &Desired, link: &DesiredLink) -> bool {
     let is_port = |End { ns, name }: &End| {
         let found = world.state.namespaces.get(ns).and_then(|found| found.interfaces.get(name));
         found.is_some_and(|interface| interface.master.is_some())
