@@ -74,6 +74,16 @@ impl Context<'_> {
         })
     }
 
+    /// Reads the file that a lab was told by once more, if it still is one that can be read.
+    pub(crate) fn file_again(&self, path: &Path, lab: &LabName) -> Option<File> {
+        let bytes = read(path).ok()??;
+        let here = std::env::current_dir().ok();
+        let shown = here.and_then(|here| path.strip_prefix(here).ok());
+        let source = Source::from_bytes(shown.unwrap_or(path).to_string_lossy(), bytes).ok()?;
+        let file = vnet::file::parse(&source, &self.global.vars).ok()?;
+        Some(file.renamed(lab.clone()))
+    }
+
     /// Returns the lab that `-l` picks where no file is at hand: one that is up.
     pub(crate) fn lab_without_file(&self, arg: &FileArg) -> Option<&LabName> {
         let named = arg.path.is_some() || self.global.file.is_some();

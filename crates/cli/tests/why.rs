@@ -56,6 +56,77 @@ fn it_says_where_a_packet_was_last() {
     });
 }
 
+/// A lab that is up names the lines of its file, as long as that says what it was told.
+#[test]
+fn it_names_the_lines_of_the_file() {
+    vnet_testns::root(|| {
+        let lab = |allow: &str| {
+            format!(
+                "name: demo
+nodes:
+  a: {{ routes: [ default via r ] }}
+  b: {{ routes: [ default via r ] }}
+  r:
+    forward: true
+    firewall:
+      forward: accept
+      deny:
+        - udp/53
+        - {allow}
+    nftables: |
+      table inet own {{
+        chain c {{
+          type filter hook forward priority 0;
+          udp dport 99 counter drop
+        }}
+      }}
+links:
+  - {{ endpoints: [ a, r ], prefix: 10.0.1.0/24 }}
+  - {{ endpoints: [ r, b ], prefix: 10.0.2.0/24 }}
+expect:
+  - a reaches b tcp/80
+"
+            )
+        };
+        write("vnet.yaml", lab("tcp/80"));
+        let up = vnet(&["up", "-q"]);
+        assert_eq!(up.code, 0, "{up:?}");
+        let line_of = |json: &serde_json::Value| json["causes"][0]["line"].as_u64();
+        let (_, told) = json("a b tcp/80");
+        assert_eq!((line_of(&told), &told["file"]), (Some(11), &"vnet.yaml".into()), "{told:#}");
+        let hops = told["forth"].as_array().unwrap();
+        let lines: Vec<Option<u64>> = hops.iter().map(|hop| hop["line"].as_u64()).collect();
+        assert_eq!(lines, [Some(3), Some(20), Some(21), None], "{told:#}");
+        assert_eq!(line_of(&json("a b udp/53").1), Some(10));
+        // So does what only `nft` reads.
+        assert_eq!(line_of(&json("a b udp/99").1), Some(16));
+        pinned!("vnet why a b tcp/80 --no-probe");
+        let run = line("vnet test");
+        assert!(run.stdout.contains("(vnet.yaml:11)"), "{run:?}");
+        let other = line("cd / && vnet -l demo test --json").stdout;
+        let other: serde_json::Value = serde_json::from_str(&other).unwrap();
+        let cause = &other["expectations"][0]["misses"][0]["answer"]["causes"][0];
+        assert_eq!((&cause["line"], &other["expectations"][0]["line"]), (&11.into(), &23.into()));
+
+        // What is missing is where the file asks for it; what somebody else did is nowhere.
+        write(
+            "vnet.yaml",
+            lab("tcp/81").replace("  - { endpoints: [ r, b ]", "\n  - { endpoints: [ r, b ]"),
+        );
+        let (_, told) = json("a b tcp/80");
+        assert_eq!((line_of(&told), &told["file"]), (None, &().into()), "{told:#}");
+        let run = line("vnet why a b tcp/80");
+        assert!(run.stderr.contains("vnet.yaml says something else than `up` was told"), "{run:?}");
+        assert_eq!(vnet(&["up", "-q"]).code, 0);
+        sh("ip -n demo-b link set dev r down");
+        assert_eq!(line_of(&json("a b").1), Some(22));
+        sh("ip -n demo-b link set dev r up; ip -n demo-b route add default via 10.0.2.1; \
+            ip -n demo-a route add blackhole 10.0.2.2");
+        assert_eq!(line_of(&json("a b").1), None);
+        assert_eq!(vnet(&["down", "-q"]).code, 0);
+    });
+}
+
 #[test]
 fn vm_it_says_which_reasons_the_kernel_gave() {
     vnet_testns::machine_root(|| {

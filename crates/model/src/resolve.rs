@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expect::Expectation;
 use crate::names::{IfName, LabName, NodeName, NsName};
+use crate::nft::Table;
 use crate::origin::Origin;
 use crate::problem::{Problem, sorted};
 use crate::state::{End, Entry, Namespace, State};
@@ -72,6 +73,36 @@ impl Desired {
         let (nodes, segments, links) = Default::default();
         let (handed_out, published, expect) = Default::default();
         Self { lab, state: State::default(), nodes, segments, links, handed_out, published, expect }
+    }
+
+    /// Returns what was read anew in place of this one, where it is the same: of that it is known what
+    /// asked for it. What came of texts that were tried out stays.
+    ///
+    /// ```
+    /// # use vnet_model::topology::Topology;
+    /// # let topology = |node: &str| Topology::builder("demo").node(node).build().unwrap();
+    /// # let desired = |node| vnet_model::resolve(&topology(node)).unwrap();
+    /// let recorded = desired("a");
+    /// assert!(recorded.read_again(desired("a")).is_some());
+    /// assert!(recorded.read_again(desired("b")).is_none());
+    /// ```
+    #[must_use]
+    pub fn read_again(&self, mut read: Self) -> Option<Self> {
+        let texts =
+            self.state.namespaces.iter().filter_map(|(ns, it)| Some((ns, it.nft_text.as_ref()?)));
+        for (ns, tried) in texts {
+            let again = read.state.namespaces.get_mut(ns)?.nft_text.as_mut()?;
+            if again.text == tried.text {
+                let origin = again.origin;
+                let named = |table: &Table| Table { origin, ..table.clone() };
+                again.tables = tried.tables.as_ref().map(|all| all.iter().map(named).collect());
+            }
+        }
+        // What must hold is no part of what is there.
+        if read.expect != self.expect {
+            read.expect.clone_from(&self.expect);
+        }
+        (read == *self).then_some(read)
     }
 
     /// Returns the interface of a node or segment, or of the lab's host; `None` where there is no such

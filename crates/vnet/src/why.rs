@@ -49,6 +49,8 @@ pub struct Ask {
     /// Whether what drops that packet is asked in namespaces of others too: by a table of our own that
     /// is there meanwhile. In the lab's it always is.
     pub trace_foreign: bool,
+    /// What the lab's file says now: where that is what `up` was told, it is known what asked for things.
+    pub read: Option<Box<Desired>>,
     /// How long that may take; 1 s where not given, 1.5 s for a port. An unanswered one is sent twice.
     pub timeout: Option<Duration>,
 }
@@ -68,6 +70,8 @@ pub struct Told {
     pub compared: usize,
     /// Those that it makes otherwise than the model.
     pub otherwise: Vec<Otherwise>,
+    /// Whether [`Ask::read`] is another thing than what `up` was told.
+    pub is_read_otherwise: bool,
 }
 
 /// A routing decision that the kernel makes otherwise than the model.
@@ -144,8 +148,15 @@ impl Lab {
     /// [`Error::NotUp`], [`Error::NoNode`], [`Error::NoAddress`], and when the kernel can't be read.
     pub fn why(&self, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
         let not_up = || Error::NotUp { lab: self.name().clone() };
-        let recorded = self.record()?.map(|record| record.desired);
+        let mut recorded = self.record()?.map(|record| record.desired);
         let is_up = recorded.is_some();
+        let mut is_read_otherwise = false;
+        if let (Some(recorded), Some(read)) = (&mut recorded, &ask.read) {
+            match recorded.read_again(Desired::clone(read)) {
+                Some(read) => *recorded = read,
+                None => is_read_otherwise = true,
+            }
+        }
         let nothing = || (!ask.beside.is_empty()).then(|| Desired::nothing(self.name().clone()));
         let desired = recorded.or_else(nothing).ok_or_else(not_up)?;
         let mut state = self.look(&desired)?.state;
@@ -180,7 +191,7 @@ impl Lab {
         };
         settle(&world, &question, &mut answer, probed, spotted.as_ref());
         let (compared, otherwise) = compare(self.realm()?, &facts, &answer.routed)?;
-        Ok(Told { question, answer, probed, spotted, compared, otherwise })
+        Ok(Told { question, answer, probed, spotted, compared, otherwise, is_read_otherwise })
     }
 }
 
@@ -231,7 +242,8 @@ pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<To
     let question = question(desired, &desired.state, from, to, ask)?;
     let world = World { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] };
     let answer = vnet_why::why(&world, &question);
-    Ok(Told { question, answer, probed: None, spotted: None, compared: 0, otherwise: Vec::new() })
+    let (probed, spotted, otherwise) = Default::default();
+    Ok(Told { question, answer, probed, spotted, compared: 0, otherwise, is_read_otherwise: false })
 }
 
 /// An end of the question, as it was typed.

@@ -110,7 +110,10 @@ impl Case<'_, '_> {
         steps: Vec<Step>,
     ) -> Cause {
         let mend = steps.into_iter().map(Mend::Step).collect();
-        Cause { code, object: object.into(), evidence: evidence.into(), mend }
+        let (object, evidence) = (object.into(), evidence.into());
+        let mut cause = Cause { code, object, evidence, mend, origin: Origin::NONE, line: None };
+        cause.origin = self.scene.origin_of_cause(&cause);
+        cause
     }
 
     pub(crate) fn object(&self, route: &Route, ns: &NsName) -> String {
@@ -297,6 +300,7 @@ impl Case<'_, '_> {
 
     pub(crate) fn add_line(&self, cause: &mut Cause, origin: Origin, text: String) {
         if origin.index().is_some() {
+            cause.origin = cause.origin.or(origin);
             cause.mend.push(Mend::Line { origin, text });
         }
     }

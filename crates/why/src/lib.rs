@@ -50,6 +50,7 @@ mod fates;
 mod fib;
 mod filter;
 pub mod lint;
+mod origin;
 pub mod pairs;
 mod scene;
 pub mod seen;
@@ -160,6 +161,16 @@ pub struct Routed {
 }
 
 impl Answer {
+    /// Notes the lines of the file that asked for what is on the way and at fault.
+    pub fn name_lines(&mut self, line: impl Fn(Origin) -> Option<usize>) {
+        for hop in self.forth.iter_mut().chain(&mut self.back) {
+            hop.line = line(hop.origin);
+        }
+        for cause in &mut self.causes {
+            cause.line = line(cause.origin);
+        }
+    }
+
     /// Says the verdict in one sentence.
     #[must_use]
     pub fn sentence(&self, from: &str, to: &str) -> String {
@@ -198,6 +209,11 @@ pub struct Hop {
     pub by: By,
     /// What was decided, in one line.
     pub text: String,
+    /// What asked in the file for what decided it.
+    #[serde(skip)]
+    pub origin: Origin,
+    /// The line of the file that did, from 1, where it is known.
+    pub line: Option<usize>,
 }
 
 /// What decides a hop.
@@ -246,6 +262,11 @@ pub struct Cause {
     pub evidence: String,
     /// What mends it, to be done in this order.
     pub mend: Vec<Mend>,
+    /// What asked in the file for what is at fault, or for what should be there instead.
+    #[serde(skip)]
+    pub origin: Origin,
+    /// The line of the file that did, from 1, where it is known.
+    pub line: Option<usize>,
 }
 
 /// Something that mends a fault, or a part of it.

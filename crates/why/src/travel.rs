@@ -1,6 +1,6 @@
 //! There and back, and the loop around it: look, diagnose, mend on paper, look again.
 
-use vnet_model::{Change, LinkSetting, NsName, Packet, Step};
+use vnet_model::{Change, LinkSetting, NsName, Origin, Packet, Step};
 
 use crate::diagnose::{by_rule, diagnose};
 use crate::fates;
@@ -174,10 +174,14 @@ fn unknown(trips: &[Trip]) -> Vec<String> {
 /// The hops of a way; the last says where it ends too early.
 fn hops(scene: &Scene<'_>, walked: &Walked) -> Vec<Hop> {
     let mut hops = walked.hops.clone();
+    for hop in &mut hops {
+        hop.origin = scene.origin_of_hop(hop);
+    }
     if let Some(stop) = &walked.stop {
         let node = scene.label(&walked.at);
         let text = stop.text();
-        hops.push(Hop { ns: walked.at.clone(), node, interface: None, by: By::Stop, text });
+        let (ns, origin) = (walked.at.clone(), Origin::NONE);
+        hops.push(Hop { ns, node, interface: None, by: By::Stop, text, origin, line: None });
     }
     hops
 }

@@ -11,7 +11,7 @@ mod vrf;
 use std::net::IpAddr;
 
 use vnet_model::nft::Hook;
-use vnet_model::{End, IfName, Mac, NextHop, NsName, Packet, Route};
+use vnet_model::{End, IfName, Mac, NextHop, NsName, Origin, Packet, Route};
 
 use crate::fib::{self, Decision, Flowi};
 use crate::filter::{Done, Flow, Header};
@@ -402,6 +402,8 @@ impl Walk<'_, '_> {
             interface: interface.cloned(),
             by,
             text,
+            origin: Origin::NONE,
+            line: None,
         });
     }
 

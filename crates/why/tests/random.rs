@@ -400,6 +400,7 @@ fn compare(desired: &Desired, damage: &[String], wrong: &mut Vec<String>) -> (us
                     spotted: None,
                     compared: 0,
                     otherwise: Vec::new(),
+                    is_read_otherwise: false,
                 };
                 wrong.push(format!("{what} after {damage:?}: {}", shown(&told)));
             }

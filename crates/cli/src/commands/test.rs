@@ -29,6 +29,8 @@ const MISSES_SHOWN_MAX: usize = 5;
 #[derive(Serialize)]
 struct Body<'r> {
     lab: String,
+    /// The file that the lines are of; nothing where none are known.
+    file: Option<&'r str>,
     verdict: &'static str,
     /// What differs from what `up` was told.
     drift: Vec<Change>,
@@ -52,10 +54,17 @@ struct Row<'r> {
 
 pub(super) fn run(context: &Context<'_>, args: &args::Test) -> Outcome {
     let (desired, file) = wanted(context, args)?;
-    let report = match args.on_paper {
+    let mut report = match args.on_paper {
         true => on_paper(&desired),
         false => live(context, args, &desired, file.as_ref())?,
     };
+    if let Some(file) = &file {
+        let all =
+            report.tested.iter_mut().flat_map(|it| it.misses.iter_mut().chain(&mut it.unknown));
+        for answer in all.filter_map(|miss| miss.answer.as_mut()) {
+            answer.name_lines(|origin| file.line(origin));
+        }
+    }
     if let Some(path) = &args.junit {
         write(path, &forms::junit(&desired.lab, &report))?;
     }
@@ -64,7 +73,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Test) -> Outcome {
             context.printer.json("test", body(&desired, file.as_ref(), &report));
         }
         true => context.printer.data(&forms::tap(&report)),
-        false => context.printer.data(&text(&report)),
+        false => context.printer.data(&text(&report, file.as_ref())),
     }
     if desired.expect.is_empty() {
         context.printer.note("the file expects nothing: write what must hold into `expect:`");
@@ -83,7 +92,11 @@ fn wanted(context: &Context<'_>, args: &args::Test) -> Result<(Desired, Option<F
         let record = context.open(name).map_err(Failure::cannot_tell)?.record();
         let record = record.map_err(|error| Failure::of(&error, None).cannot_tell())?;
         let not_up = || Failure::of(&Error::NotUp { lab: name.clone() }, None);
-        return Ok((record.ok_or_else(not_up)?.desired, None));
+        let record = record.ok_or_else(not_up)?;
+        let file = record.file.and_then(|path| context.file_again(&path, name));
+        let read = file.as_ref().and_then(|file| record.desired.read_again(file.resolve().ok()?));
+        let is_known = read.is_some();
+        return Ok((read.unwrap_or(record.desired), file.filter(|_| is_known)));
     }
     let file = context.file(&args.file)?;
     Ok((context.resolve(&file)?, Some(file)))
@@ -122,7 +135,7 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn body<'r>(desired: &Desired, file: Option<&File>, report: &'r Report) -> Body<'r> {
+fn body<'r>(desired: &Desired, file: Option<&'r File>, report: &'r Report) -> Body<'r> {
     let row = |tested: &'r Tested| Row {
         text: &tested.text,
         line: file.and_then(|file| file.line(tested.origin)),
@@ -136,13 +149,14 @@ fn body<'r>(desired: &Desired, file: Option<&File>, report: &'r Report) -> Body<
     };
     Body {
         lab: desired.lab.to_string(),
+        file: file.map(|file| file.source().name()),
         verdict: word(report.verdict()),
         drift: report.drift.iter().map(Change::of).collect(),
         expectations: report.tested.iter().map(row).collect(),
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, file: Option<&File>) -> String {
     let mut text = String::new();
     if !report.drift.is_empty() {
         let (on, off) = (on(style::REMOVE), off(style::REMOVE));
@@ -163,7 +177,7 @@ fn text(report: &Report) -> String {
         let took = time(tested.elapsed);
         let (pad, text_of) = (" ".repeat(9 - sign.len()), plain(&tested.text));
         let _ = writeln!(text, "{on}{sign}{off}{pad}{text_of}  ({cases}{how}, {took})");
-        text.push_str(&misses(tested.misses.iter().chain(&tested.unknown)));
+        text.push_str(&misses(tested.misses.iter().chain(&tested.unknown), file));
         for why in tested.left_out.iter().take(MISSES_SHOWN_MAX) {
             let _ = writeln!(text, "         left out: {}", plain(why));
         }
@@ -178,13 +192,16 @@ fn text(report: &Report) -> String {
 }
 
 /// Says what is not as expected, each with what is at fault and what would mend it.
-fn misses<'m>(misses: impl Iterator<Item = &'m Miss>) -> String {
+fn misses<'m>(misses: impl Iterator<Item = &'m Miss>, file: Option<&File>) -> String {
     let all: Vec<&Miss> = misses.collect();
     let mut text = String::new();
     for miss in all.iter().take(MISSES_SHOWN_MAX) {
         let _ = writeln!(text, "         {}", plain(&forms::sentence(miss)));
         for cause in miss.answer.iter().flat_map(|answer| &answer.causes) {
-            let _ = writeln!(text, "           {}: {}", cause.code, plain(&cause.object));
+            let at = file.zip(cause.line);
+            let at = at.map(|(file, line)| format!("  ({}:{line})", file.source().name()));
+            let (object, at) = (plain(&cause.object), plain(&at.unwrap_or_default()));
+            let _ = writeln!(text, "           {}: {object}{at}", cause.code);
             for command in cause.mend.iter().flat_map(vnet::why::Mend::commands) {
                 let _ = writeln!(text, "             {}", plain(&command));
             }

@@ -10,6 +10,7 @@ use vnet::why::{
 };
 
 use vnet::Lab;
+use vnet::file::File;
 use vnet::model::sighting::{Heading, Sighting};
 use vnet::model::{IfName, LabName, NsName, Packet};
 
@@ -27,6 +28,8 @@ struct Body<'t> {
     from: &'t str,
     to: &'t str,
     sentence: String,
+    /// The file that the lines are of; nothing where none are known.
+    file: Option<&'t str>,
     #[serde(flatten)]
     answer: &'t Answer,
     /// What a packet met; nothing where none was sent.
@@ -130,7 +133,7 @@ impl<'t> From<&'t Spotted> for SeenBody<'t> {
 pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
     let packet = args.packet.unwrap_or(Packet::Icmp);
     let is_static = args.on_paper.is_some();
-    let ask = Ask {
+    let mut ask = Ask {
         src: args.source,
         size_bytes: args.size,
         ipv6: args.ipv6,
@@ -138,19 +141,35 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
         beside: beside(args),
         probe: !args.no_probe && !is_static,
         trace_foreign: args.trace_foreign,
+        read: None,
         timeout: None,
     };
-    let told = match &args.on_paper {
+    let (mut told, file) = match &args.on_paper {
         Some(path) => {
             let file = context.file(&FileArg { path: path.clone() })?;
-            on_paper(&context.resolve(&file)?, &args.from, &args.to, &ask)?
+            (on_paper(&context.resolve(&file)?, &args.from, &args.to, &ask)?, Some(file))
         }
         None => {
             let lab = lab(context, !ask.beside.is_empty())?;
+            let file = told_by(context, &lab);
+            ask.read = file.as_ref().and_then(|file| file.resolve().ok()).map(Box::new);
             let told = lab.why(&args.from, &args.to, &ask);
-            told.map_err(|error| Failure::from(error).cannot_tell())?
+            let told = told.map_err(|error| Failure::from(error).cannot_tell())?;
+            let is_known = ask.read.is_some() && !told.is_read_otherwise;
+            if let Some(file) =
+                file.as_ref().filter(|_| !is_known && !told.answer.causes.is_empty())
+            {
+                let name = file.source().name();
+                let what = "says something else than `up` was told: no lines of it are named";
+                context.printer.note(format!("{name} {what}"));
+            }
+            (told, file.filter(|_| is_known))
         }
     };
+    if let Some(file) = &file {
+        told.answer.name_lines(|origin| file.line(origin));
+    }
+    let name = file.as_ref().map(|file| file.source().name());
     let probe = told.probed.map(|outcome| outcome.to_string());
     match context.printer.is_json() {
         true => context.printer.json(
@@ -159,6 +178,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
                 from: &args.from,
                 to: &args.to,
                 sentence: told.answer.sentence(&args.from, &args.to),
+                file: name,
                 answer: &told.answer,
                 probe,
                 seen: told.spotted.as_ref().map(SeenBody::from),
@@ -167,7 +187,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
                 otherwise: told.otherwise.iter().map(ToString::to_string).collect(),
             },
         ),
-        false => context.printer.data(&text(args, &told)),
+        false => context.printer.data(&text(args, &told, file.as_ref())),
     }
     Ok(ExitCode::from(code(&told)))
 }
@@ -191,6 +211,12 @@ fn lab(context: &Context<'_>, others: bool) -> Result<Lab, Failure> {
     }
 }
 
+/// Reads the file that a lab was told by, if it is still there.
+fn told_by(context: &Context<'_>, lab: &Lab) -> Option<File> {
+    let path = lab.record().ok()??.file?;
+    context.file_again(&path, lab.name())
+}
+
 /// Gives the exit code. Where model and kernel disagree, the kernel is right.
 fn code(told: &Told) -> u8 {
     let replied = told.probed.and_then(|probed| probed.replied());
@@ -204,7 +230,7 @@ fn code(told: &Told) -> u8 {
     }
 }
 
-fn text(args: &args::Why, told: &Told) -> String {
+fn text(args: &args::Why, told: &Told, file: Option<&File>) -> String {
     let answer = &told.answer;
     let style = match answer.verdict {
         Verdict::Reachable => style::ADD,
@@ -217,10 +243,11 @@ fn text(args: &args::Why, told: &Told) -> String {
         let _ = writeln!(text, "  not evaluated: {}", plain(what));
     }
     let src = answer.src.map_or_else(|| "?".to_owned(), |src| src.to_string());
-    text.push_str(&way(&format!("forth {src} -> {}", answer.dst), &answer.forth));
-    text.push_str(&way(&format!("back {} -> {src}", answer.dst), &answer.back));
+    let name = file.map(|file| plain(file.source().name()));
+    text.push_str(&way(&format!("forth {src} -> {}", answer.dst), &answer.forth, name.as_deref()));
+    text.push_str(&way(&format!("back {} -> {src}", answer.dst), &answer.back, name.as_deref()));
     for cause in &answer.causes {
-        text.push_str(&shown(cause));
+        text.push_str(&shown(cause, file));
     }
     if let Some(outcome) = &told.probed {
         let what = match told.question.packet {
@@ -287,7 +314,7 @@ fn seen(answer: &Answer, spotted: &Spotted) -> String {
     text
 }
 
-fn way(title: &str, hops: &[Hop]) -> String {
+fn way(title: &str, hops: &[Hop], file: Option<&str>) -> String {
     if hops.is_empty() {
         return String::new();
     }
@@ -302,15 +329,23 @@ fn way(title: &str, hops: &[Hop]) -> String {
             By::Filter => "nft",
             By::Stop => "stop",
         };
-        vec![format!("  {}", hop.node), by.to_owned(), plain(&hop.text)]
+        let mut row = vec![format!("  {}", hop.node), by.to_owned(), plain(&hop.text)];
+        let line = file.zip(hop.line);
+        row.extend(line.map(|(file, line)| format!("{file}:{line}")));
+        row
     };
     format!("\n{title}\n{}", columns(&hops.iter().map(row).collect::<Vec<_>>()))
 }
 
-fn shown(cause: &Cause) -> String {
+fn shown(cause: &Cause, file: Option<&File>) -> String {
     let (name, end) = (on(style::NAME), off(style::NAME));
     let (object, evidence) = (plain(&cause.object), plain(&cause.evidence));
     let mut text = format!("\n{name}{}{end}: {object}\n  {evidence}\n", cause.code);
+    if let Some((file, line)) = file.zip(cause.line) {
+        let words = file.source().text().lines().nth(line - 1).unwrap_or_default();
+        let (name, words) = (plain(file.source().name()), plain(words.trim()));
+        let _ = writeln!(text, "  {name}:{line}: {words}");
+    }
     for mend in &cause.mend {
         match mend {
             Mend::Step(step) => {

@@ -73,11 +73,15 @@ impl Case<'_, '_> {
         let found = self.scene.ns(ns)?.tables.get(&dropped.table)?;
         found.mark.as_ref()?;
         let code = if dropped.rule.is_some() { "filter-drop" } else { "filter-policy" };
-        match self.scene.meant(ns)?.tables.get(&dropped.table) {
+        let meant = self.scene.meant(ns)?;
+        let mut of_text = meant.nft_text.iter().flat_map(|raw| raw.tables.iter().flatten());
+        match meant.tables.get(&dropped.table) {
             Some(meant) => self.lost_table(ns, meant, code),
+            // The file says it in nft's own language.
+            None if of_text.any(|table| table.id == dropped.table) => None,
             None => {
                 let label = self.scene.label(ns);
-                let evidence = format!("{label} {}", dropped.text());
+                let evidence = format!("{label}: {}", dropped.text());
                 let object = format!("table {} on {label}", dropped.table);
                 let step = Step::new(ns.clone(), Change::DelTable(dropped.table.clone()));
                 Some(self.cause(code, object, evidence, vec![step]))
@@ -118,9 +122,13 @@ impl Case<'_, '_> {
             (None, _) => format!("no rule of chain {chain} on {label} lets {what} through"),
         };
         let mut cause = self.cause(code, object, evidence, Vec::new());
+        cause.origin = self.scene.origin_of_rule(ns, table, chain, rule.as_deref());
         cause.mend.push(self.let_through(ns, dropped));
         if let Some(meant) = self.scene.meant(ns).and_then(|meant| meant.tables.get(table)) {
             self.add_line(&mut cause, meant.origin, format!("`firewall:` of {label} says so"));
+        } else if cause.origin.index().is_some() {
+            let origin = cause.origin;
+            self.add_line(&mut cause, origin, format!("`nftables:` of {label} says so"));
         }
         cause
     }
