@@ -138,8 +138,8 @@ pub struct Options {
     pub watched: Vec<NsName>,
     /// The beginning of the payload, by which others know the requests; random where not given.
     pub cookie: Option<[u8; 8]>,
-    /// Whether requests must not be fragmented: what is too long for the first link is not sent
-    /// (EMSGSIZE), and a router says so or drops it.
+    /// Whether requests must not be fragmented: what is too long for the first link, its route, or what was
+    /// learned of the way is not sent (EMSGSIZE), and a router says so or drops it.
     pub whole: bool,
 }
 

@@ -45,6 +45,9 @@ pub struct NamespaceFacts {
     pub deprecated: Vec<IpAddr>,
     /// Neighbours that were asked for and have not answered: the kernel's `INCOMPLETE` and `FAILED`.
     pub silent: Vec<(IfName, IpAddr)>,
+    /// What it has learned of the MTUs of ways, by where they lead; as far as that was asked.
+    #[serde(default)]
+    pub learned_mtus: BTreeMap<IpAddr, u32>,
     /// Nexthop objects, whoever made them.
     pub nexthops: Vec<NexthopObject>,
     /// IPv6 addresses that can't be used, each with whether another has it too; otherwise that is

@@ -8,7 +8,7 @@ use std::time::Duration;
 use vnet_kernel::Realm;
 use vnet_kernel::connect;
 use vnet_kernel::echo::Outcome;
-use vnet_kernel::observe::fates::fates;
+use vnet_kernel::observe::fates::{fates, learned_mtus};
 use vnet_kernel::observe::survey::{listeners, survey};
 use vnet_model::facts::{Fate, Lookup};
 use vnet_model::problem::nearest;
@@ -28,6 +28,10 @@ pub use probe::{Dropped, Grown, Loss, Spotted};
 pub use vnet_why::seen::LastSeen;
 
 use probe::Try;
+
+/// The protocols of echo requests (IANA).
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 
 /// What is asked about two ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -175,6 +179,9 @@ impl Lab {
             }
         }
         let question = question(&desired, &state, from, to, ask)?;
+        if question.size_bytes.is_some() {
+            learn(self.realm()?, &question, &mut facts)?;
+        }
         let intent = Some(&desired).filter(|_| is_up);
         let world = World { state: &state, facts: Some(&facts), intent, assumed: &[] };
         let mut answer = vnet_why::why(&world, &question);
@@ -193,6 +200,20 @@ impl Lab {
         let (compared, otherwise) = compare(self.realm()?, &facts, &answer.routed)?;
         Ok(Told { question, answer, probed, spotted, compared, otherwise, is_read_otherwise })
     }
+}
+
+/// Notes what the sender has learned of the MTU of the way.
+fn learn(realm: &Realm, question: &Question, facts: &mut Facts) -> Result<(), Error> {
+    let Question { from, src, dst, .. } = question;
+    let protocol = Some(if dst.is_ipv4() { ICMP } else { ICMPV6 });
+    let (iif, vrf, mark, sport, dport) = Default::default();
+    let (ns, src, dst) = (from.clone(), *src, *dst);
+    let lookup = Lookup { ns, src, dst, iif, vrf, mark, protocol, sport, dport };
+    let learned = learned_mtus(realm, facts, &[lookup])?.into_iter().next().flatten();
+    if let (Some(mtu), Some(facts)) = (learned, facts.namespaces.get_mut(from)) {
+        facts.learned_mtus.insert(dst, mtu);
+    }
+    Ok(())
 }
 
 /// Takes into an answer what came of the packet that was sent.

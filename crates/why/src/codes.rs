@@ -158,7 +158,13 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "mtu-too-small",
-        "The packet is longer than the MTU of an interface that it leaves by, and must not be fragmented.",
+        "The packet is longer than the MTU of an interface that it leaves by, or of the route that it takes, and must \
+         not be fragmented.",
+    ),
+    code(
+        "mtu-outdated",
+        "The sender was told by a router that its packets are too long for the way, which is no longer so. It \
+         remembers that for ten minutes, and sends nothing longer that must not be fragmented.",
     ),
     code(
         "mtu-black-hole",
@@ -172,8 +178,8 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "mtu-mismatch",
-        "The two ends of a cable have different MTUs: what the one sends, the other drops in \
-         silence, and nobody is told.",
+        "The two ends of a cable have different MTUs, or a route says that more fits its interface than does: what \
+         the one sends, the other drops in silence, and nobody is told.",
     ),
     code(
         "address-on-port",

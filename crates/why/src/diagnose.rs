@@ -11,6 +11,7 @@ mod filter;
 mod link;
 mod meant;
 mod mends;
+mod mtu;
 mod rules;
 mod tunnel;
 mod vrf;
@@ -64,7 +65,7 @@ pub(crate) fn diagnose(scene: &Scene<'_>, question: &Question, trip: &Trip) -> O
         }
         _ => false,
     };
-    if stray_port {
+    if stray_port || case.is_by_way() {
         return case.stopped();
     }
     case.doubt(trip)
@@ -159,7 +160,9 @@ impl Case<'_, '_> {
             }
             Some(Stop::ByPort(dev)) => Some(self.by_port(ns, dev)),
             Some(Stop::Unresolved { dev, hop }) => self.unresolved(ns, dev, *hop),
-            Some(Stop::TooBig { dev, mtu }) => Some(self.too_big(ns, dev, *mtu)),
+            Some(Stop::TooBig { dev, mtu, by }) => Some(self.too_big(ns, dev, *mtu, by)),
+            Some(Stop::TooWide { dev, mtu, room }) => self.too_wide_way(ns, dev, *mtu, *room),
+            Some(Stop::Learned(mtu)) => Some(self.learned_mtu(ns, *mtu)),
             Some(Stop::UpperDown(end)) => Some(self.interface_down(&end.ns, &end.name)),
             Some(Stop::KeptApart(from, to)) => Some(self.kept_apart(from, to)),
             Some(Stop::VrfTakes { upper, vrf }) => Some(self.taken_by_vrf(upper, vrf)),
@@ -360,33 +363,6 @@ impl Case<'_, '_> {
             steps.push(set(ns, dev, LinkSetting::Master(None)));
         }
         self.cause("address-on-port", port, evidence, steps)
-    }
-
-    fn too_big(&self, ns: &NsName, dev: &IfName, mtu: u32) -> Cause {
-        let fits = self.small_mtu(ns, dev, mtu);
-        match self.unheard(ns) {
-            Some(cause) => self.black_hole(cause, fits),
-            None => fits,
-        }
-    }
-
-    fn small_mtu(&self, ns: &NsName, dev: &IfName, mtu: u32) -> Cause {
-        let port = self.scene.port(ns, dev);
-        let size = self.question.size_bytes.unwrap_or(mtu);
-        let evidence =
-            format!("a packet of {size} bytes does not fit {port}, whose MTU is {mtu} bytes");
-        let meant = self.scene.meant_interface(ns, dev).and_then(|meant| meant.mtu);
-        let wanted = meant.unwrap_or(size).max(size);
-        let mut cause = self.cause(
-            "mtu-too-small",
-            port,
-            evidence,
-            vec![set(ns, dev, LinkSetting::Mtu(wanted))],
-        );
-        if let Some(meant) = self.scene.meant_interface(ns, dev) {
-            self.add_line(&mut cause, meant.origin, format!("give it `mtu: {wanted}`"));
-        }
-        cause
     }
 
     /// A route leads to an interface that sends nothing.

@@ -153,6 +153,17 @@ impl<'a> Scene<'a> {
         set.unwrap_or(TTL_DEFAULT)
     }
 
+    /// The MTU of an interface for IPv6, where that is known.
+    pub(crate) fn mtu_ipv6(&self, ns: &NsName, dev: &IfName) -> Option<u32> {
+        self.sysctl(ns, &mtu_ipv6_key(dev)).and_then(|value| value.parse().ok())
+    }
+
+    /// What a namespace has learned of the MTU of the way to an address.
+    pub(crate) fn learned_mtu(&self, ns: &NsName, dst: IpAddr) -> Option<u32> {
+        let learned = self.facts(ns)?.learned_mtus.get(&dst);
+        learned.filter(|_| !self.effects.contains(&Effect::Relearns(ns.clone()))).copied()
+    }
+
     /// Does a step on paper.
     pub(crate) fn apply(&mut self, step: &Step) -> Result<(), Refused> {
         self.standing.take();
@@ -169,8 +180,15 @@ impl<'a> Scene<'a> {
             let _ = step.apply(meant.to_mut());
         }
         self.mended.insert(step.ns.clone());
-        if let Change::SetSysctl { key, value } = &step.change {
-            self.sysctls.insert((step.ns.clone(), key.clone()), value.clone());
+        match &step.change {
+            Change::SetSysctl { key, value } => {
+                self.sysctls.insert((step.ns.clone(), key.clone()), value.clone());
+            }
+            // IPv6's follows (`addrconf_notify`, net/ipv6/addrconf.c).
+            Change::SetLink { name, set: LinkSetting::Mtu(mtu) } => {
+                self.sysctls.insert((step.ns.clone(), mtu_ipv6_key(name)), mtu.to_string());
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -603,6 +621,11 @@ fn bridge_in(ns: &Namespace, dev: &IfName) -> Option<IfName> {
     let master = ns.interfaces.get(dev)?.master.as_ref()?;
     let vrf = ns.interfaces.get(master).and_then(|it| it.kind.device());
     (!vrf.is_some_and(|device| device.spec.is_vrf())).then(|| master.clone())
+}
+
+/// The setting that says the MTU of an interface for IPv6.
+pub(crate) fn mtu_ipv6_key(dev: &IfName) -> String {
+    format!("net.ipv6.conf.{}.mtu", dev.as_str().replace('.', "/"))
 }
 
 /// A setting of IPv4 on an interface; dots of its name are written `/` (`sysctl(8)`).

@@ -11,7 +11,7 @@ mod vrf;
 use std::net::IpAddr;
 
 use vnet_model::nft::Hook;
-use vnet_model::{End, IfName, Mac, NextHop, NsName, Origin, Packet, Route};
+use vnet_model::{End, IfName, Mac, Metric, NextHop, NsName, Origin, Packet, Route};
 
 use crate::fib::{self, Decision, Flowi};
 use crate::filter::{Done, Flow, Header};
@@ -22,7 +22,7 @@ use crate::{By, Hop};
 pub(crate) use frames::Learned;
 use neighbour::accepts;
 pub(crate) use neighbour::{Misled, answers};
-pub(crate) use stop::Stop;
+pub(crate) use stop::{Limit, Stop};
 
 /// The setting that lets addresses of loopback leave and come in.
 pub(crate) const ROUTE_LOCALNET: &str = "route_localnet";
@@ -119,7 +119,7 @@ pub(crate) struct Walked {
     pub(crate) unknown: Vec<String>,
     /// The interfaces that it passed, ports of bridges too.
     pub(crate) touched: Vec<End>,
-    /// Who waits for a neighbour that does not answer, with it.
+    /// Who still has it: it waits for a neighbour that does not answer, or has learned that it is too long.
     pub(crate) waits: Option<NsName>,
     /// Who has sent the frame that is dropped where it is, by who only passes it on.
     pub(crate) framed_by: Option<NsName>,
@@ -186,7 +186,8 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         entered: Vec::new(),
     };
     walk.walked.stop = walk.run().err();
-    walk.walked.came_by = walk.came_in;
+    walk.walked.came_by = walk.came_in.take();
+    walk.unlearned();
     walk.walked
 }
 
@@ -537,8 +538,12 @@ impl Walk<'_, '_> {
             return Ok(false);
         }
         let hop = leg.via.unwrap_or(dst);
-        let size = self.packet.size_bytes.min(mtu);
-        let station = self.resolve(ns, &leg.dev, hop, size);
+        let (room, _) = self.room(ns, route, leg, mtu);
+        let size = self.packet.size_bytes.min(room);
+        let station = self.resolve(ns, &leg.dev, hop, size).map_err(|stop| match stop {
+            Stop::Unresolved { dev, .. } if size > mtu => Stop::TooWide { dev, mtu, room },
+            stop => stop,
+        });
         let station = station.map_err(|stop| self.not_turned_back(stop))?;
         self.keep_apart(&out, &station.end)?;
         self.pass_trail(&out, &station)?;
@@ -573,9 +578,39 @@ impl Walk<'_, '_> {
         if !self.pass_filters(ns, leg)? {
             return Ok(false);
         }
-        match mtu.filter(|mtu| self.packet.df && self.packet.size_bytes > *mtu) {
-            Some(mtu) => Err(Stop::TooBig { dev: leg.dev.clone(), mtu }),
+        let room = mtu.map(|mtu| self.room(ns, route, leg, mtu));
+        match room.filter(|(room, _)| self.packet.df && self.packet.size_bytes > *room) {
+            Some((mtu, by)) => Err(Stop::TooBig { dev: leg.dev.clone(), mtu, by }),
             None => Ok(true),
+        }
+    }
+
+    /// How long a packet may be that leaves by a route and an interface, and what says so: the route first,
+    /// though it say more than the interface takes (`ip_dst_mtu_maybe_forward`, net/ip.h;
+    /// `ip6_dst_mtu_maybe_forward`, net/ip6_route.h: routers ask it since Linux 5.12).
+    fn room(&self, ns: &NsName, route: &Route, leg: &NextHop, mtu: u32) -> (u32, Limit) {
+        if let Some(way) = route.metrics.get(&Metric::Mtu) {
+            return (way.value, Limit::Route(Box::new(route.clone())));
+        }
+        let own = self.scene.mtu_ipv6(ns, &leg.dev).filter(|_| self.header.dst.is_ipv6());
+        match own.filter(|own| *own < mtu) {
+            Some(own) => (own, Limit::Ipv6),
+            None => (mtu, Limit::Interface),
+        }
+    }
+
+    /// Sees that what its sender has learned of the way keeps from being sent what would get there.
+    fn unlearned(&mut self) {
+        let Sent { from, dst, df, size_bytes, .. } = self.packet;
+        let learned = self.scene.learned_mtu(from, *dst).filter(|mtu| *df && size_bytes > mtu);
+        match (learned, &self.walked.stop) {
+            (Some(mtu), None) => {
+                self.walked.stop = Some(Stop::Learned(mtu));
+                self.walked.at = from.clone();
+                self.walked.hops.truncate(1);
+            }
+            (Some(_), Some(_)) => self.walked.waits = Some(from.clone()),
+            (None, _) => {}
         }
     }
 

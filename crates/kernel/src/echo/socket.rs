@@ -88,11 +88,11 @@ impl EchoSocket {
             }
         };
         if whole {
-            // What routers said before may no longer hold: it is found out anew.
+            // As programs do that want to know: the route's MTU counts, and what was learned of the way.
             match family {
-                Family::V4 => set_ip_mtu_discover(&fd, Ipv4PathMtuDiscovery::PROBE)?,
+                Family::V4 => set_ip_mtu_discover(&fd, Ipv4PathMtuDiscovery::DO)?,
                 Family::V6 => {
-                    set_ipv6_mtu_discover(&fd, Ipv6PathMtuDiscovery::PROBE)?;
+                    set_ipv6_mtu_discover(&fd, Ipv6PathMtuDiscovery::DO)?;
                     sockopt::Ipv6DontFrag.set(&fd, &true).map_err(from_nix)?;
                 }
             }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteType,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use vnet_model::facts::{Facts, Fate, Lookup};
-use vnet_model::{IfName, NsName};
+use vnet_model::{IfName, Metric, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
 use super::CHUNK;
@@ -28,11 +30,39 @@ const ICMPV6: u8 = 58;
 /// # Errors
 /// When a namespace can't be entered, and when the kernel's answers are lost.
 pub fn fates(realm: &Realm, facts: &Facts, lookups: &[Lookup]) -> Result<Vec<Option<Fate>>, Error> {
+    // Where it is refused that is the answer: no route, or one that drops.
+    ask(realm, facts, lookups, |route, names| match route {
+        Some(route) => read(route, names),
+        None => Some(Fate::Refused),
+    })
+}
+
+/// Asks the kernel what it has learned of the MTUs of the ways that these packets take: a router's word, or
+/// what a tunnel noted down, which it forgets after `mtu_expires` (ip-sysctl). `None` where it has learned
+/// nothing. Otherwise as [`fates`].
+///
+/// # Errors
+/// As [`fates`].
+pub fn learned_mtus(
+    realm: &Realm,
+    facts: &Facts,
+    lookups: &[Lookup],
+) -> Result<Vec<Option<u32>>, Error> {
+    ask(realm, facts, lookups, |route, _| learned_mtu(route?))
+}
+
+/// Asks about each packet; `read` gets the kernel's answer, none where it refuses one.
+fn ask<T: Clone>(
+    realm: &Realm,
+    facts: &Facts,
+    lookups: &[Lookup],
+    read: impl Fn(Option<&RouteMessage>, &Names<'_>) -> Option<T>,
+) -> Result<Vec<Option<T>>, Error> {
     let mut by_ns: BTreeMap<&NsName, Vec<usize>> = BTreeMap::new();
     for (at, lookup) in lookups.iter().enumerate() {
         by_ns.entry(&lookup.ns).or_default().push(at);
     }
-    let mut fates = vec![None; lookups.len()];
+    let mut all = vec![None; lookups.len()];
     let names: Vec<NsName> = by_ns.keys().map(|ns| (*ns).clone()).collect();
     for chunk in names.chunks(CHUNK) {
         for (ns, entry) in chunk.iter().zip(realm.open(0, chunk)?) {
@@ -43,31 +73,49 @@ pub fn fates(realm: &Realm, facts: &Facts, lookups: &[Lookup]) -> Result<Vec<Opt
             for &at in by_ns.get(ns).map(Vec::as_slice).unwrap_or_default() {
                 let failed =
                     |source| Error::Netlink { doing: "ask for a route", ns: ns.clone(), source };
-                fates[at] =
-                    fate(&mut opened.socket, &found.indexes, &lookups[at]).map_err(failed)?;
+                all[at] = ask_one(&mut opened.socket, &found.indexes, &lookups[at], &read)
+                    .map_err(failed)?;
             }
         }
     }
-    Ok(fates)
+    Ok(all)
 }
 
-fn fate(
+/// The names of interfaces, by their indexes.
+type Names<'n> = BTreeMap<u32, &'n IfName>;
+
+fn ask_one<T>(
     socket: &mut Socket,
     indexes: &BTreeMap<IfName, u32>,
     lookup: &Lookup,
-) -> Result<Option<Fate>, NetlinkError> {
+    read: impl Fn(Option<&RouteMessage>, &Names<'_>) -> Option<T>,
+) -> Result<Option<T>, NetlinkError> {
     let Some(request) = request(indexes, lookup) else { return Ok(None) };
-    let names: BTreeMap<u32, &IfName> = indexes.iter().map(|(name, at)| (*at, name)).collect();
+    let names: Names<'_> = indexes.iter().map(|(name, at)| (*at, name)).collect();
     let answers = socket.get(&request, |answer| match answer.decode()? {
-        RouteNetlinkMessage::NewRoute(route) => Ok(read(&route, &names)),
+        RouteNetlinkMessage::NewRoute(route) => Ok(read(Some(&route), &names)),
         _ => Ok(None),
     });
     match answers {
         Ok(answers) => Ok(answers.into_iter().next()),
-        // That is the answer: no route, or one that drops.
-        Err(NetlinkError::Refused(_)) => Ok(Some(Fate::Refused)),
+        Err(NetlinkError::Refused(_)) => Ok(read(None, &names)),
         Err(error) => Err(error),
     }
+}
+
+/// The MTU that an answer says was learned: of IPv4 one that expires (`rt_fill_info`, net/ipv4/route.c), of
+/// IPv6 that of a copy of the route (`rt6_fill_node`, net/ipv6/route.c).
+fn learned_mtu(route: &RouteMessage) -> Option<u32> {
+    let is_cloned = route.header.flags.contains(RouteFlags::Cloned);
+    let expires = route.attributes.iter().any(|attribute| match attribute {
+        RouteAttribute::CacheInfo(info) => info.expires != 0,
+        _ => false,
+    });
+    let metrics = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Metrics(metrics) => Some(super::route::way(metrics)),
+        _ => None,
+    });
+    metrics?.get(&Metric::Mtu).filter(|_| is_cloned && expires).map(|mtu| mtu.value)
 }
 
 fn request(indexes: &BTreeMap<IfName, u32>, lookup: &Lookup) -> Option<RouteNetlinkMessage> {
@@ -115,7 +163,7 @@ fn address(addr: IpAddr) -> RouteAddress {
     }
 }
 
-fn read(message: &RouteMessage, names: &BTreeMap<u32, &IfName>) -> Option<Fate> {
+fn read(message: &RouteMessage, names: &Names<'_>) -> Option<Fate> {
     match message.header.kind {
         RouteType::Local | RouteType::Anycast => Some(Fate::Local),
         RouteType::Broadcast | RouteType::Multicast => Some(Fate::All),

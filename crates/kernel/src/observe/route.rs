@@ -156,7 +156,7 @@ pub(super) fn route(message: &RouteMessage, names: &BTreeMap<u32, IfName>) -> Op
 }
 
 /// Reads RTA_METRICS, as far as the model knows them.
-fn way(found: &[RouteMetric]) -> BTreeMap<Metric, MetricValue> {
+pub(super) fn way(found: &[RouteMetric]) -> BTreeMap<Metric, MetricValue> {
     let number = |metric: &RouteMetric| {
         let mut value = [0; 4];
         (metric.value_len() == 4).then(|| metric.emit_value(&mut value))?;

@@ -48,6 +48,9 @@ const BRIDGE_KEYS: [&str; 3] = [
 const CONF_KEYS: [&str; 5] =
     ["rp_filter", "arp_ignore", "arp_filter", "proxy_arp", "route_localnet"];
 
+/// Sysctls of IPv6 on one interface.
+const CONF6_KEYS: [&str; 1] = ["mtu"];
+
 pub use sockets::listeners;
 
 /// Reads facts about namespaces. CAP_SYS_ADMIN and CAP_NET_ADMIN.
@@ -68,15 +71,17 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             standing.note(name, &links);
             let has_bridge = links.iter().any(Link::is_bridge);
             let (found, names) = read(&mut opened.socket, links).map_err(failed)?;
-            let devs = names.values().map(|dev| dev.as_str().replace('.', "/"));
-            let own = devs
+            let devs = || names.values().map(|dev| dev.as_str().replace('.', "/"));
+            let own = devs()
                 .chain(["all".to_owned()])
                 .flat_map(|dev| CONF_KEYS.map(|key| format!("net.ipv4.conf.{dev}.{key}")));
+            let own_ipv6 =
+                devs().flat_map(|dev| CONF6_KEYS.map(|key| format!("net.ipv6.conf.{dev}.{key}")));
             let of_vrfs = found.rules.iter().any(|policy| policy.l3mdev);
             let of_vrfs = VRF_KEYS.iter().filter(|_| of_vrfs);
             let of_bridges = BRIDGE_KEYS.iter().filter(|_| has_bridge);
             let keys = KEYS.iter().chain(of_vrfs).chain(of_bridges);
-            let keys = keys.map(|key| (*key).to_owned()).chain(own);
+            let keys = keys.map(|key| (*key).to_owned()).chain(own).chain(own_ipv6);
             let mut accesses: Vec<SysctlAccess> = keys.map(SysctlAccess::Read).collect();
             accesses.push(SysctlAccess::Filters);
             requests.push((name.clone(), accesses));
@@ -145,6 +150,7 @@ fn read(
         addresses,
         deprecated,
         silent,
+        learned_mtus: BTreeMap::new(),
         nexthops: entry::nexthops(socket, &names)?,
         unusable: unusable(socket, &names)?,
         ports: ports(socket, &names)?,

@@ -1,5 +1,6 @@
 //! Decisions held against what was meant.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
@@ -339,6 +340,11 @@ fn same_addr(interface: &Interface, addr: IpAddr) -> Option<IpNet> {
     interface.addresses.iter().map(|a| a.net).find(|net| net.addr() == addr)
 }
 
+/// A route without what it says of the way: where that matters, it is what the packet stops at.
+fn way(route: &Route) -> Route {
+    Route { metrics: BTreeMap::new(), ..fib::plain(route) }
+}
+
 /// Tells whether two decisions come to the same. Two subnets that are the same on two interfaces are
 /// taken in the order in which they came, which a file does not say.
 fn same(scene: &Scene<'_>, ns: &NsName, want: &Decision, got: &Decision) -> bool {
@@ -354,7 +360,7 @@ fn same(scene: &Scene<'_>, ns: &NsName, want: &Decision, got: &Decision) -> bool
         (
             Decision::Via { route: want, legs: wanted, .. },
             Decision::Via { route: got, legs, .. },
-        ) => fib::plain(want) == fib::plain(got) && wanted.len() == legs.len(),
+        ) => way(want) == way(got) && wanted.len() == legs.len(),
         (Decision::Dropped { route: want }, Decision::Dropped { route: got }) => want == got,
         (want, got) => std::mem::discriminant(want) == std::mem::discriminant(got),
     }

@@ -7,7 +7,7 @@ use super::{Case, diagnose};
 use crate::travel::Trip;
 use crate::tunnel::{self, Broken, Fault, Outer};
 use crate::walk::{Stop, Walked};
-use crate::{Cause, Effect, Mend, Question};
+use crate::{Cause, Mend, Question};
 
 /// Options that both ends of a tunnel have to be told alike or crosswise, each with the code of what
 /// is wrong with it.
@@ -134,23 +134,15 @@ impl Case<'_, '_> {
         let trip = Trip { forth: walked.clone(), back: None, astray: false };
         let mut cause = diagnose(self.scene, &question, &trip)?;
         if cause.code == "mtu-too-small" && !cause.mend.is_empty() {
-            cause.mend.push(self.relearn(outer));
+            // The tunnel's node has noted it down, and told who sends by it.
+            let sender = self.walked.decisions.first().map(|first| (&first.ns, self.dst));
+            for (ns, dst) in [Some((&outer.from.ns, outer.dst)), sender].into_iter().flatten() {
+                self.relearn(&mut cause, ns, dst);
+            }
         }
         let way = if is_back { "answers to" } else { "goes in" };
         let evidence = format!("what {way} packets of {port} to {}: {}", outer.dst, cause.evidence);
         Some(Cause { evidence, ..cause })
-    }
-
-    /// Has the tunnel's node forget the MTU that it has learned of the tunnel's way: it would refuse
-    /// what is larger for ten minutes more (`mtu_expires`, ip-sysctl).
-    fn relearn(&self, outer: &Outer) -> Mend {
-        let ns = &outer.from.ns;
-        let family = if outer.dst.is_ipv6() { "-6 " } else { "" };
-        Mend::Command {
-            text: format!("~ what {} has learned of MTUs", self.scene.label(ns)),
-            commands: vec![format!("ip -n {ns} {family}route flush cache")],
-            effect: Effect::Relearns(ns.clone()),
-        }
     }
 
     /// The outer packet arrives, and nobody takes it.

@@ -37,8 +37,12 @@ pub(crate) enum Stop {
     WrongNeighbour { dev: IfName, hop: IpAddr, mac: Mac },
     /// Nobody listens on the port.
     NobodyListens,
-    /// It is too long for this interface.
-    TooBig { dev: IfName, mtu: u32 },
+    /// It is too long for this interface, or for the route by it.
+    TooBig { dev: IfName, mtu: u32, by: Limit },
+    /// The route says that more fits than this interface takes.
+    TooWide { dev: IfName, mtu: u32, room: u32 },
+    /// It is longer than its sender has learned that its way takes, and would get there.
+    Learned(u32),
     /// An ipvlan has its address, and is down.
     UpperDown(End),
     /// It is between two ipvlans on one interface, whose flag keeps them apart.
@@ -75,6 +79,17 @@ pub(crate) enum Stop {
     Unknown(String),
 }
 
+/// What says how long a packet may be that leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// The interface.
+    Interface,
+    /// The interface, for IPv6 alone.
+    Ipv6,
+    /// The route.
+    Route(Box<Route>),
+}
+
 impl Stop {
     /// Says it in a line.
     pub(crate) fn text(&self) -> String {
@@ -96,7 +111,19 @@ impl Stop {
                 format!("somebody wrote down that {hop} is at {mac}, which nobody there has")
             }
             Self::NobodyListens => "nobody listens on this port and address".to_owned(),
-            Self::TooBig { dev, mtu } => format!("too long for {dev}, whose MTU is {mtu} bytes"),
+            Self::TooBig { dev, mtu, by: Limit::Interface } => {
+                format!("too long for {dev}, whose MTU is {mtu} bytes")
+            }
+            Self::TooBig { dev, mtu, by: Limit::Ipv6 } => {
+                format!("too long for {dev}, whose MTU for IPv6 is {mtu} bytes")
+            }
+            Self::TooBig { mtu, by: Limit::Route(_), .. } => {
+                format!("too long for the route, whose MTU is {mtu} bytes")
+            }
+            Self::TooWide { dev, mtu, room } => {
+                format!("the route says {room} bytes, and {dev} takes {mtu}")
+            }
+            Self::Learned(mtu) => format!("it has learned that {mtu} bytes fit the way there"),
             Self::UpperDown(end) => format!("{} has its address, and is down", end.name),
             Self::KeptApart(from, to) => {
                 format!("{} and {} are kept apart on the interface below", from.name, to.name)
