@@ -153,6 +153,7 @@ fn classify(error: &Error) -> (&'static str, u8) {
         Error::NothingPending { .. } => ("nothing-pending", 4),
         Error::NoNode { .. } => ("no-node", 2),
         Error::NoLink { .. } => ("no-link", 2),
+        Error::NoInterface { .. } => ("no-interface", 2),
         Error::NoAddress { .. } => ("no-address", 2),
         Error::Range(_) => ("usage", 2),
         Error::Locked { .. } => ("locked", 4),
@@ -236,6 +237,9 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::NoNode { nearest: Some(near), .. } => {
             format!("a node with a similar name exists: {near}")
+        }
+        Error::NoInterface { nearest: Some(near), .. } => {
+            format!("an interface with a similar name exists: {near}")
         }
         Error::NoNode { nearest: None, .. } => "`vnet show` lists the nodes".to_owned(),
         Error::Range(error) => return error.hint().into_iter().collect(),

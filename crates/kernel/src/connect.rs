@@ -47,6 +47,8 @@ pub struct Attempt {
     pub src: Option<IpAddr>,
     /// The address that is asked.
     pub dst: IpAddr,
+    /// The index of the interface on whose link it is, where it is a link-local address of IPv6.
+    pub scope: u32,
     /// TCP or UDP, with the port.
     pub packet: Packet,
     /// The namespace and port that shall answer, where it is known.

@@ -26,7 +26,7 @@ fn attempt(dst: &str, packet: &str) -> Attempt {
     let packet: Packet = packet.parse().unwrap();
     let at = Some((NsName::new("b").unwrap(), packet.port().unwrap()));
     let dst = dst.parse().unwrap();
-    Attempt { from: NsName::new("a").unwrap(), src: None, dst, packet, at }
+    Attempt { from: NsName::new("a").unwrap(), src: None, dst, scope: 0, packet, at }
 }
 
 fn ask(attempts: &[Attempt]) -> Vec<Outcome> {

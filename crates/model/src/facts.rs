@@ -308,7 +308,7 @@ pub struct Lookup {
     pub dst: IpAddr,
     /// The interface that it came in by; nothing for one of the namespace's own.
     pub iif: Option<IfName>,
-    /// The VRF that it is sent in.
+    /// The VRF that it is sent in, or the interface on whose link its link-local destination is.
     pub vrf: Option<IfName>,
     /// Its mark, if that is known.
     pub mark: Option<u32>,

@@ -254,6 +254,16 @@ pub enum Error {
         /// The name that was looked for.
         link: String,
     },
+    /// The node has no such interface.
+    #[error("{node} has no interface {interface}")]
+    NoInterface {
+        /// The node, as it was typed.
+        node: String,
+        /// The name that was looked for.
+        interface: String,
+        /// The most similar name that exists.
+        nearest: Option<IfName>,
+    },
     /// An end of a question has no address that could be asked.
     #[error("{end} has no {} address", if *ipv6 { "IPv6" } else { "IPv4" })]
     NoAddress {

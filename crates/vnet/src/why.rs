@@ -1,7 +1,7 @@
 //! Why A can't reach B: what is asked, looked at, and tried.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use vnet_kernel::observe::survey::{listeners, survey};
 use vnet_model::facts::{Fate, Lookup};
 use vnet_model::problem::nearest;
 use vnet_model::sighting::Heading;
-use vnet_model::{Desired, Facts, Interface, Namespace, NodeName, NsName, Packet, State};
-use vnet_why::{DroppedBy, Question, Routed, World};
+use vnet_model::{Desired, Facts, IfName, Interface, Namespace, NodeName, NsName, Packet, State};
+use vnet_why::{DroppedBy, Question, Routed, World, addressless, link_to};
 
 pub use vnet_why::{Answer, By, CODES, Cause, Code, Hop, Mend, Verdict, explain, lint};
 
@@ -131,6 +131,12 @@ impl fmt::Display for Probed {
 }
 
 impl Told {
+    /// What the model alone has to say.
+    fn modelled(question: Question, answer: Answer) -> Self {
+        let (probed, spotted, otherwise) = Default::default();
+        Self { question, answer, probed, spotted, compared: 0, otherwise, is_read_otherwise: false }
+    }
+
     /// Tells whether model and probe contradict each other.
     #[must_use]
     pub fn disagree(&self) -> bool {
@@ -145,11 +151,12 @@ impl Told {
 }
 
 impl Lab {
-    /// Finds out why one end does not reach another: each is a node, `node:interface`, an address, or
+    /// Finds out why one end does not reach another: each is a node, `node:interface`, an address (`fe80::1%eth0` where it
+    /// is one of a link: that of this interface of who asks), or
     /// a namespace of [`Ask::beside`]. Where there are such, no lab need be up.
     ///
     /// # Errors
-    /// [`Error::NotUp`], [`Error::NoNode`], [`Error::NoAddress`], and when the kernel can't be read.
+    /// [`Error::NotUp`], [`Error::NoNode`], [`Error::NoInterface`], [`Error::NoAddress`], and when the kernel can't be read.
     pub fn why(&self, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
         let not_up = || Error::NotUp { lab: self.name().clone() };
         let mut recorded = self.record()?.map(|record| record.desired);
@@ -184,6 +191,9 @@ impl Lab {
         }
         let intent = Some(&desired).filter(|_| is_up);
         let world = World { state: &state, facts: Some(&facts), intent, assumed: &[] };
+        if question.dst.is_unspecified() {
+            return Ok(Told { is_read_otherwise, ..unaddressed(&desired, &world, question, to) });
+        }
         let mut answer = vnet_why::why(&world, &question);
         let (probed, spotted) = match ask.probe {
             true => {
@@ -200,6 +210,17 @@ impl Lab {
         let (compared, otherwise) = compare(self.realm()?, &facts, &answer.routed)?;
         Ok(Told { question, answer, probed, spotted, compared, otherwise, is_read_otherwise })
     }
+}
+
+/// Says of an end that has no address that this is what is wrong.
+fn unaddressed(desired: &Desired, world: &World<'_>, question: Question, to: &str) -> Told {
+    let node = to.split(':').next().unwrap_or(to);
+    let of = question.to.clone().or_else(|| {
+        let mut named = desired.nodes.iter();
+        named.find(|(name, _)| name.as_str() == node).map(|(_, ns)| ns.clone())
+    });
+    let answer = addressless(world, &question, of.as_ref().unwrap_or(&question.from));
+    Told::modelled(question, answer)
 }
 
 /// Notes what the sender has learned of the MTU of the way.
@@ -262,21 +283,26 @@ pub fn compare(
 pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
     let question = question(desired, &desired.state, from, to, ask)?;
     let world = World { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] };
+    if question.dst.is_unspecified() {
+        return Ok(unaddressed(desired, &world, question, to));
+    }
     let answer = vnet_why::why(&world, &question);
-    let (probed, spotted, otherwise) = Default::default();
-    Ok(Told { question, answer, probed, spotted, compared: 0, otherwise, is_read_otherwise: false })
+    Ok(Told::modelled(question, answer))
 }
 
 /// An end of the question, as it was typed.
 struct Place {
     ns: Option<NsName>,
     addr: Option<IpAddr>,
+    /// The interface on whose link it is, where that was typed.
+    link: Option<IfName>,
 }
 
 /// Makes a question of what was typed.
 ///
 /// # Errors
-/// [`Error::NoNode`] for a name that is none, [`Error::NoAddress`] where an end has none to ask.
+/// [`Error::NoNode`] and [`Error::NoInterface`] for a name that is none, [`Error::NoAddress`] where an end has
+/// none to ask.
 pub fn question(
     desired: &Desired,
     state: &State,
@@ -284,7 +310,6 @@ pub fn question(
     to: &str,
     ask: &Ask,
 ) -> Result<Question, Error> {
-    let typed = |text: &str| IpAddr::from_str(text).ok();
     let seek = |text: &str, ipv6: bool| place(desired, state, &ask.beside, text, ipv6);
     let ipv6 = match typed(to).or(typed(from)).or(ask.src) {
         Some(addr) => addr.is_ipv6(),
@@ -299,7 +324,10 @@ pub fn question(
     let goal = seek(to, ipv6)?;
     // Everybody has that one: it is who asks that is meant.
     let own = goal.addr.filter(IpAddr::is_loopback).and(source.ns.as_ref()).cloned();
-    let explicit = from.contains(':') || typed(from).is_some();
+    // What leaves its link from an address of that gets no answer: it says who asks, then.
+    let of_link = |addr: Option<IpAddr>| addr.is_some_and(is_link_local);
+    let explicit = (from.contains(':') || typed(from).is_some())
+        && (!of_link(source.addr) || of_link(goal.addr));
     // Where the file gives an address to several (in VRFs, or to be reached at the nearest), it is any of
     // them that is meant.
     let has = |addr: IpAddr| {
@@ -307,14 +335,72 @@ pub fn question(
         all.filter(|ns| addresses(ns, None).any(|own| own == addr)).count()
     };
     let is_shared = typed(to).is_some_and(|addr| has(addr) > 1);
-    Ok(Question {
-        from: source.ns.ok_or_else(|| no_address(from))?,
+    let ns = source.ns.ok_or_else(|| no_address(from))?;
+    let link = goal.link.filter(|_| goal.addr.is_some_and(is_link_local));
+    if let Some(dev) = &link {
+        known(desired, state, &ns, from, dev)?;
+    }
+    let is_whose = |to: &NsName| link.is_none() || *to != ns;
+    let question = Question {
         src: ask.src.or(source.addr.filter(|_| explicit)),
-        dst: goal.addr.ok_or_else(|| no_address(to))?,
-        to: own.or(goal.ns.filter(|_| !is_shared)),
+        to: own.or(goal.ns.clone().filter(|to| !is_shared && is_whose(to))),
         size_bytes: ask.size_bytes,
         packet: ask.packet,
-    })
+        link,
+        ..Question::new(ns, goal.addr.unwrap_or_else(|| nowhere(ipv6)))
+    };
+    match (goal.addr, goal.ns) {
+        (Some(_), _) => Ok(question),
+        // It may be a neighbour all the same.
+        (None, Some(goal)) if typed(to).is_none() => {
+            let world = World { state, facts: None, intent: None, assumed: &[] };
+            match link_to(&world, &question.from, &goal).filter(|_| !to.contains(':')) {
+                Some((dev, dst)) => Ok(Question { dst, link: Some(dev), ..question }),
+                None => Ok(question),
+            }
+        }
+        (None, _) => Err(no_address(to)),
+    }
+}
+
+/// The address of nobody.
+fn nowhere(ipv6: bool) -> IpAddr {
+    if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}
+
+/// The address that was typed, if it is one; with the interface on whose link it is.
+fn typed_on(text: &str) -> Option<(IpAddr, Option<&str>)> {
+    let (addr, dev) = match text.split_once('%') {
+        Some((addr, dev)) => (addr, Some(dev)),
+        None => (text, None),
+    };
+    Some((IpAddr::from_str(addr).ok()?, dev))
+}
+
+fn typed(text: &str) -> Option<IpAddr> {
+    typed_on(text).map(|(addr, _)| addr)
+}
+
+fn is_link_local(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
+}
+
+/// Sees that a namespace has an interface of that name, or was meant to.
+fn known(
+    desired: &Desired,
+    state: &State,
+    ns: &NsName,
+    node: &str,
+    dev: &IfName,
+) -> Result<(), Error> {
+    let both = [&desired.state, state].into_iter().filter_map(|state| state.namespaces.get(ns));
+    let names = || both.clone().flat_map(|found| found.interfaces.keys());
+    if names().any(|name| name == dev) {
+        return Ok(());
+    }
+    let near = nearest(dev.as_str(), names().map(IfName::as_str));
+    let near = near.and_then(|near| IfName::new(near).ok());
+    Err(Error::NoInterface { node: node.to_owned(), interface: dev.to_string(), nearest: near })
 }
 
 /// Finds the namespace and address of an end. What was meant comes before what is there: that is
@@ -326,12 +412,18 @@ fn place(
     text: &str,
     ipv6: bool,
 ) -> Result<Place, Error> {
-    if let Ok(addr) = IpAddr::from_str(text) {
+    if let Some((addr, dev)) = typed_on(text) {
         let owner = |state: &State| {
             let mut all = state.namespaces.iter();
             all.find(|(_, ns)| addresses(ns, None).any(|own| own == addr)).map(|(ns, _)| ns.clone())
         };
-        return Ok(Place { ns: owner(&desired.state).or_else(|| owner(state)), addr: Some(addr) });
+        let ns = owner(&desired.state).or_else(|| owner(state));
+        let link = dev.map(IfName::new).transpose().map_err(|_| Error::NoInterface {
+            node: addr.to_string(),
+            interface: dev.unwrap_or_default().to_owned(),
+            nearest: None,
+        })?;
+        return Ok(Place { ns, addr: Some(addr), link });
     }
     let (node, dev) = match text.split_once(':') {
         Some((node, dev)) => (node, Some(dev)),
@@ -344,11 +436,23 @@ fn place(
         let near = near.and_then(|near| NodeName::new(near).ok());
         return Err(Error::NoNode { lab: desired.lab.clone(), node: node.into(), nearest: near });
     };
-    let first = |state: &State| {
+    if let Some(dev) = dev {
+        let unknown = || Error::NoInterface {
+            node: node.to_owned(),
+            interface: dev.to_owned(),
+            nearest: None,
+        };
+        known(desired, state, ns, node, &IfName::new(dev).map_err(|_| unknown())?)?;
+    }
+    let first = |state: &State, is_usable: fn(IpAddr) -> bool| {
         let found = state.namespaces.get(ns)?;
-        addresses(found, dev).find(|addr| addr.is_ipv6() == ipv6 && usable(*addr))
+        addresses(found, dev).find(|addr| addr.is_ipv6() == ipv6 && is_usable(*addr))
     };
-    Ok(Place { ns: Some(ns.clone()), addr: first(&desired.state).or_else(|| first(state)) })
+    // Of IPv4 those of a link are routed as others are, where there is nothing better.
+    let of_link = |addr: IpAddr| matches!(addr, IpAddr::V4(addr) if addr.is_link_local());
+    let all = [usable, of_link].into_iter();
+    let addr = all.filter_map(|is| first(&desired.state, is).or_else(|| first(state, is))).next();
+    Ok(Place { ns: Some(ns.clone()), addr, link: None })
 }
 
 /// The addresses of a namespace, or of one interface: those of `lo` last.

@@ -102,6 +102,16 @@ pub(crate) fn by_rule(
     Some(case.by_filter(&by.ns, &dropped))
 }
 
+/// The cause where a namespace has no address that could be asked.
+pub(crate) fn no_address(
+    scene: &Scene<'_>,
+    question: &Question,
+    walked: &Walked,
+    of: &NsName,
+) -> Cause {
+    Case { scene, question, walked, is_back: false, dst: question.dst }.no_address(of)
+}
+
 impl Case<'_, '_> {
     pub(crate) fn cause(
         &self,
@@ -217,6 +227,11 @@ impl Case<'_, '_> {
     pub(crate) fn no_route(&self, ns: &NsName) -> Cause {
         let (scene, dst) = (self.scene, self.dst);
         let label = scene.label(ns);
+        let link = self.question.link.as_ref().filter(|_| fib::is_link_local_ipv6(dst));
+        let is_down = |dev: &&IfName| scene.interface(ns, dev).is_some_and(|found| !found.up);
+        if let Some(dev) = link.filter(is_down) {
+            return self.interface_down(ns, dev);
+        }
         if let Some(cause) = self.down_subnet(ns) {
             return cause;
         }

@@ -53,7 +53,7 @@ fn routed(scene: &Scene<'_>, decided: &Decided) -> Option<Routed> {
         src: packet.src.filter(is_asked),
         dst: packet.dst,
         iif: packet.iif.clone(),
-        vrf: packet.vrf.clone(),
+        vrf: packet.link.clone().or_else(|| packet.vrf.clone()),
         mark: Some(packet.mark?),
         protocol: Some(packet.protocol?),
         sport: packet.sport,

@@ -97,9 +97,38 @@ pub(crate) fn lookup(
             &derived
         }
     };
+    if let Some(link) = packet.link() {
+        return on_link(ns, kernel, link, packet.dst);
+    }
     match rules {
         [] => born(ns, kernel, packet.dst),
         rules => rules::lookup(ns, kernel, rules, packet),
+    }
+}
+
+/// Tells whether an address is one of a link alone.
+pub(crate) fn is_link_local_ipv6(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
+}
+
+/// Finds what becomes of packets to a link-local address: only what is by its interface counts
+/// (`rt6_score_route` with RT6_LOOKUP_F_IFACE, net/ipv6/route.c).
+fn on_link(ns: &Namespace, kernel: &[Route], link: &IfName, dst: IpAddr) -> Decision {
+    if ns.interfaces.get(link).is_some_and(|interface| has(interface, dst)) {
+        return Decision::Local;
+    }
+    let all = kernel.iter().map(|route| (route, true));
+    let all = all.chain(ns.routes.iter().map(|route| (route, false)));
+    let holding =
+        all.filter(|(route, _)| route.dst.contains(&dst)).filter_map(|(route, is_kernel)| {
+            let mut legs = alive(ns, route);
+            legs.retain(|leg| leg.dev == *link);
+            (!legs.is_empty()).then_some((route, is_kernel, legs))
+        });
+    let found = holding.min_by_key(|(route, ..)| (u8::MAX - route.dst.prefix_len(), route.metric));
+    match found {
+        Some((route, connected, legs)) => Decision::Via { route: route.clone(), connected, legs },
+        None => Decision::None,
     }
 }
 

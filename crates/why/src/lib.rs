@@ -69,7 +69,8 @@ use vnet_model::nft::TableId;
 use vnet_model::{Desired, End, Facts, IfName, NsName, Origin, Packet, Rule, State, Step};
 
 pub use codes::{CODES, Code, explain};
-pub use travel::{settle, why};
+pub use suggest::link_to;
+pub use travel::{addressless, settle, why};
 
 /// What is known.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +94,9 @@ pub struct Question {
     pub src: Option<IpAddr>,
     /// Its destination.
     pub dst: IpAddr,
+    /// The interface of the sender on whose link the destination is, where that is a link-local address of
+    /// IPv6 (RFC 4007, section 6).
+    pub link: Option<IfName>,
     /// The namespace that is meant by the destination, where one is.
     pub to: Option<NsName>,
     /// The length of the IP packet in bytes, which must not be fragmented (DF).
@@ -105,7 +109,7 @@ impl Question {
     /// Asks about an address, whoever has it.
     #[must_use]
     pub fn new(from: NsName, dst: IpAddr) -> Self {
-        Self { from, src: None, dst, to: None, size_bytes: None, packet: Packet::Icmp }
+        Self { from, src: None, dst, link: None, to: None, size_bytes: None, packet: Packet::Icmp }
     }
 }
 

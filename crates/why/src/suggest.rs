@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use vnet_model::ipnet::IpNet;
 use vnet_model::{Change, End, IfName, NextHop, NsName, Route, Step};
 
+use crate::World;
 use crate::fib;
 use crate::scene::Scene;
 use crate::walk::answers;
@@ -72,6 +73,19 @@ pub(crate) fn first_hop(scene: &Scene<'_>, ns: &NsName, dst: IpAddr) -> Option<(
         }
     }
     None
+}
+
+/// Finds a link-local address of IPv6 by which one namespace is a neighbour of another, with the interface of
+/// the asker that is on that link.
+#[must_use]
+pub fn link_to(world: &World<'_>, from: &NsName, to: &NsName) -> Option<(IfName, IpAddr)> {
+    let scene = Scene::new(world);
+    let mut near = neighbours(&scene, from).into_iter().filter(|(_, far)| far.ns == *to);
+    near.find_map(|(dev, far)| {
+        let own = scene.end(&far).into_iter().flat_map(|interface| &interface.addresses);
+        let mut own = own.map(|address| address.net.addr());
+        Some((dev, own.find(|addr| fib::is_link_local_ipv6(*addr))?))
+    })
 }
 
 /// The interfaces that a namespace hears, each with its own that hears them.

@@ -2,8 +2,9 @@
 
 use vnet_model::{Change, LinkSetting, NsName, Origin, Packet, Step};
 
-use crate::diagnose::{by_rule, diagnose};
+use crate::diagnose::{by_rule, diagnose, no_address};
 use crate::fates;
+use crate::fib::is_link_local_ipv6;
 use crate::scene::Scene;
 use crate::seen::Course;
 use crate::walk::{Learned, Sent, Stop, Walked, walk};
@@ -109,6 +110,26 @@ pub fn why(world: &World<'_>, question: &Question) -> Answer {
         verdict = Verdict::Unknown;
     }
     Answer { verdict, ..answer }
+}
+
+/// Answers about a namespace that nobody can reach, because it has no address that could be asked; of the
+/// family of `dst`.
+#[must_use]
+pub fn addressless(world: &World<'_>, question: &Question, of: &NsName) -> Answer {
+    let scene = Scene::new(world);
+    let walked = walk(&scene, &Sent { from: of.clone(), ..forth(question) }, &[]);
+    Answer {
+        verdict: Verdict::Unreachable,
+        src: question.src,
+        dst: question.dst,
+        forth: Vec::new(),
+        back: Vec::new(),
+        causes: vec![no_address(&scene, question, &walked, of)],
+        unknown: Vec::new(),
+        routed: Vec::new(),
+        course: Course::default(),
+        elsewhere: None,
+    }
 }
 
 /// Takes into an answer that can't be told what came of a packet that was really sent: whether its
@@ -360,6 +381,7 @@ fn forth(question: &Question) -> Sent {
         oif: None,
         prefers: None,
         vrf: None,
+        link: question.link.clone().filter(|_| is_link_local_ipv6(question.dst)),
         is_answer: false,
         is_error: false,
         sport: None,
@@ -377,6 +399,7 @@ fn back(question: &Question, forth: &Walked) -> Option<Sent> {
     // That of an echo is looked for a way by the interface that it came in by (`icmpv6_echo_reply`,
     // net/ipv6/icmp.c), which counts among routes that are alike (`rt6_score_route`, net/ipv6/route.c).
     let is_echo_ipv6 = question.packet == Packet::Icmp && forth.dst.is_ipv6();
+    let link = forth.came_by.clone().or_else(|| question.link.clone());
     Some(Sent {
         from: forth.at.clone(),
         src: Some(forth.dst),
@@ -388,6 +411,7 @@ fn back(question: &Question, forth: &Walked) -> Option<Sent> {
         oif: None,
         prefers: forth.came_by.clone().filter(|_| is_echo_ipv6),
         vrf: forth.vrf.clone(),
+        link: link.filter(|_| forth.src.is_some_and(is_link_local_ipv6)),
         is_answer: true,
         is_error: false,
         sport: forth.dport,

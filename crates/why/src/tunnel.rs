@@ -234,6 +234,7 @@ impl Outer {
             packet: self.packet(),
             prefers: None,
             vrf: beside.and_then(|dev| scene.vrf_of(&self.from.ns, dev)),
+            link: None,
             outer: Some((self.protocol, self.ttl)),
             oif: self.dev.clone(),
             is_answer: load.is_answer && keeps_flow,

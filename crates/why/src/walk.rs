@@ -58,6 +58,8 @@ pub(crate) struct Sent {
     pub(crate) prefers: Option<IfName>,
     /// The VRF that it is sent in.
     pub(crate) vrf: Option<IfName>,
+    /// The interface on whose link a link-local destination is.
+    pub(crate) link: Option<IfName>,
     /// What the way there has noted down, for an answer.
     pub(crate) flows: Vec<Flow>,
     /// The same of the packets that carried it.
@@ -215,8 +217,7 @@ struct Walk<'s, 'a> {
 
 impl Walk<'_, '_> {
     fn run(&mut self) -> Result<(), Stop> {
-        let is_link_local = |dst| matches!(dst, IpAddr::V6(dst) if dst.is_unicast_link_local());
-        if is_link_local(self.packet.dst) && !self.packet.is_answer {
+        if fib::is_link_local_ipv6(self.packet.dst) && self.packet.link.is_none() {
             return Err(Stop::NoLink);
         }
         if let Some(src) = self.packet.src
@@ -337,6 +338,7 @@ impl Walk<'_, '_> {
             dst: header.dst,
             iif: self.came_in.clone(),
             vrf: self.walked.vrf.clone().filter(|_| self.came_in.is_none()),
+            link: self.packet.link.clone().filter(|_| self.came_in.is_none()),
             mark: header.mark,
             protocol: Some(header.protocol()),
             sport: header.sport,

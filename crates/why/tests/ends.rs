@@ -6,7 +6,7 @@ mod common;
 
 use common::{desired, down, is_well, mend, probing, replied, shown, up};
 use vnet::why::{Ask, Told, Verdict};
-use vnet::{Lab, Settings};
+use vnet::{Error, Lab, Settings};
 use vnet_model::{LabName, NsName};
 use vnet_testns::sh;
 
@@ -154,4 +154,81 @@ links:
         let told = vnet::why::on_paper(&desired, from, other, &Ask::default()).unwrap();
         assert!(!is_well(&told), "{}", shown(&told));
     }
+}
+
+/// An address of a link is an end, with the interface of who asks that is on that link.
+#[test]
+fn an_address_of_a_link_is_an_end() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("lan"));
+        let ready = "for n in pc1 pc2 gw srv; do
+            while ip -n $n -6 addr | grep -q tentative; do sleep 0.05; done; done";
+        sh(&format!(
+            "ip -n pc2 addr add fe80::99/64 dev lan nodad; ip -n gw addr add fe80::77/64 dev srv nodad
+             {ready}"
+        ));
+        let asks = [
+            ("pc1", "fe80::99%lan"),
+            ("pc2", "fe80::99%lan"),
+            ("srv", "fe80::77%gw"),
+            ("fe80::99%lan", "pc1"),
+            ("fe80::99%lan", "fe80::99%lan"),
+        ];
+        for (from, to) in asks {
+            let told = lab.why(from, to, &Ask { ipv6: true, ..probing() }).unwrap();
+            assert!(is_well(&told) && replied(&told), "{from} {to}: {}", shown(&told));
+            assert_eq!(told.otherwise, [], "{from} {to}");
+        }
+        let tcp = Ask { packet: "tcp/7".parse().unwrap(), ..probing() };
+        let told = lab.why("pc1", "fe80::99%lan", &tcp).unwrap();
+        assert_eq!(codes(&told)[0].0, "nobody-listens", "{}", shown(&told));
+        assert!(!told.disagree(), "{}", shown(&told));
+        // Who has it is elsewhere.
+        let told = lab.why("pc1", "fe80::77%lan", &probing()).unwrap();
+        assert_eq!(codes(&told), [("link-local-scope", "fe80::77")], "{}", shown(&told));
+        sh("ip -n pc1 link set dev lan down");
+        let told = lab.why("pc1", "fe80::99%lan", &probing()).unwrap();
+        assert_eq!(codes(&told), [("interface-down", "pc1:lan")], "{}", shown(&told));
+        mend(&told);
+        sh(ready);
+        let told = lab.why("pc1", "fe80::99%lan", &probing()).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        for (to, near) in [("fe80::99%lam", Some("lan")), ("pc2:lna", Some("lan"))] {
+            let found = match lab.why("pc1", to, &probing()) {
+                Err(Error::NoInterface { nearest, .. }) => nearest,
+                other => panic!("{to}: {other:?}"),
+            };
+            assert_eq!(found.as_ref().map(vnet_model::IfName::as_str), near);
+        }
+        down(lab);
+    });
+}
+
+/// An end without any address is no mistake of who asks; one that has only an address of a link is asked by
+/// that where it is a neighbour.
+#[test]
+fn an_end_without_an_address_is_named() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        sh("ip link add o1 type veth peer name n1; ip link set n1 netns r1
+            ip -n r1 addr add 10.9.1.2/24 dev n1; ip -n r1 link set n1 up");
+        let ask = ask(&[NsName::host()]);
+        let told = lab.why("r1", "host", &ask).unwrap();
+        assert_eq!(codes(&told)[0], ("no-address", "host"), "{}", shown(&told));
+        assert_eq!(told.answer.verdict, Verdict::Unreachable);
+        sh("ip link set o1 up
+            until ip netns exec r1 ping -c 1 -W 1 -q ff02::1%n1 >/dev/null; do sleep 0.05; done
+            until ! ip -6 addr | grep -q tentative; do sleep 0.05; done");
+        let told = lab.why("r1", "host", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        assert!(told.question.link.is_some());
+        sh("echo 1 >/proc/sys/net/ipv6/conf/o1/disable_ipv6");
+        let told = lab.why("r1", "host", &ask).unwrap();
+        assert_eq!(codes(&told)[0], ("no-address", "host"), "{}", shown(&told));
+        mend(&told);
+        let told = lab.why("r1", "host", &ask).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        sh("ip link del o1");
+        down(lab);
+    });
 }

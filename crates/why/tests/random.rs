@@ -346,6 +346,7 @@ fn tried(realm: &Realm, asked: &[Question], watched: &[NsName], within: Duration
         from: question.from.clone(),
         src: None,
         dst: question.dst,
+        scope: 0,
         packet: question.packet,
         at: None,
     };

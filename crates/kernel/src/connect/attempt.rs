@@ -89,7 +89,10 @@ impl Running {
             let own = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
             begins(own.port());
         }
-        let to = SocketAddr::new(attempt.dst, attempt.packet.port().unwrap_or_default());
+        let mut to = SocketAddr::new(attempt.dst, attempt.packet.port().unwrap_or_default());
+        if let SocketAddr::V6(to) = &mut to {
+            to.set_scope_id(attempt.scope);
+        }
         self.begun = Instant::now();
         let connected = rustix::net::connect(&socket, &to);
         match attempt.packet {

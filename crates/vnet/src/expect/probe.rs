@@ -127,7 +127,7 @@ fn connections(
         let question = &case.question;
         let at = question.to.clone().map(|to| (to, port));
         let (from, src, dst) = (question.from.clone(), question.src, question.dst);
-        Attempt { from, src, dst, packet, at }
+        Attempt { from, src, dst, scope: 0, packet, at }
     };
     let attempts: Vec<Attempt> = cases.iter().map(attempt).collect();
     let timeout = options.timeout + CONNECT_EXTRA;

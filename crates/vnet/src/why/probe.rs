@@ -156,7 +156,7 @@ impl Try<'_> {
     }
 
     fn echo(&self, cookie: [u8; 8]) -> Result<Probed, Error> {
-        let Question { from, src, dst, size_bytes, .. } = self.question;
+        let Question { from, src, dst, link, size_bytes, .. } = self.question;
         let watched = vec![from.clone()];
         let mut options = Options { watched, cookie: Some(cookie), ..Options::default() };
         options.timeout = self.timeout.unwrap_or(options.timeout);
@@ -165,7 +165,8 @@ impl Try<'_> {
             options.payload_bytes = (*size as usize).saturating_sub(headers);
             options.whole = true;
         }
-        let probe = Probe { src: *src, ..Probe::new(from.clone(), *dst) };
+        let dst_dev = link.clone();
+        let probe = Probe { src: *src, dst_dev, ..Probe::new(from.clone(), *dst) };
         let outcomes = echo::echo(self.realm, &[probe], &options, |_, _| {})?;
         Ok(Probed::Echo(outcomes.first().copied().unwrap_or(echo::Outcome::NoAnswer)))
     }
@@ -176,9 +177,11 @@ impl Try<'_> {
         cookie: [u8; 8],
         traced: &[NsName],
     ) -> Result<(Probed, Option<u16>, Option<Tracer>), Error> {
-        let Question { from, src, dst, .. } = self.question;
+        let Question { from, src, dst, link, .. } = self.question;
+        let indexes = self.facts.namespaces.get(from).map(|facts| &facts.indexes);
+        let scope = link.as_ref().and_then(|dev| indexes?.get(dev).copied()).unwrap_or_default();
         let (from, src, dst) = (from.clone(), *src, *dst);
-        let attempt = Attempt { from, src, dst, packet, at: None };
+        let attempt = Attempt { from, src, dst, scope, packet, at: None };
         let timeout = self.timeout.unwrap_or(CONNECT_WITHIN);
         let begun = RefCell::new(None);
         let mut begins = |port| {

@@ -48,6 +48,7 @@ impl Case<'_, '_> {
             oif: None,
             prefers: None,
             vrf: self.walked.vrf.clone(),
+            link: self.walked.came_by.clone(),
             is_answer: true,
             is_error: true,
             sport: None,

@@ -51,6 +51,12 @@ impl Case<'_, '_> {
         if let Some(block) = loose {
             return Some(self.blocked(&from, block, hop));
         }
+        if fib::is_link_local_ipv6(self.dst) {
+            let mut cause = self.no_link(ns);
+            cause.evidence =
+                format!("nobody on the link of {} has it; {}", scene.port(ns, dev), cause.evidence);
+            return Some(cause);
+        }
         Some(self.not_here(ns, dev, hop))
     }
 

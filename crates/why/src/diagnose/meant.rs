@@ -18,8 +18,9 @@ impl Case<'_, '_> {
         self.walked.decisions.iter().find_map(|decided| {
             let case = Case { dst: decided.packet.dst, ..*self };
             let want = self.scene.meant_lookup(&decided.ns, &decided.packet)?;
-            // Of the host's own the file says nothing.
-            if decided.ns.is_host() && want == Decision::None {
+            // Of the host's own the file says nothing, nor of what each link has.
+            let is_unsaid = decided.ns.is_host() && want == Decision::None;
+            if is_unsaid || fib::is_link_local_ipv6(case.dst) {
                 return None;
             }
             match same(self.scene, &decided.ns, &want, &decided.decision) {

@@ -22,6 +22,8 @@ pub(crate) struct Flowi {
     pub(crate) iif: Option<IfName>,
     /// The VRF that it is sent in, where it came in by no interface.
     pub(crate) vrf: Option<IfName>,
+    /// The interface on whose link a link-local destination is, likewise.
+    pub(crate) link: Option<IfName>,
     /// Its mark, where it is known.
     pub(crate) mark: Option<u32>,
     /// Its protocol; none where that is not looked at.
@@ -33,8 +35,13 @@ pub(crate) struct Flowi {
 impl Flowi {
     /// Asks where an address is, as the namespace itself does.
     pub(crate) fn to(dst: IpAddr) -> Self {
-        let (src, iif, vrf, protocol, sport, dport) = Default::default();
-        Self { src, dst, iif, vrf, mark: Some(0), protocol, sport, dport }
+        let (src, iif, vrf, link, protocol, sport, dport) = Default::default();
+        Self { src, dst, iif, vrf, link, mark: Some(0), protocol, sport, dport }
+    }
+
+    /// The interface on whose link its destination is, where that is a link-local address.
+    pub(super) fn link(&self) -> Option<&IfName> {
+        self.link.as_ref().or(self.iif.as_ref()).filter(|_| super::is_link_local_ipv6(self.dst))
     }
 
     /// The VRF that it is in (`l3mdev_update_flow`, net/l3mdev/l3mdev.c).
