@@ -22,6 +22,7 @@ mod rule;
 mod scalar;
 mod segment;
 mod sysctl;
+mod vlans;
 mod words;
 
 pub(crate) use firewall::PROTOCOLS;

@@ -427,13 +427,16 @@ pub(crate) static INTERFACE: Object = Object {
         key(
             "vlan",
             "The VLAN of its packets without a tag, on the segment that it is plugged into: the name \
-             of a segment with a `vlan`.",
+             of a segment with a `vlan`. In a node's `interfaces` that of a port of a bridge of the \
+             node that has `vlan_filtering`, or of such a bridge itself: its number will do too.",
             Shape::Text,
         ),
         key(
             "trunk",
             "The VLANs that a member carries with their tags; each is an interface of the node, named \
-             after the VLAN.",
+             after the VLAN. In a node's `interfaces` those of a port of a bridge of the node, or of \
+             the bridge itself: `staff`, `20-29`; `pvid` and `untagged` behind one are those of \
+             `bridge vlan`.",
             Shape::OneOrMany,
         ),
         key(

@@ -20,9 +20,11 @@ use vnet_model::kind::{self, Value};
 use vnet_model::plan::interface_of_sysctl;
 use vnet_model::topology::{
     Addressing, Endpoint, InterfaceOptions, Link, NetnsPattern, Node, NodeInterfaceKind, Routing,
-    Segment, SegmentKind, StaticFdb,
+    Segment, SegmentKind, StaticFdb, VlanSpec,
 };
-use vnet_model::{Desired, Entry, IfName, Interface, Kind, Namespace, NodeName, Topology};
+use vnet_model::{
+    Desired, Entry, IfName, Interface, Kind, Namespace, NodeName, PortVlan, Topology,
+};
 
 use route::{route, static_route};
 
@@ -231,7 +233,14 @@ impl Writer<'_> {
             }
         }
         for declared in &node.interfaces {
-            let NodeInterfaceKind::Device { device, ports } = &declared.kind else { continue };
+            let NodeInterfaceKind::Device { device, ports } = &declared.kind else {
+                // All else is said where the interface is made.
+                let vlans = vlans(&declared.options);
+                if !vlans.is_empty() {
+                    lines.push((scalar(declared.name.as_str()), flow_map(&vlans)));
+                }
+                continue;
+            };
             let mut all = vec![("kind", device.spec.name.to_owned())];
             all.extend(device.lower.as_ref().map(|lower| ("link", scalar(lower.as_str()))));
             let host = device.host_lower.as_ref();
@@ -253,6 +262,7 @@ impl Writer<'_> {
                     node.ipv6,
                 ));
             }
+            all.extend(vlans(&declared.options));
             lines.push((scalar(declared.name.as_str()), flow_map(&all)));
         }
         self.heading_at(4, "interfaces", lines.is_empty());
@@ -517,6 +527,20 @@ fn options(interface: &Interface, namespace: &Namespace) -> Vec<(&'static str, S
         options.push(("port", flow_map(&port)));
     }
     options
+}
+
+/// Returns the VLANs of a port of a bridge of the node, as they were said.
+fn vlans(options: &InterfaceOptions) -> Vec<(&'static str, String)> {
+    let Some(specs) = &options.vlans else { return Vec::new() };
+    let is_access = |spec: &&VlanSpec| spec.how == PortVlan::UNTAGGED;
+    let access = specs.iter().find(is_access);
+    let trunk =
+        specs.iter().filter(|spec| access.is_none_or(|access| !std::ptr::eq(*spec, access)));
+    let trunk: Vec<String> = trunk.map(|spec| scalar(&spec.to_string())).collect();
+    let access = access.map(|spec| ("vlan", scalar(&spec.which.to_string())));
+    let has_trunk = !trunk.is_empty() || access.is_none();
+    let trunk = has_trunk.then(|| ("trunk", flow_list(trunk.into_iter())));
+    access.into_iter().chain(trunk).collect()
 }
 
 /// Tells whether the kernel gives `lo` this address by itself.

@@ -50,8 +50,12 @@ pub fn commands(step: &Step) -> Vec<Command> {
         }
         Change::SetWireguard { name, config } => return set_wireguard(ns, name, config),
         Change::SetLink { name, set } => set_link(ns, name, set),
-        Change::SetPortVlan { dev, vid, vlan } => bridging::set_port_vlan(ns, dev, *vid, *vlan),
-        Change::DelPortVlan { dev, vid } => bridging::del_port_vlan(ns, dev, *vid),
+        Change::SetPortVlan { dev, itself, vid, vlan } => {
+            bridging::set_port_vlan(ns, (dev, *itself), *vid, *vlan)
+        }
+        Change::DelPortVlan { dev, itself, vid } => {
+            bridging::del_port_vlan(ns, (dev, *itself), *vid)
+        }
         Change::AddFdb { dev, entry } => bridging::add_fdb(ns, dev, entry),
         Change::DelFdb { dev, entry } => bridging::del_fdb(ns, dev, entry),
         Change::AddAddress { dev, address } => add_address(ns, dev, address),

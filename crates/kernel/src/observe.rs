@@ -335,12 +335,7 @@ fn read_namespace(
     };
     if declares(|interface| interface.vlans.is_some()) {
         let ports = bridging::read_vlans(socket, &names).map_err(failed)?;
-        for (name, vlans) in ports {
-            let port = found.namespace.interfaces.get_mut(&name);
-            if let Some(port) = port.filter(|port| port.master.is_some()) {
-                port.vlans = Some(vlans);
-            }
-        }
+        bridging::take_vlans(ports, wanted, &mut found.namespace);
     }
     let is_tunnel = |interface: &Interface| interface.kind.name() == "vxlan";
     let has_tunnel = found.namespace.interfaces.values().any(is_tunnel);

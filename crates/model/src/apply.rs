@@ -7,7 +7,7 @@
 //! round.
 
 mod address;
-mod bridging;
+pub(crate) mod bridging;
 mod entry;
 mod link;
 mod route;
@@ -64,11 +64,11 @@ impl Step {
             Change::SetWireguard { name, config } => {
                 state.namespace_mut(&self.ns)?.set_wireguard(name, config)
             }
-            Change::SetPortVlan { dev, vid, vlan } => {
-                state.namespace_mut(&self.ns)?.interface_mut(dev)?.set_port_vlan(*vid, *vlan)
+            Change::SetPortVlan { dev, itself, vid, vlan } => {
+                state.namespace_mut(&self.ns)?.set_port_vlan((dev, *itself), *vid, *vlan)
             }
-            Change::DelPortVlan { dev, vid } => {
-                state.namespace_mut(&self.ns)?.interface_mut(dev)?.remove_port_vlan(*vid)
+            Change::DelPortVlan { dev, itself, vid } => {
+                state.namespace_mut(&self.ns)?.remove_port_vlan((dev, *itself), *vid)
             }
             Change::AddFdb { dev, entry } => {
                 state.namespace_mut(&self.ns)?.interface_mut(dev)?.add_fdb(*entry)

@@ -248,6 +248,30 @@ pub enum ProblemKind {
         /// The VLAN.
         vlan: NodeName,
     },
+    /// VLANs are said of what is no port of a bridge that keeps them apart, nor such a bridge.
+    #[error("`{at}` is not a port of a bridge of the node that has `vlan_filtering: true`")]
+    NoVlansThere {
+        /// The interface.
+        at: At,
+    },
+    /// A port of a bridge is put into a VLAN twice.
+    #[error("`{at}` is put into VLAN {vid} twice")]
+    PortVlanTwice {
+        /// The port, or the bridge.
+        at: At,
+        /// The VLAN.
+        vid: u16,
+    },
+    /// Packets without a tag would be in two VLANs.
+    #[error("packets without a tag at `{at}` would be in two VLANs, {first} and {second}")]
+    TwoPvids {
+        /// The port, or the bridge.
+        at: At,
+        /// One VLAN.
+        first: u16,
+        /// The other.
+        second: u16,
+    },
     /// The two ends of a link put it into two VLANs.
     #[error("the link would be in two VLANs, `{first}` and `{second}`")]
     TwoVlans {

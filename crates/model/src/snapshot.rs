@@ -7,6 +7,7 @@ mod options;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::apply::bridging::{born_vlans, default_pvid};
 use crate::kind::{Device, Options};
 use crate::names::{IfName, LabName, Mark, NodeName, NsName};
 use crate::origin::Origin;
@@ -21,6 +22,7 @@ use crate::step::Step;
 use crate::topology::{
     Endpoint, InterfaceOptions, Leg, Link, NetnsPattern, Node, NodeInterface, NodeInterfaceKind,
     StaticFdb, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule, Sysctl, Topology, Via,
+    VlanSpec,
 };
 use options::{is_derived, options};
 
@@ -162,9 +164,18 @@ impl Taken<'_> {
             let entries = interface.fdb.iter().flatten();
             node.fdb.extend(entries.map(|&entry| StaticFdb { dev: dev.clone(), entry }));
         }
+        let vlans = vlans(ns, dev, interface);
         let kind = match &interface.kind {
             Kind::Loopback => NodeInterfaceKind::Existing,
-            kind if kind.peer().is_some() => return,
+            kind if kind.peer().is_some() => {
+                if vlans.is_some() {
+                    let (name, options) =
+                        (dev.clone(), InterfaceOptions { vlans, ..Default::default() });
+                    let kind = NodeInterfaceKind::Existing;
+                    node.interfaces.push(NodeInterface { name, kind, options });
+                }
+                return;
+            }
             kind if kind.is_pair() => {
                 let why = "the other end of its cable is in no namespace that was looked at";
                 self.left_out.push(format!("{dev} in {ns_name}: {why}"));
@@ -184,10 +195,7 @@ impl Taken<'_> {
                 return;
             }
         };
-        if interface.kind.device().is_some_and(|device| device.is_on("vlan_filtering")) {
-            self.left_out.push(format!("which VLANs pass at the ports of {dev} in {ns_name}"));
-        }
-        let options = options(interface, ns, node.ipv6);
+        let options = InterfaceOptions { vlans, ..options(interface, ns, node.ipv6) };
         let says_nothing = options == InterfaceOptions::default();
         if kind != NodeInterfaceKind::Existing || !says_nothing {
             node.interfaces.push(NodeInterface { name: dev.clone(), kind, options });
@@ -249,6 +257,17 @@ fn can_be_said(device: &Device, ns: &Namespace) -> bool {
         })
     };
     device.needs().all(is_there)
+}
+
+/// Returns the VLANs of a bridge that keeps them apart, or of its port, where they are not as new ones have
+/// them.
+fn vlans(ns: &Namespace, dev: &IfName, interface: &Interface) -> Option<Vec<VlanSpec>> {
+    let master = || ns.interfaces.get(interface.master.as_ref()?);
+    let bridge = if interface.kind.is_bridge() { Some(interface) } else { master() };
+    let device = bridge?.kind.device().filter(|it| it.spec.is_bridge())?;
+    let born = born_vlans(default_pvid(Some(&device.options)));
+    let vlans = device.is_on("vlan_filtering").then(|| ns.port_vlans(dev))?;
+    (vlans != born).then(|| VlanSpec::of(&vlans))
 }
 
 /// Tells whether the file will have IPv6 addresses.

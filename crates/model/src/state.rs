@@ -198,7 +198,7 @@ pub struct Interface {
     /// The bridge, bond or VRF it is a port of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<IfName>,
-    /// The VLANs it is in as the port of a bridge; observed where that keeps VLANs apart.
+    /// The VLANs it is in as the port of a bridge, or as a bridge itself; observed where some are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlans: Option<PortVlans>,
     /// Its forwarding entries: of a tunnel, or of the bridge it is a port of. Observed at tunnels, and

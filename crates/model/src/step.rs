@@ -56,19 +56,23 @@ pub enum Change {
         /// The setting and its new value.
         set: LinkSetting,
     },
-    /// Puts a port of a bridge into a VLAN, or changes how it is in it.
+    /// Puts a port of a bridge into a VLAN, or the bridge itself, or changes how it is in it.
     SetPortVlan {
-        /// The port.
+        /// The port, or the bridge.
         dev: IfName,
+        /// Whether it is the bridge.
+        itself: bool,
         /// The number of the VLAN.
         vid: u16,
         /// How it is in it.
         vlan: PortVlan,
     },
-    /// Takes a port of a bridge out of a VLAN.
+    /// Takes a port of a bridge out of a VLAN, or the bridge itself.
     DelPortVlan {
-        /// The port.
+        /// The port, or the bridge.
         dev: IfName,
+        /// Whether it is the bridge.
+        itself: bool,
         /// The number of the VLAN.
         vid: u16,
     },
@@ -343,8 +347,10 @@ impl fmt::Display for Step {
             }
             Change::SetLink { name, set } => write!(f, "{ns}:{name} {set}"),
             Change::SetWireguard { name, config } => write!(f, "{ns}:{name} {config}"),
-            Change::SetPortVlan { dev, vid, vlan } => write!(f, "vlan {vid}{vlan} on {ns}:{dev}"),
-            Change::DelPortVlan { dev, vid } => write!(f, "vlan {vid} on {ns}:{dev}"),
+            Change::SetPortVlan { dev, vid, vlan, .. } => {
+                write!(f, "vlan {vid}{vlan} on {ns}:{dev}")
+            }
+            Change::DelPortVlan { dev, vid, .. } => write!(f, "vlan {vid} on {ns}:{dev}"),
             Change::AddFdb { dev, entry } | Change::DelFdb { dev, entry } => {
                 write!(f, "fdb {entry} on {ns}:{dev}")
             }

@@ -11,6 +11,7 @@ pub mod firewall;
 mod loops;
 mod route;
 mod segment;
+mod vlans;
 pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use builder::TopologyBuilder;
 pub use firewall::{Firewall, FirewallRule, NatKind, NatRule, Peer};
 pub use route::{Leg, StaticNexthop, StaticNexthopKind, StaticRoute, StaticRule, Via};
 pub use segment::{Segment, SegmentKind, Vxlan};
+pub use vlans::{VlanSpec, Vlans};
 
 /// A network as it is meant, checked to be consistent in itself.
 #[derive(Debug, Clone)]
@@ -328,6 +330,9 @@ pub struct InterfaceOptions {
     pub vrf: Option<IfName>,
     /// Its options as a port of a bridge or bond of the node.
     pub port: Options,
+    /// The VLANs that it is in as a port of a bridge of the node, or as such a bridge itself; as the
+    /// kernel has new ones where not given.
+    pub vlans: Option<Vec<VlanSpec>>,
     /// Whether IPv6 runs on it; left to the kernel where not given, but for bridges and their ports,
     /// on which it is off unless they have an address.
     pub ipv6: Option<bool>,

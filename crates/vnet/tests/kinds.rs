@@ -5,6 +5,8 @@
 mod common;
 #[path = "kinds/queues.rs"]
 mod queues;
+#[path = "kinds/vm_bridge_vlans.rs"]
+mod vm_bridge_vlans;
 #[path = "kinds/vm_defaults.rs"]
 mod vm_defaults;
 #[path = "kinds/vm_netkit.rs"]

@@ -236,10 +236,10 @@ impl<'a> Scene<'a> {
 
     /// The VLANs of the port of a bridge, or of the bridge itself.
     pub(crate) fn port_vlans(&self, end: &End) -> Option<PortVlans> {
-        let interface = self.end(end)?;
+        let (ns, interface) = (self.ns(&end.ns)?, self.end(end)?);
         let observed = || self.beside(end)?.vlans.clone();
         let known = interface.vlans.clone().or_else(observed);
-        Some(known.unwrap_or_else(|| interface.port_vlans()))
+        Some(known.unwrap_or_else(|| ns.port_vlans(&end.name)))
     }
 
     /// What somebody wrote down in a namespace of where bridges send frames to a hardware address.

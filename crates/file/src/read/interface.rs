@@ -34,9 +34,12 @@ impl Reader<'_> {
 
     fn node_interface(&mut self, entry: &Entry<'_>) -> Option<NodeInterface> {
         let name = self.if_name(&entry.name.text, entry.name.span)?;
-        let options = self.interface_options(entry);
+        let mut options = self.interface_options(entry);
         let kind = match self.interface_fields(entry) {
-            Some(fields) => self.interface_kind(&fields, entry.at()),
+            Some(fields) => {
+                options.vlans = self.vlans_of_port(&fields, entry.at());
+                self.interface_kind(&fields, entry.at())
+            }
             None => NodeInterfaceKind::Existing,
         };
         Some(NodeInterface { name, kind, options })
@@ -81,7 +84,7 @@ impl Reader<'_> {
 
     /// Refuses what is said where a node is plugged in, not in the node.
     fn refuse_plug(&mut self, fields: &Fields<'_>) {
-        for name in ["vlan", "trunk", "isolated", "listen_port", "allowed_ips"] {
+        for name in ["isolated", "listen_port", "allowed_ips"] {
             if let Some((key, _)) = fields.find(name) {
                 let message = match name {
                     "listen_port" | "allowed_ips" => {
@@ -357,6 +360,9 @@ impl Add for InterfaceOptions {
         }
         add_sysctls(&mut self.sysctls, other.sysctls, wins);
         merge(&mut self.port, &other.port, wins);
+        if let Some(vlans) = other.vlans {
+            self.vlans.get_or_insert_default().extend(vlans);
+        }
         pick(&mut self.ipv6, other.ipv6, wins);
     }
 }

@@ -8,14 +8,25 @@ fn bridge(ns: &NsName) -> Command {
     super::program("bridge", ns)
 }
 
-pub(super) fn set_port_vlan(ns: &NsName, dev: &IfName, vid: u16, vlan: PortVlan) -> Command {
-    let add = bridge(ns).text("vlan add dev").word(dev).word("vid").word(vid);
+pub(super) fn set_port_vlan(
+    ns: &NsName,
+    dev: (&IfName, bool),
+    vid: u16,
+    vlan: PortVlan,
+) -> Command {
+    let add = port_vlan(ns, "add", dev, vid);
     let add = if vlan.pvid { add.word("pvid") } else { add };
     if vlan.untagged { add.word("untagged") } else { add }
 }
 
-pub(super) fn del_port_vlan(ns: &NsName, dev: &IfName, vid: u16) -> Command {
-    bridge(ns).text("vlan del dev").word(dev).word("vid").word(vid)
+pub(super) fn del_port_vlan(ns: &NsName, dev: (&IfName, bool), vid: u16) -> Command {
+    port_vlan(ns, "del", dev, vid)
+}
+
+fn port_vlan(ns: &NsName, verb: &str, (dev, itself): (&IfName, bool), vid: u16) -> Command {
+    let command = bridge(ns).text("vlan").word(verb).word("dev").word(dev);
+    let command = command.word("vid").word(vid);
+    if itself { command.word("self") } else { command }
 }
 
 pub(super) fn add_fdb(ns: &NsName, dev: &IfName, entry: &FdbEntry) -> Command {

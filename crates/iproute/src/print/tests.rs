@@ -137,11 +137,12 @@ fn settings() {
 #[test]
 fn bridging() {
     let (dev, vid) = (dev("eth0"), 10);
-    let set = |vlan| shown(Change::SetPortVlan { dev: dev.clone(), vid, vlan });
+    let set = |vlan| shown(Change::SetPortVlan { dev: dev.clone(), itself: false, vid, vlan });
     assert_eq!(set(PortVlan::TAGGED), "bridge -n demo-r1 vlan add dev eth0 vid 10");
     assert_eq!(set(PortVlan::UNTAGGED), "bridge -n demo-r1 vlan add dev eth0 vid 10 pvid untagged");
-    let del = Change::DelPortVlan { dev: dev.clone(), vid };
-    assert_eq!(shown(del), "bridge -n demo-r1 vlan del dev eth0 vid 10");
+    let del = |itself| shown(Change::DelPortVlan { dev: dev.clone(), itself, vid });
+    assert_eq!(del(false), "bridge -n demo-r1 vlan del dev eth0 vid 10");
+    assert_eq!(del(true), "bridge -n demo-r1 vlan del dev eth0 vid 10 self");
     let add = |entry| shown(Change::AddFdb { dev: dev.clone(), entry });
     let flood = FdbEntry::flood_to("10.0.0.2".parse().unwrap());
     let one = FdbEntry { mac: mac(1).unwrap(), ..flood };

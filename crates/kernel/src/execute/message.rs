@@ -70,8 +70,12 @@ pub fn push(
             set_options(batch, index(name)?, (*spec, *port), (set, rest), index)?;
         }
         Change::SetLink { name, set } => set_link(batch, index(name)?, set),
-        Change::SetPortVlan { dev, vid, vlan } => set_port_vlan(batch, index(dev)?, *vid, *vlan),
-        Change::DelPortVlan { dev, vid } => del_port_vlan(batch, index(dev)?, *vid),
+        Change::SetPortVlan { dev, itself, vid, vlan } => {
+            set_port_vlan(batch, (index(dev)?, *itself), *vid, *vlan);
+        }
+        Change::DelPortVlan { dev, itself, vid } => {
+            del_port_vlan(batch, (index(dev)?, *itself), *vid);
+        }
         Change::AddFdb { dev, entry } => add_fdb(batch, index(dev)?, entry),
         Change::DelFdb { dev, entry } => del_fdb(batch, index(dev)?, entry),
         Change::AddAddress { dev, address } => add_address(batch, index(dev)?, address),

@@ -43,6 +43,31 @@ pub(super) fn read_vlans(
     })
 }
 
+/// Takes over the VLANs that were read, where some are declared or the bridge keeps them apart: one that
+/// does not may be of a kernel that can't.
+pub(super) fn take_vlans(
+    ports: Vec<(IfName, PortVlans)>,
+    wanted: Option<&Namespace>,
+    namespace: &mut Namespace,
+) {
+    let interfaces = &mut namespace.interfaces;
+    for (name, vlans) in ports {
+        let Some(interface) = interfaces.get(&name) else { continue };
+        let itself = interface.kind.is_bridge();
+        let bridge = if itself { Some(&name) } else { interface.master.as_ref() };
+        let Some(bridge) = bridge.and_then(|bridge| interfaces.get(bridge)) else { continue };
+        let keeps = bridge.kind.device().is_some_and(|device| device.is_on("vlan_filtering"));
+        let wanted = wanted.and_then(|ns| ns.interfaces.get(&name)?.vlans.as_ref());
+        // Of a bridge none are declared where just all is asked for.
+        let declared = wanted.is_some_and(|vlans| !itself || !vlans.is_empty());
+        if (keeps || declared)
+            && let Some(interface) = interfaces.get_mut(&name)
+        {
+            interface.vlans = Some(vlans);
+        }
+    }
+}
+
 /// Reads the VLANs of one port, of which a range is told by its first and its last.
 fn port_vlans(spec: vnet_netlink::attr::Attributes<'_>) -> Result<PortVlans, Error> {
     const IFLA_BRIDGE_VLAN_INFO: u16 = 2;

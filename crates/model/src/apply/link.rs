@@ -1,6 +1,7 @@
 //! Settings of interfaces.
 
 use super::Refused;
+use super::bridging::default_pvid;
 use crate::kind::{self, ChangeBy, Device, KindSpec, OptionSpec, Options, Wireguard};
 use crate::names::IfName;
 use crate::state::{Address, Entry, Interface, Kind, MTU_IPV6_MIN_BYTES, Namespace, Offload};
@@ -75,7 +76,11 @@ impl Namespace {
                 if up && set.of(spec.options).any(|(option, _)| down(option)) {
                     return Err(Refused::Invalid(format!("{name} is up")));
                 }
+                let pvid = default_pvid(Some(&device.options));
                 device.options.extend(set);
+                if spec.is_bridge() {
+                    self.default_pvid_follows(name, pvid, set);
+                }
             }
             _ => {}
         }

@@ -60,9 +60,10 @@ fn change() -> BoxedStrategy<Change> {
         1 => (dev(), proptest::option::weighted(0.2, dev()))
             .prop_map(|(name, back)| Change::DelLink { name, back }),
         8 => (dev(), setting()).prop_map(|(name, set)| Change::SetLink { name, set }),
-        1 => (dev(), 1u16..4095, port_vlan())
-            .prop_map(|(dev, vid, vlan)| Change::SetPortVlan { dev, vid, vlan }),
-        1 => (dev(), 1u16..4095).prop_map(|(dev, vid)| Change::DelPortVlan { dev, vid }),
+        1 => (dev(), any::<bool>(), 1u16..4095, port_vlan())
+            .prop_map(|(dev, itself, vid, vlan)| Change::SetPortVlan { dev, itself, vid, vlan }),
+        1 => (dev(), any::<bool>(), 1u16..4095)
+            .prop_map(|(dev, itself, vid)| Change::DelPortVlan { dev, itself, vid }),
         1 => (dev(), fdb()).prop_map(|(dev, entry)| Change::AddFdb { dev, entry }),
         1 => (dev(), fdb()).prop_map(|(dev, entry)| Change::DelFdb { dev, entry }),
         1 => (dev(), wireguard()).prop_map(|(name, config)| Change::SetWireguard { name, config }),

@@ -8,19 +8,22 @@ use crate::state::{FdbEntry, Interface};
 use crate::step::Change;
 
 impl Planner<'_> {
-    /// Takes a port out of the VLANs that it shall not be in first: no packet goes where it went
-    /// before and shall not, while it is already where it shall be.
+    /// Takes a port of a bridge, or the bridge itself, out of the VLANs that it shall not be in first: no
+    /// packet goes where it went before and shall not, while it is already where it shall be.
     pub(super) fn port_vlans(&mut self, ns: &NsName, dev: &IfName, wanted: &Interface) {
         let Some(vlans) = &wanted.vlans else { return };
-        let Some(found) = self.interface(ns, dev).map(Interface::port_vlans) else { return };
+        let (dev, itself) = (dev.clone(), wanted.kind.is_bridge());
+        let found = self.work.namespaces.get(ns).map(|ns| ns.port_vlans(&dev)).unwrap_or_default();
         for &vid in found.keys().filter(|vid| !vlans.contains_key(*vid)) {
-            self.push(ns, Change::DelPortVlan { dev: dev.clone(), vid }, wanted.origin);
+            let change = Change::DelPortVlan { dev: dev.clone(), itself, vid };
+            self.push(ns, change, wanted.origin);
         }
         for (&vid, &vlan) in vlans {
             // One that becomes that of packets without a tag takes this from another.
-            let found = self.interface(ns, dev).map(Interface::port_vlans).unwrap_or_default();
-            if found.get(&vid) != Some(&vlan) {
-                self.push(ns, Change::SetPortVlan { dev: dev.clone(), vid, vlan }, wanted.origin);
+            let found = self.work.namespaces.get(ns).map(|ns| ns.port_vlans(&dev));
+            if found.unwrap_or_default().get(&vid) != Some(&vlan) {
+                let change = Change::SetPortVlan { dev: dev.clone(), itself, vid, vlan };
+                self.push(ns, change, wanted.origin);
             }
         }
     }

@@ -25,6 +25,14 @@ impl ProblemKind {
             Self::HostRole { role: "an end without a name" } => {
                 "name the interface that it gets there: `host:NAME`".into()
             }
+            Self::NoVlansThere { .. } => {
+                "say it of a port of such a bridge, or of the bridge itself; at a segment it is said \
+                 among the `members`"
+                    .into()
+            }
+            Self::VlanAtNode { .. } => {
+                "for a port of a bridge of the node say it in the node's `interfaces`".into()
+            }
             Self::NotAVlan { .. } => "give it a number: `vlan: 10`".into(),
             Self::TrunkAtEnd => "write it beside `endpoints`".into(),
             Self::NoBridge { segment, what: "a VLAN without members", role: "have links" } => {

@@ -95,6 +95,12 @@ fn join_uppers(wiring: &Wiring<'_>, sets: &mut Sets) {
             Some((id, device, wiring.interface(wired.place, device.lower.as_ref()?)?))
         })
         .collect();
+    for (id, ..) in &uppers {
+        if let Some(lane) = wiring.below(*id) {
+            let lane = sets.element(lane);
+            sets.join(*id, lane);
+        }
+    }
     for (id, _, lower) in uppers.iter().filter(|(_, device, _)| *device.spec != kind::VLAN) {
         sets.join(*id, *lower);
     }
@@ -112,6 +118,10 @@ fn join_uppers(wiring: &Wiring<'_>, sets: &mut Sets) {
     while std::mem::take(&mut joined) {
         let mut first = HashMap::new();
         for (id, device, lower) in uppers.iter().filter(|(_, d, _)| *d.spec == kind::VLAN) {
+            // Of a bridge that keeps VLANs apart only those that it is in are heard.
+            if wiring.filters(*lower) {
+                continue;
+            }
             let options = ["protocol", "id"].map(|word| device.options.get(word));
             let other = *first.entry((sets.root(*lower), options)).or_insert(*id);
             joined |= sets.root(other) != sets.root(*id);

@@ -10,9 +10,7 @@ use super::{external, fdb, vxlan};
 use crate::kind::{self, Device, OptionSpec, Options, Value};
 use crate::names::{IfName, Mark};
 use crate::origin::{Origin, Origins};
-use crate::state::{
-    Address, End, IPV6_FORWARDING, Interface, Kind, Namespace, Owner, PortVlan, Queues,
-};
+use crate::state::{Address, End, IPV6_FORWARDING, Interface, Kind, Namespace, Owner, Queues};
 use crate::topology::Node;
 use crate::topology::wiring::{Made, PlaceKind, Wired};
 
@@ -141,17 +139,15 @@ fn interface(network: &Network<'_>, id: usize) -> Interface {
     interface
 }
 
-/// Says what a port of a segment may do.
+/// Says what a port of a segment may do, and the VLANs of any bridge and its ports.
 fn as_port(network: &Network<'_>, id: usize, interface: &mut Interface) {
     let wired = &network.wiring.interfaces[id];
+    interface.vlans.clone_from(&wired.vlans);
     if let Some(option) = kind::BRIDGE.port_option("isolated").filter(|_| wired.isolated) {
         interface.port.set(option, Value::Bool(true));
     }
     if wired.master.is_some_and(|bridge| network.wiring.filters(bridge)) {
-        let (untagged, tagged) = network.wiring.port_vlans(id);
-        let untagged = untagged.map(|vid| (vid, PortVlan::UNTAGGED));
-        let tagged = tagged.into_iter().map(|vid| (vid, PortVlan::TAGGED));
-        interface.vlans = Some(tagged.chain(untagged).collect());
+        interface.vlans = Some(network.wiring.port_vlans(id));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Only options that are declared are read from the kernel, which tells of many more. Where nobody
 //! knows what was declared, all are asked for, and those that tell something are kept.
 
-use super::{Interface, Kind, Queues, State};
+use super::{Interface, Kind, PortVlans, Queues, State};
 use crate::kind::{self, Device, OptionSpec, Options, Value};
 
 /// The options that tell what a device is for, of those whose defaults no table knows.
@@ -48,7 +48,8 @@ impl Interface {
         let ports = kind::BRIDGE.port.iter().chain(kind::BOND.port);
         let port = if self.master.is_some() { ports.map(any).collect() } else { Options::new() };
         let queues = Queues { tx: Some(0), rx: Some(0) };
-        Self { port, fdb: Some(Default::default()), queues, ..Self::new(kind) }
+        let vlans = self.kind.is_bridge().then(PortVlans::new);
+        Self { port, vlans, fdb: Some(Default::default()), queues, ..Self::new(kind) }
     }
 
     /// Returns the options as a port of a master that are not as they are where nothing is said, and

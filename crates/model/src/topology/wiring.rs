@@ -17,6 +17,7 @@ use crate::mac::Mac;
 use crate::names::{IfName, NodeName};
 use crate::origin::Origin;
 use crate::problem::{At, Problem, ProblemKind, TunnelProblem, nearest};
+use crate::state::PortVlans;
 
 pub(crate) use lanes::{Carried, Lane};
 pub(crate) use names::derived_name;
@@ -38,7 +39,7 @@ pub(crate) struct Wiring<'t> {
     /// For each segment: the interfaces of nodes that are on it without a cable to its bridge: those
     /// that ports of other segments put into the VLAN that it is, and the ends of a tunnel.
     pub(crate) other_ends: Vec<Vec<usize>>,
-    /// The bridges of segments that keep VLANs apart.
+    /// The bridges that keep VLANs apart: of segments, and those of nodes of which VLANs are said.
     filtering: HashSet<usize>,
     /// The place of the first segment.
     first_segment: usize,
@@ -85,6 +86,9 @@ pub(crate) struct Wired<'t> {
     pub(crate) isolated: bool,
     /// The VLANs on its cable, where something is said of them.
     pub(crate) carried: Carried,
+    /// The VLANs that it is in as a port of a bridge of its node which keeps them apart, or as such a
+    /// bridge itself.
+    pub(crate) vlans: Option<PortVlans>,
     /// What is said about it, in all places where something is.
     pub(crate) options: Vec<&'t InterfaceOptions>,
     pub(crate) origin: Origin,
@@ -198,6 +202,7 @@ impl<'t> Wiring<'t> {
         for (place, node) in topology.nodes().iter().enumerate() {
             wiring.attach_ports(place, node);
         }
+        wiring.add_vlans_of_bridges(topology);
         wiring
     }
 
@@ -499,6 +504,7 @@ impl<'t> Wiring<'t> {
             device: None,
             isolated: false,
             carried: Carried::default(),
+            vlans: None,
             options,
             origin,
         });

@@ -111,7 +111,9 @@ impl Case<'_, '_> {
                     ),
                     None => format!("{} is not in VLAN {vid}", port(end)),
                 };
-                let change = |vlan| Change::SetPortVlan { dev: end.name.clone(), vid: *vid, vlan };
+                let itself = self.scene.end(end).is_some_and(|it| it.kind.is_bridge());
+                let change =
+                    |vlan| Change::SetPortVlan { dev: end.name.clone(), itself, vid: *vid, vlan };
                 let step = meant.map(|vlan| Step::new(end.ns.clone(), change(vlan)));
                 self.cause("wrong-vlan", port(end), evidence, step.into_iter().collect())
             }

@@ -11,18 +11,21 @@ const RTM_SETLINK: u16 = 19;
 const RTM_NEWNEIGH: u16 = 28;
 const RTM_DELNEIGH: u16 = 29;
 
-/// Puts a port into a VLAN (`br_afspec`, net/bridge/br_netlink.c).
-pub fn set_port_vlan(batch: &mut Batch, index: u32, vid: u16, vlan: PortVlan) {
-    port_vlan(batch, RTM_SETLINK, index, vid, vlan);
+/// Puts a port into a VLAN, or the bridge itself where that is told with the index (`br_afspec`,
+/// net/bridge/br_netlink.c).
+pub fn set_port_vlan(batch: &mut Batch, dev: (u32, bool), vid: u16, vlan: PortVlan) {
+    port_vlan(batch, RTM_SETLINK, dev, vid, vlan);
 }
 
-/// Takes a port out of a VLAN.
-pub fn del_port_vlan(batch: &mut Batch, index: u32, vid: u16) {
-    port_vlan(batch, RTM_DELLINK, index, vid, PortVlan::TAGGED);
+/// Takes a port out of a VLAN, or the bridge itself.
+pub fn del_port_vlan(batch: &mut Batch, dev: (u32, bool), vid: u16) {
+    port_vlan(batch, RTM_DELLINK, dev, vid, PortVlan::TAGGED);
 }
 
-fn port_vlan(batch: &mut Batch, kind: u16, index: u32, vid: u16, vlan: PortVlan) {
+fn port_vlan(batch: &mut Batch, kind: u16, dev: (u32, bool), vid: u16, vlan: PortVlan) {
     const IFLA_AF_SPEC: u16 = 26;
+    const IFLA_BRIDGE_FLAGS: u16 = 0;
+    const BRIDGE_FLAGS_SELF: u16 = 2;
     const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
     const BRIDGE_VLAN_INFO_PVID: u16 = 1 << 1;
     const BRIDGE_VLAN_INFO_UNTAGGED: u16 = 1 << 2;
@@ -30,11 +33,15 @@ fn port_vlan(batch: &mut Batch, kind: u16, index: u32, vid: u16, vlan: PortVlan)
     flags |= if vlan.pvid { BRIDGE_VLAN_INFO_PVID } else { 0 };
     flags |= if vlan.untagged { BRIDGE_VLAN_INFO_UNTAGGED } else { 0 };
     // `struct ifinfomsg`: family, type, index, flags, change.
+    let (index, itself) = dev;
     let mut header = [0; 16];
     header[0] = AF_BRIDGE;
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     batch.push_raw(kind, Flags::NONE, |message| {
         message.header(&header).nest(IFLA_AF_SPEC, |spec| {
+            if itself {
+                spec.u16(IFLA_BRIDGE_FLAGS, BRIDGE_FLAGS_SELF);
+            }
             // `struct bridge_vlan_info`: flags, VLAN.
             let [f, g] = flags.to_ne_bytes();
             let [v, w] = vid.to_ne_bytes();

@@ -1,11 +1,16 @@
 //! VLANs: which of them a cable carries, and what they keep apart.
 
+use std::collections::BTreeSet;
+
 use super::{PlaceKind, Topology, Wiring, derived_name};
+use crate::apply::bridging::{born_vlans, default_pvid};
+use crate::kind::{self, Device, Value};
 use crate::names::NodeName;
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind, nearest};
+use crate::state::{PortVlan, PortVlans};
 use crate::topology::wiring::Made;
-use crate::topology::{Endpoint, Segment};
+use crate::topology::{Endpoint, Segment, VlanSpec, Vlans};
 
 /// The VLAN of ports that say nothing (`default_pvid` of a bridge).
 pub(crate) const VID_DEFAULT: u16 = 1;
@@ -47,6 +52,13 @@ impl Lane {
     }
 }
 
+/// Tells whether a device is this VLAN of what it stands on.
+fn is_vlan(device: &Device, vid: u16) -> bool {
+    let is = |word, number| device.options.get(word) == Some(&Value::Number(number));
+    let has_tag = device.options.get("protocol").is_none() || is("protocol", 0x8100);
+    *device.spec == kind::VLAN && has_tag && is("id", vid.into())
+}
+
 impl<'t> Wiring<'t> {
     /// Reads what cables say about VLANs, and makes the interfaces of those that end at a node.
     pub(super) fn add_vlans(&mut self, topology: &'t Topology) {
@@ -66,6 +78,66 @@ impl<'t> Wiring<'t> {
             self.check_link_ends(&link.ends, link.origin);
             self.carry(topology, ends, &carried);
         }
+    }
+
+    /// Reads what is said of VLANs at bridges of nodes, and at their ports.
+    pub(super) fn add_vlans_of_bridges(&mut self, topology: &Topology) {
+        for id in 0..self.interfaces.len() {
+            let wired = &self.interfaces[id];
+            let options: Vec<_> = wired.options.iter().filter(|it| it.vlans.is_some()).collect();
+            let origin = options.first().map_or(wired.origin, |it| it.origin.or(wired.origin));
+            let specs: Option<Vec<&VlanSpec>> = (!options.is_empty())
+                .then(|| options.into_iter().flat_map(|it| it.vlans.iter().flatten()).collect());
+            let bridge = if wired.is_bridge() { Some(id) } else { wired.master };
+            let device = bridge.and_then(|bridge| self.interfaces[bridge].device);
+            let device = device.filter(|it| it.spec.is_bridge() && it.is_on("vlan_filtering"));
+            self.interfaces[id].vlans = match (bridge.zip(device), specs) {
+                (Some((bridge, _)), Some(specs)) => {
+                    self.filtering.insert(bridge);
+                    Some(self.vlans_said(topology, id, &specs, origin))
+                }
+                (Some((_, device)), None) => Some(born_vlans(default_pvid(Some(&device.options)))),
+                (None, Some(_)) => {
+                    let kind = ProblemKind::NoVlansThere { at: self.at(id) };
+                    self.problems.push(Problem::new(kind, origin));
+                    None
+                }
+                (None, None) => None,
+            };
+        }
+    }
+
+    fn vlans_said(
+        &mut self,
+        topology: &Topology,
+        id: usize,
+        specs: &[&VlanSpec],
+        origin: Origin,
+    ) -> PortVlans {
+        let at = self.at(id);
+        let mut all = PortVlans::new();
+        for spec in specs {
+            let origin = spec.origin.or(origin);
+            let (first, last) = match &spec.which {
+                Vlans::Numbers(first, last) => (*first, *last),
+                Vlans::Segment(name) => match self.vlan(topology, name, origin) {
+                    Some(segment) => (self.vid(segment), self.vid(segment)),
+                    None => continue,
+                },
+            };
+            for vid in first..=last {
+                let other = all.iter().find(|(_, how)| how.pvid && spec.how.pvid);
+                if let Some((&first, _)) = other.filter(|(other, _)| **other != vid) {
+                    let kind = ProblemKind::TwoPvids { at: at.clone(), first, second: vid };
+                    self.problems.push(Problem::new(kind, origin));
+                }
+                if all.insert(vid, spec.how).is_some() {
+                    let kind = ProblemKind::PortVlanTwice { at: at.clone(), vid };
+                    self.problems.push(Problem::new(kind, origin));
+                }
+            }
+        }
+        all
     }
 
     /// Adds the interface of a VLAN on a trunk that ends at a node.
@@ -171,19 +243,23 @@ impl<'t> Wiring<'t> {
         plain.chain(self.other_ends[segment].iter().copied()).collect()
     }
 
-    /// Tells whether a segment's bridge keeps VLANs apart: one of its ports carries some.
+    /// Tells whether a bridge keeps VLANs apart: one of its ports carries some, or is said to be in some.
     pub(crate) fn filters(&self, bridge: usize) -> bool {
         self.filtering.contains(&bridge)
     }
 
-    /// Returns the VLANs of a port of a bridge that filters: that of packets without a tag, then
-    /// those with tags.
-    pub(crate) fn port_vlans(&self, port: usize) -> (Option<u16>, Vec<u16>) {
+    /// Returns the VLANs of a port of a bridge that filters.
+    pub(crate) fn port_vlans(&self, port: usize) -> PortVlans {
+        if let Some(vlans) = &self.interfaces[port].vlans {
+            return vlans.clone();
+        }
         let Carried { access, trunk } = &self.interfaces[port].carried;
         let own = |port: usize| self.vid_of(self.interfaces[port].place);
         let access = access.map_or_else(|| own(port), |vlan| self.vid(vlan));
         let untagged = self.interfaces[port].carried.has_untagged();
-        (untagged.then_some(access), trunk.iter().map(|&vlan| self.vid(vlan)).collect())
+        let untagged = untagged.then_some((access, PortVlan::UNTAGGED));
+        let tagged = trunk.iter().map(|&vlan| (self.vid(vlan), PortVlan::TAGGED));
+        tagged.chain(untagged).collect()
     }
 
     /// Returns the number of the VLAN that a segment is.
@@ -204,16 +280,52 @@ impl<'t> Wiring<'t> {
         let carried = &self.interfaces[ends[0]].carried;
         let untagged = carried.has_untagged().then(|| ends.map(|end| self.untagged(end)));
         let tagged = carried.trunk.iter().map(|&vlan| ends.map(|end| self.tagged(end, vlan)));
-        untagged.into_iter().chain(tagged).collect()
+        let own = ends.iter().filter_map(|&end| self.interfaces[end].vlans.as_ref());
+        let own: BTreeSet<u16> = own.flat_map(|vlans| vlans.keys().copied()).collect();
+        let own = own
+            .into_iter()
+            .filter_map(|vid| Some([self.with_tag(ends[0], vid)?, self.with_tag(ends[1], vid)?]));
+        untagged.into_iter().chain(tagged).chain(own).collect()
+    }
+
+    /// Returns where packets with this tag go at one end of a cable to a bridge of a node, if anywhere.
+    fn with_tag(&self, end: usize, vid: u16) -> Option<Lane> {
+        let wired = &self.interfaces[end];
+        if let Some(bridge) = wired.master.filter(|_| self.is_wire(end)) {
+            let is_tagged = |how: &PortVlan| !how.untagged;
+            let passes =
+                self.filters(bridge) && self.port_vlans(end).get(&vid).is_some_and(is_tagged);
+            return passes.then_some(Lane::Vlan { bridge, vid });
+        }
+        let is_sub = |id: &&usize| {
+            let device = self.interfaces[**id].device;
+            device.is_some_and(|it| it.lower.as_ref() == Some(&wired.name) && is_vlan(it, vid))
+        };
+        let sub = self.places[wired.place].interfaces.iter().find(is_sub)?;
+        Some(self.untagged(*sub))
+    }
+
+    /// Returns the VLAN of a bridge of its node that an interface stands on.
+    pub(crate) fn below(&self, upper: usize) -> Option<Lane> {
+        let wired = &self.interfaces[upper];
+        let device = wired.device?;
+        let bridge = self.interface(wired.place, device.lower.as_ref()?)?;
+        let vlans = self.interfaces[bridge].vlans.as_ref().filter(|_| self.filters(bridge))?;
+        let vid = vlans.keys().copied().find(|&vid| is_vlan(device, vid));
+        vid.filter(|_| self.interfaces[bridge].is_bridge()).map(|vid| Lane::Vlan { bridge, vid })
     }
 
     /// Returns where packets without a tag go at one end of a cable.
     pub(crate) fn untagged(&self, end: usize) -> Lane {
-        match self.interfaces[end].master.filter(|_| self.is_wire(end)) {
-            Some(bridge) if self.filters(bridge) => match self.port_vlans(end) {
-                (Some(vid), _) => Lane::Vlan { bridge, vid },
-                (None, _) => Lane::Interface(end),
-            },
+        let wired = &self.interfaces[end];
+        // Of a segment's bridge nobody hears anything.
+        let itself = (wired.is_bridge() && wired.vlans.is_some()).then_some(end);
+        match itself.or(wired.master.filter(|_| self.is_wire(end))) {
+            Some(bridge) if self.filters(bridge) => {
+                let vlans = self.port_vlans(end);
+                let pvid = vlans.iter().find(|(_, how)| how.pvid);
+                pvid.map_or(Lane::Interface(end), |(&vid, _)| Lane::Vlan { bridge, vid })
+            }
             Some(bridge) => Lane::Interface(bridge),
             None => Lane::Interface(end),
         }
