@@ -43,6 +43,24 @@ pub struct NamespaceFacts {
     pub addresses: BTreeMap<IfName, Vec<IpNet>>,
     /// Addresses that IPv6 leaves from only where there is no other: their preferred lifetime is over.
     pub deprecated: Vec<IpAddr>,
+    /// Own addresses to which nothing in the tables leads: the kernel's `local` route was removed.
+    #[serde(default)]
+    pub unrouted: Vec<IpAddr>,
+    /// Addresses of IPv4 that are not for everywhere: link or host, by the kernel's number.
+    #[serde(default)]
+    pub scopes: BTreeMap<IpAddr, u8>,
+    /// Routes of IPv6 that are for packets from a prefix alone: whither, and whence.
+    #[serde(default)]
+    pub sourced: Vec<(IpNet, IpNet)>,
+    /// Neighbours that are answered for by an interface, because somebody wrote that.
+    #[serde(default)]
+    pub proxied: Vec<(IfName, IpAddr)>,
+    /// Interfaces whose queue drops all that is to leave by them, with its words.
+    #[serde(default)]
+    pub losing: BTreeMap<IfName, String>,
+    /// What IPsec has to say about packets: `2 xfrm policies`.
+    #[serde(default)]
+    pub ipsec: Option<String>,
     /// Neighbours that were asked for and have not answered: the kernel's `INCOMPLETE` and `FAILED`.
     pub silent: Vec<(IfName, IpAddr)>,
     /// What it has learned of the MTUs of ways, by where they lead; as far as that was asked.

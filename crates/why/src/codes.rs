@@ -162,6 +162,20 @@ pub const CODES: &[Code] = &[
          not be fragmented.",
     ),
     code(
+        "neighbours-not-asked",
+        "An interface asks for no neighbour that it does not know: `net.ipv4.neigh.DEV.mcast_solicit` (or IPv6's) \
+         is 0. It is 3 by default.",
+    ),
+    code(
+        "queue-drops",
+        "The queue of an interface drops all that is to leave by it: somebody set one that loses everything, or \
+         holds nothing (`tc qdisc`).",
+    ),
+    code(
+        "local-route-missing",
+        "A node has the address, but the route of its table `local` is gone by which packets to it are its own.",
+    ),
+    code(
         "mtu-outdated",
         "The sender was told by a router that its packets are too long for the way, which is no longer so. It \
          remembers that for ten minutes, and sends nothing longer that must not be fragmented.",
@@ -174,7 +188,8 @@ pub const CODES: &[Code] = &[
     code(
         "ttl-too-small",
         "A packet's time to live ends before it is there: each node that passes it on takes one off. \
-         `net.ipv4.ip_default_ttl` is what packets begin with, 64 by default.",
+         What packets begin with is said by the `hoplimit` of a route, else by `net.ipv4.ip_default_ttl`, or for IPv6 by \
+         the interface's `hop_limit`: 64 by default.",
     ),
     code(
         "mtu-mismatch",

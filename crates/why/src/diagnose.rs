@@ -191,6 +191,7 @@ impl Case<'_, '_> {
             Some(Stop::ArpOff(dev)) => {
                 Some(self.arp_off(&End { ns: ns.clone(), name: dev.clone() }))
             }
+            Some(Stop::AsksNobody { dev, key }) => Some(self.asks_nobody(ns, dev, key)),
             Some(Stop::NoLink) => Some(self.no_link(ns)),
             Some(Stop::ArpSilent { end, key: "arp off" }) => Some(self.arp_off(end)),
             Some(Stop::ArpSilent { end, key }) => Some(self.arp_silent(end, key)),
@@ -361,6 +362,9 @@ impl Case<'_, '_> {
     fn no_source(&self, ns: &NsName, dev: &IfName) -> Cause {
         let label = self.scene.label(ns);
         let evidence = format!("{label} has no address that packets by {dev} could come from");
+        if let Some(cause) = self.narrow_address(ns, dev, &evidence) {
+            return cause;
+        }
         self.cause("no-source-address", label, evidence, self.free_address(ns))
     }
 

@@ -7,6 +7,7 @@
 mod rules;
 mod vrf;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vnet_model::apply::LOOPBACK;
@@ -23,6 +24,9 @@ pub(crate) const TABLES: [u32; 2] = [TABLE_MAIN, TABLE_DEFAULT];
 
 /// The metric of IPv6 routes that the kernel derives (`IP6_RT_PRIO_ADDRCONF`, net/ip6_route.h).
 const METRIC_IPV6_CONNECTED: u32 = 256;
+
+/// On the link (`RT_SCOPE_LINK`, linux/rtnetlink.h).
+const SCOPE_LINK: u8 = 253;
 
 /// What a namespace does with packets to an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,21 +289,21 @@ pub(crate) fn connected(ns: &Namespace) -> Vec<Route> {
 /// IPv4: what the route prefers, else the primary address of the interface in whose subnet the
 /// gateway is, else its first, else one of another interface (`inet_select_addr`, net/ipv4/devinet.c).
 /// IPv6: RFC 6724, section 5, as far as its rules can differ here.
-/// `deprecated` are the addresses whose preferred lifetime is over, which IPv4 does not ask about.
+/// What is known of the addresses themselves counts too.
 pub(crate) fn source(
     ns: &Namespace,
-    deprecated: &[IpAddr],
+    known: Known<'_>,
     route: &Route,
     leg: &NextHop,
     dst: IpAddr,
 ) -> Option<IpAddr> {
-    source_of(ns, deprecated, route.src, leg, dst)
+    source_of(ns, known, route.src, leg, dst)
 }
 
 /// As [`source`], for a route that prefers `src`.
 pub(crate) fn source_of(
     ns: &Namespace,
-    deprecated: &[IpAddr],
+    known: Known<'_>,
     src: Option<IpAddr>,
     leg: &NextHop,
     dst: IpAddr,
@@ -310,34 +314,60 @@ pub(crate) fn source_of(
         return Some(src);
     }
     match dst.is_ipv4() {
-        true => source_ipv4(ns, &leg.dev, leg.via),
-        false => source_ipv6(ns, deprecated, &leg.dev, dst),
+        true => source_ipv4(ns, known, &leg.dev, leg.via),
+        false => source_ipv6(ns, known, &leg.dev, dst),
     }
 }
 
-/// IPv4 addresses of scope global: the kernel gives 127/8 the scope `host`.
-fn global_ipv4(interface: &Interface) -> impl Iterator<Item = IpNet> {
+/// What else is known of the addresses of a namespace.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known<'k> {
+    /// Those whose preferred lifetime is over, which IPv4 does not ask about.
+    pub(crate) deprecated: &'k [IpAddr],
+    /// How far those of IPv4 go that don't go anywhere.
+    pub(crate) scopes: Option<&'k BTreeMap<IpAddr, u8>>,
+}
+
+impl Known<'_> {
+    fn scope(&self, addr: IpAddr) -> u8 {
+        self.scopes.and_then(|scopes| scopes.get(&addr)).copied().unwrap_or(0)
+    }
+}
+
+/// The IPv4 addresses of an interface, in their order; the kernel gives 127/8 the scope `host`, by which
+/// nothing leaves.
+fn ipv4(interface: &Interface) -> impl Iterator<Item = IpNet> {
     interface.addresses.iter().map(|address| address.net).filter(|net| {
         let addr = net.addr();
         addr.is_ipv4() && !addr.is_loopback()
     })
 }
 
-pub(crate) fn source_ipv4(ns: &Namespace, dev: &IfName, towards: Option<IpAddr>) -> Option<IpAddr> {
+/// Chooses among the addresses that go as far as the destination (`inet_select_addr`, net/ipv4/devinet.c):
+/// those of the link do to what is on it.
+pub(crate) fn source_ipv4(
+    ns: &Namespace,
+    known: Known<'_>,
+    dev: &IfName,
+    towards: Option<IpAddr>,
+) -> Option<IpAddr> {
     let own = ns.interfaces.get(dev)?;
-    let near = towards.and_then(|via| global_ipv4(own).find(|net| net.contains(&via)));
-    let first = || global_ipv4(own).next();
-    // Only those of the same VRF, or of none; the VRF's own first (`inet_select_addr`).
+    let reach = if towards.is_some() { 0 } else { SCOPE_LINK };
+    let far = |net: &IpNet| known.scope(net.addr()) <= reach;
+    let near = towards.and_then(|via| ipv4(own).filter(far).find(|net| net.contains(&via)));
+    let first = || ipv4(own).find(far);
+    // Only those of the same VRF, or of none; the VRF's own first (`inet_select_addr`). None of a link.
+    let anywhere = |net: &IpNet| known.scope(net.addr()) < SCOPE_LINK && far(net);
     let domain = vrf_of(ns, dev);
-    let of_vrf = || global_ipv4(ns.interfaces.get(domain?)?).next();
+    let of_vrf = || ipv4(ns.interfaces.get(domain?)?).find(anywhere);
     let mut others = ns.interfaces.iter().filter(|(name, _)| vrf_of(ns, name) == domain);
-    let other = || others.find_map(|(_, other)| global_ipv4(other).next());
+    let other = || others.find_map(|(_, other)| ipv4(other).find(anywhere));
     near.or_else(first).or_else(of_vrf).or_else(other).map(|net| net.addr())
 }
 
 pub(crate) fn source_ipv6(
     ns: &Namespace,
-    deprecated: &[IpAddr],
+    known: Known<'_>,
     dev: &IfName,
     dst: IpAddr,
 ) -> Option<IpAddr> {
@@ -356,7 +386,7 @@ pub(crate) fn source_ipv6(
             let common = (u128::from(addr) ^ u128::from(dst)).leading_zeros();
             let common = common.min(u32::from(address.net.prefix_len()));
             let of_scope = link_local == dst.is_unicast_link_local();
-            let is_preferred = !deprecated.contains(&addr.into());
+            let is_preferred = !known.deprecated.contains(&addr.into());
             let score = (of_scope, is_preferred, name == dev, common);
             // The one added last comes first in the kernel's list, and the first of equals wins.
             if best.as_ref().is_none_or(|(known, _)| score >= *known) {

@@ -298,12 +298,10 @@ impl Filter<'_, '_> {
     /// Changes the packet; `None` where it is not known to what.
     fn translate(&mut self, change: &Change) -> Option<String> {
         let first = |dev: Option<&IfName>| {
-            let found = self.scene.ns(self.ns)?;
+            let (found, known) = (self.scene.ns(self.ns)?, self.scene.known(self.ns));
             match self.header.dst.is_ipv4() {
-                true => fib::source_ipv4(found, dev?, None),
-                false => {
-                    fib::source_ipv6(found, self.scene.deprecated(self.ns), dev?, self.header.dst)
-                }
+                true => fib::source_ipv4(found, known, dev?, None),
+                false => fib::source_ipv6(found, known, dev?, self.header.dst),
             }
         };
         let old = if change.dnat { Some(self.header.dst) } else { self.header.src };

@@ -318,6 +318,12 @@ pub enum Effect {
     Usable(NsName, IpAddr),
     /// What was learned of the MTUs of ways is learned anew.
     Relearns(NsName),
+    /// The IPv4 addresses of a namespace are for everywhere.
+    Widened(NsName),
+    /// An address is the namespace's own again.
+    Owned(NsName, IpAddr),
+    /// The queue of an interface is the kernel's again.
+    Unqueued(End),
 }
 
 impl Mend {

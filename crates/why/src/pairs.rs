@@ -200,9 +200,9 @@ impl<'a> Net<'a> {
         if let Some(way) = way.map(|way| &node.table.ways[way]) {
             for leg in &way.legs {
                 hops.push((leg.dev.clone(), leg.via));
-                let deprecated = self.scene.deprecated(&node.name);
+                let known = self.scene.known(&node.name);
                 let source =
-                    found.and_then(|found| fib::source_of(found, deprecated, way.src, leg, dst));
+                    found.and_then(|found| fib::source_of(found, known, way.src, leg, dst));
                 sources = sources.zip(source).map(|(mut all, one)| {
                     all.insert(one);
                     all
@@ -309,8 +309,8 @@ impl<'a> Net<'a> {
         let node = &self.nodes[at];
         let way = node.table.lookup(&self.goals[goal].holding).map(|way| &node.table.ways[way]);
         let (Some(found), Some(way)) = (self.scene.ns(&node.name), way) else { return false };
-        let deprecated = self.scene.deprecated(&node.name);
-        let source = |leg| fib::source_of(found, deprecated, way.src, leg, dst);
+        let known = self.scene.known(&node.name);
+        let source = |leg| fib::source_of(found, known, way.src, leg, dst);
         let Some(sources) = way.legs.iter().map(source).collect::<Option<Vec<_>>>() else {
             return false;
         };

@@ -17,14 +17,11 @@ use vnet_model::{
     NamespaceFacts, NsName, Route, Rule, State, Step,
 };
 
-use crate::fib::{self, Decision, Flowi};
+use crate::fib::{self, Decision, Flowi, Known};
 use crate::filter::{self, Asks};
 use crate::tunnel::{self, Medium};
 use crate::wire;
 use crate::{Effect, Mend, World};
-
-/// The time to live that IPv4 packets get.
-pub(crate) const TTL_KEY: &str = "net.ipv4.ip_default_ttl";
 
 /// What it is where nobody set it (`IPDEFTTL`, linux/ip.h).
 pub(crate) const TTL_DEFAULT: u32 = 64;
@@ -146,10 +143,11 @@ impl<'a> Scene<'a> {
         silent.iter().any(|(dev, other)| *dev == end.name && *other == addr)
     }
 
-    /// How many routers a packet that a namespace sends may pass, and one more (`ip_select_ttl`,
-    /// net/ipv4/ip_output.c).
-    pub(crate) fn ttl(&self, ns: &NsName, ipv6: bool) -> u32 {
-        let set = self.sysctl(ns, TTL_KEY).filter(|_| !ipv6).and_then(|value| value.parse().ok());
+    /// How many routers a packet that a namespace sends by an interface may pass, and one more
+    /// (`ip_select_ttl`, net/ipv4/ip_output.c; `ip6_dst_hoplimit`, net/ipv6/output_core.c).
+    pub(crate) fn ttl(&self, ns: &NsName, dev: &IfName, ipv6: bool) -> u32 {
+        let key = ttl_key(dev, ipv6);
+        let set = self.sysctl(ns, &key).and_then(|value| value.parse().ok());
         set.unwrap_or(TTL_DEFAULT)
     }
 
@@ -344,9 +342,63 @@ impl<'a> Scene<'a> {
         self.mended.contains(ns)
     }
 
-    /// The addresses of a namespace whose preferred lifetime is over.
-    pub(crate) fn deprecated(&self, ns: &NsName) -> &[IpAddr] {
-        self.facts(ns).map(|facts| facts.deprecated.as_slice()).unwrap_or_default()
+    /// What is known of the addresses of a namespace beside that they are there.
+    pub(crate) fn known(&self, ns: &NsName) -> Known<'_> {
+        let Some(facts) = self.facts(ns) else { return Known::default() };
+        let is_widened = self.effects.contains(&Effect::Widened(ns.clone()));
+        let scopes = (!is_widened).then_some(&facts.scopes);
+        Known { deprecated: &facts.deprecated, scopes }
+    }
+
+    /// Tells whether an address is there, and nothing in the tables makes it the namespace's own.
+    pub(crate) fn is_unrouted(&self, ns: &NsName, addr: IpAddr) -> bool {
+        self.facts(ns).is_some_and(|facts| facts.unrouted.contains(&addr))
+            && !self.effects.contains(&Effect::Owned(ns.clone(), addr))
+    }
+
+    /// The words of the queue of an interface that drops all.
+    pub(crate) fn losing(&self, end: &End) -> Option<&str> {
+        let words = self.facts(&end.ns)?.losing.get(&end.name)?;
+        (!self.effects.contains(&Effect::Unqueued(end.clone()))).then_some(words)
+    }
+
+    /// Tells whether an interface answers for an address because somebody wrote that.
+    pub(crate) fn proxies(&self, end: &End, addr: IpAddr) -> bool {
+        let is_it = |(dev, other): &(IfName, IpAddr)| *dev == end.name && *other == addr;
+        self.facts(&end.ns).is_some_and(|facts| facts.proxied.iter().any(is_it))
+    }
+
+    /// The interfaces whose routes are passed over while nobody is at the other end of their cables
+    /// (`ip_ignore_linkdown`, linux/inetdevice.h).
+    fn passed_over(&self, ns: &NsName, ipv6: bool) -> Vec<IfName> {
+        let Some(found) = self.ns(ns) else { return Vec::new() };
+        let family = if ipv6 { "ipv6" } else { "ipv4" };
+        let is_set = |dev: &IfName| {
+            let dev = dev.as_str().replace('.', "/");
+            let key = format!("net.{family}.conf.{dev}.ignore_routes_with_linkdown");
+            self.sysctl(ns, &key).is_some_and(|value| value != "0")
+        };
+        let is_cut = |interface: &Interface| {
+            let peer = interface.kind.peer().and_then(|peer| self.end(peer));
+            interface.kind.is_pair() && peer.is_none_or(|peer| !peer.up)
+        };
+        let all = found.interfaces.iter().filter(|(dev, it)| it.up && is_cut(it) && is_set(dev));
+        all.map(|(dev, _)| dev.clone()).collect()
+    }
+
+    /// A namespace as its tables have it, where that is not as its addresses and interfaces say.
+    fn tabled(&self, ns: &NsName, found: &Namespace, dst: IpAddr) -> Option<Namespace> {
+        let passed_over = self.passed_over(ns, dst.is_ipv6());
+        let is_unrouted = self.is_unrouted(ns, dst);
+        if passed_over.is_empty() && !is_unrouted {
+            return None;
+        }
+        let mut found = found.clone();
+        for (dev, interface) in found.interfaces.iter_mut() {
+            interface.up &= !passed_over.contains(dev);
+            interface.addresses.retain(|address| !is_unrouted || address.net.addr() != dst);
+        }
+        Some(found)
     }
 
     /// What is the matter with the port of a bridge: as declared, where nothing was observed.
@@ -439,7 +491,14 @@ impl<'a> Scene<'a> {
     /// As [`Self::lookup`], with other policy rules.
     pub(crate) fn lookup_by(&self, ns: &NsName, packet: &Flowi, rules: &[PolicyRule]) -> Decision {
         match self.ns(ns) {
-            Some(found) => fib::lookup(found, self.kernel_routes(ns), rules, packet),
+            Some(found) => match self.tabled(ns, found, packet.dst) {
+                Some(tabled) => {
+                    let kernel =
+                        self.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
+                    fib::lookup(&tabled, Some(&kernel), rules, packet)
+                }
+                None => fib::lookup(found, self.kernel_routes(ns), rules, packet),
+            },
             None => Decision::None,
         }
     }
@@ -522,11 +581,13 @@ impl<'a> Scene<'a> {
     }
 
     /// Tells whether packets that come in by an interface are passed on (`ip_route_input_slow`,
-    /// net/ipv4/route.c; `ip6_forward`, net/ipv6/ip6_output.c: IPv6 knows one setting for all).
+    /// net/ipv4/route.c; `ip6_forward`, net/ipv6/ip6_output.c: IPv6 knows one setting
+    /// for all, and since Linux 6.17 another one).
     pub(crate) fn forwards(&self, ns: &NsName, dev: &IfName, ipv6: bool) -> bool {
         let on = |key: &str| self.sysctl_number(ns, key) != 0;
         if ipv6 {
-            return on(IPV6_FORWARDING);
+            let dev = dev.as_str().replace('.', "/");
+            return on(IPV6_FORWARDING) || on(&format!("net.ipv6.conf.{dev}.force_forwarding"));
         }
         let own = self.interface(ns, dev).and_then(|interface| interface.forward_ipv4);
         own.unwrap_or_else(|| on("net.ipv4.ip_forward") || on("net.ipv4.conf.all.forwarding"))
@@ -621,6 +682,14 @@ fn bridge_in(ns: &Namespace, dev: &IfName) -> Option<IfName> {
     let master = ns.interfaces.get(dev)?.master.as_ref()?;
     let vrf = ns.interfaces.get(master).and_then(|it| it.kind.device());
     (!vrf.is_some_and(|device| device.spec.is_vrf())).then(|| master.clone())
+}
+
+/// The setting that says with which time to live packets leave by an interface.
+pub(crate) fn ttl_key(dev: &IfName, ipv6: bool) -> String {
+    match ipv6 {
+        true => format!("net.ipv6.conf.{}.hop_limit", dev.as_str().replace('.', "/")),
+        false => "net.ipv4.ip_default_ttl".to_owned(),
+    }
 }
 
 /// The setting that says the MTU of an interface for IPv6.

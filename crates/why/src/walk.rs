@@ -10,6 +10,7 @@ mod vrf;
 
 use std::net::IpAddr;
 
+use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
 use vnet_model::{End, IfName, Mac, Metric, NextHop, NsName, Origin, Packet, Route};
 
@@ -230,9 +231,7 @@ impl Walk<'_, '_> {
             return Err(Stop::Unknown(text));
         }
         let mut passed = Vec::new();
-        let ttl = self.packet.outer.and_then(|(_, ttl)| ttl);
-        let ipv6 = self.packet.dst.is_ipv6();
-        let ttl = ttl.unwrap_or_else(|| self.scene.ttl(&self.packet.from, ipv6));
+        let mut ttl = self.packet.outer.and_then(|(_, ttl)| ttl);
         loop {
             if self.is_taken()? {
                 continue;
@@ -301,11 +300,12 @@ impl Walk<'_, '_> {
                 if !self.scene.forwards(&ns, &dev, self.header.dst.is_ipv6()) {
                     return Err(Stop::NotForwarded(dev));
                 }
-                if passed.len() >= ttl as usize {
+                if let Some(ttl) = ttl.filter(|ttl| passed.len() >= *ttl as usize) {
                     return Err(Stop::TtlOver(ttl));
                 }
             }
             let leg = self.choose(&legs);
+            ttl = ttl.or_else(|| Some(self.ttl(&ns, &route, &leg)));
             if self.leave(&ns, &route, connected, &leg)? {
                 self.is_out = false;
                 passed.push(here);
@@ -321,6 +321,15 @@ impl Walk<'_, '_> {
             self.walked.unknown.push(format!("{label} filters packets by {what}"));
         }
         let Some(facts) = self.scene.facts(ns) else { return };
+        self.walked.unknown.extend(facts.ipsec.iter().map(|what| format!("{label} has {what}")));
+        let src = self.header.src;
+        let is_for_it = |(dst, from): &&(IpNet, IpNet)| {
+            dst.contains(&self.header.dst) && src.is_none_or(|src| from.contains(&src))
+        };
+        let sourced = facts.sourced.iter().filter(is_for_it);
+        let what = "a route for what comes from";
+        let sourced = sourced.map(|(dst, from)| format!("{label} has {what} {from} alone: {dst}"));
+        self.walked.unknown.extend(sourced);
         let is_read =
             |name: &String| facts.tables.iter().any(|table| table.id.to_string() == *name);
         let unread: Vec<&str> =
@@ -353,8 +362,8 @@ impl Walk<'_, '_> {
             && let (Some(found), Some(leg)) = (self.scene.ns(ns), legs.first())
         {
             // Who connects asks again when it has a source (`ip_route_connect`, net/route.h).
-            let deprecated = self.scene.deprecated(ns);
-            packet.src = fib::source(found, deprecated, route, leg, packet.dst);
+            let known = self.scene.known(ns);
+            packet.src = fib::source(found, known, route, leg, packet.dst);
             return (packet.clone(), self.scene.lookup(ns, &packet));
         }
         (packet, decision)
@@ -601,6 +610,13 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// How many routers what leaves by a route may pass, and one more.
+    fn ttl(&self, ns: &NsName, route: &Route, leg: &NextHop) -> u32 {
+        let way = route.metrics.get(&Metric::Hoplimit).map(|limit| limit.value);
+        let ipv6 = self.header.dst.is_ipv6();
+        way.filter(|way| *way != 0).unwrap_or_else(|| self.scene.ttl(ns, &leg.dev, ipv6))
+    }
+
     /// Sees that what its sender has learned of the way keeps from being sent what would get there.
     fn unlearned(&mut self) {
         let Sent { from, dst, df, size_bytes, .. } = self.packet;
@@ -620,8 +636,8 @@ impl Walk<'_, '_> {
     fn choose_source(&mut self, ns: &NsName, route: &Route, leg: &NextHop) -> Result<(), Stop> {
         if self.header.src.is_none() {
             let found = self.scene.ns(ns);
-            let (deprecated, dst) = (self.scene.deprecated(ns), self.header.dst);
-            let src = found.and_then(|found| fib::source(found, deprecated, route, leg, dst));
+            let (known, dst) = (self.scene.known(ns), self.header.dst);
+            let src = found.and_then(|found| fib::source(found, known, route, leg, dst));
             self.come_from(src.ok_or_else(|| Stop::NoSource(leg.dev.clone()))?);
         }
         Ok(())

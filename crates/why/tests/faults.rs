@@ -357,6 +357,92 @@ fn addresses_with_a_lifetime_are_addresses() {
     });
 }
 
+/// What of routes and settings the kernel takes into account leads as it does there.
+#[test]
+fn what_routes_and_settings_do_otherwise_is_followed() {
+    let ways: &[(&str, [&str; 2], &str)] = &[
+        ("a tos route is for others", ["a", "b"], "ip -n r1 route add 10.0.3.0/24 tos 0x10 via 10.0.1.1 dev a"),
+        ("a route's hop limit comes first", ["a", "b"], "ip netns exec a sh -c 'echo 1 >/proc/sys/net/ipv4/ip_default_ttl'
+            ip -n a route change 10.0.3.0/24 via 10.0.1.2 dev r1 proto static hoplimit 9"),
+        ("IPv6 may be forwarded by one interface alone", ["a", "2001:db8:3::2"],
+            "[ ! -e /proc/sys/net/ipv6/conf/lo/force_forwarding ] || for n in r1 r2; do ip netns exec $n sh -c '
+            echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+            for i in a b r1 r2; do f=/proc/sys/net/ipv6/conf/$i/force_forwarding; [ ! -e $f ] || echo 1 >$f; done'; done"),
+        ("a source of a link is for the link", ["a", "10.0.1.2"],
+            "ip -n a addr del 10.0.1.1/24 dev r1; ip -n a addr add 10.0.1.1/24 scope link dev r1"),
+        ("a source of a link is not for further away", ["a", "b"],
+            "ip -n a addr del 10.0.1.1/24 dev r1; ip -n a addr add 10.0.1.1/24 scope link dev r1
+             ip -n a addr add 10.0.1.9/25 dev r1
+             ip -n a route replace 10.0.3.0/24 via 10.0.1.2 dev r1 proto static"),
+    ];
+    vnet_testns::root(|| {
+        for (what, [from, to], set) in ways {
+            let lab = up(&desired("chain"));
+            sh(set);
+            let told = until_well(&lab, &format!("{from} {to}"), None);
+            assert!(is_well(&told) && replied(&told), "{what}: {}", shown(&told));
+            assert!(told.otherwise.is_empty(), "{what}: {:?}", told.otherwise);
+            let chosen = format!("src {} ", told.answer.src.unwrap());
+            let kernel = sh(&format!("ip -n {from} route get {}", told.question.dst));
+            assert!(kernel.contains(&chosen), "{what}: {chosen}: {kernel}");
+            down(lab);
+        }
+    });
+}
+
+/// Routes by a cable that nobody is at the other end of are passed over, where that is set.
+#[test]
+fn routes_by_a_dead_cable_are_passed_over_where_that_is_set() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("square"));
+        let mut told = Vec::new();
+        sh(
+            "ip -n a route add 10.77.0.1 via 10.1.1.2 metric 1; ip -n a route add 10.77.0.1 via 10.1.2.2 metric 2
+             ip -n b addr add 10.77.0.1/32 dev lo
+             ip -n l route add 10.77.0.1 via 10.1.3.2; ip -n r route add 10.77.0.1 via 10.1.4.2
+             ip -n l link set dev a down",
+        );
+        for is_set in [0, 1] {
+            sh(&format!(
+                "ip netns exec a sh -c 'for i in /proc/sys/net/ipv4/conf/*; do
+                echo {is_set} >$i/ignore_routes_with_linkdown; done'"
+            ));
+            let one = lab.why("a", "10.77.0.1", &probing()).unwrap();
+            assert_eq!(one.otherwise, [], "{}", shown(&one));
+            told.push((is_well(&one), replied(&one)));
+        }
+        assert_eq!(told, [(false, false), (true, true)]);
+        down(lab);
+    });
+}
+
+/// What may decide about packets and is not evaluated is said.
+#[test]
+fn what_is_not_evaluated_of_routing_is_said() {
+    vnet_testns::root(|| {
+        for (to, set, said) in [
+            (
+                "2001:db8:3::2",
+                "ip -n r1 -6 route add 2001:db8:3::/64 from 2001:db8:1::/64 via 2001:db8:1::1 dev a metric 1",
+                "r1 has a route for what comes from 2001:db8:1::/64 alone",
+            ),
+            (
+                "b",
+                "ip -n r1 xfrm policy add src 10.0.1.0/24 dst 10.0.3.0/24 dir fwd action block",
+                "r1 has 1 policy of xfrm",
+            ),
+        ] {
+            let lab = up(&desired("chain"));
+            sh(set);
+            let told = lab.why("a", to, &Ask { probe: false, ..probing() }).unwrap();
+            let unknown = told.answer.unknown.join("; ");
+            let is_said = told.answer.verdict == Verdict::Unknown && unknown.contains(said);
+            assert!(is_said, "{set}: {}", shown(&told));
+            down(lab);
+        }
+    });
+}
+
 /// A connected route comes behind an older one of the same prefix and metric.
 #[test]
 fn an_older_route_stays_before_a_connected_one() {

@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub(super) connects: bool,
     /// Whether it stays: one with a lifetime is nobody's declared one.
     pub(super) is_permanent: bool,
+    /// How far away it may be used, by the kernel's number.
+    pub(super) scope: u8,
     /// Whether its preferred lifetime is over.
     pub(super) is_deprecated: bool,
 }
@@ -51,7 +53,7 @@ pub(super) fn dump_all(socket: &mut Socket) -> Result<Vec<Found>, Error> {
 /// Reads one address. Attribute by attribute, since there are many of them.
 pub(super) fn address(message: Message<'_>) -> Result<Option<Found>, Malformed> {
     let attributes = message.attributes(HEADER_BYTES)?;
-    let [_, prefix_len, flags, _, a, b, c, d, ..] = *message.payload else { return Ok(None) };
+    let [_, prefix_len, flags, scope, a, b, c, d, ..] = *message.payload else { return Ok(None) };
     let mut flags = u32::from(flags);
     let mut addr = None;
     let mut local = None;
@@ -70,6 +72,7 @@ pub(super) fn address(message: Message<'_>) -> Result<Option<Found>, Malformed> 
     Ok(net.map(|net| Found {
         index: u32::from_ne_bytes([a, b, c, d]),
         address: Address::new(net),
+        scope,
         is_permanent: flags & IFA_F_PERMANENT != 0,
         is_deprecated: flags & IFA_F_DEPRECATED != 0,
         connects: flags & IFA_F_NOPREFIXROUTE == 0 && !has_peer && connects(net, flags),

@@ -7,13 +7,15 @@ mod options;
 mod others;
 mod routes;
 mod sysctls;
-mod traffic;
+pub(super) mod traffic;
 
 use std::collections::BTreeMap;
 
 use vnet_model::apply::LOOPBACK;
 use vnet_model::{Cpus, IfName, Namespace, NsName};
 use vnet_netlink::{Error as NetlinkError, RawMessage};
+
+pub(super) use others::ipsec;
 
 use super::{Observed, generic_socket};
 use crate::error::Error;

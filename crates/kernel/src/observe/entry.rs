@@ -236,6 +236,23 @@ fn policy_rule(message: &RuleMessage) -> Option<ReadRule> {
     Some(ReadRule { policy, protocol, has_realm })
 }
 
+/// Reads whom interfaces of the socket's namespace answer for, whoever wrote that.
+pub(super) fn proxied(
+    socket: &mut Socket,
+    names: &BTreeMap<u32, IfName>,
+) -> Result<Vec<(IfName, IpAddr)>, Error> {
+    let mut message = NeighbourMessage::default();
+    message.header.flags = NeighbourFlags::Proxy;
+    let request = RouteNetlinkMessage::GetNeighbour(message);
+    super::dump(socket, &request, |message| match message {
+        RouteNetlinkMessage::NewNeighbour(message) => match neighbor(&message, names)?.0 {
+            Entry::Neighbor(found) if found.is_proxy() => Some((found.dev, found.addr)),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 /// Reads a neighbour that somebody wrote, or one that is answered for.
 fn neighbor(message: &NeighbourMessage, names: &BTreeMap<u32, IfName>) -> Option<(Entry, bool)> {
     let proxy = message.header.flags.contains(NeighbourFlags::Proxy);

@@ -51,7 +51,9 @@ pub(super) fn dump(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result
             return Ok(None);
         }
         Ok(match message.decode()? {
-            RouteNetlinkMessage::NewRoute(message) => route(&message, names).map(Read::Configured),
+            RouteNetlinkMessage::NewRoute(message) if !is_for_some(&message) => {
+                route(&message, names).map(Read::Configured)
+            }
             _ => None,
         })
     })?;
@@ -85,18 +87,59 @@ fn connected(message: Message<'_>) -> Result<Option<(u32, IpNet)>, Malformed> {
     Ok(index.zip(net))
 }
 
-/// Reads the other routes of all tables but `local`, in the kernel's order.
+/// What nobody configured, and what no route of the model can say.
+#[derive(Default)]
+pub(super) struct Derived {
+    /// The other routes of all tables but `local`, in the kernel's order.
+    pub(super) routes: Vec<Route>,
+    /// The prefixes that are a namespace's own, whoever said so.
+    pub(super) own: HashSet<IpNet>,
+    /// Where routes lead that are for packets from a prefix alone, with that.
+    pub(super) sourced: Vec<(IpNet, IpNet)>,
+}
+
+/// Reads them.
 pub(super) fn derived(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
-) -> Result<Vec<Route>, Error> {
+) -> Result<Derived, Error> {
     let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
-    super::dump(socket, &request, |message| match message {
-        RouteNetlinkMessage::NewRoute(message) if !is_configured(&message) => {
-            route(&message, names).filter(|route| route.table != TABLE_LOCAL)
+    let all = super::dump(socket, &request, |message| match message {
+        RouteNetlinkMessage::NewRoute(message) => {
+            let found = route(&message, names)?;
+            Some((found, source(&message), is_for_some(&message), is_configured(&message)))
         }
         _ => None,
-    })
+    })?;
+    let mut derived = Derived::default();
+    for (route, source, is_for_some, is_configured) in all {
+        if route.kind == RouteKind::Local {
+            derived.own.insert(route.dst);
+        }
+        derived.sourced.extend(source.map(|source| (route.dst, source)));
+        if !is_for_some && !is_configured && route.table != TABLE_LOCAL {
+            derived.routes.push(route);
+        }
+    }
+    Ok(derived)
+}
+
+/// Tells whether a route is for a part of the packets only: of IPv4 those of a type of service, of IPv6 those
+/// from a prefix. The model has no such.
+fn is_for_some(message: &RouteMessage) -> bool {
+    let header = &message.header;
+    header.source_prefix_length != 0
+        || (header.tos != 0 && header.address_family == AddressFamily::Inet)
+}
+
+/// The prefix from which packets must be that take a route of IPv6.
+fn source(message: &RouteMessage) -> Option<IpNet> {
+    let length = message.header.source_prefix_length;
+    let found = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Source(found) => addr(found),
+        _ => None,
+    });
+    found.filter(|_| length != 0).and_then(|addr| IpNet::new(addr, length).ok())
 }
 
 pub(super) fn is_configured(message: &RouteMessage) -> bool {

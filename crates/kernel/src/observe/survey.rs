@@ -23,6 +23,7 @@ use vnet_model::state::PortVlans;
 use vnet_model::{Device, Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
+use super::beyond::{ipsec, traffic};
 use super::link::Link;
 use super::{CHUNK, IPV6_FORWARDING, address, bridging, entry, link, route};
 use crate::error::Error;
@@ -45,11 +46,21 @@ const BRIDGE_KEYS: [&str; 3] = [
 ];
 
 /// Sysctls of IPv4 on one interface, or on all.
-const CONF_KEYS: [&str; 5] =
-    ["rp_filter", "arp_ignore", "arp_filter", "proxy_arp", "route_localnet"];
+const CONF_KEYS: [&str; 6] = [
+    "rp_filter",
+    "arp_ignore",
+    "arp_filter",
+    "proxy_arp",
+    "route_localnet",
+    "ignore_routes_with_linkdown",
+];
 
-/// Sysctls of IPv6 on one interface.
-const CONF6_KEYS: [&str; 1] = ["mtu"];
+/// Sysctls of IPv6 on one interface, or on all.
+const CONF6_KEYS: [&str; 5] =
+    ["mtu", "hop_limit", "force_forwarding", "proxy_ndp", "ignore_routes_with_linkdown"];
+
+/// How often neighbours that are not known are asked for.
+const SOLICIT: &str = "mcast_solicit";
 
 pub use sockets::listeners;
 
@@ -75,19 +86,29 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             let own = devs()
                 .chain(["all".to_owned()])
                 .flat_map(|dev| CONF_KEYS.map(|key| format!("net.ipv4.conf.{dev}.{key}")));
-            let own_ipv6 =
-                devs().flat_map(|dev| CONF6_KEYS.map(|key| format!("net.ipv6.conf.{dev}.{key}")));
+            let own_ipv6 = devs()
+                .chain(["all".to_owned()])
+                .flat_map(|dev| CONF6_KEYS.map(|key| format!("net.ipv6.conf.{dev}.{key}")));
+            let solicit = devs().flat_map(|dev| {
+                ["ipv4", "ipv6"].map(|family| format!("net.{family}.neigh.{dev}.{SOLICIT}"))
+            });
             let of_vrfs = found.rules.iter().any(|policy| policy.l3mdev);
             let of_vrfs = VRF_KEYS.iter().filter(|_| of_vrfs);
             let of_bridges = BRIDGE_KEYS.iter().filter(|_| has_bridge);
             let keys = KEYS.iter().chain(of_vrfs).chain(of_bridges);
-            let keys = keys.map(|key| (*key).to_owned()).chain(own).chain(own_ipv6);
+            let keys = keys.map(|key| (*key).to_owned()).chain(own).chain(own_ipv6).chain(solicit);
             let mut accesses: Vec<SysctlAccess> = keys.map(SysctlAccess::Read).collect();
             accesses.push(SysctlAccess::Filters);
             requests.push((name.clone(), accesses));
             facts.namespaces.insert(name.clone(), found);
         }
         filters(realm, chunk, &mut facts)?;
+        for name in chunk {
+            if let Some(found) = facts.namespaces.get_mut(name) {
+                let words = ipsec(realm, name)?.into_iter();
+                found.ipsec = words.into_iter().find(|words| words.contains("polic"));
+            }
+        }
         let answers = realm.sysctls(0, requests.clone())?;
         for ((name, accesses), values) in requests.into_iter().zip(answers) {
             let Some(found) = facts.namespaces.get_mut(&name) else { continue };
@@ -141,9 +162,24 @@ fn read(
     };
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };
     let Neighbours { written, learned, silent } = neighbours(socket, &names, &quiet)?;
-    let (addresses, deprecated) = addresses(socket, &names)?;
+    let Addresses { addresses, deprecated, scopes, all } = addresses(socket, &names)?;
+    let derived = route::derived(socket, &names)?;
+    let unusable = unusable(socket, &names)?;
+    let is_own = |net: &IpNet| derived.own.iter().any(|own| own.contains(&net.addr()));
+    let is_used = |dev: &IfName, net: &IpNet| {
+        let waits = unusable.iter().any(|(_, addr, _)| *addr == net.addr());
+        read.get(dev).is_some_and(|interface| interface.up) && !waits
+    };
+    let unrouted = all.iter().filter(|(dev, net)| is_used(dev, net) && !is_own(net));
+    let unrouted = unrouted.map(|(_, net)| net.addr()).collect();
     let facts = NamespaceFacts {
-        routes: route::derived(socket, &names)?,
+        routes: derived.routes,
+        unrouted,
+        scopes,
+        sourced: derived.sourced,
+        proxied: entry::proxied(socket, &names)?,
+        losing: traffic::losing(socket, &names)?,
+        ipsec: None,
         rules: entry::policy_rules(socket)?,
         neighbours: written,
         learned,
@@ -152,7 +188,7 @@ fn read(
         silent,
         learned_mtus: BTreeMap::new(),
         nexthops: entry::nexthops(socket, &names)?,
-        unusable: unusable(socket, &names)?,
+        unusable,
         ports: ports(socket, &names)?,
         interfaces: interfaces(socket, &names, read, (&quiet, &apart))?,
         fdb,
@@ -243,10 +279,16 @@ fn neighbours(
     Ok(found)
 }
 
-/// The addresses of interfaces, and those that are deprecated.
-type Addresses = (BTreeMap<IfName, Vec<IpNet>>, Vec<IpAddr>);
+/// The addresses of a namespace.
+#[derive(Default)]
+struct Addresses {
+    /// Those of interfaces that have one with a lifetime.
+    addresses: BTreeMap<IfName, Vec<IpNet>>,
+    deprecated: Vec<IpAddr>,
+    scopes: BTreeMap<IpAddr, u8>,
+    all: Vec<(IfName, IpNet)>,
+}
 
-/// Finds the addresses of interfaces that have one with a lifetime, and those that are deprecated.
 fn addresses(
     socket: &mut Socket,
     names: &BTreeMap<u32, IfName>,
@@ -254,17 +296,22 @@ fn addresses(
     let all = address::dump_all(socket)?;
     let lasting: BTreeSet<u32> =
         all.iter().filter(|found| !found.is_permanent).map(|found| found.index).collect();
-    let (mut addresses, mut deprecated) = Addresses::default();
+    let mut read = Addresses::default();
     for found in all {
         let net = found.address.net;
         if found.is_deprecated {
-            deprecated.push(net.addr());
+            read.deprecated.push(net.addr());
         }
-        if let Some(name) = names.get(&found.index).filter(|_| lasting.contains(&found.index)) {
-            addresses.entry(name.clone()).or_default().push(net);
+        if net.addr().is_ipv4() && !net.addr().is_loopback() && found.scope != 0 {
+            read.scopes.insert(net.addr(), found.scope);
         }
+        let Some(name) = names.get(&found.index) else { continue };
+        if lasting.contains(&found.index) {
+            read.addresses.entry(name.clone()).or_default().push(net);
+        }
+        read.all.push((name.clone(), net));
     }
-    Ok((addresses, deprecated))
+    Ok(read)
 }
 
 fn neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, IfName>) -> Option<Neighbour> {

@@ -2,15 +2,18 @@
 
 use std::net::IpAddr;
 
-use vnet_model::{Change, End, LinkSetting, NsName, Packet, Step};
+use vnet_model::{Change, End, IfName, LinkSetting, Metric, NsName, Packet, Step};
 
 use super::{Case, set};
-use crate::fib::Decision;
+use crate::fib::{self, Decision};
 use crate::filter::Dropped;
-use crate::scene::{TTL_DEFAULT, TTL_KEY};
+use crate::scene::{TTL_DEFAULT, ttl_key};
 use crate::travel::Trip;
 use crate::walk::{Sent, Stop, walk};
 use crate::{Cause, Effect, Mend, suggest};
+
+/// How often a neighbour is asked for where nobody set that (`neigh_parms`, net/ipv4/arp.c).
+const SOLICIT_DEFAULT: &str = "3";
 
 /// The longest ICMP error (RFC 1812, section 4.3.2.3).
 const ERROR_BYTES: u32 = 576;
@@ -27,7 +30,20 @@ impl Case<'_, '_> {
             "{label} sends packets with a time to live of {ttl}, which ends at {}",
             self.scene.label(&self.walked.at)
         );
-        let (key, value) = (TTL_KEY.to_owned(), TTL_DEFAULT.to_string());
+        let first = self.walked.decisions.first().map(|first| &first.decision);
+        let Some(Decision::Via { route, legs, .. }) = first else {
+            return self.cause("ttl-too-small", label, evidence, Vec::new());
+        };
+        if route.metrics.contains_key(&Metric::Hoplimit) {
+            let evidence = format!("{evidence}: `{route}`");
+            let steps = self.without(sender, route, Metric::Hoplimit, |meant| meant > ttl);
+            return self.cause("ttl-too-small", self.object(route, sender), evidence, steps);
+        }
+        let Some(leg) = legs.first() else {
+            return self.cause("ttl-too-small", label, evidence, Vec::new());
+        };
+        let key = ttl_key(&leg.dev, self.dst.is_ipv6());
+        let value = TTL_DEFAULT.to_string();
         let step = Step::new(sender.clone(), Change::SetSysctl { key, value });
         self.cause("ttl-too-small", label, evidence, vec![step])
     }
@@ -97,6 +113,69 @@ impl Case<'_, '_> {
         let effect = Effect::Resolves(end.clone());
         cause.mend.push(Mend::Command { text: format!("~ {port}"), commands, effect });
         cause
+    }
+
+    /// The addresses of an interface are for its link alone, or for the node.
+    pub(super) fn narrow_address(
+        &self,
+        ns: &NsName,
+        dev: &IfName,
+        evidence: &str,
+    ) -> Option<Cause> {
+        let scopes = self.scene.known(ns).scopes?;
+        let mut own = self.scene.interface(ns, dev)?.addresses.iter().map(|address| address.net);
+        let net = own.find(|net| scopes.contains_key(&net.addr()))?;
+        let evidence = format!("{evidence}: {net} is not for everywhere (its scope)");
+        let object = format!("{net} on {}", self.scene.port(ns, dev));
+        let mut cause = self.cause("no-source-address", object, evidence, Vec::new());
+        let commands = ["del", "add"].map(|verb| format!("ip -n {ns} addr {verb} {net} dev {dev}"));
+        let effect = Effect::Widened(ns.clone());
+        let text = format!("~ {net} on {}", self.scene.port(ns, dev));
+        cause.mend.push(Mend::Command { text, commands: commands.to_vec(), effect });
+        cause.mend.extend(self.routes_by(ns, dev).into_iter().map(Mend::Step));
+        Some(cause)
+    }
+
+    /// An interface asks for no neighbour that it does not know.
+    pub(super) fn asks_nobody(&self, ns: &NsName, dev: &IfName, key: &str) -> Cause {
+        let port = self.scene.port(ns, dev);
+        let evidence = format!("{port} asks for no neighbour that it does not know: {key} is 0");
+        let (key, value) = (key.to_owned(), SOLICIT_DEFAULT.to_owned());
+        let step = Step::new(ns.clone(), Change::SetSysctl { key, value });
+        self.cause("neighbours-not-asked", port, evidence, vec![step])
+    }
+
+    /// The queue of an interface drops all that is to leave by it.
+    pub(super) fn queue_drops(&self, end: &End, words: &str) -> Cause {
+        let port = self.scene.port(&end.ns, &end.name);
+        let evidence = format!("the queue of {port} drops all that is to leave by it: `{words}`");
+        let mut cause = self.cause("queue-drops", port.clone(), evidence, Vec::new());
+        let commands = vec![format!("tc -n {} qdisc del dev {} root", end.ns, end.name)];
+        let effect = Effect::Unqueued(end.clone());
+        cause.mend.push(Mend::Command { text: format!("~ queue of {port}"), commands, effect });
+        cause
+    }
+
+    /// An address that is there, and that no table says to be the namespace's own.
+    pub(super) fn unrouted(&self, ns: &NsName, addr: IpAddr) -> Option<Cause> {
+        let (dev, _) = self.scene.ns(ns).and_then(|found| fib::holder(found, addr))?;
+        let label = self.scene.label(ns);
+        let evidence = format!(
+            "{label} has {addr} on {dev}, but the route of the table `local` is gone by which what goes there \
+             is its own"
+        );
+        let mut cause =
+            self.cause("local-route-missing", format!("{addr} on {label}"), evidence, Vec::new());
+        let words = match addr.is_ipv4() {
+            true => format!("scope host src {addr}"),
+            false => "metric 0".to_owned(),
+        };
+        let commands = vec![format!(
+            "ip -n {ns} route add local {addr} dev {dev} table local proto kernel {words}"
+        )];
+        let effect = Effect::Owned(ns.clone(), addr);
+        cause.mend.push(Mend::Command { text: format!("+ local {addr}"), commands, effect });
+        Some(cause)
     }
 
     /// The destination is of a link, and it is not said of which.

@@ -26,6 +26,9 @@ impl Case<'_, '_> {
             stations.iter().filter(|station| self.would_answer(&from, station, hop)).collect();
         theirs.sort_by_key(|station| station.blocks.len());
         if let Some(station) = theirs.first() {
+            if self.scene.is_unrouted(&station.end.ns, hop) && station.blocks.is_empty() {
+                return self.unrouted(&station.end.ns, hop);
+            }
             let unusable = self.scene.unusable(&station.end.ns, hop);
             if let (true, Some(failed)) = (station.blocks.is_empty(), unusable) {
                 return Some(self.unusable(&station.end.ns, hop, failed));
@@ -159,6 +162,9 @@ impl Case<'_, '_> {
 
     /// A pair's end drops what is sent by it: the packet, or the answer of whom it looks for.
     fn policy(&self, end: &End, answers_for: Option<IpAddr>) -> Cause {
+        if let Some(words) = self.scene.losing(end) {
+            return self.queue_drops(end, words);
+        }
         let port = self.scene.port(&end.ns, &end.name);
         let answer = answers_for.map(|hop| format!(", and so the answer of who has {hop}"));
         let answer = answer.unwrap_or_default();

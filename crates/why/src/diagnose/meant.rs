@@ -193,6 +193,11 @@ impl Case<'_, '_> {
         {
             return self.wrong_mask(ns, dev, net, wanted);
         }
+        if self.scene.is_unrouted(ns, wanted.addr())
+            && let Some(cause) = self.unrouted(ns, wanted.addr())
+        {
+            return cause;
+        }
         let evidence = format!("{port} has no {wanted}");
         let steps = self.restore(ns, dev);
         self.cause("address-missing", format!("{wanted} on {port}"), evidence, steps)

@@ -52,6 +52,13 @@ impl Case<'_, '_> {
         meant.routes.iter().filter(lost).map(add).collect()
     }
 
+    /// Puts the IPv4 routes by an interface as they are: they may go with an address.
+    pub(super) fn routes_by(&self, ns: &NsName, dev: &IfName) -> Vec<Step> {
+        let found = self.scene.ns(ns).into_iter().flat_map(|found| &found.routes);
+        let by = found.filter(|route| route.uses(dev) && route.dst.addr().is_ipv4());
+        by.map(|route| Step::new(ns.clone(), Change::ReplaceRoute(route.clone()))).collect()
+    }
+
     /// Takes an address away from whoever has it there.
     pub(super) fn without_address(&self, ns: &NsName, addr: IpAddr) -> Vec<Step> {
         let held = self.scene.ns(ns).and_then(|found| fib::holder(found, addr));

@@ -75,7 +75,7 @@ impl Case<'_, '_> {
             "a packet of {} bytes does not fit `{route}`, which says that {mtu} bytes do",
             self.size_bytes(mtu)
         );
-        let steps = self.without_mtu(ns, route, |meant| meant >= self.size_bytes(mtu));
+        let steps = self.without(ns, route, Metric::Mtu, |meant| meant >= self.size_bytes(mtu));
         let mut cause = self.cause("mtu-too-small", self.object(route, ns), evidence, steps);
         if let Some(meant) = self.scene.meant(ns).and_then(|meant| meant.routes.get(route)) {
             self.add_line(&mut cause, meant.origin, "let it say no `mtu`".to_owned());
@@ -96,20 +96,26 @@ impl Case<'_, '_> {
         let port = self.scene.port(ns, dev);
         let evidence =
             format!("`{route}` says that {room} bytes fit, and {port} takes no more than {mtu}");
-        let steps = self.without_mtu(ns, route, |meant| meant <= mtu);
+        let steps = self.without(ns, route, Metric::Mtu, |meant| meant <= mtu);
         Some(self.cause("mtu-mismatch", self.object(route, ns), evidence, steps))
     }
 
-    /// Has a route say of its MTU what was meant, where that helps; else nothing.
-    fn without_mtu(&self, ns: &NsName, route: &Route, helps: impl Fn(u32) -> bool) -> Vec<Step> {
+    /// Has a route say of the way what was meant, where that helps; else nothing.
+    pub(super) fn without(
+        &self,
+        ns: &NsName,
+        route: &Route,
+        metric: Metric,
+        helps: impl Fn(u32) -> bool,
+    ) -> Vec<Step> {
         let meant = self.scene.meant(ns).into_iter().flat_map(|meant| &meant.routes);
         let meant = meant.filter(|meant| meant.key() == route.key()).find(|meant| {
-            let mtu = meant.metrics.get(&Metric::Mtu);
-            meant.nexthops == route.nexthops && mtu.is_none_or(|mtu| helps(mtu.value))
+            let said = meant.metrics.get(&metric);
+            meant.nexthops == route.nexthops && said.is_none_or(|said| helps(said.value))
         });
         let wanted = meant.cloned().unwrap_or_else(|| {
             let mut wanted = route.clone();
-            wanted.metrics.remove(&Metric::Mtu);
+            wanted.metrics.remove(&metric);
             wanted
         });
         vec![Step::new(ns.clone(), Change::ReplaceRoute(wanted))]

@@ -53,6 +53,9 @@ impl Walk<'_, '_> {
             // Nobody is asked.
             return self.believe(&from, hop, mac, &all);
         }
+        if let Some(key) = self.asks_for_none(&from, hop) {
+            return Err(Stop::AsksNobody { dev: dev.clone(), key });
+        }
         found.retain(|station| answers(self.scene, &station.end, hop) && !self.keeps(station, hop));
         found.retain(|station| policy::drops_answers(self.scene, station).is_none());
         let (mut found, mut refused) = self.ask(&from, found, hop, asker);
@@ -102,6 +105,19 @@ impl Walk<'_, '_> {
                 },
             },
         }
+    }
+
+    /// The setting by which an interface asks for no neighbour that it does not know (`__neigh_event_send`,
+    /// net/core/neighbour.c), where it has that.
+    fn asks_for_none(&self, from: &End, hop: IpAddr) -> Option<String> {
+        let family = if hop.is_ipv6() { "ipv6" } else { "ipv4" };
+        let dev = from.name.as_str().replace('.', "/");
+        let key = format!("net.{family}.neigh.{dev}.mcast_solicit");
+        let mut heard = self.packet.learned.neighbours.iter();
+        let is_known = self.scene.learned(from, hop).is_some()
+            || heard.any(|(end, addr)| end == from && *addr == hop);
+        let is_off = self.scene.sysctl(&from.ns, &key) == Some("0");
+        (is_off && !is_known).then_some(key)
     }
 
     /// Sends to the hardware address that a neighbour entry says, whosever it is.
@@ -224,7 +240,8 @@ impl Walk<'_, '_> {
     /// (`arp_solicit`, net/ipv4/arp.c).
     fn asker(&self, ns: &NsName, dev: &IfName, hop: IpAddr) -> Option<IpAddr> {
         let own = self.walked.src.filter(|src| self.scene.owns(ns, *src));
-        own.or_else(|| fib::source_ipv4(self.scene.ns(ns)?, dev, Some(hop)))
+        let known = self.scene.known(ns);
+        own.or_else(|| fib::source_ipv4(self.scene.ns(ns)?, known, dev, Some(hop)))
     }
 }
 
@@ -235,7 +252,8 @@ pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
         true => match scene.lookup(&station.ns, &asked(station, addr)) {
             Decision::Local => true,
             Decision::Via { legs, .. } => {
-                scene.conf(&station.ns, &station.name, "proxy_arp") != 0
+                let is_set = scene.conf(&station.ns, &station.name, "proxy_arp") != 0;
+                (is_set || scene.proxies(station, addr))
                     && scene.forwards(&station.ns, &station.name, false)
                     && !legs.iter().any(|leg| leg.dev == station.name)
             }
@@ -243,11 +261,23 @@ pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
         },
         false => scene.end(station).is_some_and(|interface| {
             let own = |net: IpNet| net.addr() == addr;
-            fib::has_ipv6(interface)
-                && interface.addresses.iter().any(|a| own(a.net))
-                && scene.unusable(&station.ns, addr).is_none()
+            let has = interface.addresses.iter().any(|a| own(a.net))
+                && scene.unusable(&station.ns, addr).is_none();
+            fib::has_ipv6(interface) && (has || proxies_ipv6(scene, station, addr))
         }),
     }
+}
+
+/// Tells whether an interface answers for another's IPv6 address (`ndisc_recv_ns`, net/ipv6/ndisc.c).
+fn proxies_ipv6(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
+    let End { ns, name } = station;
+    let is_set = |dev: &str| {
+        let key = format!("net.ipv6.conf.{}.proxy_ndp", dev.replace('.', "/"));
+        scene.sysctl_number(ns, &key) != 0
+    };
+    scene.proxies(station, addr)
+        && scene.forwards(ns, name, true)
+        && ["all", name.as_str()].into_iter().any(is_set)
 }
 
 /// What a station looks up when it is asked for an address.

@@ -55,6 +55,8 @@ pub(crate) enum Stop {
     TtlOver(u32),
     /// The interface that it would leave by asks no neighbours.
     ArpOff(IfName),
+    /// The interface that it would leave by asks for no neighbour that it does not know, by this setting.
+    AsksNobody { dev: IfName, key: String },
     /// The destination is a link-local address, and nothing says on which link.
     NoLink,
     /// It says it comes from an address of the namespace that it came to.
@@ -136,6 +138,7 @@ impl Stop {
                 format!("it has passed {ttl} nodes, and its time to live is over")
             }
             Self::ArpOff(dev) => format!("{dev} asks no neighbours: `arp off`"),
+            Self::AsksNobody { dev, key } => format!("{dev} asks for no neighbours: {key}"),
             Self::NoLink => "it is a link-local address, and no link is said".to_owned(),
             Self::Martian(_) => "dropped: it seems to come from an own address".to_owned(),
             Self::Filtered(dev) => format!("dropped by rp_filter: {dev} is not the way back"),

@@ -10,8 +10,11 @@ use crate::scene::Scene;
 const L2: Value = Value::Number(0);
 const DROP: Value = Value::Number(2);
 
-/// Tells whether an interface drops what is sent by it (`netkit_xmit`).
+/// Tells whether an interface drops what is sent by it (`netkit_xmit`), or its queue does.
 pub(crate) fn drops(scene: &Scene<'_>, end: &End) -> bool {
+    if scene.losing(end).is_some() {
+        return true;
+    }
     is_netkit(scene, end) && scene.option(end, "policy") == Some(&DROP)
 }
 

@@ -60,7 +60,7 @@ fn label(message: Message<'_>) -> Result<Option<(IpNet, u32)>, NetlinkError> {
 }
 
 /// Counts the states and policies of IPsec (`ip-xfrm(8)`): their keys are read by nobody here.
-pub(super) fn ipsec(realm: &Realm, name: &NsName) -> Result<Vec<String>, Error> {
+pub(in crate::observe) fn ipsec(realm: &Realm, name: &NsName) -> Result<Vec<String>, Error> {
     const XFRM_MSG_GETSA: u16 = 0x12;
     const XFRM_MSG_GETPOLICY: u16 = 0x15;
     let mut socket = match netlink_socket(realm, 0, name, SocketKind::Xfrm) {

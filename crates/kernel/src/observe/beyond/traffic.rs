@@ -56,6 +56,48 @@ fn qdisc(message: Message<'_>, devs: &BTreeMap<u32, IfName>) -> Result<Option<St
     Ok(Some(format!("the qdisc {} {handle:x}: of {dev}", kind.text()?)))
 }
 
+/// Finds the interfaces whose queue drops all that is to leave by them, with its words: `netem` that loses all,
+/// a fifo that holds nothing.
+pub(in crate::observe) fn losing(
+    socket: &mut Socket,
+    devs: &BTreeMap<u32, IfName>,
+) -> Result<BTreeMap<IfName, String>, Error> {
+    let qdiscs = question(RTM_GETQDISC, &[0; TC_BYTES])?;
+    let found = socket.dump(&qdiscs, |message| losing_one(message, devs))?;
+    Ok(found.into_iter().collect())
+}
+
+fn losing_one(
+    message: Message<'_>,
+    devs: &BTreeMap<u32, IfName>,
+) -> Result<Option<(IfName, String)>, Error> {
+    const TCA_OPTIONS: u16 = 2;
+    const TC_H_ROOT: u32 = u32::MAX;
+    /// Where `struct tc_netem_qopt` has the loss, a share of 2³² (linux/pkt_sched.h).
+    const LOSS_AT: usize = 8;
+    let Some(&[_, _, _, _, i, j, k, l, _, _, _, _, p0, p1, p2, p3, ..]) =
+        message.payload.first_chunk::<TC_BYTES>()
+    else {
+        return Ok(None);
+    };
+    let is_root = u32::from_ne_bytes([p0, p1, p2, p3]) == TC_H_ROOT;
+    let Some(dev) = devs.get(&u32::from_ne_bytes([i, j, k, l])).filter(|_| is_root) else {
+        return Ok(None);
+    };
+    let kind = message.attributes(TC_BYTES)?.find(TCA_KIND)?;
+    let options = message.attributes(TC_BYTES)?.find(TCA_OPTIONS)?;
+    let (Some(kind), Some(options)) = (kind, options) else { return Ok(None) };
+    let number =
+        |at: usize| options.value.get(at..)?.first_chunk().map(|it| u32::from_ne_bytes(*it));
+    let words = match kind.text()? {
+        "netem" if number(LOSS_AT) == Some(u32::MAX) => Some("netem loss 100%"),
+        "pfifo" if number(0) == Some(0) => Some("pfifo limit 0"),
+        "bfifo" if number(0) == Some(0) => Some("bfifo limit 0"),
+        _ => None,
+    };
+    Ok(words.map(|words| (dev.clone(), words.to_owned())))
+}
+
 fn mdb(message: Message<'_>, devs: &BTreeMap<u32, IfName>) -> Result<Option<Vec<String>>, Error> {
     const MDBA_MDB: u16 = 1;
     let Some(list) = message.attributes(MDB_BYTES)?.find(MDBA_MDB)? else { return Ok(None) };
