@@ -247,6 +247,52 @@ fn what_a_text_of_nfts_does_is_not_known_without_a_kernel() {
     assert!(told.answer.unknown[0].starts_with("b filters packets by `nftables:`"));
 }
 
+/// What a node's own text of nft's drops is mended in that text, and no table is taken away for it.
+#[test]
+fn what_a_text_of_nfts_drops_is_no_table_to_take_away() {
+    vnet_testns::root(|| {
+        let text = |rule: &str, policy: &str| {
+            common::of_text(&format!(
+                "name: raw\nnetns: $node\nnodes:\n  a:\n  b:\n    nftables: |\n      table inet q {{\n        \
+                 chain c {{\n          type filter hook input priority 0; {policy}\n          {rule}\n        \
+                 }}\n      }}\nlinks:\n  - {{ endpoints: {{ a: 10.0.1.1/24, b: 10.0.1.2/24 }} }}\n"
+            ))
+        };
+        let lines = [
+            ("icmp type echo-request drop", "policy accept;"),
+            ("tcp dport 80 accept", "policy drop;"),
+        ];
+        for (rule, policy) in lines {
+            let lab = up(&text(rule, policy));
+            // The policy drops ARP of neither family here.
+            let told = lab.why("a", "b", &probing()).unwrap();
+            let cause = &told.answer.causes[0];
+            let text = shown(&told);
+            assert!(cause.object.contains("table inet q on b"), "{text}");
+            assert!(!text.contains("delete table"), "{text}");
+            mend(&told);
+            let told = lab.why("a", "b", &probing()).unwrap();
+            assert!(replied(&told) && told.answer.causes.is_empty(), "{}", shown(&told));
+            down(lab);
+        }
+    });
+}
+
+/// Where nothing is sent, a rule that can't be evaluated hides no filter behind it.
+#[test]
+fn what_can_t_be_evaluated_hides_no_filter() {
+    vnet_testns::root(|| {
+        let lab = up(&desired("chain"));
+        sh("ip -n a rule add tun_id 5 prohibit
+            ip netns exec r1 nft 'table inet f { chain c { type filter hook forward priority 0; ip daddr 10.0.3.2 drop; }; }'");
+        let told = lab.why("a", "b", &Ask { probe: false, ..probing() }).unwrap();
+        let codes: Vec<&str> = told.answer.causes.iter().map(|cause| cause.code).collect();
+        assert_eq!(codes, ["rule-astray", "filter-drop"], "{}", shown(&told));
+        assert!(told.answer.unknown[0].contains("policy rule that can't be evaluated"));
+        down(lab);
+    });
+}
+
 /// What bridges and single interfaces let through is no cause of anything.
 #[test]
 fn filters_of_frames_that_let_it_through_are_no_causes() {
