@@ -27,6 +27,7 @@
 //! # What it does not know
 //! * Of addresses: groups of receivers (multicast).
 //! * Of rules: policy rules by tunnel, user or group of interfaces.
+//! * Of routes: those of IPv6 for what comes from a prefix; and policies of IPsec.
 //! * Of interfaces: others than pairs (veth, netkit), bridges, bonds, VLANs, VRFs, tunnels of packets and
 //!   frames, VXLANs, WireGuard, macvlans and ipvlans; IPv4 from an ipvlan whose route leads by another
 //!   interface than the one below; what stands on interfaces of namespaces that were not looked at.

@@ -8,7 +8,7 @@ mod stop;
 mod tunnel;
 mod vrf;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
@@ -487,9 +487,26 @@ impl Walk<'_, '_> {
             self.hook(ns, Hook::Prerouting, Some(lo), None)?;
             self.hook(ns, Hook::Input, Some(lo), None)?;
         }
+        if let Some((lo, _)) = lo {
+            self.known_by(ns, lo)?;
+        }
         let by = lo.map_or("lo", |(lo, _)| lo.as_str());
         self.hop(ns, None, By::Local, format!("{dst} is its own address: by {by}"));
         Ok(true)
+    }
+
+    /// Sees what somebody wrote of neighbours by `lo`: what goes to another hardware address than its own is
+    /// for others there. Of IPv4 all have one entry (`arp_constructor`, net/ipv4/arp.c).
+    fn known_by(&self, ns: &NsName, lo: &IfName) -> Result<(), Stop> {
+        let hop = match self.header.dst {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            dst => dst,
+        };
+        let end = End { ns: ns.clone(), name: lo.clone() };
+        match self.scene.written(&end, hop).filter(|mac| *mac != Mac([0; 6])) {
+            Some(mac) => Err(Stop::WrongNeighbour { dev: lo.clone(), hop, mac }),
+            None => Ok(()),
+        }
     }
 
     /// Gives it a source, where it has none yet.

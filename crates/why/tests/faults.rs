@@ -42,7 +42,7 @@ listen() {
 const PARTS: usize = 4;
 
 /// What needs more of the kernel, each with a test of its own.
-const VM: [&str; 14] = [
+const VM: [&str; 15] = [
     "below",
     "below-vrf",
     "beside",
@@ -52,6 +52,7 @@ const VM: [&str; 14] = [
     "lan-vlans",
     "netkit",
     "netkit-l2",
+    "queues",
     "tunnels",
     "vlans",
     "vpn",
@@ -86,6 +87,11 @@ fn each_fault_is_named_and_its_mend_mends_it_4() {
 #[test]
 fn vm_each_fault_of_filters_of_bridges_is_named_and_its_mend_mends_it() {
     whole("lan-bridge");
+}
+
+#[test]
+fn vm_each_fault_of_queues_is_named_and_its_mend_mends_it() {
+    whole("queues");
 }
 
 #[test]

@@ -12,6 +12,9 @@ use crate::fib::{self, Decision, Flowi};
 use crate::scene::Scene;
 use crate::wire::{self, Block, Station, policy};
 
+/// A packet so short that it fits any wire, in bytes.
+const SHORT_BYTES: u32 = 84;
+
 /// A neighbour entry by which a packet went to somebody else than the next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Misled {
@@ -82,9 +85,12 @@ impl Walk<'_, '_> {
         if ends.len() > 1 {
             self.walked.doubts.push((hop, ends));
         }
+        // Whichever is heard first of the interfaces of one is what it goes to.
+        found.iter().for_each(|station| self.note_twins(&from, station, &all));
+        self.doubt_room(&from, hop, size_bytes, &found);
         match found.into_iter().next() {
             Some(station) => {
-                self.note_twins(&from, &station, &all);
+                self.note_lost_answer(&from, &station);
                 self.note_asker(&from, &station.end, hop, asker);
                 Ok(station)
             }
@@ -204,17 +210,57 @@ impl Walk<'_, '_> {
         let is_other = |other: &&Station| other.end.ns != to.end.ns;
         let others = all.iter().filter(is_other).map(|other| other.end.clone());
         let asker = [from.clone()];
-        let bridges = to.ports.iter().filter_map(|port| {
-            Some((port.ns.clone(), self.scene.bridge_of(port)?)).filter(|(ns, _)| *ns != to.end.ns)
-        });
-        let ports = bridges.flat_map(|(ns, bridge)| {
-            let ports = self.scene.ports(&ns, &bridge);
-            ports.into_iter().map(move |name| End { ns: ns.clone(), name })
-        });
+        let ports = self.ports_between(to, &to.end.ns).into_iter();
         let mut all = ports.chain(others).chain(asker);
         let is_twin = |other: &End| mac(other) == Some(own) && wire(other) != wire(&to.end);
         if let Some(twin) = all.find(is_twin) {
             self.walked.twins.push((own, [to.end.clone(), twin]));
+        }
+    }
+
+    /// Notes a port of the bridges between that has the asker's own hardware address: what a neighbour answers
+    /// to that they take for their own.
+    fn note_lost_answer(&mut self, from: &End, to: &Station) {
+        let mac = |end: &End| self.scene.end(end).and_then(|interface| interface.mac);
+        let Some(own) = mac(from) else { return };
+        let twin = self.ports_between(to, &from.ns).into_iter().find(|port| mac(port) == Some(own));
+        self.walked.twins.extend(twin.map(|twin| (own, [from.clone(), twin])));
+    }
+
+    /// The ports of the bridges by which a station is heard, but for those of a namespace.
+    fn ports_between(&self, to: &Station, but: &NsName) -> Vec<End> {
+        let bridges = to
+            .ports
+            .iter()
+            .filter(|port| port.ns != *but)
+            .filter_map(|port| Some((port.ns.clone(), self.scene.bridge_of(port)?)));
+        let ports = bridges.flat_map(|(ns, bridge)| {
+            let ports = self.scene.ports(&ns, &bridge);
+            ports.into_iter().map(move |name| End { ns: ns.clone(), name })
+        });
+        ports.collect()
+    }
+
+    /// Notes that who has an address may answer for it by another of its interfaces too, to which what is long
+    /// does not get: all that an IPv4 address is on hear of it (`arp_process`, net/ipv4/arp.c).
+    fn doubt_room(&mut self, from: &End, hop: IpAddr, size_bytes: u32, found: &[Station]) {
+        let Some(first) = found.first().filter(|_| hop.is_ipv4() && size_bytes > SHORT_BYTES)
+        else {
+            return;
+        };
+        let short = wire::domain(self.scene, from, SHORT_BYTES, false).stations;
+        let is_other = |station: &&Station| {
+            station.end.ns == first.end.ns
+                && answers(self.scene, &station.end, hop)
+                && !found.iter().any(|other| other.end == station.end)
+        };
+        if let Some(other) = short.iter().find(is_other) {
+            let [one, other] =
+                [&first.end, &other.end].map(|end| self.scene.port(&end.ns, &end.name));
+            let text = format!(
+                "{hop} is answered for by {one} and {other}, and {size_bytes} bytes get to the first alone"
+            );
+            self.walked.unknown.push(text);
         }
     }
 
