@@ -1,6 +1,7 @@
 //! The model against the kernel: random labs, healthy and with random damage.
 
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no test")]
+#![allow(clippy::print_stdout, reason = "what a run came to is shown where it fails, or on demand")]
 
 mod common;
 
