@@ -370,6 +370,11 @@ pub const CODES: &[Code] = &[
         "As the file stands, no other node reaches this one. Give it routes, or `routing: auto`.",
     ),
     code(
+        "unreachable-address",
+        "As the file stands, no other node, nor the host, reaches a node at this address, though at another: no \
+         route leads to it, or not back. What a filter keeps away is not meant by this.",
+    ),
+    code(
         "asymmetric-route",
         "The way back is another than the way there. It works, unless something on it checks sources or keeps state.",
     ),

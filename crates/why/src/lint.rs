@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Address, Desired, End, Kind, NsName, Origin};
+use vnet_model::{Address, Desired, End, IfName, Interface, Kind, Namespace, NsName, Origin};
 
 use crate::scene::Scene;
 use crate::travel::{Trip, travel};
 use crate::walk::Stop;
-use crate::{Question, World, suggest, tunnel, walk, wire};
+use crate::{Question, pairs, suggest, tunnel, walk, wire};
 
-/// In a lab with more nodes the ways between all pairs are not looked at.
+/// In a lab with more nodes not all that is odd on the ways between all pairs is looked for.
 const NODES_ALL_PAIRS_MAX: usize = 30;
+
+/// So many pairs are named whose way back is not the way there.
+const ODD_SHOWN_MAX: usize = 10;
 
 /// How many others are tried before a node is said to be reached by none, and how many far ends of a tunnel.
 const TRIED_MAX: usize = 32;
@@ -42,7 +45,7 @@ pub struct Lint {
 /// Looks for all that is doubtful in what a file resolves to.
 #[must_use]
 pub fn lint(desired: &Desired) -> Vec<Lint> {
-    let world = World { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] };
+    let world = ways::world(desired);
     let scene = Scene::new(&world);
     let mut linter = Linter { scene: &scene, desired, found: Vec::new() };
     linter.addresses();
@@ -161,15 +164,22 @@ impl Linter<'_, '_> {
         }
     }
 
-    /// Gateways that nobody has.
+    /// Gateways that nobody has. Many routes lead by one, which is looked for once.
     fn gateways(&mut self) {
         for (ns, namespace) in &self.desired.state.namespaces {
+            let mut known: BTreeMap<(&IfName, IpAddr), bool> = BTreeMap::new();
             for route in &namespace.routes {
                 for leg in &route.nexthops {
                     let Some(via) = leg.via else { continue };
-                    let from = End { ns: ns.clone(), name: leg.dev.clone() };
-                    let stations = wire::domain(self.scene, &from, SMALL_BYTES, true).stations;
-                    if stations.iter().any(|there| walk::answers(self.scene, &there.end, via)) {
+                    if namespace.interfaces.get(&leg.dev).is_some_and(leads_out) {
+                        continue;
+                    }
+                    let is_there = known.entry((&leg.dev, via)).or_insert_with(|| {
+                        let from = End { ns: ns.clone(), name: leg.dev.clone() };
+                        let stations = wire::domain(self.scene, &from, SMALL_BYTES, true).stations;
+                        stations.iter().any(|there| walk::answers(self.scene, &there.end, via))
+                    });
+                    if *is_there {
                         continue;
                     }
                     let port = self.scene.port(ns, &leg.dev);
@@ -200,36 +210,47 @@ impl Linter<'_, '_> {
         let all_pairs = nodes.len() <= NODES_ALL_PAIRS_MAX;
         let (mut loops, mut odd) = (BTreeSet::new(), BTreeSet::new());
         let mut seen = ways::Seen::default();
+        let well = if all_pairs { BTreeSet::new() } else { self.well(&nodes) };
         for to in &nodes {
-            let Some((dst, origin)) = self.first_address(to) else { continue };
-            let near: BTreeSet<NsName> =
-                suggest::neighbours(self.scene, to).into_iter().map(|(_, end)| end.ns).collect();
-            let mut others: Vec<&NsName> = nodes.iter().filter(|from| *from != to).collect();
-            others.sort_by_key(|from| !near.contains(*from));
-            let mut reached = others.is_empty();
-            let tried = if all_pairs { others.len() } else { TRIED_MAX };
-            for from in others.into_iter().take(tried) {
-                let trips = travel(self.scene, &Question::new(from.clone(), dst));
-                reached |= trips.iter().any(|trip| trip.failed().is_none());
-                seen.note(self, &trips, to);
-                if let Some(circle) = circle_of(&trips) {
-                    loops.insert(circle);
+            let Some(found) = self.desired.state.namespaces.get(to) else { continue };
+            let asked = asked_addresses(found);
+            let most = if all_pairs { usize::MAX } else { TRIED_MAX };
+            let others = self.others(&nodes, to, most);
+            let mut unreached = Vec::new();
+            for (number, asked) in asked.iter().enumerate() {
+                if well.contains(&(to.clone(), asked.net.addr())) {
+                    continue;
                 }
-                if all_pairs && is_asymmetric(&trips) {
-                    let (a, b) = if from < to { (from, to) } else { (to, from) };
-                    odd.insert((a.clone(), b.clone()));
+                // All ways are looked at to the first address.
+                let all = all_pairs && number == 0;
+                let mut reached = others.is_empty();
+                let mut told = true;
+                for from in others.iter().take(if all { most } else { TRIED_MAX }) {
+                    let question = Question::new(from.clone(), asked.net.addr());
+                    let trips = travel(self.scene, &question);
+                    reached |= trips.iter().any(|trip| trip.failed().is_none());
+                    told &= !trips.iter().any(is_filtered);
+                    seen.note(self, &trips, to);
+                    if let Some(circle) = circle_of(&trips) {
+                        loops.insert(circle);
+                    }
+                    if all && !from.is_host() && is_asymmetric(&trips) {
+                        let (a, b) = if from < to { (from, to) } else { (to, from) };
+                        odd.insert((a.clone(), b.clone()));
+                    }
+                    if reached && !all {
+                        break;
+                    }
                 }
-                if reached && !all_pairs {
-                    break;
+                if !reached {
+                    unreached.push((*asked, told));
                 }
             }
-            if !reached {
-                let message = format!("no other node reaches {} at {dst}", self.scene.label(to));
-                let lint = self.say("unreachable-node", origin, message);
-                let hint =
-                    "`vnet why --static` says what is missing; `routing: auto` adds all routes";
-                lint.hint = Some(hint.to_owned());
-            }
+            self.unreached(to, asked.len(), &unreached);
+        }
+        if !all_pairs {
+            odd = self.asymmetric(&nodes);
+            self.narrow(&mut seen);
         }
         self.ways(seen);
         for circle in loops {
@@ -238,23 +259,82 @@ impl Linter<'_, '_> {
             let origin = self.scene.ns(&circle[0]).map(|ns| ns.origin).unwrap_or_default();
             self.say("routing-loop", origin, message);
         }
-        for (a, b) in odd {
+        let more = odd.len().saturating_sub(ODD_SHOWN_MAX);
+        for (number, (a, b)) in odd.into_iter().take(ODD_SHOWN_MAX).enumerate() {
             let origin = self.scene.ns(&a).map(|ns| ns.origin).unwrap_or_default();
             let (a, b) = (self.scene.label(&a), self.scene.label(&b));
-            let message = format!("the way from {a} to {b} is not the way back");
+            let mut message = format!("the way from {a} to {b} is not the way back");
+            if number + 1 == ODD_SHOWN_MAX && more > 0 {
+                message.push_str(&format!(", nor are those of {more} more pairs"));
+            }
             self.say("asymmetric-route", origin, message);
         }
     }
 
-    fn first_address(&self, ns: &NsName) -> Option<(IpAddr, Origin)> {
-        let found = self.desired.state.namespaces.get(ns)?;
-        let all = found.interfaces.values().flat_map(|interface| &interface.addresses);
-        let mut usable = all.filter(|address| {
-            let addr = address.net.addr();
-            !addr.is_loopback() && !address.is_ipv6_link_local()
-        });
-        usable.next().map(|address| (address.net.addr(), found.origin))
+    /// Finds the addresses of nodes that somebody reaches, as far as all can be asked at once.
+    fn well(&self, nodes: &[NsName]) -> BTreeSet<(NsName, IpAddr)> {
+        let mut asked = Vec::new();
+        for to in nodes {
+            let Some(found) = self.desired.state.namespaces.get(to) else { continue };
+            let others = self.others(nodes, to, TRIED_MAX);
+            let all = asked_addresses(found).into_iter().map(|address| address.net.addr());
+            asked.extend(all.map(|addr| (to.clone(), addr, others.clone())));
+        }
+        let reached = pairs::reached(&ways::world(self.desired), &asked).unwrap_or_default();
+        reached.into_iter().map(|number| (asked[number].0.clone(), asked[number].1)).collect()
     }
+
+    /// Lists who may reach a node, its neighbours first: the other nodes, and the host where it has to do
+    /// with the lab.
+    fn others(&self, nodes: &[NsName], to: &NsName, most: usize) -> Vec<NsName> {
+        let near: BTreeSet<NsName> =
+            suggest::neighbours(self.scene, to).into_iter().map(|(_, end)| end.ns).collect();
+        let host = self.scene.state.namespaces.keys().filter(|ns| ns.is_host());
+        let all = nodes.iter().chain(host).filter(|from| *from != to);
+        let (first, rest): (Vec<_>, Vec<_>) = all.partition(|from| near.contains(*from));
+        first.into_iter().chain(rest).take(most).cloned().collect()
+    }
+
+    /// Says of a node, or of some of its addresses, that nobody reaches them.
+    fn unreached(&mut self, to: &NsName, asked: usize, unreached: &[(Address, bool)]) {
+        let label = self.scene.label(to);
+        let hint = "`vnet why --static` says what is missing; `routing: auto` adds all routes";
+        if let Some((first, _)) = unreached.first().filter(|_| unreached.len() == asked) {
+            let origin = self.scene.ns(to).map(|found| found.origin).unwrap_or_default();
+            let message = format!("no other node reaches {label} at {}", first.net.addr());
+            self.say("unreachable-node", origin, message).hint = Some(hint.to_owned());
+            return;
+        }
+        // What a filter keeps away is meant to be.
+        for (address, _) in unreached.iter().filter(|(_, told)| *told) {
+            let message = format!("no other node reaches {label} at {}", address.net.addr());
+            let lint = self.say("unreachable-address", address.origin, message);
+            lint.hint = Some(hint.to_owned());
+        }
+    }
+}
+
+/// Lists the addresses of a namespace by which others may reach it; not where others than the lab's are
+/// on the link.
+fn asked_addresses(found: &Namespace) -> Vec<Address> {
+    let own = found.interfaces.values().filter(|interface| !leads_out(interface));
+    let all = own.flat_map(|interface| &interface.addresses);
+    let usable = all.filter(|address| {
+        let addr = address.net.addr();
+        !addr.is_loopback() && !address.is_ipv6_link_local()
+    });
+    usable.copied().collect()
+}
+
+/// Tells whether an interface is on a link of the host's, on which others are that no file knows.
+fn leads_out(interface: &Interface) -> bool {
+    interface.kind.host_lower().is_some()
+}
+
+/// Tells whether a filter ended a way, or nobody can tell where it ends.
+fn is_filtered(trip: &Trip) -> bool {
+    let stop = trip.failed().and_then(|walked| walked.stop.as_ref());
+    trip.is_unsure() || matches!(stop, Some(Stop::ByFilter(_) | Stop::Unknown(_)))
 }
 
 fn all_addresses(desired: &Desired) -> impl Iterator<Item = (End, Address)> {

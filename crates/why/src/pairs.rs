@@ -15,6 +15,7 @@
 mod cut;
 mod hash;
 mod table;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -30,9 +31,13 @@ pub use cut::each_link;
 pub(crate) use cut::ends_at_bridge;
 use hash::Quick;
 use table::{Holding, Prefixes, Table};
+pub(crate) use ways::{asymmetric, reached};
 
 /// The length of a frame that fits any wire, in bytes.
 const SMALL_BYTES: u32 = 68;
+
+/// The sysctl by which interfaces to come have no IPv6.
+const IPV6_OFF_DEFAULT: &str = "net.ipv6.conf.default.disable_ipv6";
 
 /// Pairs that don't reach each other: the number of who asks, and of what is asked.
 pub type Broken = BTreeSet<(usize, usize)>;
@@ -399,7 +404,9 @@ fn is_plain(scene: &Scene<'_>) -> bool {
         };
         let ports = found.interfaces.iter().filter(|(_, port)| port.master.is_some());
         let plain = plain && !ports.map(|(dev, _)| dev).any(returns);
-        let declared = found.sysctls.keys().all(|key| key.ends_with("forwarding"));
+        // Segments have no IPv6 on their ports, which those say themselves.
+        let is_plain = |key: &str| key.ends_with("forwarding") || key == IPV6_OFF_DEFAULT;
+        let declared = found.sysctls.keys().all(|key| is_plain(key));
         let plain = plain && scene.rules(name).is_empty() && tables;
         plain && declared && own.all(|addr| all.insert(addr))
     })

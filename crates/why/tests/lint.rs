@@ -197,3 +197,63 @@ fn codes_are_unique() {
     assert_eq!(names.len(), all);
     assert!(vnet_why::explain("lo-down").is_some());
 }
+
+/// Each address is asked, of both families, and by the host too.
+#[test]
+fn addresses_that_nobody_reaches_beside_one_that_is() {
+    let lab = |routes: &str| {
+        format!(
+            "
+name: t
+nodes:
+  a: {{ routes: [ {routes} ] }}
+  b: {{ interfaces: {{ lo: [ 10.9.0.1/32, 2001:db8:9::1/128 ] }} }}
+links: [ {{ endpoints: [ a, b ], prefix: [ 10.0.0.0/24, 2001:db8::/64 ] }} ]
+"
+        )
+    };
+    assert_eq!(codes(&lab("")), ["unreachable-address", "unreachable-address"]);
+    assert_eq!(codes(&lab("10.9.0.1/32 via b")), ["unreachable-address"]);
+    assert_eq!(codes(&lab("10.9.0.1/32 via b, '2001:db8:9::1/128 via b'")), [""; 0]);
+    // What is on a link to the host, the host reaches.
+    let host = "
+name: t
+nodes: [ a, b ]
+links:
+  - { endpoints: [ a, b ], prefix: 10.0.0.0/24 }
+  - { endpoints: { a: 10.1.0.1/24, 'host:v': 10.1.0.2/24 } }
+  - { endpoints: { b: 10.2.0.1/24, 'host:w': 10.2.0.2/24 } }
+";
+    assert_eq!(codes(host), [""; 0]);
+}
+
+/// With more nodes than pairs are walked of: a ring whose stubs each go there by one side and back by
+/// the other, and a link in the middle that is narrower.
+#[test]
+fn ways_of_large_labs_are_held_against_each_other() {
+    let lab = |mtu: &str, link: &str, route: &str| {
+        format!(
+            "
+name: t
+routing: auto
+nodes:
+  r1..4: {{ forward: true }}
+  r1: {{ forward: true, routes: [ {route} ] }}
+  s1..40:
+links:
+  - {{ name: up, endpoints: [ r1, r2 ], prefix: 10.0.1.0/24{mtu} }}
+  - {{ endpoints: [ r2, r3 ], prefix: 10.0.2.0/24 }}
+  - {{ endpoints: [ r3, r4 ], prefix: 10.0.3.0/24 }}
+{link}  - {{ endpoints: [ r1, s1..20 ], pairs: all, pool: 10.1.0.0/24, gateway: r1 }}
+segments: {{ lan: {{ prefix: 10.3.0.0/24, gateway: r3, members: [ r3, s21..40 ] }} }}
+"
+        )
+        .replace("  r1..4: { forward: true }\n", "  r2..4: { forward: true }\n")
+    };
+    assert_eq!(codes(&lab("", "", "")), [""; 0]);
+    assert_eq!(codes(&lab(", mtu: 1400", "", "")), ["mtu-shrinks", "mtu-shrinks"]);
+    let link = "  - { endpoints: [ r4, r1 ], prefix: 10.0.4.0/24, cost: 9 }\n";
+    let found = codes(&lab("", link, "10.3.0.0/24 via r4"));
+    // There are some 400, of which the first are named.
+    assert_eq!(found, ["asymmetric-route"; 10]);
+}
