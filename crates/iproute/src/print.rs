@@ -5,7 +5,7 @@ mod entry;
 mod route;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::kind::{Device, OptionSpec, Options, VXLAN, Wireguard, physical};
+use vnet_model::kind::{Device, OptionSpec, Options, VXLAN, Value, Wireguard, physical};
 use vnet_model::nft;
 use vnet_model::{
     Address, Change, End, IfName, LinkSetting, Mac, Mark, NewLink, NsName, PairEnd, Queues, Step,
@@ -197,6 +197,10 @@ fn birth(command: Command, mac: Option<Mac>, mtu: Option<u32>, queues: &Queues) 
 
 fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
     let link = ip(ns).text("link set dev").word(name);
+    let as_step = || {
+        let change = Change::SetLink { name: name.clone(), set: set.clone() };
+        unknown(&Step::new(ns.clone(), change))
+    };
     match set {
         LinkSetting::Up(up) => link.word(if *up { "up" } else { "down" }),
         LinkSetting::Mtu(mtu) => link.word("mtu").word(mtu),
@@ -222,16 +226,17 @@ fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
         LinkSetting::Ipv6(on) => {
             sysctl(ns, &format!("net.ipv6.conf.{}.disable_ipv6", sysctl_name(name)), bit(!*on))
         }
-        LinkSetting::Options { spec, port, set, rest } => {
+        LinkSetting::Options { spec, port, set: options_set, rest } => {
             let kind = if *port { format!("{}_slave", spec.name) } else { spec.name.to_owned() };
             let mut all = rest.clone();
-            all.extend(set);
+            all.extend(options_set);
+            // `ip` sends no address that is none.
+            if all.iter().any(|(_, value)| matches!(value, Value::Ip(ip) if ip.is_unspecified())) {
+                return as_step();
+            }
             options(link.word("type").word(kind), LinkSetting::table(spec, *port), &all)
         }
-        _ => unknown(&Step::new(
-            ns.clone(),
-            Change::SetLink { name: name.clone(), set: set.clone() },
-        )),
+        _ => as_step(),
     }
 }
 

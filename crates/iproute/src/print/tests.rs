@@ -134,6 +134,26 @@ fn settings() {
     }
 }
 
+/// `ip` sends no address that is none.
+#[test]
+fn an_end_that_is_taken_away_has_no_command() {
+    let none = "0.0.0.0".parse().unwrap();
+    let option = |word| vnet_model::kind::VXLAN.option(word).unwrap();
+    for word in ["local", "remote"] {
+        let setting = LinkSetting::Options {
+            spec: &vnet_model::kind::VXLAN,
+            port: false,
+            set: [(option(word), Value::Ip(none))].into_iter().collect(),
+            rest: Options::new(),
+        };
+        let shown = set("vx0", setting);
+        assert!(
+            shown.contains("no iproute2 command for: demo-r1:vx0") && shown.contains(word),
+            "{shown}"
+        );
+    }
+}
+
 #[test]
 fn bridging() {
     let (dev, vid) = (dev("eth0"), 10);
