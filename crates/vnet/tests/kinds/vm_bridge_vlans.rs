@@ -79,8 +79,11 @@ fn vm_bridge_vlans_of_a_node() {
         // More of a port in place, and what somebody does by hand.
         let second = apart(", vlan: staff, trunk: 30", "vlan: 20, trunk: [ 10, 50 untagged ]");
         let up = lab.up(&second, |_| {}).unwrap();
+        // Both are in one VLAN now, so that no router stands between: their routes change too.
+        let mut steps = signed(&up.steps);
+        steps.retain(|step| step.contains(" vlan "));
         assert_eq!(
-            signed(&up.steps)[..3],
+            steps,
             [
                 "+ vlan 10 on k-sw:pc1",
                 "+ vlan 20 pvid untagged on k-sw:pc1",
