@@ -163,15 +163,22 @@ fn read(
     let forwarding = if link::ipv6_forwarding(socket)? { "1" } else { "0" };
     let Neighbours { written, learned, silent } = neighbours(socket, &names, &quiet)?;
     let Addresses { addresses, deprecated, scopes, all } = addresses(socket, &names)?;
-    let derived = route::derived(socket, &names)?;
+    // Before the routes: that of an address comes when it may be used.
     let unusable = unusable(socket, &names)?;
-    let is_own = |net: &IpNet| derived.own.iter().any(|own| own.contains(&net.addr()));
+    let derived = route::derived(socket, &names)?;
+    let has =
+        |derived: &route::Derived, addr: IpAddr| derived.own.iter().any(|own| own.contains(&addr));
     let is_used = |dev: &IfName, net: &IpNet| {
         let waits = unusable.iter().any(|(_, addr, _)| *addr == net.addr());
         read.get(dev).is_some_and(|interface| interface.up) && !waits
     };
-    let unrouted = all.iter().filter(|(dev, net)| is_used(dev, net) && !is_own(net));
-    let unrouted = unrouted.map(|(_, net)| net.addr()).collect();
+    let used = all.iter().filter(|(dev, net)| is_used(dev, net)).map(|(_, net)| net.addr());
+    let mut unrouted: Vec<IpAddr> = used.filter(|addr| !has(&derived, *addr)).collect();
+    if !unrouted.is_empty() {
+        // A moment after it may be, to be exact (`addrconf_dad_work`, net/ipv6/addrconf.c).
+        let again = route::derived(socket, &names)?;
+        unrouted.retain(|addr| !has(&again, *addr));
+    }
     let facts = NamespaceFacts {
         routes: derived.routes,
         unrouted,
