@@ -127,6 +127,19 @@ expect:
     });
 }
 
+/// An interface that a node does not have is a mistake of who asks, and not an answer.
+#[test]
+fn an_interface_that_is_not_there_is_named_with_the_nearest() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", CHAIN);
+        for ends in ["a:rr b", "a b:rr"] {
+            let (code, found) = json(&format!("{ends} --static=vnet.yaml"));
+            assert_eq!((code, &found["error"]), (2, &"no-interface".into()), "{found:#}");
+            assert!(found.to_string().contains("a similar name exists: r\""), "{found:#}");
+        }
+    });
+}
+
 #[test]
 fn vm_it_says_which_reasons_the_kernel_gave() {
     vnet_testns::machine_root(|| {
