@@ -1,6 +1,7 @@
 //! What a walk looks at: a state that can be mended on paper, and lookups in it.
 
 mod below;
+mod known;
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
@@ -17,7 +18,7 @@ use vnet_model::{
     NamespaceFacts, NsName, Route, Rule, State, Step,
 };
 
-use crate::fib::{self, Decision, Flowi, Known};
+use crate::fib::{self, Decision, Flowi};
 use crate::filter::{self, Asks};
 use crate::tunnel::{self, Medium};
 use crate::wire;
@@ -141,25 +142,6 @@ impl<'a> Scene<'a> {
     pub(crate) fn is_silent(&self, end: &End, addr: IpAddr) -> bool {
         let silent = self.facts(&end.ns).map(|facts| facts.silent.as_slice()).unwrap_or_default();
         silent.iter().any(|(dev, other)| *dev == end.name && *other == addr)
-    }
-
-    /// How many routers a packet that a namespace sends by an interface may pass, and one more
-    /// (`ip_select_ttl`, net/ipv4/ip_output.c; `ip6_dst_hoplimit`, net/ipv6/output_core.c).
-    pub(crate) fn ttl(&self, ns: &NsName, dev: &IfName, ipv6: bool) -> u32 {
-        let key = ttl_key(dev, ipv6);
-        let set = self.sysctl(ns, &key).and_then(|value| value.parse().ok());
-        set.unwrap_or(TTL_DEFAULT)
-    }
-
-    /// The MTU of an interface for IPv6, where that is known.
-    pub(crate) fn mtu_ipv6(&self, ns: &NsName, dev: &IfName) -> Option<u32> {
-        self.sysctl(ns, &mtu_ipv6_key(dev)).and_then(|value| value.parse().ok())
-    }
-
-    /// What a namespace has learned of the MTU of the way to an address.
-    pub(crate) fn learned_mtu(&self, ns: &NsName, dst: IpAddr) -> Option<u32> {
-        let learned = self.facts(ns)?.learned_mtus.get(&dst);
-        learned.filter(|_| !self.effects.contains(&Effect::Relearns(ns.clone()))).copied()
     }
 
     /// Does a step on paper.
@@ -340,65 +322,6 @@ impl<'a> Scene<'a> {
     /// Tells whether a namespace was mended by a step.
     pub(crate) fn is_mended(&self, ns: &NsName) -> bool {
         self.mended.contains(ns)
-    }
-
-    /// What is known of the addresses of a namespace beside that they are there.
-    pub(crate) fn known(&self, ns: &NsName) -> Known<'_> {
-        let Some(facts) = self.facts(ns) else { return Known::default() };
-        let is_widened = self.effects.contains(&Effect::Widened(ns.clone()));
-        let scopes = (!is_widened).then_some(&facts.scopes);
-        Known { deprecated: &facts.deprecated, scopes }
-    }
-
-    /// Tells whether an address is there, and nothing in the tables makes it the namespace's own.
-    pub(crate) fn is_unrouted(&self, ns: &NsName, addr: IpAddr) -> bool {
-        self.facts(ns).is_some_and(|facts| facts.unrouted.contains(&addr))
-            && !self.effects.contains(&Effect::Owned(ns.clone(), addr))
-    }
-
-    /// The words of the queue of an interface that drops all.
-    pub(crate) fn losing(&self, end: &End) -> Option<&str> {
-        let words = self.facts(&end.ns)?.losing.get(&end.name)?;
-        (!self.effects.contains(&Effect::Unqueued(end.clone()))).then_some(words)
-    }
-
-    /// Tells whether an interface answers for an address because somebody wrote that.
-    pub(crate) fn proxies(&self, end: &End, addr: IpAddr) -> bool {
-        let is_it = |(dev, other): &(IfName, IpAddr)| *dev == end.name && *other == addr;
-        self.facts(&end.ns).is_some_and(|facts| facts.proxied.iter().any(is_it))
-    }
-
-    /// The interfaces whose routes are passed over while nobody is at the other end of their cables
-    /// (`ip_ignore_linkdown`, linux/inetdevice.h).
-    fn passed_over(&self, ns: &NsName, ipv6: bool) -> Vec<IfName> {
-        let Some(found) = self.ns(ns) else { return Vec::new() };
-        let family = if ipv6 { "ipv6" } else { "ipv4" };
-        let is_set = |dev: &IfName| {
-            let dev = dev.as_str().replace('.', "/");
-            let key = format!("net.{family}.conf.{dev}.ignore_routes_with_linkdown");
-            self.sysctl(ns, &key).is_some_and(|value| value != "0")
-        };
-        let is_cut = |interface: &Interface| {
-            let peer = interface.kind.peer().and_then(|peer| self.end(peer));
-            interface.kind.is_pair() && peer.is_none_or(|peer| !peer.up)
-        };
-        let all = found.interfaces.iter().filter(|(dev, it)| it.up && is_cut(it) && is_set(dev));
-        all.map(|(dev, _)| dev.clone()).collect()
-    }
-
-    /// A namespace as its tables have it, where that is not as its addresses and interfaces say.
-    fn tabled(&self, ns: &NsName, found: &Namespace, dst: IpAddr) -> Option<Namespace> {
-        let passed_over = self.passed_over(ns, dst.is_ipv6());
-        let is_unrouted = self.is_unrouted(ns, dst);
-        if passed_over.is_empty() && !is_unrouted {
-            return None;
-        }
-        let mut found = found.clone();
-        for (dev, interface) in found.interfaces.iter_mut() {
-            interface.up &= !passed_over.contains(dev);
-            interface.addresses.retain(|address| !is_unrouted || address.net.addr() != dst);
-        }
-        Some(found)
     }
 
     /// What is the matter with the port of a bridge: as declared, where nothing was observed.

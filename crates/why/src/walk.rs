@@ -7,12 +7,13 @@ mod neighbour;
 mod stop;
 mod tunnel;
 mod vrf;
+mod way;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
-use vnet_model::{End, IfName, Mac, Metric, NextHop, NsName, Origin, Packet, Route};
+use vnet_model::{End, IfName, Mac, NextHop, NsName, Origin, Packet, Route};
 
 use crate::fib::{self, Decision, Flowi};
 use crate::filter::{Done, Flow, Header};
@@ -495,20 +496,6 @@ impl Walk<'_, '_> {
         Ok(true)
     }
 
-    /// Sees what somebody wrote of neighbours by `lo`: what goes to another hardware address than its own is
-    /// for others there. Of IPv4 all have one entry (`arp_constructor`, net/ipv4/arp.c).
-    fn known_by(&self, ns: &NsName, lo: &IfName) -> Result<(), Stop> {
-        let hop = match self.header.dst {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            dst => dst,
-        };
-        let end = End { ns: ns.clone(), name: lo.clone() };
-        match self.scene.written(&end, hop).filter(|mac| *mac != Mac([0; 6])) {
-            Some(mac) => Err(Stop::WrongNeighbour { dev: lo.clone(), hop, mac }),
-            None => Ok(()),
-        }
-    }
-
     /// Gives it a source, where it has none yet.
     fn come_from(&mut self, src: IpAddr) {
         if self.header.src.is_none() {
@@ -610,42 +597,6 @@ impl Walk<'_, '_> {
         match room.filter(|(room, _)| self.packet.df && self.packet.size_bytes > *room) {
             Some((mtu, by)) => Err(Stop::TooBig { dev: leg.dev.clone(), mtu, by }),
             None => Ok(true),
-        }
-    }
-
-    /// How long a packet may be that leaves by a route and an interface, and what says so: the route first,
-    /// though it say more than the interface takes (`ip_dst_mtu_maybe_forward`, net/ip.h;
-    /// `ip6_dst_mtu_maybe_forward`, net/ip6_route.h: routers ask it since Linux 5.12).
-    fn room(&self, ns: &NsName, route: &Route, leg: &NextHop, mtu: u32) -> (u32, Limit) {
-        if let Some(way) = route.metrics.get(&Metric::Mtu) {
-            return (way.value, Limit::Route(Box::new(route.clone())));
-        }
-        let own = self.scene.mtu_ipv6(ns, &leg.dev).filter(|_| self.header.dst.is_ipv6());
-        match own.filter(|own| *own < mtu) {
-            Some(own) => (own, Limit::Ipv6),
-            None => (mtu, Limit::Interface),
-        }
-    }
-
-    /// How many routers what leaves by a route may pass, and one more.
-    fn ttl(&self, ns: &NsName, route: &Route, leg: &NextHop) -> u32 {
-        let way = route.metrics.get(&Metric::Hoplimit).map(|limit| limit.value);
-        let ipv6 = self.header.dst.is_ipv6();
-        way.filter(|way| *way != 0).unwrap_or_else(|| self.scene.ttl(ns, &leg.dev, ipv6))
-    }
-
-    /// Sees that what its sender has learned of the way keeps from being sent what would get there.
-    fn unlearned(&mut self) {
-        let Sent { from, dst, df, size_bytes, .. } = self.packet;
-        let learned = self.scene.learned_mtu(from, *dst).filter(|mtu| *df && size_bytes > mtu);
-        match (learned, &self.walked.stop) {
-            (Some(mtu), None) => {
-                self.walked.stop = Some(Stop::Learned(mtu));
-                self.walked.at = from.clone();
-                self.walked.hops.truncate(1);
-            }
-            (Some(_), Some(_)) => self.walked.waits = Some(from.clone()),
-            (None, _) => {}
         }
     }
 
