@@ -56,7 +56,8 @@ pub struct Miss {
     pub cut: Vec<String>,
     /// What is not as expected, in one sentence.
     pub what: String,
-    /// What is at fault; nothing where it is not looked for.
+    /// What is at fault, or by which way it is reached though it must not; nothing where that is not
+    /// looked for.
     pub answer: Option<Answer>,
 }
 
@@ -365,7 +366,11 @@ impl Judge<'_, '_> {
             Claim::CannotReach if verdict == Verdict::Unreachable => return true,
             Claim::CannotReach => {
                 let sometimes = if reached { "" } else { " sometimes" };
-                missed(format!("{from} reaches {to}{sometimes}"))
+                let mut miss = missed(format!("{from} reaches {to}{sometimes}"));
+                // By which way.
+                let explain = self.judged.misses.len() < EXPLAINED_MAX;
+                miss.answer = explain.then(|| why(world, &case.question));
+                miss
             }
             Claim::Sees(addr) => {
                 let seen = trips.iter().find_map(|trip| trip.forth.src);

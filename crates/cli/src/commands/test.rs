@@ -66,13 +66,13 @@ pub(super) fn run(context: &Context<'_>, args: &args::Test) -> Outcome {
         }
     }
     if let Some(path) = &args.junit {
-        write(path, &forms::junit(&desired.lab, &report))?;
+        write(path, &forms::junit(&desired.lab, &report, file.as_ref()))?;
     }
     match args.tap {
         _ if context.printer.is_json() => {
             context.printer.json("test", body(&desired, file.as_ref(), &report));
         }
-        true => context.printer.data(&forms::tap(&report)),
+        true => context.printer.data(&forms::tap(&report, file.as_ref())),
         false => context.printer.data(&text(&report, file.as_ref())),
     }
     if desired.expect.is_empty() {
@@ -196,15 +196,8 @@ fn misses<'m>(misses: impl Iterator<Item = &'m Miss>, file: Option<&File>) -> St
     let all: Vec<&Miss> = misses.collect();
     let mut text = String::new();
     for miss in all.iter().take(MISSES_SHOWN_MAX) {
-        let _ = writeln!(text, "         {}", plain(&forms::sentence(miss)));
-        for cause in miss.answer.iter().flat_map(|answer| &answer.causes) {
-            let at = file.zip(cause.line);
-            let at = at.map(|(file, line)| format!("  ({}:{line})", file.source().name()));
-            let (object, at) = (plain(&cause.object), plain(&at.unwrap_or_default()));
-            let _ = writeln!(text, "           {}: {object}{at}", cause.code);
-            for command in cause.mend.iter().flat_map(vnet::why::Mend::commands) {
-                let _ = writeln!(text, "             {}", plain(&command));
-            }
+        for line in forms::lines(miss, file) {
+            let _ = writeln!(text, "         {}", plain(&line));
         }
     }
     if all.len() > MISSES_SHOWN_MAX {

@@ -172,8 +172,10 @@ pub(super) fn judge(
                 _ => continue,
             },
             (Claim::CannotReach, Tried::Not) => continue,
+            // By which way, the model knows.
             (Claim::CannotReach, Tried::Reached { .. }) => {
-                miss(format!("{from} reaches {to}"), None)
+                let answer = explain.then(|| why(&found.world(), &case.question));
+                miss(format!("{from} reaches {to}"), answer)
             }
             (Claim::Sees(wanted), Tried::Reached { seen, .. }) => match seen {
                 Some(seen) if seen == wanted => continue,

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use vnet::LabName;
 use vnet::expect::{Miss, Report, Tested, Verdict};
+use vnet::file::File;
+use vnet::why::{Hop, Mend, Verdict as Reach};
 
 /// Says a miss in one sentence, with the links that were cut.
 pub(super) fn sentence(miss: &Miss) -> String {
@@ -14,8 +16,29 @@ pub(super) fn sentence(miss: &Miss) -> String {
     }
 }
 
-fn sentences(tested: &Tested) -> String {
-    let all = tested.misses.iter().chain(&tested.unknown).map(sentence);
+/// Says a miss in full: the sentence, what is at fault with its line of the file, and what mends it; of what
+/// reaches though it must not, the way that it takes.
+pub(super) fn lines(miss: &Miss, file: Option<&File>) -> Vec<String> {
+    let at = |line: Option<usize>| {
+        let at = file.zip(line);
+        at.map(|(file, line)| format!("  ({}:{line})", file.source().name())).unwrap_or_default()
+    };
+    let mut lines = vec![sentence(miss)];
+    let Some(answer) = &miss.answer else { return lines };
+    let way = answer.forth.iter().filter(|_| answer.verdict == Reach::Reachable);
+    let hop = |hop: &Hop| format!("  {}: {}{}", hop.node, hop.text, at(hop.line));
+    lines.extend(way.map(hop));
+    for cause in &answer.causes {
+        lines.push(format!("  {}: {}{}", cause.code, cause.object, at(cause.line)));
+        let commands = cause.mend.iter().flat_map(Mend::commands);
+        let commands: Vec<String> = commands.collect();
+        lines.extend(commands.iter().flat_map(|it| it.lines()).map(|line| format!("    {line}")));
+    }
+    lines
+}
+
+fn in_full(tested: &Tested, file: Option<&File>) -> String {
+    let all = tested.misses.iter().chain(&tested.unknown).flat_map(|miss| lines(miss, file));
     all.collect::<Vec<_>>().join("\n")
 }
 
@@ -25,7 +48,7 @@ fn drift(report: &Report) -> String {
 
 /// Writes JUnit's XML, as CI systems read it: one suite, a case for the drift and one for each
 /// expectation. What can't be told is an `error`, no `failure`.
-pub(super) fn junit(lab: &LabName, report: &Report) -> String {
+pub(super) fn junit(lab: &LabName, report: &Report, file: Option<&File>) -> String {
     let failures = usize::from(!report.drift.is_empty())
         + report.tested.iter().filter(|t| t.verdict == Verdict::Fails).count();
     let errors = report.tested.iter().filter(|t| t.verdict == Verdict::Unknown).count();
@@ -49,7 +72,7 @@ pub(super) fn junit(lab: &LabName, report: &Report) -> String {
         };
         let all = tested.misses.iter().chain(&tested.unknown);
         let first = all.map(sentence).next().unwrap_or_default();
-        let what = kind.map(|kind| (kind, first, sentences(tested)));
+        let what = kind.map(|kind| (kind, first, in_full(tested, file)));
         case(&mut xml, &lab, &tested.text, tested.elapsed.as_secs_f64(), what);
     }
     xml.push_str("</testsuite>\n");
@@ -94,7 +117,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Writes TAP, version 14 (testanything.org): what can't be told is no success.
-pub(super) fn tap(report: &Report) -> String {
+pub(super) fn tap(report: &Report, file: Option<&File>) -> String {
     let mut text = format!("TAP version 14\n1..{}\n", report.tested.len() + 1);
     let ok = |good: bool| if good { "ok" } else { "not ok" };
     let _ = writeln!(text, "{} 1 - no drift", ok(report.drift.is_empty()));
@@ -104,7 +127,7 @@ pub(super) fn tap(report: &Report) -> String {
         // A `#` would begin a directive.
         let name = tested.text.replace('#', "\\#");
         let _ = writeln!(text, "{} {} - {name}", ok(good), at + 2);
-        text.push_str(&comment(&sentences(tested)));
+        text.push_str(&comment(&in_full(tested, file)));
         for why in &tested.left_out {
             text.push_str(&comment(&format!("left out: {why}")));
         }
