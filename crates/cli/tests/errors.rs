@@ -3,7 +3,7 @@
 #[macro_use]
 mod common;
 
-use common::{PAIR, TUTORIAL, vnet, write};
+use common::{PAIR, TUTORIAL, line, vnet, write};
 use vnet_testns::Snapshot;
 
 /// Files that can't be used, each with one thing wrong.
@@ -192,5 +192,55 @@ fn what_the_host_lacks_or_has_already_is_named_and_nothing_is_made() {
              vnet ls"
         );
         assert_eq!(before.leaks(), [""; 0]);
+    });
+}
+
+/// A node with a text for `nft`, whose rule stands on line 8.
+fn with_text(rule: &str) -> String {
+    format!(
+        "name: demo
+nodes:
+  a:
+    nftables: |
+      table inet own {{
+        chain c {{
+          type filter hook input priority 0;
+          {rule}
+        }}
+      }}
+  b:
+links: [ {{ endpoints: [ a, b ], prefix: 10.0.0.0/24 }} ]
+"
+    )
+}
+
+/// What only `nft` understands is read by it at `check` too.
+#[test]
+fn check_has_nft_read_its_texts() {
+    vnet_testns::root(|| {
+        write("vnet.yaml", with_text("tcp dprot 80 drop"));
+        let run = line("vnet check");
+        assert_eq!(run.code, 1, "{run:?}");
+        assert!(
+            run.stdout.contains("vnet.yaml:8:") && run.stdout.contains("(nft-text)"),
+            "{run:?}"
+        );
+        assert_eq!(line("ip netns list").stdout, "");
+        write("vnet.yaml", with_text("tcp dport 80 drop"));
+        assert_eq!(line("vnet check").code, 0);
+        write("vnet.yaml", format!("allow: nft-text\n{}", with_text("tcp dprot 80 drop")));
+        assert_eq!(line("vnet check").code, 0);
+        assert_eq!(line("vnet explain nft-text").code, 0);
+    });
+}
+
+/// Where nobody can read them, that is said.
+#[test]
+fn check_says_that_texts_were_not_read() {
+    vnet_testns::user(|| {
+        write("vnet.yaml", with_text("tcp dprot 80 drop"));
+        let run = line("vnet check");
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stderr.contains("`nftables:` was not read: that takes root"), "{run:?}");
     });
 }

@@ -271,6 +271,17 @@ impl Lab {
         Ok(Seen { desired, observed: observed.state, plan, outlet, recorded })
     }
 
+    /// Has the program `nft` read the `nftables:` texts of what is wanted, in a namespace that goes at
+    /// once: returns for each what is wrong with it first, [`Error::NftText`] or
+    /// [`Error::MissingProgram`]. `None` where there is no place for that: for an ordinary user before
+    /// `up`.
+    ///
+    /// # Errors
+    /// When such a namespace can't be made.
+    pub fn try_texts(&self, desired: &Desired) -> Result<Option<Vec<Error>>, Error> {
+        self.place()?.map(|place| nft_text::mistakes(&place.realm, desired)).transpose()
+    }
+
     /// Looks at the lab as it was last told to be.
     ///
     /// # Errors

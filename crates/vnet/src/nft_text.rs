@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use vnet_kernel::Realm;
 use vnet_kernel::nft::{Trial, Unusable};
 use vnet_model::nft::{RawText, Table};
-use vnet_model::{Desired, IfName, Namespace, NsName};
+use vnet_model::{Desired, Namespace, NsName};
 
 use crate::error::Error;
 
@@ -16,53 +16,81 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::MissingProgram`], and [`Error::NftText`] with the line.
 pub(crate) fn try_out<'d>(realm: &Realm, desired: &'d Desired) -> Result<Cow<'d, Desired>, Error> {
-    let untried = |raw: &&RawText| raw.tables.is_none();
-    // What needs no interfaces is the same text in whatever node.
-    let texts: BTreeMap<(&str, Vec<IfName>), (&NsName, &RawText)> = desired
-        .state
-        .namespaces
-        .iter()
-        .filter_map(|(ns, namespace)| {
-            let raw = namespace.nft_text.as_ref().filter(untried)?;
-            Some(((raw.text.as_str(), interfaces(namespace, raw)), (ns, raw)))
-        })
-        .collect();
+    let texts = untried(desired);
     if texts.is_empty() {
         return Ok(Cow::Borrowed(desired));
     }
     for (ns, raw) in texts.values() {
         check_includes(ns, raw)?;
     }
-    let trial = |(text, interfaces): &(&str, Vec<IfName>)| Trial {
-        text: (*text).to_owned(),
-        interfaces: interfaces.clone(),
-    };
-    let trials: Vec<Trial> = texts.keys().map(trial).collect();
-    let mut made: BTreeMap<(&str, Vec<IfName>), Vec<Table>> = BTreeMap::new();
-    for ((text, (ns, raw)), tried) in texts.into_iter().zip(realm.try_nft(&trials)?) {
-        let tables = tried.map_err(|unusable| refused(ns, raw, unusable))?;
-        check_names(ns, raw, &tables)?;
-        made.insert(text, tables);
+    let trials: Vec<Trial> = texts.keys().cloned().collect();
+    let mut made: BTreeMap<Trial, Vec<Table>> = BTreeMap::new();
+    for ((trial, (ns, raw)), tried) in texts.into_iter().zip(realm.try_nft(&trials)?) {
+        made.insert(trial, usable(ns, raw, tried)?);
     }
     let mut tried = desired.clone();
     for namespace in tried.state.namespaces.values_mut() {
         let mark = namespace.owner.mark().cloned();
-        let there = namespace.nft_text.as_ref().map(|raw| interfaces(namespace, raw));
+        let made = namespace.nft_text.as_ref().and_then(|raw| made.get(&trial(namespace, raw)));
         let Some(raw) = namespace.nft_text.as_mut().filter(|raw| raw.tables.is_none()) else {
             continue;
         };
-        let key = (raw.text.as_str(), there.unwrap_or_default());
-        let tables = made.get(&key).cloned().unwrap_or_default().into_iter();
+        let tables = made.cloned().unwrap_or_default().into_iter();
         let origin = raw.origin;
         raw.tables = Some(tables.map(|it| Table { mark: mark.clone(), origin, ..it }).collect());
     }
     Ok(Cow::Owned(tried))
 }
 
-/// The interfaces that must be there for nft to read a text: those of the node, or none.
-fn interfaces(namespace: &Namespace, raw: &RawText) -> Vec<IfName> {
+/// Finds what is wrong with each text of nft's, without changing anything: for each the first mistake.
+///
+/// # Errors
+/// When the kernel can't be asked.
+pub(crate) fn mistakes(realm: &Realm, desired: &Desired) -> Result<Vec<Error>, Error> {
+    let (mut found, mut rest, mut trials) = (Vec::new(), Vec::new(), Vec::new());
+    for (trial, (ns, raw)) in untried(desired) {
+        match check_includes(ns, raw) {
+            Ok(()) => {
+                rest.push((ns, raw));
+                trials.push(trial);
+            }
+            Err(error) => found.push(error),
+        }
+    }
+    if !trials.is_empty() {
+        let tried = rest.into_iter().zip(realm.try_nft(&trials)?);
+        found.extend(tried.filter_map(|((ns, raw), tried)| usable(ns, raw, tried).err()));
+    }
+    Ok(found)
+}
+
+/// Lists the texts that nobody has tried out, each once, with the first who has it.
+fn untried(desired: &Desired) -> BTreeMap<Trial, (&NsName, &RawText)> {
+    let all = desired.state.namespaces.iter();
+    let is_untried = |raw: &&RawText| raw.tables.is_none();
+    all.filter_map(|(ns, found)| {
+        let raw = found.nft_text.as_ref().filter(is_untried)?;
+        Some((trial(found, raw), (ns, raw)))
+    })
+    .collect()
+}
+
+/// What is to be tried out of a text: what needs no interfaces is the same in whatever node.
+fn trial(namespace: &Namespace, raw: &RawText) -> Trial {
     let names = namespace.interfaces.keys().filter(|name| name.as_str() != "lo");
-    names.filter(|_| raw.needs_interfaces()).cloned().collect()
+    let interfaces = names.filter(|_| raw.needs_interfaces()).cloned().collect();
+    Trial { text: raw.text.clone(), interfaces }
+}
+
+/// Returns the tables that a text makes, where it may be used.
+fn usable(
+    ns: &NsName,
+    raw: &RawText,
+    tried: Result<Vec<Table>, Unusable>,
+) -> Result<Vec<Table>, Error> {
+    let tables = tried.map_err(|unusable| refused(ns, raw, unusable))?;
+    check_names(ns, raw, &tables)?;
+    Ok(tables)
 }
 
 fn refused(ns: &NsName, raw: &RawText, unusable: Unusable) -> Error {

@@ -391,6 +391,11 @@ pub const CODES: &[Code] = &[
         "rule-never-reached",
         "No packet comes to a rule of a firewall, because one before it decides about all that it is for.",
     ),
+    code(
+        "nft-text",
+        "The program `nft` does not take what stands under `nftables:`, or it is about tables of others: `up` will \
+         refuse it. It is read in a namespace that goes at once, as root or where the lab is up.",
+    ),
     code("unused-object", "A node has no link, or a segment no members: nothing ever gets there."),
     code("unused-variable", "A variable of `vars:` stands nowhere in the file."),
 ];

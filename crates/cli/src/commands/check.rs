@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use vnet::file::{File, Report, Warning};
 use vnet::why::{CODES, lint};
+use vnet::{Desired, Error};
 
 use super::{DIFFERS, Outcome};
 use crate::args::{self, FileArg};
@@ -29,6 +30,7 @@ pub(super) fn run(context: &Context<'_>, args: &FileArg) -> Outcome {
     let file = context.file(args)?;
     let desired = context.resolve(&file)?;
     let mut warnings = warnings(&file, lint::lint(&desired));
+    warnings.extend(texts(context, &file, &desired));
     warnings.retain(|(code, _)| !file.allowed().iter().any(|(allowed, _)| allowed == code));
     for (code, span) in file.allowed() {
         if vnet::why::explain(code).is_none() {
@@ -49,6 +51,32 @@ pub(super) fn run(context: &Context<'_>, args: &FileArg) -> Outcome {
         }
     }
     Ok(ExitCode::from(if clean { 0 } else { DIFFERS }))
+}
+
+/// Has `nft` read what only it understands, where it is and can: as root, or where the lab is up.
+fn texts(context: &Context<'_>, file: &File, desired: &Desired) -> Vec<(&'static str, Warning)> {
+    if desired.state.namespaces.values().all(|found| found.nft_text.is_none()) {
+        return Vec::new();
+    }
+    let untold = |why: &str| {
+        context.printer.note(format!("`nftables:` was not read: {why}"));
+        Vec::new()
+    };
+    let lab = context.open(&desired.lab);
+    let found = match lab.map(|lab| lab.try_texts(desired)) {
+        Ok(Ok(Some(found))) => found,
+        Ok(Ok(None)) => return untold("that takes root, or the lab to be up"),
+        Ok(Err(error)) => return untold(&error.to_string()),
+        Err(_) => return untold("the lab can't be opened"),
+    };
+    if let Some(missing) = found.iter().find(|it| matches!(it, Error::MissingProgram { .. })) {
+        return untold(&missing.to_string());
+    }
+    let warning = |error: Error| match &error {
+        Error::NftText { message, .. } => at(file.span(error.origin()), message.clone()),
+        _ => at(file.span(error.origin()), error.to_string()),
+    };
+    found.into_iter().map(|error| ("nft-text", warning(error))).collect()
 }
 
 fn warnings(file: &File, lints: Vec<lint::Lint>) -> Vec<(&'static str, Warning)> {

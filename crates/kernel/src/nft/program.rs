@@ -26,7 +26,7 @@ use crate::thread::Walker;
 const PLACES: [&str; 3] = ["/usr/sbin/nft", "/sbin/nft", "nft"];
 
 /// A text to be tried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Trial {
     /// The text.
     pub text: String,
