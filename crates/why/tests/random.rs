@@ -28,6 +28,9 @@ use vnet_why::{Question, Routed, Verdict, World, why};
 /// How many labs are damaged and asked in one run, where `VNET_WHY_LABS` does not say.
 const LABS: usize = 300;
 
+/// How many healthy labs are built.
+const HEALTHY: usize = 15;
+
 /// A runner that makes the same labs each time.
 fn runner(seed: u8) -> TestRunner {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
@@ -101,6 +104,52 @@ fn healthy_labs_have_no_causes() {
         }
     }
     assert!(asked > 2000 && reached * 3 > asked, "{reached} of {asked}");
+}
+
+/// A sample of them is built: what is said on paper is said of what the kernel shows too, by the same
+/// causes, and it is what the kernel does.
+#[test]
+fn healthy_labs_are_on_paper_what_they_are_in_the_kernel() {
+    vnet_testns::root_within(Duration::from_secs(300), || {
+        let mut runner = runner(7);
+        let strategy = vnet_model::arbitrary::desired();
+        let (mut asked, mut wrong) = (0, Vec::new());
+        for lab in 0..HEALTHY {
+            let (_, desired) = strategy.new_tree(&mut runner).unwrap().current();
+            let built = up(&desired);
+            let listeners = Listeners::start(&desired);
+            asked += compare(&desired, &[], &mut wrong).0;
+            drop(listeners);
+            let realm = Realm::own().unwrap();
+            let scope = Scope { lab: &desired.lab, declared: &desired.state, recorded: None };
+            let state = observe(&realm, scope).unwrap().state;
+            let names: Vec<NsName> = state.namespaces.keys().cloned().collect();
+            // IPv6 addresses can be used only after a second or two.
+            let is_settled =
+                |facts: &Facts| facts.namespaces.values().all(|it| it.unusable.is_empty());
+            let surveyed = (0..25).map(|_| {
+                std::thread::sleep(Duration::from_millis(100));
+                survey(&realm, &names).unwrap()
+            });
+            let facts =
+                surveyed.enumerate().find(|(at, facts)| *at == 24 || is_settled(facts)).unwrap().1;
+            for (from, dst) in pairs(&desired) {
+                let said = |answer: vnet_why::Answer| {
+                    let codes: Vec<_> = answer.causes.iter().map(|cause| cause.code).collect();
+                    (answer.verdict, codes)
+                };
+                let paper = said(ask(&desired, &desired.state, None, &from, dst));
+                let real = said(ask(&desired, &state, Some(&facts), &from, dst));
+                // The kernel's link-local addresses make more mends possible, behind which more is seen.
+                if paper.0 != real.0 || !real.1.starts_with(&paper.1) {
+                    wrong.push(format!("lab {lab}, {from} to {dst}: {paper:?}, really {real:?}"));
+                }
+            }
+            down(built);
+        }
+        assert!(asked > 500, "{asked}");
+        assert!(wrong.is_empty(), "{} of {asked}:\n{}", wrong.len(), wrong.join("\n"));
+    });
 }
 
 /// Something that goes wrong, as a command.
