@@ -94,6 +94,7 @@ fn form(form: &Form) -> Value {
                 words => any_of([number, quoted, json!({ "enum": words })]),
             }
         }
+        form if form.is_list() => reference("texts"),
         Form::Choice { .. } => json!({ "enum": form.words().collect::<Vec<_>>() }),
         _ => reference("text"),
     }

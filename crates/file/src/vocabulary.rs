@@ -512,7 +512,7 @@ pub(crate) static LINK: Object = Object {
 /// An entry of `segments:`.
 pub(crate) static SEGMENT: Object = Object {
     name: "a segment",
-    doc: "A network that many nodes share: a bridge.",
+    doc: "A network that many nodes share: a bridge, whose options are keys of it too.",
     required: &[],
     keys: &[
         key(
@@ -573,6 +573,11 @@ pub(crate) static SEGMENT: Object = Object {
             Shape::Number { min: 0, max: 65535 },
         ),
         key(
+            "fwmark",
+            "The mark of what the members of a WireGuard segment send, by which rules find a route.",
+            Shape::Number { min: 0, max: u32::MAX },
+        ),
+        key(
             "vlan",
             "The number of the VLAN that it is. Without members it is nothing more: the ports of \
              other segments carry it.",
@@ -586,5 +591,5 @@ pub(crate) static SEGMENT: Object = Object {
         ),
         later("impair", "What it does to the packets between its members."),
     ],
-    kinds: false,
+    kinds: true,
 };

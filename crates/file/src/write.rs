@@ -312,6 +312,9 @@ impl Writer<'_> {
                 self.line(4, key, "true");
             }
         }
+        for (option, value) in segment.bridge.of(kind::BRIDGE.options) {
+            self.line(4, option.key, &scalar(&option.form.written(value)));
+        }
         self.heading_at(4, "members", segment.members.is_empty());
         let names = self.member_interfaces(segment);
         for (member, name) in segment.members.iter().zip(names) {

@@ -34,6 +34,12 @@ pub fn commands(step: &Step) -> Vec<Command> {
             let add = add.word(device.spec.name);
             let several = device.is_on("multi_queue");
             let add = if several { add.word("multi_queue") } else { add };
+            let add = ["user", "group"].into_iter().fold(add, |add, word| {
+                match device.options.get(word) {
+                    Some(Value::Number(id)) => add.word(word).word(id),
+                    _ => add,
+                }
+            });
             return [add].into_iter().chain(rest).collect();
         }
         Change::AddLink { name, link: NewLink::Device { device, .. } }
@@ -261,7 +267,8 @@ fn set_wireguard(ns: &NsName, name: &IfName, config: &Wireguard) -> Vec<Command>
     let mut commands: Vec<Command> = config.peers.keys().map(key).collect();
     commands.insert(0, sh(KEY));
     let exec = Command::new(["ip", "netns", "exec"]).word(ns).text("wg set").word(name);
-    commands.push(exec.word("listen-port").word(config.listen_port));
+    let exec = exec.word("listen-port").word(config.listen_port);
+    commands.push(exec.word("fwmark").word(config.fwmark));
     for (end, peer) in &config.peers {
         let allowed: Vec<String> = peer.allowed_ips.iter().map(ToString::to_string).collect();
         let words = sh(PEER).word(&end.ns).word(&end.name).option("endpoint", peer.endpoint);

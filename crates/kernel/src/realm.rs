@@ -109,6 +109,10 @@ pub enum SysctlAccess {
         tap: bool,
         /// Whether it has a queue for each program that has it open.
         multi_queue: bool,
+        /// The user who may open it.
+        owner: Option<u32>,
+        /// The group whose members may.
+        group: Option<u32>,
     },
 }
 

@@ -46,6 +46,7 @@ const WGDEVICE_A_IFINDEX: u16 = 1;
 const WGDEVICE_A_PRIVATE_KEY: u16 = 3;
 const WGDEVICE_A_PUBLIC_KEY: u16 = 4;
 const WGDEVICE_A_LISTEN_PORT: u16 = 6;
+const WGDEVICE_A_FWMARK: u16 = 7;
 const WGDEVICE_A_PEERS: u16 = 8;
 const WGPEER_A_PUBLIC_KEY: u16 = 1;
 const WGPEER_A_FLAGS: u16 = 3;
@@ -66,6 +67,7 @@ pub(crate) struct Found {
     /// Its public key; none where it has no private one yet.
     pub(crate) public_key: Option<PublicKey>,
     listen_port: u16,
+    fwmark: u32,
     peers: BTreeMap<PublicKey, Peer>,
 }
 
@@ -74,7 +76,8 @@ impl Found {
     /// was never told.
     pub(crate) fn known(self, devices: &BTreeMap<PublicKey, End>) -> Option<Wireguard> {
         self.public_key?;
-        let mut config = Wireguard { listen_port: self.listen_port, ..Wireguard::default() };
+        let (listen_port, fwmark) = (self.listen_port, self.fwmark);
+        let mut config = Wireguard { listen_port, fwmark, ..Wireguard::default() };
         for (key, peer) in self.peers {
             match devices.get(&key) {
                 Some(end) => drop(config.peers.insert(end.clone(), peer)),
@@ -115,6 +118,7 @@ impl Conversation {
         for part in parts {
             found.public_key = found.public_key.or(part.public_key);
             found.listen_port = found.listen_port.max(part.listen_port);
+            found.fwmark = found.fwmark.max(part.fwmark);
             for (key, peer) in part.peers {
                 let known = found.peers.entry(key).or_default();
                 known.endpoint = known.endpoint.or(peer.endpoint);
@@ -137,11 +141,11 @@ impl Conversation {
         Ok(self.get(index)?.public_key)
     }
 
-    /// Tells a device its port and its peers; those that it has beside them go.
+    /// Tells a device its port, its mark and its peers; those that it has beside them go.
     pub(crate) fn set_peers(
         &mut self,
         index: u32,
-        listen_port: u16,
+        (listen_port, fwmark): (u16, u32),
         peers: &[(PublicKey, &Peer)],
     ) -> Result<(), NetlinkError> {
         let found = self.get(index)?.peers;
@@ -151,6 +155,7 @@ impl Conversation {
             .collect();
         self.set(index, |writer| {
             writer.u16(WGDEVICE_A_LISTEN_PORT, listen_port);
+            writer.u32(WGDEVICE_A_FWMARK, fwmark);
             writer.nest(WGDEVICE_A_PEERS, |list| {
                 for key in &extra {
                     list.nest(0, |peer| {
@@ -230,6 +235,7 @@ fn read(attributes: Attributes<'_>, found: &mut Found) -> Result<(), NetlinkErro
         match attribute.kind {
             WGDEVICE_A_PUBLIC_KEY => found.public_key = Some(attribute.array()?),
             WGDEVICE_A_LISTEN_PORT => found.listen_port = attribute.u16()?,
+            WGDEVICE_A_FWMARK => found.fwmark = attribute.u32()?,
             WGDEVICE_A_PEERS => {
                 for peer in attribute.nested() {
                     let (key, peer) = read_peer(peer?.nested())?;

@@ -32,10 +32,10 @@ pub use device::Device;
 pub use options::Options;
 pub use physical::PHYSICAL;
 pub use spec::{ChangeBy, Hardware, KindSpec, Lower, OptionSpec, Unsaid};
-pub use value::{Form, Switch, Value, Width};
+pub use value::{FLOW_INHERIT, Form, Switch, Value, Width};
 
 pub use bond::BOND;
-pub(crate) use bond::shares_mac;
+pub(crate) use bond::{shares_mac, uses_one};
 pub use bridge::BRIDGE;
 pub use netkit::NETKIT;
 pub(crate) use netkit::from_the_other_end;

@@ -356,6 +356,22 @@ pub enum ProblemKind {
         /// Why not.
         reason: &'static str,
     },
+    /// A port has a priority where all ports are used.
+    #[error(
+        "`{at}` has a `prio` only in a bond of `active-backup`, `balance-tlb` or `balance-alb`"
+    )]
+    NoPriority {
+        /// The port.
+        at: At,
+    },
+    /// The backup of a port is no other port of its bridge.
+    #[error("`{backup}` can't take the frames of `{at}`: it is no other port of its bridge")]
+    NoBackup {
+        /// The port.
+        at: At,
+        /// Its backup.
+        backup: IfName,
+    },
     /// An interface is a port twice.
     #[error("`{port}` is a port of `{first}` already")]
     PortTwice {

@@ -194,9 +194,15 @@ mod vm_kinds {
         };
         tap: Case {
             needs: &["tap"],
-            first: "{ kind: tap, mtu: 1400, multi_queue: on }",
-            shows: &[("type", "\"tap\""), ("persist", "true"), ("multi_queue", "true")],
-            second: "{ kind: tap, mtu: 1300, multi_queue: on }",
+            first: "{ kind: tap, mtu: 1400, multi_queue: on, user: 0, group: 0 }",
+            shows: &[
+                ("type", "\"tap\""),
+                ("persist", "true"),
+                ("multi_queue", "true"),
+                ("user", "\"root\""),
+                ("group", "\"root\""),
+            ],
+            second: "{ kind: tap, mtu: 1300, multi_queue: on, user: 0, group: 0 }",
             step: "~ k-a:x mtu 1300",
             shows_then: &[("type", "\"tap\""), ("multi_queue", "true")],
         };

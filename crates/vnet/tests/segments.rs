@@ -65,6 +65,37 @@ fn isolated_members_reach_the_others_alone() {
     });
 }
 
+/// A segment's bridge takes the options of any other.
+#[test]
+fn options_of_a_segment() {
+    vnet_testns::root(|| {
+        let lab = |more: &str| {
+            desired(&format!(
+                "{{ name: opt, nodes: [ a, b ],
+                   segments: {{ lan: {{ prefix: 10.0.0.0/24, members: [ a, b ] {more} }} }} }}"
+            ))
+        };
+        let told = |key: &str| {
+            let json = sh("ip -n opt-lan -d -j link show dev lan");
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            json[0]["linkinfo"]["info_data"][key].clone()
+        };
+        let bare = lab("");
+        let mut opt = open(&bare);
+        up(&mut opt, &bare);
+        let before = indexes("opt-lan");
+        let some = lab(", ageing_time: 100, group_fwd_mask: 8");
+        assert_eq!(up(&mut opt, &some), ["~ opt-lan:lan ageing_time 100, group_fwd_mask 8"]);
+        assert_eq!((told("ageing_time"), told("group_fwd_mask")), (100.into(), "0x8".into()));
+        sh("ip -n opt-lan link set dev lan type bridge ageing_time 200");
+        assert_eq!(up(&mut opt, &some), ["~ opt-lan:lan ageing_time 100"]);
+        up(&mut opt, &bare);
+        assert_eq!((told("ageing_time"), told("group_fwd_mask")), (30000.into(), "0".into()));
+        assert_eq!(indexes("opt-lan"), before);
+        down(&mut opt);
+    });
+}
+
 /// ```text
 ///  h1 ── leaf1 ── spine ── leaf2 ── h2      one Ethernet from h1 to h2, over three routers
 ///                   │

@@ -103,6 +103,8 @@ pub(crate) struct Outer {
     pub(crate) extra_bytes: u32,
     df: bool,
     pub(crate) ttl: Option<u32>,
+    /// The mark that it is sent with (`fwmark`).
+    pub(crate) mark: u32,
     /// The interface that it may leave by alone.
     dev: Option<IfName>,
 }
@@ -236,6 +238,7 @@ impl Outer {
             vrf: beside.and_then(|dev| scene.vrf_of(&self.from.ns, dev)),
             link: None,
             outer: Some((self.protocol, self.ttl)),
+            mark: self.mark,
             oif: self.dev.clone(),
             is_answer: load.is_answer && keeps_flow,
             is_error: false,
@@ -391,6 +394,7 @@ fn outers(scene: &Scene<'_>, from: &End, carrier: &Carrier) -> Result<Vec<Outer>
             extra_bytes: carrier.header_bytes + header + if has_key { 4 } else { 0 },
             df,
             ttl: ttl.and_then(|ttl| u32::try_from(ttl).ok()),
+            mark: count("fwmark").and_then(|mark| u32::try_from(mark).ok()).unwrap_or(0),
             dev: dev.clone(),
         }
     };
@@ -448,6 +452,7 @@ pub(crate) fn takes(
     let fits = |word: &str, is: IpAddr| addr(scene, end, word).is_none_or(|own| own == is);
     let has = |of: &End, word: &str| scene.is_on(of, word);
     let differs = |word: &'static str, fits: bool| (!fits).then_some(word);
+    let key = |of: &End| scene.option(of, "key");
     if carrier.port.is_some() {
         let of_family = addr(scene, end, "remote").or(addr(scene, end, "local"));
         return differs("id", same("id"))
@@ -457,7 +462,11 @@ pub(crate) fn takes(
     }
     differs("local", fits("local", dst))
         .or(differs("remote", fits("remote", src)))
-        .or(differs("key", same("key")))
+        .or(differs(
+            "key",
+            key(end).map(Value::incoming)
+                == key(&outer.from).map(|it| it.at_the_other_end().incoming()),
+        ))
         .or(differs("csum", has(end, "csum") == has(&outer.from, "csum")))
         .or(differs("seq", !has(end, "seq") || has(&outer.from, "seq")))
 }

@@ -54,6 +54,8 @@ pub(crate) struct Sent {
     pub(crate) dport: Option<u16>,
     /// The protocol of a packet that carries another, with its time to live where that is said.
     pub(crate) outer: Option<(u8, Option<u32>)>,
+    /// The mark that it is sent with.
+    pub(crate) mark: u32,
     /// The interface that it may leave by alone.
     pub(crate) oif: Option<IfName>,
     /// The interface that it leaves by where two routes are alike.
@@ -171,7 +173,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         dport: packet.dport,
         len: packet.df.then_some(packet.size_bytes),
         outer: packet.outer.map(|(protocol, _)| protocol),
-        mark: Some(0),
+        mark: Some(packet.mark),
         done: Done::default(),
     };
     let came = header.clone();

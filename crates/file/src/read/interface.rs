@@ -9,7 +9,7 @@ use vnet_model::{Device, NodeName, Queues};
 
 use super::merge::{Add, Merge, pick};
 use super::sysctl::{SysctlsOf, add_sysctls};
-use super::{At, Entry, Fields, Reader, SWITCH};
+use super::{At, Entry, Fields, Reader, SWITCH, Text};
 use crate::report::{Diagnostic, shown};
 use crate::syntax::{Data, Key, Value};
 use crate::vocabulary::{INTERFACE, MTU_MAX_BYTES, MTU_MIN_BYTES};
@@ -122,7 +122,7 @@ impl Reader<'_> {
         device
     }
 
-    fn no_option(&mut self, whose: &str, table: &[OptionSpec], key: &Key) {
+    pub(super) fn no_option(&mut self, whose: &str, table: &[OptionSpec], key: &Key) {
         let name = shown(&key.text);
         let keys = table.iter().map(|option| option.key);
         let hint = match nearest(&key.text, keys.clone()) {
@@ -144,7 +144,15 @@ impl Reader<'_> {
         value: &Value,
         at: At<'_>,
     ) -> Option<kind::Value> {
-        let text = self.text(value, option.key, at)?;
+        let text = match option.form.is_list() {
+            false => self.text(value, option.key, at)?,
+            true => {
+                let texts = self.texts(value, option.key, at);
+                let joined: Vec<&str> = texts.iter().map(|text| text.text.as_ref()).collect();
+                let span = texts.first().map_or(value.span, |text| text.span);
+                Text { text: joined.join(",").into(), span, verbatim: false, at }
+            }
+        };
         match option.form.parse(&text.text) {
             Ok(value) => Some(value),
             Err(takes) => {
@@ -393,7 +401,7 @@ impl Add for NodeInterface {
 }
 
 /// Puts options together: where both have one, the other's wins or not.
-fn merge(options: &mut Options, other: &Options, wins: bool) {
+pub(super) fn merge(options: &mut Options, other: &Options, wins: bool) {
     let mut all = other.clone();
     if wins {
         options.extend(&all);

@@ -1,7 +1,7 @@
 //! `segments:`.
 
 use std::net::IpAddr;
-use vnet_model::kind::WIREGUARD;
+use vnet_model::kind::{self, Options, WIREGUARD};
 use vnet_model::topology::{Endpoint, Segment, SegmentKind, Tunnel, Vxlan};
 use vnet_model::{Device, NodeName};
 
@@ -51,12 +51,34 @@ impl Reader<'_> {
         segment.kind = self.segment_kind(&fields, entry);
         let external = fields.get("external").and_then(|value| self.boolean(value, "external", at));
         segment.external = external.unwrap_or(false);
+        if segment.kind == SegmentKind::Bridge {
+            segment.bridge = self.bridge_options(&fields, at);
+        }
         segment.mtu = fields.get("mtu").and_then(|value| self.number(value, "mtu", at, MTU_BYTES));
         let stp = fields.get("stp").and_then(|value| self.boolean(value, "stp", at));
         segment.stp = stp.unwrap_or(false);
         segment.cost =
             fields.get("cost").and_then(|value| self.number(value, "cost", at, (1, u32::MAX)));
         segment
+    }
+
+    /// Reads the options of the bridge that a segment is.
+    fn bridge_options(&mut self, fields: &Fields<'_>, at: At<'_>) -> Options {
+        let mut options = Options::new();
+        for (key, value) in fields.entries {
+            let own = fields.object.key(&key.text).is_some();
+            let Some(option) = kind::BRIDGE.option_called(&key.text).filter(|_| !own) else {
+                continue;
+            };
+            if ["vlan_filtering", "vlan_default_pvid"].contains(&option.word) {
+                let message = format!("a segment has no `{}`", option.key);
+                let hint = "it keeps VLANs apart where one of its ports says something of them";
+                self.error(Diagnostic::error(message, Some(key.span)).hint(hint));
+            } else if let Some(value) = self.kind_option(option, value, at) {
+                options.set(option, value);
+            }
+        }
+        options
     }
 
     fn members(&mut self, value: &Value, at: At<'_>) -> Vec<Endpoint> {
@@ -72,7 +94,7 @@ impl Reader<'_> {
     /// Reads what carries the packets of a segment.
     fn segment_kind(&mut self, fields: &Fields<'_>, entry: &Entry<'_>) -> SegmentKind {
         const VXLAN: &[&str] = &["id", "over", "group", "dstport"];
-        const WIREGUARD: &[&str] = &["hub", "over", "listen_port", "keepalive"];
+        const WIREGUARD: &[&str] = &["hub", "over", "listen_port", "keepalive", "fwmark"];
         let kinds = [("bridge", ("a bridge", &[][..])), ("vxlan", ("a VXLAN", VXLAN))];
         let kinds = kinds.into_iter().chain([("wireguard", ("a WireGuard tunnel", WIREGUARD))]);
         let kinds: Vec<_> = kinds.collect();
@@ -93,6 +115,20 @@ impl Reader<'_> {
                     (Some(_), _) => "a tunnel has: add `kind: vxlan` or `kind: wireguard`",
                 };
                 self.error(error.hint(hint));
+            }
+        }
+        let table = if own.is_empty() { kind::BRIDGE.options } else { &[] };
+        for (key, _) in fields.entries {
+            let name = key.text.as_str();
+            let is_option = fields.object.key(name).is_none() && fields.object.knows(name);
+            if is_option && !table.iter().any(|option| option.key == name) {
+                match own.is_empty() {
+                    true => self.no_option("bridge", table, key),
+                    false => {
+                        let message = format!("{whose} has no `{name}`");
+                        self.error(Diagnostic::error(message, Some(key.span)));
+                    }
+                }
             }
         }
         match own {
@@ -177,6 +213,7 @@ impl Add for Segment {
             self.kind = other.kind;
         }
         self.stp |= other.stp;
+        super::interface::merge(&mut self.bridge, &other.bridge, wins);
         self.external |= other.external;
     }
 }

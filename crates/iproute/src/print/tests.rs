@@ -289,12 +289,12 @@ fn wireguard() {
         keepalive: 25,
     };
     let peers = [(end("demo-r2"), peer)].into();
-    let config = Wireguard { listen_port: 51821, peers, strangers: 0 };
+    let config = Wireguard { listen_port: 51821, fwmark: 9, peers, strangers: 0 };
     let text = shown(Change::SetWireguard { name: dev("wg0"), config });
     let lines: Vec<&str> = text.lines().collect();
     let [own, theirs, port, peer, others] = lines.as_slice() else { panic!("{text}") };
     assert!(own.ends_with("demo-r1 wg0") && theirs.ends_with("demo-r2 wg0"), "{text}");
-    assert_eq!(*port, "ip netns exec demo-r1 wg set wg0 listen-port 51821");
+    assert_eq!(*port, "ip netns exec demo-r1 wg set wg0 listen-port 51821 fwmark 9");
     let words = "demo-r1 wg0 demo-r2 wg0 endpoint 10.0.0.2:51820 allowed-ips 0.0.0.0/0,::/0 \
                  persistent-keepalive 25";
     assert!(peer.ends_with(words), "{peer}");

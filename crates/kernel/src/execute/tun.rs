@@ -1,5 +1,6 @@
 //! Steps that make TUN and TAP devices, which no message does.
 
+use vnet_model::kind::Value;
 use vnet_model::{Change, LinkSetting, NewLink, Step};
 
 use super::{Executor, failed, message};
@@ -19,10 +20,16 @@ impl Executor<'_> {
         else {
             return Ok(1);
         };
+        let id = |word| match device.options.get(word) {
+            Some(Value::Number(id)) => u32::try_from(*id).ok(),
+            _ => None,
+        };
         let make = SysctlAccess::MakeTun {
             name: name.clone(),
             tap: device.spec.is_tap(),
             multi_queue: device.is_on("multi_queue"),
+            owner: id("user"),
+            group: id("group"),
         };
         let answers = self.realm.sysctls(0, vec![(step.ns.clone(), vec![make])]);
         let answers = answers.map_err(|source| failed(step, source))?;

@@ -30,7 +30,8 @@ impl Executor<'_> {
         }
         let index = self.index(end)?;
         let mut conversation = self.converse(end)?;
-        conversation.set_peers(index, config.listen_port, &peers).map_err(|source| Error::Netlink {
+        let device = (config.listen_port, config.fwmark);
+        conversation.set_peers(index, device, &peers).map_err(|source| Error::Netlink {
             doing: "set WireGuard",
             ns: end.ns.clone(),
             source,

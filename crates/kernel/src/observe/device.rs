@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vnet_model::Mac;
-use vnet_model::kind::{Form, OptionSpec, Options, Value, Width};
+use vnet_model::kind::{FLOW_INHERIT, Form, OptionSpec, Options, Value, Width};
 use vnet_netlink::attr::{Attribute, Attributes};
 
 /// What an option was found to be.
@@ -31,18 +31,21 @@ pub(super) fn read(
 fn one(option: &OptionSpec, data: Attributes<'_>) -> Option<Found> {
     let attribute = |kind: u16| data.find(kind).ok().flatten();
     let value = match option.form {
-        Form::Flag => Value::Bool(attribute(option.attr).is_some()),
+        Form::Flag => Value::Bool(attribute(option.attr).is_some_and(|found| found.value != [0])),
         Form::Switch { width, .. } => Value::Bool(number(attribute(option.attr)?, width)? != 0),
         Form::Number { width, .. } | Form::Choice { width, .. } => {
             Value::Number(number(attribute(option.attr)?, width)?)
         }
         Form::Tos => Value::Number(number(attribute(option.attr)?, Width::U8)?),
-        Form::GreKey => Value::Number(number(attribute(option.attr)?, Width::Be32)?),
+        Form::GreKey => {
+            let key = |attr| number(attribute(attr)?, Width::Be32);
+            Value::of_keys(key(option.attr)?, key(option.attr + 1)?)
+        }
         Form::GreFlag(bit) => {
             let flags = number(attribute(option.attr)?, Width::Be16)?;
             Value::Bool(flags & u64::from(bit) != 0)
         }
-        Form::VlanFlag(bit) => {
+        Form::Bit { bit, .. } => {
             let flags = attribute(option.attr)?.value.first_chunk::<4>()?;
             Value::Bool(u32::from_ne_bytes(*flags) & bit != 0)
         }
@@ -50,6 +53,40 @@ fn one(option: &OptionSpec, data: Attributes<'_>) -> Option<Found> {
         Form::Ipv6 => ip(attribute(option.attr)?)?,
         Form::Address { v6 } => ip(attribute(option.attr).or_else(|| attribute(v6))?)?,
         Form::Interface { .. } => return attribute(option.attr)?.u32().ok().map(Found::Index),
+        Form::Ports => {
+            let [a, b, c, d] = attribute(option.attr)?.array().ok()?;
+            let (first, last) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+            // None are said: those of the machine.
+            (last != 0).then(|| Value::Pair(first.into(), last.into()))?
+        }
+        Form::Flow { shift, max, flags, inherit } => {
+            let is_inherited = number(attribute(flags)?, Width::U32)? & u64::from(inherit) != 0;
+            let flow = number(attribute(option.attr)?, Width::Be32)?;
+            Value::Number(if is_inherited { FLOW_INHERIT } else { flow >> shift & max })
+        }
+        Form::EncapLimit { flags } => {
+            const IP6_TNL_F_IGN_ENCAP_LIMIT: u64 = 0x1;
+            let is_none = number(attribute(flags)?, Width::U32)? & IP6_TNL_F_IGN_ENCAP_LIMIT != 0;
+            let limit = number(attribute(option.attr)?, Width::U8)?;
+            Value::Number(if is_none { FLOW_INHERIT } else { limit })
+        }
+        Form::Map { .. } | Form::Ipv4s | Form::Macs => {
+            let nested = attribute(option.attr).map(|found| found.nested());
+            let items = nested.into_iter().flatten().filter_map(|item| {
+                let item = item.ok()?;
+                match option.form {
+                    Form::Ipv4s => ip(item),
+                    Form::Macs => item.array().ok().map(|mac| Value::Mac(Mac(mac))),
+                    _ => {
+                        let [a, b, c, d, e, f, g, h] = item.array().ok()?;
+                        let pair = [[a, b, c, d], [e, f, g, h]];
+                        let [from, to] = pair.map(|it| u64::from(u32::from_ne_bytes(it)));
+                        Some(Value::Pair(from, to))
+                    }
+                }
+            });
+            Value::List(items.collect())
+        }
         Form::Mac => Value::Mac(Mac(attribute(option.attr)?.array().ok()?)),
     };
     Some(Found::Value(value))

@@ -78,6 +78,9 @@ impl Namespace {
                 }
                 let pvid = default_pvid(Some(&device.options));
                 device.options.extend(set);
+                if spec.forgets_sources(set) {
+                    device.options.forget("macaddr");
+                }
                 if spec.is_bridge() {
                     self.default_pvid_follows(name, pvid, set);
                 }

@@ -167,7 +167,7 @@ fn value(form: Form) -> BoxedStrategy<Value> {
         select(words).prop_map(|(_, number)| Value::Number(number)).boxed()
     };
     match form {
-        Form::Switch { .. } | Form::Flag | Form::VlanFlag(_) | Form::GreFlag(_) => {
+        Form::Switch { .. } | Form::Flag | Form::Bit { .. } | Form::GreFlag(_) => {
             any::<bool>().prop_map(Value::Bool).boxed()
         }
         Form::Number { min, max, words: [], .. } => (min..=max).prop_map(Value::Number).boxed(),
@@ -176,7 +176,29 @@ fn value(form: Form) -> BoxedStrategy<Value> {
         }
         Form::Choice { words, .. } => word(words),
         Form::Tos => (0..=255u64).prop_map(Value::Number).boxed(),
-        Form::GreKey => any::<u32>().prop_map(|key| Value::Number(key.into())).boxed(),
+        Form::GreKey => (any::<u32>(), any::<u32>(), any::<bool>())
+            .prop_map(|(ikey, okey, one)| {
+                Value::of_keys(ikey.into(), if one { ikey } else { okey }.into())
+            })
+            .boxed(),
+        Form::Ports => (1..=u16::MAX, 0..=u16::MAX)
+            .prop_map(|(first, more)| Value::Pair(first.into(), first.saturating_add(more).into()))
+            .boxed(),
+        Form::Map { from, to } => prop::collection::btree_map(0..=from, 1..=to, 1..4)
+            .prop_map(|map| Value::List(map.into_iter().map(|(a, b)| Value::Pair(a, b)).collect()))
+            .boxed(),
+        Form::Ipv4s => prop::collection::btree_set(ipv4(), 0..4)
+            .prop_map(|all| Value::List(all.into_iter().map(|ip| Value::Ip(ip.into())).collect()))
+            .boxed(),
+        Form::Macs => prop::collection::btree_set(mac(), 0..4)
+            .prop_map(|all| Value::List(all.into_iter().map(Value::Mac).collect()))
+            .boxed(),
+        Form::Flow { max, .. } => {
+            prop_oneof![Just(kind::FLOW_INHERIT), 0..=max].prop_map(Value::Number).boxed()
+        }
+        Form::EncapLimit { .. } => {
+            prop_oneof![Just(kind::FLOW_INHERIT), 0..=255u64].prop_map(Value::Number).boxed()
+        }
         Form::Ipv4 => ipv4().prop_map(|addr| Value::Ip(addr.into())).boxed(),
         Form::Ipv6 => ipv6().prop_map(|addr| Value::Ip(addr.into())).boxed(),
         Form::Address { .. } => ip().prop_map(Value::Ip).boxed(),
@@ -272,10 +294,8 @@ fn wireguard() -> impl Strategy<Value = Wireguard> {
         allowed_ips,
         keepalive,
     });
-    (1u16.., btree_map(end(), peer, 0..3)).prop_map(|(listen_port, peers)| Wireguard {
-        listen_port,
-        peers,
-        strangers: 0,
+    (1u16.., any::<u32>(), btree_map(end(), peer, 0..3)).prop_map(|(listen_port, fwmark, peers)| {
+        Wireguard { listen_port, fwmark, peers, strangers: 0 }
     })
 }
 

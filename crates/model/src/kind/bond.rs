@@ -19,7 +19,10 @@ pub static BOND: KindSpec = KindSpec {
     )
 };
 
+const ROUND_ROBIN: u64 = 0;
 const ACTIVE_BACKUP: u64 = 1;
+const XOR: u64 = 2;
+const BROADCAST: u64 = 3;
 const LACP: u64 = 4;
 const TLB: u64 = 5;
 const ALB: u64 = 6;
@@ -57,6 +60,32 @@ const OPTIONS: &[OptionSpec] = &[
         number(0, i32::MAX as u64),
         "How often the link of each port is looked at, in ms.",
     ),
+    OptionSpec::new(
+        "arp_interval",
+        7,
+        number(0, i32::MAX as u64),
+        "How often it is asked by ARP whether each port is well, in ms; instead of `miimon`.",
+    )
+    .by_default(0),
+    OptionSpec::new("arp_ip_target", 8, Form::Ipv4s, "Who is asked by ARP.").else_empty(),
+    OptionSpec::new(
+        "arp_validate",
+        9,
+        Form::Choice {
+            width: Width::U32,
+            words: &[
+                ("none", 0),
+                ("active", 1),
+                ("backup", 2),
+                ("all", 3),
+                ("filter", 4),
+                ("filter_active", 5),
+                ("filter_backup", 6),
+            ],
+        },
+        "Of which ports the answers by ARP alone count.",
+    )
+    .by_default(0),
     OptionSpec::new(
         "updelay",
         4,
@@ -194,13 +223,22 @@ const OPTIONS: &[OptionSpec] = &[
 ];
 
 /// `IFLA_BOND_SLAVE_…`; iproute2's words after `type bond_slave`.
-const PORT: &[OptionSpec] = &[OptionSpec::new(
-    "queue_id",
-    5,
-    Form::number(Width::U16, 0, u16::MAX as u64),
-    "The queue whose packets take this port.",
-)
-.by_default(0)];
+const PORT: &[OptionSpec] = &[
+    OptionSpec::new(
+        "queue_id",
+        5,
+        Form::number(Width::U16, 0, u16::MAX as u64),
+        "The queue whose packets take this port.",
+    )
+    .by_default(0),
+    OptionSpec::new(
+        "prio",
+        9,
+        number(0, i32::MAX as u64),
+        "Its priority where one port is in use at a time: the highest wins.",
+    )
+    .by_default(0),
+];
 
 /// Tells whether a device is a bond whose ports all have its hardware address.
 pub(crate) fn shares_mac(device: &Device) -> bool {
@@ -209,12 +247,29 @@ pub(crate) fn shares_mac(device: &Device) -> bool {
     device.spec.is_bond() && follows && !own.contains(&device.options.get("mode"))
 }
 
+/// Tells whether a bond of this mode uses one port at a time, or one for what comes in: only there they have
+/// priorities (`bond_opts`, drivers/net/bonding/bond_options.c).
+pub(crate) fn uses_one(mode: Option<&Value>) -> bool {
+    let modes = [ACTIVE_BACKUP, TLB, ALB].map(Value::Number);
+    mode.is_some_and(|mode| modes.contains(mode))
+}
+
 /// What some modes have alone (`bond_opts`, drivers/net/bonding/bond_options.c).
-const ONLY: [(&str, &[u64], &str); 5] = [
+const ONLY: [(&str, &[u64], &str); 7] = [
     ("lacp_rate", &[LACP], "has `lacp_rate` only with `mode: 802.3ad`"),
     ("ad_select", &[LACP], "has `ad_select` only with `mode: 802.3ad`"),
     ("lacp_active", &[LACP], "has `lacp_active` only with `mode: 802.3ad`"),
     ("tlb_dynamic_lb", &[TLB], "has `tlb_dynamic_lb` only with `mode: balance-tlb`"),
+    (
+        "arp_interval",
+        &[ROUND_ROBIN, ACTIVE_BACKUP, XOR, BROADCAST],
+        "has no `arp_interval` with `802.3ad`, `balance-tlb` or `balance-alb`",
+    ),
+    (
+        "arp_validate",
+        &[ROUND_ROBIN, ACTIVE_BACKUP, XOR, BROADCAST],
+        "has no `arp_validate` with `802.3ad`, `balance-tlb` or `balance-alb`",
+    ),
     (
         "primary",
         &[ACTIVE_BACKUP, TLB, ALB],
@@ -229,6 +284,10 @@ fn check(options: &Options) -> Result<(), &'static str> {
     };
     let is_wrong =
         |word: &str, modes: &[u64]| options.get(word).is_some() && !modes.contains(&mode);
+    let is_set = |word| options.get(word).is_some_and(|value| *value != Value::Number(0));
+    if is_set("arp_interval") && is_set("miimon") {
+        return Err("looks after its ports by `miimon` or by `arp_interval`, not both");
+    }
     match ONLY.into_iter().find(|(word, modes, _)| is_wrong(word, modes)) {
         Some((_, _, why)) => Err(why),
         None => Ok(()),

@@ -1,12 +1,14 @@
 //! bridge: a switch (net/bridge/br_netlink.c; `ip-link(8)`, "BRIDGE Type Support").
 
+use super::options::Options;
 use super::spec::{KindSpec, OptionSpec};
-use super::value::{Form, Switch, Width};
+use super::value::{Form, Switch, Value, Width};
 
 /// A switch: frames go between its ports by hardware address.
 pub static BRIDGE: KindSpec = KindSpec {
     has_ports: true,
     port: PORT,
+    check,
     ..KindSpec::new(
         "bridge",
         "CONFIG_BRIDGE",
@@ -17,6 +19,11 @@ pub static BRIDGE: KindSpec = KindSpec {
 
 const DIGIT: Form = Form::switch(Switch::Digit);
 const ON_OFF: Form = Form::switch(Switch::OnOff);
+
+/// `IFLA_BR_MULTI_BOOLOPT`, and its bits (`enum br_boolopt_id`, linux/if_bridge.h).
+const BOOLOPT: u16 = 46;
+const NO_LINKLOCAL_LEARN: Form = Form::Bit { bit: 1, say: Switch::Digit };
+const MCAST_VLAN_SNOOPING: Form = Form::Bit { bit: 2, say: Switch::Digit };
 
 /// Times are in hundredths of a second (`clock_t`).
 const fn time(min: u64, max: u64) -> Form {
@@ -31,28 +38,32 @@ const OPTIONS: &[OptionSpec] = &[
         time(200, 3000),
         "How long a port listens and learns before it forwards, with STP, in 1/100 s.",
     )
-    .by_default(1500),
+    .by_default(1500)
+    .in_ticks(),
     OptionSpec::new(
         "hello_time",
         2,
         time(100, 1000),
         "How often the root bridge of STP says hello, in 1/100 s.",
     )
-    .by_default(200),
+    .by_default(200)
+    .in_ticks(),
     OptionSpec::new(
         "max_age",
         3,
         time(600, 4000),
         "How long another bridge's word counts in STP, in 1/100 s.",
     )
-    .by_default(2000),
+    .by_default(2000)
+    .in_ticks(),
     OptionSpec::new(
         "ageing_time",
         4,
         time(0, u32::MAX as u64),
         "How long a learned address is kept, in 1/100 s.",
     )
-    .by_default(30000),
+    .by_default(30000)
+    .in_ticks(),
     OptionSpec::new(
         "stp_state",
         5,
@@ -128,35 +139,62 @@ const OPTIONS: &[OptionSpec] = &[
         Form::number(Width::U64, 0, u32::MAX as u64),
         "The time between queries after one has left a group, in 1/100 s.",
     )
-    .by_default(100),
+    .by_default(100)
+    .in_ticks(),
     OptionSpec::new(
         "mcast_membership_interval",
         31,
         Form::number(Width::U64, 0, u32::MAX as u64),
         "How long a member counts that says no more, in 1/100 s.",
     )
-    .by_default(26000),
+    .by_default(26000)
+    .in_ticks(),
     OptionSpec::new(
         "mcast_querier_interval",
         32,
         Form::number(Width::U64, 0, u32::MAX as u64),
         "How long another querier counts that says no more, in 1/100 s.",
     )
-    .by_default(25500),
+    .by_default(25500)
+    .in_ticks(),
     OptionSpec::new(
         "mcast_query_interval",
         33,
         Form::number(Width::U64, 100, u32::MAX as u64),
         "The time between its queries, in 1/100 s.",
     )
-    .by_default(12500),
+    .by_default(12500)
+    .in_ticks(),
     OptionSpec::new(
         "mcast_query_response_interval",
         34,
         Form::number(Width::U64, 0, u32::MAX as u64),
         "How long a member may take to answer a query, in 1/100 s.",
     )
-    .by_default(1000),
+    .by_default(1000)
+    .in_ticks(),
+    OptionSpec::new(
+        "mcast_startup_query_interval",
+        35,
+        Form::number(Width::U64, 100, u32::MAX as u64),
+        "The time between its queries at the start, in 1/100 s.",
+    )
+    .by_default(3125)
+    .in_ticks(),
+    OptionSpec::new(
+        "mcast_vlan_snooping",
+        BOOLOPT,
+        MCAST_VLAN_SNOOPING,
+        "Whether it looks after the multicast groups of each VLAN by itself.",
+    )
+    .off_by_default(),
+    OptionSpec::new(
+        "no_linklocal_learn",
+        BOOLOPT,
+        NO_LINKLOCAL_LEARN,
+        "Whether it learns no addresses from link-local frames.",
+    )
+    .off_by_default(),
     OptionSpec::new(
         "nf_call_iptables",
         36,
@@ -206,6 +244,15 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .by_default(1),
 ];
+
+/// As `br_multicast_toggle_vlan_snooping` has it (net/bridge/br_multicast.c).
+fn check(options: &Options) -> Result<(), &'static str> {
+    let is_on = |word| options.get(word) == Some(&Value::Bool(true));
+    match is_on("mcast_vlan_snooping") && !is_on("vlan_filtering") {
+        true => Err("has `mcast_vlan_snooping` only with `vlan_filtering: true`"),
+        false => Ok(()),
+    }
+}
 
 /// `IFLA_BRPORT_…`; iproute2's words after `type bridge_slave`.
 const PORT: &[OptionSpec] = &[
@@ -307,6 +354,13 @@ const PORT: &[OptionSpec] = &[
         "The link-local groups 01:80:C2:00:00:0X whose frames it forwards, a bit each.",
     )
     .by_default(0),
+    OptionSpec::new(
+        "backup_port",
+        34,
+        Form::Interface { dies: false },
+        "The port that takes its frames while it has no carrier.",
+    )
+    .else_no_interface(),
     OptionSpec::new(
         "locked",
         39,

@@ -137,7 +137,7 @@ impl Device {
                 ChangeBy::MessageInFamily => !self.takes(value) || found.is_some_and(is_group),
                 ChangeBy::Message | ChangeBy::MessageWhileDown => false,
             };
-            is_fixed && found != Some(value)
+            is_fixed && found.is_none_or(|found| !option.is_same(found, value))
         };
         let stays = |option: &OptionSpec| {
             option.change == ChangeBy::Rebirth
@@ -179,7 +179,8 @@ impl Device {
         match self.options.get(word) {
             None => Value::Number(default),
             Some(Value::Ip(any)) if any.is_unspecified() => Value::Number(default),
-            Some(value) => value.clone(),
+            // Of GRE the kernel tells them apart by what comes in.
+            Some(value) => value.incoming(),
         }
     }
 

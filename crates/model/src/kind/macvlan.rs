@@ -1,14 +1,19 @@
 //! macvlan and macvtap: further hardware addresses on an interface (drivers/net/macvlan.c).
 
+use super::options::Options;
 use super::spec::{KindSpec, Lower, OptionSpec};
 use super::value::{Form, Value, Width};
 
 /// The mode in which the one macvlan takes the whole interface.
 pub(super) const PASSTHRU: Option<&Value> = Some(&Value::Number(8));
 
+/// The mode in which it takes frames by who sent them.
+pub(super) const SOURCE: u64 = 16;
+
 /// One more station on the wire of another interface.
 pub(super) static MACVLAN: KindSpec = KindSpec {
     lower: Lower::Required,
+    check,
     ..KindSpec::new(
         "macvlan",
         "CONFIG_MACVLAN",
@@ -20,6 +25,7 @@ pub(super) static MACVLAN: KindSpec = KindSpec {
 /// A macvlan whose packets a program reads and writes, by `/dev/tapN`.
 pub(super) static MACVTAP: KindSpec = KindSpec {
     lower: Lower::Required,
+    check,
     ..KindSpec::new(
         "macvtap",
         "CONFIG_MACVTAP",
@@ -36,10 +42,10 @@ const OPTIONS: &[OptionSpec] = &[
         1,
         Form::Choice {
             width: Width::U32,
-            words: &[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8)],
+            words: &[("private", 1), ("vepa", 2), ("bridge", 4), ("passthru", 8), ("source", SOURCE)],
         },
         "Whether it reaches its like on the same interface: `bridge` directly, `vepa` by way of \
-         the switch, `private` not at all; `passthru` takes the whole interface.",
+         the switch, `private` not at all; `passthru` takes the whole interface, `source` what comes from those of `macaddr`.",
     )
     .by_default(2),
     OptionSpec::new(
@@ -49,4 +55,21 @@ const OPTIONS: &[OptionSpec] = &[
         "How many broadcasts wait for their copies.",
     )
     .by_default(1000),
+    // `ip` takes all that follows for addresses.
+    OptionSpec::new(
+        "macaddr",
+        5,
+        Form::Macs,
+        "Whose frames it takes, with `mode: source`.",
+    )
+    .else_empty(),
 ];
+
+/// As `macvlan_common_newlink` and `macvlan_changelink` have it.
+fn check(options: &Options) -> Result<(), &'static str> {
+    let mode = options.get("mode");
+    match options.get("macaddr").is_some() && mode != Some(&Value::Number(SOURCE)) {
+        true => Err("has `macaddr` only with `mode: source`"),
+        false => Ok(()),
+    }
+}

@@ -66,13 +66,6 @@ impl Options {
         table.iter().filter_map(|option| Some((option, self.get(option.word)?)))
     }
 
-    /// Returns the options that `found` has not, or with another value.
-    #[must_use]
-    pub fn unlike(&self, found: &Self) -> Self {
-        let differs = |(word, value): &(&&'static str, &Value)| found.get(word) != Some(*value);
-        Self(self.0.iter().filter(differs).map(|(word, value)| (*word, value.clone())).collect())
-    }
-
     /// Iterates over the options of a table that are here, and not in `wanted`, with another value
     /// than where nothing is said: they were said once. (What never was is not read.)
     pub fn no_longer_in<'a>(
@@ -93,7 +86,18 @@ impl Options {
         let back =
             |option: &'static OptionSpec| Some((option, option.back_from(self.get(option.word)?)?));
         let mut changes: Self = self.no_longer_in(wanted, table).filter_map(back).collect();
-        changes.extend(&wanted.unlike(self));
+        let differs = |(option, value): &(&'static OptionSpec, &Value)| {
+            let found = self.get(option.word);
+            found.is_none_or(|found| !option.is_same(found, value))
+        };
+        let wanted: Self =
+            wanted.of(table).filter(differs).map(|(o, value)| (o, value.clone())).collect();
+        changes.extend(&wanted);
+        for (option, found) in self.of(table) {
+            if let Some(value) = changes.0.get_mut(option.word) {
+                *value = option.with_what_goes(value, Some(found));
+            }
+        }
         changes
     }
 

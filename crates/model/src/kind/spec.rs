@@ -83,6 +83,9 @@ pub struct OptionSpec {
     pub once: bool,
     /// Whether iproute2 says its value alone, without the word.
     pub bare: bool,
+    /// Whether it is a time in 1/100 s that the kernel counts in its own ticks: where these are 1/250 s it
+    /// tells of an odd number the even one before (`clock_t_to_jiffies`, kernel/time/time.c).
+    pub ticks: bool,
 }
 
 /// What an option is where nothing says it.
@@ -99,6 +102,10 @@ pub enum Unsaid {
     /// The interface is without it: a message says so by the unspecified address of the family that it
     /// had.
     NoAddress,
+    /// The interface is without it: a message says so by the index 0.
+    NoInterface,
+    /// The list has nothing in it.
+    Empty,
 }
 
 /// How an option of an interface that exists is changed.
@@ -156,6 +163,14 @@ impl KindSpec {
     #[must_use]
     pub fn port_option(&self, word: &str) -> Option<&'static OptionSpec> {
         self.port.iter().find(|option| option.word == word)
+    }
+
+    /// Tells whether a macvlan with these options is in another mode than the one in which it takes frames
+    /// by who sent them: it forgets who that was (`macvlan_changelink`, drivers/net/macvlan.c).
+    #[must_use]
+    pub(crate) fn forgets_sources(&self, set: &Options) -> bool {
+        let source = Value::Number(super::macvlan::SOURCE);
+        self.option("macaddr").is_some() && set.get("mode").is_some_and(|mode| *mode != source)
     }
 
     /// Tells whether it is the bridge: its ports are wires.
@@ -229,7 +244,8 @@ impl OptionSpec {
         match self.default {
             Unsaid::Switch(on) => Some(Value::Bool(on)),
             Unsaid::Number(number) => Some(Value::Number(number)),
-            Unsaid::Depends | Unsaid::Nothing | Unsaid::NoAddress => None,
+            Unsaid::Empty => Some(Value::NONE),
+            Unsaid::Depends | Unsaid::Nothing | Unsaid::NoAddress | Unsaid::NoInterface => None,
         }
     }
 
@@ -242,6 +258,7 @@ impl OptionSpec {
         };
         match (self.default, value) {
             (Unsaid::NoAddress, Value::Ip(addr)) => Some(Value::Ip(unspecified(*addr))),
+            (Unsaid::NoInterface, _) => Some(Value::Number(0)),
             _ => self.default_value(),
         }
     }
@@ -252,8 +269,9 @@ impl OptionSpec {
         match self.default {
             Unsaid::Depends => false,
             Unsaid::Nothing => true,
+            Unsaid::NoInterface => matches!(value, Value::Interface(_)),
             Unsaid::NoAddress => !matches!(value, Value::Ip(addr) if addr.is_unspecified()),
-            _ => self.default_value().as_ref() != Some(value),
+            _ => self.default_value().is_none_or(|usual| !self.is_same(&usual, value)),
         }
     }
 
@@ -270,6 +288,7 @@ impl OptionSpec {
             required: false,
             once: false,
             bare: false,
+            ticks: false,
         }
     }
 
@@ -302,6 +321,22 @@ impl OptionSpec {
     /// so.
     pub(super) const fn else_no_address(self) -> Self {
         Self { default: Unsaid::NoAddress, ..self }
+    }
+
+    /// Says that the interface is without this other one where nothing is said, and that a message can say
+    /// so.
+    pub(super) const fn else_no_interface(self) -> Self {
+        Self { default: Unsaid::NoInterface, ..self }
+    }
+
+    /// Says that the list is empty where nothing is said.
+    pub(super) const fn else_empty(self) -> Self {
+        Self { default: Unsaid::Empty, ..self }
+    }
+
+    /// Says that it is a time which the kernel counts in its own ticks.
+    pub(super) const fn in_ticks(self) -> Self {
+        Self { ticks: true, ..self }
     }
 
     /// Says that only another address of its family can be said by a message.

@@ -55,7 +55,11 @@ fn values_are_read_as_they_are_written() {
         "forward",
         "1000",
         "2",
+        "0:1,2:3",
+        "40000-50000",
+        "ikey 1 okey 2",
         "10.0.0.1",
+        "10.0.0.1,10.0.0.2",
         "2001:db8::1",
         "eth0",
         "02:00:00:00:00:01",
@@ -101,10 +105,14 @@ fn what_can_be_changed_in_place_is_told_from_what_can_not() {
 
     // An address gives way to another of its family, or to none; a group to nothing, and nothing to it.
     let far = |text: &str| vxlan(1, 5).with("remote", Value::Ip(text.parse().unwrap()));
+    let remote_of = |text: &str| -> Options {
+        let option = VXLAN.option("remote").unwrap();
+        [(option, Value::Ip(text.parse().unwrap()))].into_iter().collect()
+    };
     let (first, other, group) = (far("10.0.0.2"), far("10.0.0.3"), far("239.1.1.1"));
     assert!(first.can_become(&other) && vxlan(1, 5).can_become(&first));
     assert!(first.can_become(&vxlan(1, 5)));
-    assert_eq!(first.changes_to(&vxlan(1, 5)), far("0.0.0.0").options.unlike(&first.options));
+    assert_eq!(first.changes_to(&vxlan(1, 5)), remote_of("0.0.0.0"));
     assert!(far("0.0.0.0").changes_to(&vxlan(1, 5)).is_empty());
     assert!(!first.can_become(&far("2001:db8::2")) && !vxlan(1, 5).can_become(&far("2001:db8::2")));
     assert!(!first.can_become(&group) && !group.can_become(&first));
@@ -147,4 +155,31 @@ fn what_is_no_longer_said_goes_back_or_takes_a_new_interface() {
     assert!(!vxlan.clone().with("dstport", Value::Number(4789)).can_become(&vxlan));
     assert!(!vxlan.clone().with("dev", below).can_become(&vxlan));
     assert!(vxlan.clone().with("dstport", Value::Number(8472)).can_become(&vxlan));
+}
+
+/// A kernel whose ticks are 1/250 s tells of an odd hundredth the even one before.
+#[test]
+fn times_are_the_same_by_the_ticks_of_the_kernel() {
+    let bridge = |time| Device::new(&BRIDGE).with("ageing_time", Value::Number(time));
+    assert!(bridge(100).changes_to(&bridge(101)).is_empty());
+    assert!(!bridge(101).changes_to(&bridge(102)).is_empty());
+    assert!(!bridge(103).changes_to(&bridge(101)).is_empty());
+    let startup =
+        |time| Device::new(&BRIDGE).with("mcast_startup_query_interval", Value::Number(time));
+    assert!(startup(3124).changes_to(&Device::new(&BRIDGE)).is_empty());
+    // A number that is no time is what it is.
+    let cost = |value| Device::new(&BRIDGE).with("mcast_hash_max", Value::Number(value));
+    assert!(!cost(2).changes_to(&cost(3)).is_empty());
+}
+
+#[test]
+fn what_no_longer_stands_for_anything_is_said_so() {
+    let vlan = |map: &[(u64, u64)]| {
+        let map = map.iter().map(|&(from, to)| Value::Pair(from, to)).collect();
+        Device::new(&VLAN).with("egress-qos-map", Value::List(map))
+    };
+    let change = vlan(&[(1, 2), (3, 4)]).changes_to(&vlan(&[(1, 5)]));
+    assert_eq!(change, vlan(&[(1, 5), (3, 0)]).options);
+    assert!(vlan(&[(1, 5), (3, 0)]).changes_to(&vlan(&[(1, 5)])).is_empty());
+    assert_eq!(vlan(&[(1, 5)]).changes_to(&Device::new(&VLAN)), vlan(&[(1, 0)]).options);
 }

@@ -4,7 +4,7 @@
 //! that has them open, as `ip tuntap add` makes them.
 
 use super::spec::{Hardware, KindSpec, OptionSpec};
-use super::value::{Form, Switch};
+use super::value::{Form, Switch, Width};
 
 /// An interface whose IP packets a program reads and writes.
 pub(super) static TUN: KindSpec = KindSpec {
@@ -29,11 +29,22 @@ pub(super) static TAP: KindSpec = KindSpec {
 };
 
 /// `IFLA_TUN_…`, as they are told: what is made is said by flags (`IFF_MULTI_QUEUE`).
-const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
-    "multi_queue",
-    7,
-    Form::switch(Switch::OnOff),
-    "Whether several programs, or threads of one, may have it open: a queue each.",
-)
-.off_by_default()
-.at_birth()];
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "multi_queue",
+        7,
+        Form::switch(Switch::OnOff),
+        "Whether several programs, or threads of one, may have it open: a queue each.",
+    )
+    .off_by_default()
+    .at_birth(),
+    OptionSpec::new("user", 1, ID, "The number of the user who may open it.")
+        .else_without()
+        .at_birth(),
+    OptionSpec::new("group", 2, ID, "The number of the group whose members may open it.")
+        .else_without()
+        .at_birth(),
+];
+
+/// The number of a user or group; the highest is none (`uid_valid`, linux/uidgid.h).
+const ID: Form = Form::number(Width::U32, 0, u32::MAX as u64 - 1);

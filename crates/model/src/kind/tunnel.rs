@@ -40,17 +40,21 @@ const GRE_V6_UNSAID: &[(u16, u8)] = &[(8, HOP_LIMIT), (11, ENCAP_LIMIT)];
 const IPTUN_V6_UNSAID: &[(u16, u8)] = &[(4, HOP_LIMIT), (6, ENCAP_LIMIT)];
 
 /// IP in GRE over IPv4.
-pub(super) static GRE: KindSpec = tunnel(
-    "gre",
-    "ip_gre",
-    "CONFIG_NET_IPGRE",
-    "One end of a tunnel of IP packets in GRE over IPv4.",
-    GRE_V4,
-);
+pub(super) static GRE: KindSpec = KindSpec {
+    check: is_cut_or_ignored,
+    ..tunnel(
+        "gre",
+        "ip_gre",
+        "CONFIG_NET_IPGRE",
+        "One end of a tunnel of IP packets in GRE over IPv4.",
+        GRE_V4,
+    )
+};
 
 /// Ethernet in GRE over IPv4.
 pub(super) static GRETAP: KindSpec = KindSpec {
     hardware: Hardware::Own,
+    check: is_cut_or_ignored,
     ..tunnel(
         "gretap",
         "ip_gre",
@@ -100,6 +104,8 @@ pub(super) static IPIP: KindSpec = KindSpec {
 /// IPv6 in IPv4.
 pub(super) static SIT: KindSpec = KindSpec {
     check: is_cut_or_counted,
+    // `IFLA_IPTUN_TTL`: to the kernel it is 64.
+    unsaid: &[(4, 0)],
     ..tunnel(
         "sit",
         "sit",
@@ -121,8 +127,34 @@ pub(super) static IP6TNL: KindSpec = KindSpec {
     )
 };
 
-const GRE_KEY_DOC: &str = "The number in each packet by which both ends know the tunnel.";
+const GRE_KEY_DOC: &str = "The number in each packet by which both ends know the tunnel; `ikey 1 okey 2` \
+     where it differs in the two directions.";
 const TTL: Form = Form::Number { width: Width::U8, min: 1, max: 255, words: &[("inherit", 0)] };
+const FWMARK: Form = Form::number(Width::U32, 0, u32::MAX as u64);
+
+/// The mark with which routes are looked up for its packets (`IFLA_GRE_FWMARK`, `IFLA_IPTUN_FWMARK`).
+const FWMARK_OPTION: OptionSpec =
+    OptionSpec::new("fwmark", 20, FWMARK, "The mark by which rules find a route for its packets.")
+        .by_default(0);
+
+/// `IFLA_GRE_ENCAP_LIMIT` and `IFLA_IPTUN_ENCAP_LIMIT`, each with the attribute of the flags.
+const fn encaplimit(attr: u16, flags: u16) -> OptionSpec {
+    let doc = "How many tunnels its packets may enter further on.";
+    OptionSpec::new("encaplimit", attr, Form::EncapLimit { flags }, doc)
+        .by_default(ENCAP_LIMIT as u64)
+}
+
+/// `IFLA_GRE_FLOWINFO` and `IFLA_IPTUN_FLOWINFO`.
+const fn tclass(attr: u16, flags: u16) -> OptionSpec {
+    let form = Form::Flow { shift: 20, max: 0xff, flags, inherit: 0x2 };
+    OptionSpec::new("tclass", attr, form, "The traffic class of its packets.").by_default(0)
+}
+
+const fn flowlabel(attr: u16, flags: u16) -> OptionSpec {
+    let form = Form::Flow { shift: 0, max: 0xf_ffff, flags, inherit: 0x4 };
+    OptionSpec::new("flowlabel", attr, form, "The flow label of its packets.").by_default(0)
+}
+
 const PMTUDISC: &str = "Whether its packets may not be cut into fragments on their way.";
 
 const fn local(attr: u16, form: Form) -> OptionSpec {
@@ -161,6 +193,14 @@ const GRE_V4: &[OptionSpec] = &[
     OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
         .off_by_default(),
     OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC).on_by_default(),
+    OptionSpec::new(
+        "ignore-df",
+        19,
+        Form::switch(Switch::No),
+        "Whether it cuts packets into fragments that say they may not be.",
+    )
+    .off_by_default(),
+    FWMARK_OPTION,
 ];
 
 const GRE_V6: &[OptionSpec] = &[
@@ -179,6 +219,10 @@ const GRE_V6: &[OptionSpec] = &[
         .off_by_default(),
     OptionSpec::new("seq", 2, Form::GreFlag(0x1000), "Whether its packets are numbered.")
         .off_by_default(),
+    encaplimit(11, 13),
+    tclass(12, 13),
+    flowlabel(12, 13),
+    FWMARK_OPTION,
 ];
 
 /// `IFLA_IPTUN_…` over IPv4.
@@ -189,6 +233,7 @@ const IPTUN_V4: &[OptionSpec] = &[
     ttl(4),
     OptionSpec::new("tos", 5, Form::Tos, "The type of service of its packets.").by_default(0),
     OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC).on_by_default(),
+    FWMARK_OPTION,
 ];
 
 const IPTUN_V6: &[OptionSpec] = &[
@@ -210,6 +255,10 @@ const IPTUN_V6: &[OptionSpec] = &[
         "Which packets go through it.",
     )
     .by_default(0),
+    encaplimit(6, 8),
+    tclass(7, 8),
+    flowlabel(7, 8),
+    FWMARK_OPTION,
 ];
 
 /// As [`has_ends`]; and with a time to live of its own a packet must not be cut into fragments, which
@@ -219,6 +268,16 @@ fn is_cut_or_counted(options: &Options) -> Result<(), &'static str> {
     match options.get("pmtudisc") {
         Some(Value::Bool(false)) if has_ttl => Err("has a `ttl` or no `pmtudisc`, not both"),
         _ => has_ends(options),
+    }
+}
+
+/// As [`has_ends`]; and what may be cut on its way alone may be cut here (`ipgre_netlink_parms`,
+/// net/ipv4/ip_gre.c).
+fn is_cut_or_ignored(options: &Options) -> Result<(), &'static str> {
+    let is = |word, on| options.get(word) == Some(&Value::Bool(on));
+    match is("ignore-df", true) && !is("pmtudisc", false) {
+        true => Err("has `ignore-df` only with `pmtudisc: false`"),
+        false => has_ends(options),
     }
 }
 

@@ -1,7 +1,7 @@
 //! vlan: one VLAN of another interface (net/8021q/vlan_netlink.c; IEEE 802.1Q).
 
 use super::spec::{KindSpec, Lower, OptionSpec};
-use super::value::{Form, Width};
+use super::value::{Form, Switch, Width};
 
 /// The tags of VLANs (linux/if_ether.h).
 pub(super) const PROTOCOL: Form =
@@ -21,6 +21,10 @@ pub static VLAN: KindSpec = KindSpec {
     )
 };
 
+const fn flag(bit: u32) -> Form {
+    Form::Bit { bit, say: Switch::OnOff }
+}
+
 /// `IFLA_VLAN_…`, and bits of `enum vlan_flags` (linux/if_vlan.h). The id can't be changed: the
 /// kernel takes no notice (`vlan_changelink`).
 const OPTIONS: &[OptionSpec] = &[
@@ -38,26 +42,38 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "reorder_hdr",
         2,
-        Form::VlanFlag(0x1),
+        flag(0x1),
         "Whether packets that come in look as if they had had no tag.",
     )
     .on_by_default(),
-    OptionSpec::new("gvrp", 2, Form::VlanFlag(0x2), "Whether it is announced by GVRP.")
-        .off_by_default(),
+    OptionSpec::new("gvrp", 2, flag(0x2), "Whether it is announced by GVRP.").off_by_default(),
     OptionSpec::new(
         "loose_binding",
         2,
-        Form::VlanFlag(0x4),
+        flag(0x4),
         "Whether it may be up while the interface below is down.",
     )
     .off_by_default(),
-    OptionSpec::new("mvrp", 2, Form::VlanFlag(0x8), "Whether it is announced by MVRP.")
-        .off_by_default(),
+    OptionSpec::new("mvrp", 2, flag(0x8), "Whether it is announced by MVRP.").off_by_default(),
     OptionSpec::new(
         "bridge_binding",
         2,
-        Form::VlanFlag(0x10),
+        flag(0x10),
         "Whether it is up only while a port of the bridge below is that has its VLAN.",
     )
     .off_by_default(),
+    OptionSpec::new(
+        "ingress-qos-map",
+        4,
+        Form::Map { from: 7, to: u32::MAX as u64 },
+        "Which priority packets have that come in with each of the tag.",
+    )
+    .else_empty(),
+    OptionSpec::new(
+        "egress-qos-map",
+        3,
+        Form::Map { from: u32::MAX as u64, to: 7 },
+        "Which priority the tag of packets has that go out with each.",
+    )
+    .else_empty(),
 ];

@@ -77,7 +77,31 @@ const OPTIONS: &[OptionSpec] = &[
         "The time to live of its packets.",
     )
     .by_default(0),
+    OptionSpec::new(
+        "ttl inherit",
+        28,
+        Form::Flag,
+        "Whether the time to live of its packets is that of the packet inside.",
+    )
+    .called("ttl_inherit")
+    .off_by_default()
+    .at_birth(),
     OptionSpec::new("tos", 6, Form::Tos, "The type of service of its packets.").by_default(0),
+    OptionSpec::new(
+        "flowlabel",
+        26,
+        Form::number(Width::Be32, 0, 0xf_ffff),
+        "The flow label of its packets over IPv6.",
+    )
+    .by_default(0),
+    OptionSpec::new(
+        "srcport",
+        10,
+        Form::Ports,
+        "The UDP ports that its packets come from, one for each flow.",
+    )
+    .else_without()
+    .at_birth(),
     OptionSpec::new(
         "learning",
         7,
@@ -158,6 +182,8 @@ const OPTIONS: &[OptionSpec] = &[
 /// As `vxlan_nl2conf` and `vxlan_config_validate` have it.
 fn check(options: &Options) -> Result<(), &'static str> {
     let external = options.get("external") == Some(&Value::Bool(true));
+    let has_label = options.get("flowlabel").is_some_and(|label| *label != Value::Number(0));
+    let is_ipv6 = |value: &Value| matches!(value, Value::Ip(ip) if ip.is_ipv6());
     match (options.get("id"), options.get("remote"), options.get("local")) {
         (None, _, _) if !external => Err("needs an `id`"),
         (Some(_), _, _) if external => Err("is `external` or has an `id`, not both"),
@@ -165,6 +191,16 @@ fn check(options: &Options) -> Result<(), &'static str> {
             if remote.is_ipv4() != local.is_ipv4() =>
         {
             Err("has a `local` and a `remote` of two families")
+        }
+        _ if options.get("ttl inherit") == Some(&Value::Bool(true))
+            && options.get("ttl").is_some() =>
+        {
+            Err("has a `ttl` of its own or `ttl_inherit`, not both")
+        }
+        (_, remote, local)
+            if has_label && ![remote, local].iter().flatten().any(|it| is_ipv6(it)) =>
+        {
+            Err("has a `flowlabel` only over IPv6")
         }
         (_, Some(Value::Ip(remote)), _)
             if remote.is_multicast() && options.get("dev").is_none() =>

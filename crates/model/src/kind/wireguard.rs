@@ -42,6 +42,12 @@ const OPTIONS: &[OptionSpec] = &[
         "How often a packet is sent so that firewalls keep the way open, in seconds; 0 for never.",
     )
     .called("keepalive"),
+    OptionSpec::new(
+        "fwmark",
+        7,
+        Form::number(Width::U32, 0, u32::MAX as u64),
+        "The mark by which rules find a route for its packets.",
+    ),
 ];
 
 /// What a device does, but for its private key.
@@ -49,6 +55,9 @@ const OPTIONS: &[OptionSpec] = &[
 pub struct Wireguard {
     /// The UDP port that it listens on.
     pub listen_port: u16,
+    /// The mark that its packets have; 0 for none.
+    #[serde(default)]
+    pub fwmark: u32,
     /// The peers by their own device.
     #[serde(with = "peers")]
     pub peers: BTreeMap<End, Peer>,
@@ -72,6 +81,9 @@ impl fmt::Display for Wireguard {
     /// Writes it in wg(8)'s words, peers by their interfaces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "listen-port {}", self.listen_port)?;
+        if self.fwmark != 0 {
+            write!(f, " fwmark {}", self.fwmark)?;
+        }
         for (end, peer) in &self.peers {
             write!(f, " peer {end}")?;
             if let Some(endpoint) = peer.endpoint {

@@ -55,7 +55,7 @@ impl<'a> Planner<'a> {
                 let Some(config) = &interface.wireguard else { continue };
                 let Some(found) = self.interface(ns, name) else { continue };
                 let same = |found: &Wireguard| {
-                    found.listen_port == config.listen_port
+                    (found.listen_port, found.fwmark) == (config.listen_port, config.fwmark)
                         && found.peers == config.peers
                         && found.strangers <= config.strangers
                 };

@@ -2,7 +2,7 @@
 
 use super::order::{By, ordered};
 use super::{Planner, demoted, interface_of_sysctl, is_primary, wants_ipv6};
-use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options};
+use crate::kind::{ChangeBy, KindSpec, OptionSpec, Options, Value};
 use crate::names::{IfName, NsName};
 use crate::nft::{Edit, Table};
 use crate::state::{
@@ -21,6 +21,12 @@ impl Planner<'_> {
                 self.port_vlans(ns, name, interface);
                 self.fdb(ns, name, interface);
                 self.addresses(ns, name, interface);
+            }
+        }
+        // What one port says of another waits until both are.
+        for (name, interface) in &wanted.interfaces {
+            if interface.port.iter().any(|(_, value)| matches!(value, Value::Interface(_))) {
+                self.master(ns, name, interface);
             }
         }
     }
@@ -109,11 +115,21 @@ impl Planner<'_> {
         else {
             return;
         };
-        let set = device.changes_to(wanted_device);
+        let mut set = device.changes_to(wanted_device);
         if set.is_empty() {
             return;
         }
         let spec = wanted_device.spec;
+        // With the mode they are gone, and the kernel refuses to be told so.
+        if spec.forgets_sources(&set) {
+            set.forget("macaddr");
+        }
+        // One message can't say both (`ipgre_netlink_parms`, net/ipv4/ip_gre.c).
+        let is = |word, on| set.get(word) == Some(&Value::Bool(on));
+        let in_two = is("ignore-df", false) && is("pmtudisc", true);
+        if in_two {
+            set.forget("pmtudisc");
+        }
         let mut rest = Options::new();
         if spec.says_all {
             rest = device.options.clone();
@@ -129,6 +145,9 @@ impl Planner<'_> {
             self.set(ns, name, LinkSetting::Up(false), wanted.origin);
         }
         self.set(&end.ns, &end.name, set, wanted.origin);
+        if in_two {
+            self.device_options(ns, name, wanted);
+        }
     }
 
     /// Makes it a port of what it shall be one of, and sets what differs of its options there.
@@ -145,7 +164,18 @@ impl Planner<'_> {
             self.set(ns, name, set, wanted.origin);
         }
         let Some((spec, found)) = spec.zip(self.interface(ns, name)) else { return };
+        let is_port = |value: &Value| match value {
+            Value::Interface(other) => {
+                self.interface(ns, other).is_some_and(|it| it.master == wanted.master)
+            }
+            _ => true,
+        };
         let set = found.port.changes_to(&wanted.port, spec.port);
+        let set: Options = set
+            .of(spec.port)
+            .filter(|(_, value)| is_port(value))
+            .map(|(option, value)| (option, value.clone()))
+            .collect();
         if !set.is_empty() && found.master == wanted.master {
             let set = LinkSetting::Options { spec, port: true, set, rest: Options::new() };
             self.set(ns, name, set, wanted.origin);

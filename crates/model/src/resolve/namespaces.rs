@@ -158,7 +158,9 @@ fn kind_of(network: &Network<'_>, id: usize) -> Kind {
     match network.wiring.interfaces[id].made {
         Made::Loopback => Kind::Loopback,
         Made::SegmentBridge(index) => {
-            let bridge = Device::bridge(network.topology.segments()[index].stp);
+            let segment = &network.topology.segments()[index];
+            let mut bridge = Device::bridge(segment.stp);
+            bridge.options.extend(&segment.bridge);
             Kind::Device(match network.wiring.filters(id) {
                 true => bridge.with("vlan_filtering", Value::Bool(true)),
                 false => bridge,

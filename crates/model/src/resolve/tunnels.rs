@@ -19,7 +19,7 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
             }
             Some([a, b]) => {
                 network.tunnels[ends[0]] = Some(end(&tunnel.device, a, b));
-                network.tunnels[ends[1]] = Some(end(&tunnel.device, b, a));
+                network.tunnels[ends[1]] = Some(end(&at_the_other_end(&tunnel.device), b, a));
             }
             None => {
                 let [a, b] = link.ends.each_ref().map(|end| end.node.clone());
@@ -33,6 +33,19 @@ pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
 
 fn end(device: &Device, local: IpAddr, remote: IpAddr) -> Device {
     device.clone().with("local", Value::Ip(local)).with("remote", Value::Ip(remote))
+}
+
+/// Returns what a link says of its first end as its second has it.
+fn at_the_other_end(device: &Device) -> Device {
+    let mut device = device.clone();
+    let options = device.options.of(device.spec.options);
+    device.options = options
+        .map(|(option, value)| match option.form {
+            Form::GreKey => (option, value.at_the_other_end()),
+            _ => (option, value.clone()),
+        })
+        .collect();
+    device
 }
 
 /// The families that a kind can go over, the first that both nodes have wins.

@@ -35,7 +35,8 @@ pub(super) fn link(
             keepalive: number(device, "persistent-keepalive").unwrap_or(0),
         };
         let peers = [(end(network, ends[there]), peer)].into();
-        let config = Wireguard { listen_port: ports[here], peers, strangers: 0 };
+        let fwmark = number(device, "fwmark").unwrap_or(0);
+        let config = Wireguard { listen_port: ports[here], fwmark, peers, strangers: 0 };
         network.tunnels[ends[here]] = Some(Device::new(&WIREGUARD));
         network.wireguards[ends[here]] = Some(config);
     }
@@ -51,7 +52,9 @@ pub(super) fn segments(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
             let port = member.listen_port.or(number(&tunnel.device, "listen-port"));
             let listen_port = port.unwrap_or(listen_port(network, *id));
             network.tunnels[*id] = Some(Device::new(&WIREGUARD));
-            network.wireguards[*id] = Some(Wireguard { listen_port, ..Wireguard::default() });
+            let fwmark = number(&tunnel.device, "fwmark").unwrap_or(0);
+            network.wireguards[*id] =
+                Some(Wireguard { listen_port, fwmark, ..Wireguard::default() });
         }
         let mut lost = HashSet::new();
         for (at, there) in members.iter().enumerate() {
@@ -223,9 +226,10 @@ fn everything() -> BTreeSet<IpNet> {
     Family::BOTH.map(Family::default_dst).into()
 }
 
-fn number(device: &Device, word: &str) -> Option<u16> {
+/// Returns the number that an option is, which fits by its bounds.
+fn number<N: TryFrom<u64>>(device: &Device, word: &str) -> Option<N> {
     match device.options.get(word) {
-        Some(Value::Number(number)) => u16::try_from(*number).ok(),
+        Some(Value::Number(number)) => N::try_from(*number).ok(),
         _ => None,
     }
 }

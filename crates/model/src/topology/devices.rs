@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::InterfaceOptions;
 use super::wiring::{Made, PlaceKind, Wired, Wiring};
-use crate::kind::{Device, Form, Lower, Value};
+use crate::kind::{Device, Form, Lower, Value, uses_one};
 use crate::names::IfName;
 use crate::problem::{Problem, ProblemKind, TunnelProblem};
 
@@ -31,9 +31,22 @@ pub(super) fn problems(wiring: &Wiring<'_>, problems: &mut Vec<Problem>) {
             (Some(device), _) => kinds.extend(of_device(wiring, id, device)),
             (None, _) => {}
         }
+        kinds.extend(of_segment(wiring, id));
         kinds.extend(of_port(wiring, wired));
         problems.extend(kinds.into_iter().map(|kind| Problem::new(kind, wired.origin)));
     }
+}
+
+/// What must hold between the options of a segment's bridge.
+fn of_segment(wiring: &Wiring<'_>, id: usize) -> Option<ProblemKind> {
+    let wired = &wiring.interfaces[id];
+    let PlaceKind::Segment(segment) = wiring.places[wired.place].kind else { return None };
+    let mut bridge = Device::bridge(segment.stp);
+    bridge.options.extend(&segment.bridge);
+    let bridge = bridge.with("vlan_filtering", Value::Bool(wiring.filters(id)));
+    let is_bridge = matches!(wired.made, Made::SegmentBridge(_));
+    let reason = (bridge.spec.check)(&bridge.options).err().filter(|_| is_bridge)?.to_owned();
+    Some(ProblemKind::BadDevice { at: wiring.at(id), kind: bridge.spec.name, reason })
 }
 
 /// An end of a cable that is no veth pair. Only what has a hardware address can be a port of a bridge
@@ -175,6 +188,25 @@ fn of_port(wiring: &Wiring<'_>, wired: &Wired<'_>) -> Vec<ProblemKind> {
     };
     let words = wired.options.iter().flat_map(|options| options.port.iter());
     let known = |word: &str| spec.is_some_and(|spec| spec.port_option(word).is_some());
-    let strange = words.filter(|(word, _): &(&str, &Value)| !known(word));
-    strange.map(|(word, _)| ProblemKind::PortOption { at: at(), option: word }).collect()
+    let words: Vec<_> = words.collect();
+    let strange = words.iter().copied().filter(|(word, _): &(&str, &Value)| !known(word));
+    let mut kinds: Vec<ProblemKind> =
+        strange.map(|(word, _)| ProblemKind::PortOption { at: at(), option: word }).collect();
+    let mode = master.and_then(|master| master.device?.options.get("mode"));
+    if known("prio") && words.iter().any(|(word, _)| *word == "prio") && !uses_one(mode) {
+        kinds.push(ProblemKind::NoPriority { at: at() });
+    }
+    for (_, value) in words {
+        let Value::Interface(name) = value else { continue };
+        match wiring.interface(wired.place, name) {
+            None => kinds.push(wiring.unknown_interface(wired.place, name)),
+            Some(other)
+                if *name == wired.name || wiring.interfaces[other].master != wired.master =>
+            {
+                kinds.push(ProblemKind::NoBackup { at: at(), backup: name.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+    kinds
 }

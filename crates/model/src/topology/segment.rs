@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Endpoint, Tunnel};
-use crate::kind::Device;
+use crate::kind::{Device, Options};
 use crate::names::{IfName, NodeName};
 use crate::origin::Origin;
 
@@ -36,6 +36,8 @@ pub struct Segment {
     pub mtu: Option<u32>,
     /// Whether its bridge runs the spanning tree protocol.
     pub stp: bool,
+    /// Further options of its bridge.
+    pub bridge: Options,
     /// What it costs `routing: auto` to cross it; 1 where not given.
     pub cost: Option<u32>,
     /// What asked for it.
@@ -57,6 +59,7 @@ impl Segment {
             external: false,
             mtu: None,
             stp: false,
+            bridge: Options::new(),
             cost: None,
             origin: Origin::NONE,
         }

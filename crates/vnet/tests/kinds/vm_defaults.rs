@@ -37,7 +37,7 @@ fn info(dev: &str) -> Value {
 }
 
 /// Words of the file that `ip` has others for in its JSON.
-const TOLD_AS: [(&str, &str); 18] = [
+const TOLD_AS: [(&str, &str); 23] = [
     ("stp", "stp_state"),
     ("lacp_rate", "ad_lacp_rate"),
     ("lacp_active", "ad_lacp_active"),
@@ -51,6 +51,11 @@ const TOLD_AS: [(&str, &str); 18] = [
     ("maxaddress", "limit"),
     ("dev", "link"),
     ("key", "ikey"),
+    ("ignore-df", "ignore_df"),
+    ("encaplimit", "encap_limit"),
+    ("ingress-qos-map", "ingress_qos"),
+    ("egress-qos-map", "egress_qos"),
+    ("macaddr", "macaddr_data"),
     ("csum", "icsum"),
     ("seq", "iseq"),
     ("udpcsum", "udp_csum"),
@@ -68,6 +73,10 @@ fn unsaid(told: &Value, options: &str) -> Vec<String> {
             true => name.replace("interval", "intvl").replace("count", "cnt"),
             // Of an ip6tnl.
             false if key == "mode" && told["mode"].is_null() => "proto".to_owned(),
+            // Of a VXLAN.
+            false if key == "flowlabel" && told[name].is_null() => "label".to_owned(),
+            // It is told by its own name.
+            false if key == "mode_flag" => return told[said].is_null(),
             false => (*name).to_owned(),
         };
         let is_on = ["on", "true"].contains(&said);
@@ -77,6 +86,11 @@ fn unsaid(told: &Value, options: &str) -> Vec<String> {
             Value::Number(number) => {
                 number.to_string() == said || (said != "0" && number.as_u64() == Some(is_on.into()))
             }
+            Value::Array(pairs) if said.split_once(':').is_some() && pairs[0].is_object() => {
+                let shown = |pair: &Value| format!("{}:{}", pair["from"], pair["to"]);
+                pairs.iter().map(shown).eq([said])
+            }
+            Value::Array(items) if items.contains(&said.into()) => true,
             Value::Array(flags) => flags.contains(&key.to_uppercase().into()) == is_on,
             Value::String(text) => {
                 let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
@@ -132,7 +146,10 @@ goes_back! {
          mcast_last_member_count: 3, mcast_startup_query_count: 4, \
          mcast_last_member_interval: 200, mcast_membership_interval: 27000, \
          mcast_querier_interval: 26000, mcast_query_interval: 13000, \
-         mcast_query_response_interval: 900";
+         mcast_query_response_interval: 900, mcast_startup_query_interval: 5000, \
+         no_linklocal_learn: on";
+    bridge_groups_of_vlans: ["bridge-vlan", "bridge-snooping"], "kind: bridge, vlan_filtering: on",
+        "mcast_vlan_snooping: on";
     bridge_netfilter: ["nft-bridge"], "kind: bridge",
         "nf_call_iptables: on, nf_call_ip6tables: on, nf_call_arptables: on";
     bridge_vlans: ["bridge-vlan"], "kind: bridge",
@@ -141,24 +158,34 @@ goes_back! {
     bond_turns: ["bond"], "kind: bond, miimon: 100", "packets_per_slave: 4, num_grat_arp: 3";
     bond_loads: ["bond"], "kind: bond, mode: balance-tlb, miimon: 100",
         "tlb_dynamic_lb: off, peer_notify_delay: 200";
+    bond_arp: ["bond"], "kind: bond, mode: active-backup",
+        "arp_interval: 500, arp_ip_target: 10.0.0.2, arp_validate: active";
     bond: ["bond"], "kind: bond, mode: 802.3ad, miimon: 100",
         "updelay: 200, downdelay: 200, xmit_hash_policy: layer3+4, primary_reselect: better, \
          min_links: 1, lacp_rate: fast, ad_select: count, all_slaves_active: on, lp_interval: 5, \
          resend_igmp: 3, lacp_active: off";
     vlan: ["vlan"], "kind: vlan, link: eth0, id: 10",
-        "reorder_hdr: off, gvrp: on, loose_binding: on, mvrp: on";
+        "reorder_hdr: off, gvrp: on, loose_binding: on, mvrp: on, ingress-qos-map: 2:3, \
+         egress-qos-map: 4:5";
     vxlan: ["vxlan"], "kind: vxlan, id: 100, local: 10.0.0.1, remote: 10.0.0.2, dstport: 4789",
         "ttl: 5, tos: 4, learning: off, ageing: 60, df: set";
+    vxlan_over_ipv6: ["vxlan"],
+        "kind: vxlan, id: 100, local: \"2001:db8::1\", remote: \"2001:db8::2\", dstport: 4789",
+        "flowlabel: 74565";
     geneve: ["geneve"], "kind: geneve, id: 5, remote: 10.0.0.2", "ttl: 9, tos: 4, df: inherit";
     macvlan: ["macvlan"], "kind: macvlan, link: eth0", "mode: bridge, bcqueuelen: 10";
-    ipvlan: ["ipvlan"], "kind: ipvlan, link: eth0", "mode: l2";
-    gre: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4";
-    gre_cut: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2", "pmtudisc: off";
+    macvlan_by_source: ["macvlan"], "kind: macvlan, link: eth0",
+        "mode: source, macaddr: 02:00:00:00:00:aa";
+    ipvlan: ["ipvlan"], "kind: ipvlan, link: eth0", "mode: l2, mode_flag: private";
+    gre: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4, fwmark: 7";
+    gre_cut: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2",
+        "pmtudisc: off, ignore-df: on";
     ip6gre: ["ip6gre"], "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
-        "hoplimit: 5";
-    ipip: ["ipip"], "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4";
+        "hoplimit: 5, encaplimit: 7, tclass: 8, flowlabel: 9, fwmark: 3";
+    ipip: ["ipip"], "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4, fwmark: 7";
+    sit: ["sit"], "kind: sit, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, fwmark: 7";
     ip6tnl: ["ip6tnl"], "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
-        "hoplimit: 5";
+        "hoplimit: 5, encaplimit: 7, tclass: 8, flowlabel: 9, fwmark: 3";
 }
 
 /// What no message changes takes a new interface, which is as if nothing had been said.
@@ -267,7 +294,25 @@ is_changed_in_place! {
         "kind: gre, local: 10.0.0.1, remote: 10.0.0.2",
         "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: 7, csum: on, seq: on",
         "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: 8",
+        "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: ikey 8 okey 9",
+        "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, key: okey 9",
         "kind: gre, local: 10.0.0.1, remote: 10.0.0.2, csum: on",
+    ];
+    vlan: "vlan", [
+        "kind: vlan, link: eth0, id: 10",
+        "kind: vlan, link: eth0, id: 10, ingress-qos-map: [ \"0:1\", \"2:3\" ], egress-qos-map: [ \"1:7\" ]",
+        "kind: vlan, link: eth0, id: 10, ingress-qos-map: [ \"2:4\", \"5:6\" ], egress-qos-map: [ \"2:7\" ]",
+    ];
+    bond: "bond", [
+        "kind: bond, mode: active-backup, arp_interval: 100, arp_ip_target: 10.0.0.2",
+        "kind: bond, mode: active-backup, arp_interval: 100, arp_ip_target: [ 10.0.0.9, 10.0.0.2 ]",
+        "kind: bond, mode: active-backup, arp_interval: 100, arp_ip_target: [ 10.0.0.9, 10.0.0.3 ]",
+    ];
+    macvlan: "macvlan", [
+        "kind: macvlan, link: eth0, mode: source, macaddr: [ 02:00:00:00:00:aa, 02:00:00:00:00:bb ]",
+        "kind: macvlan, link: eth0, mode: source, macaddr: 02:00:00:00:00:cc",
+        "kind: macvlan, link: eth0, mode: bridge",
+        "kind: macvlan, link: eth0, mode: source",
     ];
     gretap: "gretap", [
         "kind: gretap, local: 10.0.0.1, remote: 10.0.0.2",
@@ -288,6 +333,9 @@ is_changed_in_place! {
         "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
         "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", mode: ipip6",
         "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", mode: ip6ip6",
+        "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", tclass: inherit, flowlabel: 5",
+        "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\", tclass: 3, flowlabel: inherit, \
+         encaplimit: none",
     ];
 }
 
@@ -388,6 +436,99 @@ fn ports_of_a_bridge() {
         lab.up(&bare, |_| {}).unwrap();
         assert_eq!((info("m0"), proxy_arp()), (usual, false.into()));
         assert_eq!(shows(&turned_off, &turned_on)["mcast_router"], 1);
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+/// From which ports a VXLAN sends, and whether its time to live is that of what is inside.
+#[test]
+fn flows_of_a_vxlan() {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["vxlan"]);
+        let with = |more: &str| lab(&format!("{{ kind: vxlan, id: 100, remote: 10.0.0.2{more} }}"));
+        let (bare, full) = (with(""), with(", srcport: 40000-50000, ttl_inherit: on"));
+        let mut lab = open(&bare);
+        lab.up(&bare, |_| {}).unwrap();
+        let usual = info("x");
+        lab.up(&full, |_| {}).unwrap();
+        let told = sh("ip -n k-a -d link show dev x");
+        for words in ["srcport 40000 50000 ", "ttl inherit "] {
+            assert!(told.contains(words), "no {words}in {told}");
+        }
+        assert_eq!(planned(&lab, &full), Vec::<String>::new());
+        lab.up(&bare, |_| {}).unwrap();
+        assert_eq!((info("x"), planned(&lab, &bare)), (usual, Vec::new()));
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+/// What a kernel whose ticks are 1/250 s can't keep is no difference for ever.
+#[test]
+fn odd_times_of_a_bridge() {
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["bridge"]);
+        let odd = lab(
+            "{ kind: bridge, ageing_time: 30001, hello_time: 301, mcast_query_interval: 12501 }",
+        );
+        let mut lab = open(&odd);
+        lab.up(&odd, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &odd), Vec::<String>::new());
+        sh("ip -n k-a link set dev x type bridge ageing_time 29998");
+        assert_eq!(planned(&lab, &odd), ["~ k-a:x ageing_time 30001"]);
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+/// The port that takes over from another: said before that is one, changed, taken away.
+#[test]
+fn backup_of_a_port() {
+    let file = |port: &str| {
+        super::desired(&format!(
+            "{{ name: k, nodes: {{ a: {{ interfaces: {{ x: {{ kind: bridge, ports: [ m0, m1, m2 ] }} }} }}, b: }}, \
+             links: [ {{ endpoints: {{ a:m0: {{ port: {{ {port} }} }}, b:m0: }} }}, [ a:m1, b:m1 ], [ a:m2, b:m2 ] ] }}"
+        ))
+    };
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["bridge"]);
+        let [first, second, bare] = ["backup_port: m1", "backup_port: m2", ""].map(file);
+        let told = || info("m0")["info_slave_data"]["backup_port"].clone();
+        let mut lab = open(&first);
+        lab.up(&first, |_| {}).unwrap();
+        assert_eq!((told(), planned(&lab, &first)), ("m1".into(), Vec::new()));
+        let up = lab.up(&second, |_| {}).unwrap();
+        assert_eq!(signed(&up.steps), ["~ k-a:m0 port backup_port m2"]);
+        assert_eq!(told(), "m2");
+        sh("ip -n k-a link set dev m0 type bridge_slave nobackup_port");
+        assert_eq!(planned(&lab, &second), ["~ k-a:m0 port backup_port m2"]);
+        lab.up(&second, |_| {}).unwrap();
+        let up = lab.up(&bare, |_| {}).unwrap();
+        assert_eq!(signed(&up.steps), ["~ k-a:m0 port backup_port none"]);
+        assert_eq!((told(), planned(&lab, &bare)), (Value::Null, Vec::new()));
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
+/// Which port of a bond is preferred.
+#[test]
+fn priority_of_a_port_of_a_bond() {
+    let file = |port: &str| {
+        super::desired(&format!(
+            "{{ name: k, nodes: {{ a: {{ interfaces: {{ x: {{ kind: bond, mode: active-backup, miimon: 100, \
+             ports: [ m0, m1 ] }} }} }}, b: }}, \
+             links: [ {{ endpoints: {{ a:m0: {{ port: {{ {port} }} }}, b:m0: }} }}, [ a:m1, b:m1 ] ] }}"
+        ))
+    };
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["bond"]);
+        let (bare, full) = (file("queue_id: 1"), file("queue_id: 1, prio: 10"));
+        let told = || info("m0")["info_slave_data"]["prio"].clone();
+        let mut lab = open(&bare);
+        lab.up(&bare, |_| {}).unwrap();
+        let up = lab.up(&full, |_| {}).unwrap();
+        assert_eq!(signed(&up.steps), ["~ k-a:m0 port prio 10"]);
+        assert_eq!((told(), planned(&lab, &full)), (10.into(), Vec::new()));
+        lab.up(&bare, |_| {}).unwrap();
+        assert_eq!((told(), planned(&lab, &bare)), (0.into(), Vec::new()));
         lab.down(&Down { wait: true, ..Down::default() }).unwrap();
     });
 }

@@ -57,18 +57,24 @@ fn a_device_that_was_deleted_comes_back_with_its_key() {
 #[test]
 fn a_port_changes_in_place() {
     let before = desired(FILE);
-    let after = desired(&FILE.replace("prefix: [", "listen_port: 7000, keepalive: 25, prefix: ["));
+    let after = desired(
+        &FILE.replace("prefix: [", "listen_port: 7000, fwmark: 9, keepalive: 25, prefix: ["),
+    );
     in_lab(&["wireguard"], FILE, |lab, _| {
         let index = sh("ip -n wg-a -o link show dev wg0");
         let up = lab.up(&after, |_| {}).unwrap();
         let [a, b] = signed(&up.steps).try_into().unwrap();
-        let peer = "listen-port 7000 peer wg-b:wg0 endpoint 10.0.2.2:7000 persistent-keepalive 25";
+        let peer = "listen-port 7000 fwmark 9 peer wg-b:wg0 endpoint 10.0.2.2:7000 persistent-keepalive 25";
         assert_eq!(a, format!("~ wg-a:wg0 {peer}"));
         assert!(b.starts_with("~ wg-b:wg0 listen-port 7000"), "{b}");
         assert_eq!(sh("ip -n wg-a -o link show dev wg0"), index);
         let outcome = ping(lab, &after, "a", "10.9.0.2");
         assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
+        assert_eq!(wg("a", "fwmark").trim(), "0x9");
+        sh("ip netns exec wg-a wg set wg0 fwmark 8");
+        assert_eq!(planned(lab, &after), [format!("~ wg-a:wg0 {peer}")]);
         lab.up(&before, |_| {}).unwrap();
+        assert_eq!(wg("a", "fwmark").trim(), "off");
     });
 }
 

@@ -61,6 +61,7 @@ impl Case<'_, '_> {
             df: false,
             packet: Packet::Icmp,
             outer: None,
+            mark: 0,
             oif: None,
             prefers: None,
             vrf: self.walked.vrf.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vnet_model::facts::Apart;
-use vnet_model::kind::Lower;
+use vnet_model::kind::{Lower, Value};
 use vnet_model::{End, Facts, IfName, NsName, State};
 
 use super::Scene;
@@ -77,7 +77,11 @@ impl Scene<'_> {
     /// Tells what keeps an ipvlan apart from its like on the same interface.
     pub(crate) fn apart(&self, end: &End) -> Option<Apart> {
         let facts = self.facts(&end.ns).and_then(|facts| facts.interfaces.get(&end.name));
-        let apart = facts.and_then(|facts| facts.apart)?;
+        let said = || match self.option(end, "mode_flag") {
+            Some(Value::Number(flags)) => Apart::of_flags(u16::try_from(*flags).ok()?),
+            _ => None,
+        };
+        let apart = facts.map_or_else(said, |facts| facts.apart)?;
         let lower = self.below(end)?;
         (!self.effects.contains(&Effect::Together(lower))).then_some(apart)
     }

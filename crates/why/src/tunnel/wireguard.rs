@@ -76,6 +76,7 @@ fn outer(from: &End, config: &Wireguard, (dst, port): (IpAddr, u16)) -> Outer {
         extra_bytes: HEADER_BYTES + if dst.is_ipv4() { 20 } else { 40 },
         df: false,
         ttl: None,
+        mark: config.fwmark,
         dev: None,
     }
 }
@@ -92,6 +93,7 @@ fn response(
     }
     let mut sent = outer.sent(scene, load);
     sent.from = walked.at.clone();
+    sent.mark = config(scene, end).map_or(0, |config| config.fwmark);
     (sent.src, sent.dst) = (Some(walked.dst), walked.src?);
     (sent.sport, sent.dport) = (outer.dport, outer.sport);
     (sent.is_answer, sent.flows) = (true, walked.flows.clone());

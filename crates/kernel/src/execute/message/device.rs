@@ -2,10 +2,11 @@
 //!
 //! Laid out attribute by attribute from the table's rows: no codec knows them all.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use vnet_model::kind::{Device, Form, KindSpec, OptionSpec, Options, Value, Width};
+use vnet_model::kind::{Device, FLOW_INHERIT, Form, KindSpec, OptionSpec, Options, Value, Width};
 use vnet_model::{IfName, LinkSetting};
 use vnet_netlink::attr::Writer;
 use vnet_netlink::{Batch, Flags};
@@ -179,40 +180,80 @@ impl<'a> Resolved<'a> {
             for (attr, value) in unsaid {
                 data.u8(*attr, *value);
             }
-            let mut gre = None;
-            let mut vlan = None;
+            let (mut gre, mut v6) = (None, None);
+            let mut bits = BTreeMap::new();
             for (option, value, index) in &self.said {
                 match (option.form, *value) {
                     (Form::GreFlag(bit), Value::Bool(on)) => {
-                        *gre.get_or_insert(0) |= if *on { bit } else { 0 };
+                        let flags = gre.get_or_insert([0; 2]);
+                        flags.iter_mut().for_each(|it| *it |= if *on { bit } else { 0 });
                     }
-                    (Form::GreKey, Value::Number(key)) => {
-                        // A key of 0 stands for none: with the flag it would be one.
-                        *gre.get_or_insert(0) |= if *key == 0 { 0 } else { GRE_KEY };
-                        data.u32_be(option.attr, *key as u32);
-                        data.u32_be(option.attr + 1, *key as u32);
+                    (Form::GreKey, Value::Number(_) | Value::Pair(..)) => {
+                        let (Value::Number(ikey) | Value::Pair(ikey, _)) = *value else { continue };
+                        let (Value::Number(okey) | Value::Pair(_, okey)) = *value else { continue };
+                        let keys = [(option.attr, *ikey), (option.attr + 1, *okey)];
+                        for (flags, (attr, key)) in gre.get_or_insert([0; 2]).iter_mut().zip(keys) {
+                            // A key of 0 stands for none: with the flag it would be one.
+                            *flags |= if key == 0 { 0 } else { GRE_KEY };
+                            data.u32_be(attr, key as u32);
+                        }
                     }
-                    (Form::VlanFlag(bit), Value::Bool(on)) => {
-                        let (flags, mask) = vlan.get_or_insert((0, 0));
+                    (Form::Bit { bit, .. }, Value::Bool(on)) => {
+                        let (flags, mask) = bits.entry(option.attr).or_insert((0, 0));
                         *flags |= if *on { bit } else { 0 };
                         *mask |= bit;
+                    }
+                    (Form::Flow { shift, flags, inherit, .. }, Value::Number(value)) => {
+                        let v6 = v6.get_or_insert(V6 { flags: (flags, 0), flow: None });
+                        let flow = v6.flow.get_or_insert((option.attr, 0));
+                        match *value {
+                            FLOW_INHERIT => v6.flags.1 |= inherit,
+                            value => flow.1 |= (value as u32) << shift,
+                        }
+                    }
+                    (Form::EncapLimit { flags }, Value::Number(value)) => {
+                        let v6 = v6.get_or_insert(V6 { flags: (flags, 0), flow: None });
+                        match *value {
+                            // As `ip` says it beside.
+                            FLOW_INHERIT => {
+                                v6.flags.1 |= IP6_TNL_F_IGN_ENCAP_LIMIT;
+                                data.u8(option.attr, ENCAP_LIMIT);
+                            }
+                            value => drop(data.u8(option.attr, value as u8)),
+                        }
                     }
                     (_, value) => write_one(data, option, value, *index),
                 }
             }
             if let Some(flags) = gre {
-                data.u16_be(IFLA_GRE_IFLAGS, flags);
-                data.u16_be(IFLA_GRE_OFLAGS, flags);
+                data.u16_be(IFLA_GRE_IFLAGS, flags[0]);
+                data.u16_be(IFLA_GRE_OFLAGS, flags[1]);
             }
-            if let Some((flags, mask)) = vlan {
-                /// `struct ifla_vlan_flags` (linux/if_link.h).
-                const IFLA_VLAN_FLAGS: u16 = 2;
-                data.bytes(IFLA_VLAN_FLAGS, &[flags.to_ne_bytes(), mask.to_ne_bytes()].concat());
+            for (attr, (flags, mask)) in bits {
+                data.bytes(attr, &[flags.to_ne_bytes(), mask.to_ne_bytes()].concat());
+            }
+            if let Some(V6 { flags: (attr, flags), flow }) = v6 {
+                data.u32(attr, flags);
+                flow.map(|(attr, flow)| data.u32_be(attr, flow));
             }
         });
     }
 }
 
+/// What is said of the header of IPv6, each with its attribute.
+struct V6 {
+    flags: (u16, u32),
+    flow: Option<(u16, u32)>,
+}
+
+/// What is done with the addresses of a macvlan (`IFLA_MACVLAN_MACADDR_MODE`).
+const MACADDR_MODE: u16 = 3;
+
+/// No option of IPv6 says how many tunnels a packet may enter (linux/ip6_tunnel.h).
+const IP6_TNL_F_IGN_ENCAP_LIMIT: u32 = 0x1;
+const ENCAP_LIMIT: u8 = 4;
+
+#[expect(clippy::cast_possible_truncation, reason = "the forms' bounds are within the width")]
 fn write_one(data: &mut Writer<'_>, option: &OptionSpec, value: &Value, index: u32) {
     let attr = option.attr;
     match (option.form, value) {
@@ -233,8 +274,46 @@ fn write_one(data: &mut Writer<'_>, option: &OptionSpec, value: &Value, index: u
         (_, Value::Ip(IpAddr::V6(addr))) => {
             data.bytes(attr, &addr.octets());
         }
-        (_, Value::Interface(_)) => {
+        (_, Value::Interface(_)) | (Form::Interface { .. }, Value::Number(0)) => {
             data.u32(attr, index);
+        }
+        (Form::Ports, Value::Pair(first, last)) => {
+            let [first, last] = [*first, *last].map(|port| (port as u16).to_be_bytes());
+            data.bytes(attr, &[first, last].concat());
+        }
+        (Form::Macs, Value::List(items)) if items.is_empty() => {
+            // `MACVLAN_MACADDR_FLUSH` (linux/if_link.h).
+            data.u32(MACADDR_MODE, 2);
+        }
+        (Form::Macs, Value::List(items)) => {
+            // `IFLA_MACVLAN_MACADDR`, `MACVLAN_MACADDR_SET`.
+            const ONE: u16 = 4;
+            data.u32(MACADDR_MODE, 3);
+            data.nest(attr, |nest| {
+                for item in items {
+                    if let Value::Mac(mac) = item {
+                        nest.bytes(ONE, &mac.0);
+                    }
+                }
+            });
+        }
+        // Of a map that says nothing.
+        (Form::Map { .. }, Value::List(items)) if items.is_empty() => {}
+        (_, Value::List(items)) => {
+            /// `IFLA_VLAN_QOS_MAPPING`.
+            const MAPPING: u16 = 1;
+            data.nest(attr, |nest| {
+                for (number, item) in (0u16..).zip(items) {
+                    match item {
+                        Value::Ip(IpAddr::V4(addr)) => drop(nest.bytes(number, &addr.octets())),
+                        Value::Pair(from, to) => {
+                            let pair = [*from, *to].map(|it| (it as u32).to_ne_bytes());
+                            nest.bytes(MAPPING, &pair.concat());
+                        }
+                        _ => {}
+                    }
+                }
+            });
         }
         (_, Value::Mac(mac)) => {
             data.bytes(attr, &mac.0);

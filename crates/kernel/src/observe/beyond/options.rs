@@ -11,27 +11,20 @@ use super::number;
 enum Usual {
     /// This number.
     Is(u64),
-    /// One of these: rounding differs with the kernel's `HZ`.
-    Between(u64, u64),
     /// It is not there, or nothing is in it.
     Nothing,
 }
 
-use Usual::{Between, Is, Nothing};
+use Usual::{Is, Nothing};
 
 /// An option: its attribute, iproute2's word, and what it is otherwise.
 type Row = (u16, &'static str, Usual);
 
 /// `IFLA_BR_…` (linux/if_link.h; net/bridge/br_device.c and br_multicast.c for what they are).
-const BRIDGE: &[Row] = &[
-    (26, "mcast_hash_elasticity", Is(16)),
-    (35, "mcast_startup_query_interval", Between(3_123, 3_126)),
-    (49, "fdb_max_learned", Is(0)),
-];
+const BRIDGE: &[Row] = &[(26, "mcast_hash_elasticity", Is(16)), (49, "fdb_max_learned", Is(0))];
 
 /// `IFLA_BRPORT_…`.
 const BRIDGE_PORT: &[Row] = &[
-    (34, "backup_port", Nothing),
     (37, "mcast_eht_hosts_limit", Is(512)),
     (40, "mab", Is(0)),
     (42, "mcast_max_groups", Is(0)),
@@ -41,20 +34,15 @@ const BRIDGE_PORT: &[Row] = &[
 
 /// `IFLA_VXLAN_…`.
 const VXLAN: &[Row] = &[
-    (10, "srcport", Is(0)),
     (21, "remcsumtx", Is(0)),
     (22, "remcsumrx", Is(0)),
-    (26, "flowlabel", Is(0)),
     (27, "gpe", Nothing),
-    (28, "ttl inherit", Is(0)),
     (30, "vnifilter", Is(0)),
     (31, "localbypass", Is(1)),
 ];
 
 /// `IFLA_BOND_…` (drivers/net/bonding/bond_options.c).
 const BOND: &[Row] = &[
-    (8, "arp_ip_target", Nothing),
-    (9, "arp_validate", Is(0)),
     (10, "arp_all_targets", Is(0)),
     (25, "ad_user_port_key", Is(0)),
     (30, "missed_max", Is(2)),
@@ -63,34 +51,24 @@ const BOND: &[Row] = &[
 ];
 
 /// `IFLA_MACVLAN_…`.
-const MACVLAN: &[Row] =
-    &[(2, "flags", Is(0)), (6, "macaddr", Is(0)), (7, "bcqueuelen", Is(1000)), (9, "bclim", Is(1))];
-
-/// `IFLA_VLAN_…`.
-const VLAN: &[Row] = &[(3, "egress-qos-map", Nothing), (4, "ingress-qos-map", Nothing)];
+const MACVLAN: &[Row] = &[(2, "flags", Is(0)), (9, "bclim", Is(1))];
 
 /// `IFLA_GRE_…` (linux/if_tunnel.h).
 const GRE: &[Row] = &[
     (14, "encap", Is(0)),
     (18, "external", Nothing),
+    // Over IPv6 it is not in the table.
     (19, "ignore-df", Is(0)),
-    (20, "fwmark", Is(0)),
 ];
 
 /// `IFLA_IPTUN_…` (linux/if_tunnel.h).
-const IPTUN: &[Row] = &[(15, "encap", Is(0)), (19, "external", Nothing), (20, "fwmark", Is(0))];
+const IPTUN: &[Row] = &[(15, "encap", Is(0)), (19, "external", Nothing)];
 
 /// `IFLA_NETKIT_…`: since Linux 6.13.
 const NETKIT: &[Row] = &[(6, "scrub", Is(1)), (7, "peer scrub", Is(1))];
 
 /// `IFLA_TUN_…`.
-const TUN: &[Row] = &[
-    (1, "user", Nothing),
-    (2, "group", Nothing),
-    (4, "pi", Is(0)),
-    (5, "vnet_hdr", Is(0)),
-    (7, "multi_queue", Is(0)),
-];
+const TUN: &[Row] = &[(4, "pi", Is(0)), (5, "vnet_hdr", Is(0)), (7, "multi_queue", Is(0))];
 
 fn rows(kind: &str, is_port: bool) -> &'static [Row] {
     match kind {
@@ -100,7 +78,6 @@ fn rows(kind: &str, is_port: bool) -> &'static [Row] {
         "vxlan" => VXLAN,
         "bond" => BOND,
         "macvlan" | "macvtap" => MACVLAN,
-        "vlan" => VLAN,
         "gre" | "gretap" | "ip6gre" | "ip6gretap" => GRE,
         "ipip" | "sit" | "ip6tnl" => IPTUN,
         "netkit" => NETKIT,
@@ -126,7 +103,6 @@ pub(super) fn unsaid(
         let value = number(attribute.value);
         let is_usual = match *usual {
             Is(usual) => value == Some(usual),
-            Between(low, high) => value.is_some_and(|value| (low..=high).contains(&value)),
             Nothing => attribute.value.is_empty() && *word != "external" && *word != "gpe",
         };
         match value {

@@ -96,6 +96,7 @@ const READ_ONLY: &[&str] =
 
 fn read(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
     let mut attrs = Vec::new();
+    let mut bools = (0_u32, 0_u32);
     while let Some(word) = words.take() {
         let settable = |name: &str, form: Form| {
             !READ_ONLY.contains(&name) && !matches!(form, Form::Id | Form::Timer)
@@ -110,7 +111,20 @@ fn read(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
             let line = format!("bridge: unknown command \"{word}\"?");
             return Err(words.blame(Failure::command(1, line)));
         };
-        attrs.push(read_one(words, *attr, name, *form)?);
+        match form {
+            Form::Bool(bit) => {
+                let why = format!("invalid {name}");
+                let on = words.parse(&why, integer::<u8>)? != 0;
+                bools.0 |= u32::from(on) << bit;
+                bools.1 |= 1 << bit;
+            }
+            form => attrs.push(read_one(words, *attr, name, *form)?),
+        }
+    }
+    // One attribute has them all.
+    if bools.1 != 0 {
+        let value = [bools.0.to_ne_bytes(), bools.1.to_ne_bytes()].concat();
+        attrs.push(Attr::Value(MULTI_BOOLOPT, value));
     }
     Ok(attrs)
 }
@@ -129,11 +143,6 @@ fn read_one(words: &mut Words<'_>, attr: u16, name: &str, form: Form) -> Read<At
             let read = |word: &str| hardware_address(word).filter(|mac| mac.len() == 6);
             Attr::Value(attr, words.parse(&why, read)?)
         }
-        Form::Bool(bit) => {
-            let on = words.parse(&why, integer::<u8>)? != 0;
-            let (mask, value) = (1_u32 << bit, u32::from(on) << bit);
-            Attr::Value(attr, [value.to_ne_bytes(), mask.to_ne_bytes()].concat())
-        }
         Form::Protocol => {
             let read = |word: &str| match word.to_ascii_lowercase().as_str() {
                 "802.1q" => Some(0x8100_u16),
@@ -142,7 +151,7 @@ fn read_one(words: &mut Words<'_>, attr: u16, name: &str, form: Form) -> Read<At
             };
             Attr::Value(attr, words.parse(&why, read)?.to_be_bytes().to_vec())
         }
-        Form::Bits32 | Form::Id | Form::Timer => {
+        Form::Bits32 | Form::Id | Form::Timer | Form::Bool(_) => {
             Attr::Value(attr, bytes(words.parse(&why, number(32))?, 4))
         }
     })
@@ -256,12 +265,31 @@ const PORT_OPTIONS: &[(u16, &str, &str, &str, PortForm)] = &[
 pub(crate) const PORT_STATES: [&str; 5] =
     ["disabled", "listening", "learning", "forwarding", "blocking"];
 
-fn read_port(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
+/// `IFLA_BRPORT_BACKUP_PORT`.
+const BACKUP_PORT: u16 = 34;
+
+/// Reads which port takes over, or that none does.
+fn read_backup(words: &mut Words<'_>, context: &mut Context<'_>, word: &str) -> Read<u32> {
+    if word == "nobackup_port" {
+        return Ok(0);
+    }
+    let name = words.value()?;
+    match context.world.index(name) {
+        0 => Err(words.blame(Failure::no_device(name))),
+        index => Ok(index),
+    }
+}
+
+fn read_port(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
     let mut attrs = Vec::new();
     while let Some(word) = words.take() {
         let found = PORT_OPTIONS.iter().find(|(_, _, name, _, _)| abbreviates(word, name));
         let Some((attr, _, name, _, form)) = found else {
-            if ["fdb_flush", "backup_port", "nobackup_port", "mab"].contains(&word) {
+            if ["backup_port", "nobackup_port"].contains(&word) {
+                attrs.push(Attr::u32(BACKUP_PORT, read_backup(words, context, word)?));
+                continue;
+            }
+            if ["fdb_flush", "mab"].contains(&word) {
                 return Err(words.blame(Failure::not_covered(&format!("`{word}` of a port"))));
             }
             let line = format!("bridge_slave: unknown option \"{word}\"?");

@@ -3,7 +3,7 @@
 use super::super::super::failure::Failure;
 use super::super::super::out::Out;
 use super::super::super::wire::{Attr, Attrs, mac_of};
-use super::super::super::words::{Read, Words, abbreviates, integer};
+use super::super::super::words::{Read, Words, abbreviates, hardware_address, integer};
 use super::super::super::{Context, World};
 use super::Kind;
 
@@ -14,6 +14,8 @@ pub(super) const MACVTAP: Kind =
 
 const IFLA_MACVLAN_MODE: u16 = 1;
 const IFLA_MACVLAN_FLAGS: u16 = 2;
+const IFLA_MACVLAN_MACADDR_MODE: u16 = 3;
+const IFLA_MACVLAN_MACADDR: u16 = 4;
 const IFLA_MACVLAN_MACADDR_DATA: u16 = 5;
 const IFLA_MACVLAN_MACADDR_COUNT: u16 = 6;
 const IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
@@ -45,12 +47,31 @@ fn read(words: &mut Words<'_>, _: &mut Context<'_>) -> Read<Vec<Attr>> {
         } else if abbreviates(word, "bcqueuelen") {
             let length = words.parse("Invalid \"bcqueuelen\" value\n", integer::<u32>)?;
             attrs.push(Attr::u32(IFLA_MACVLAN_BC_QUEUE_LEN, length));
+        } else if word == "macaddr" && words.peek().is_some_and(|it| ["set", "flush"].contains(&it))
+        {
+            attrs.extend(read_sources(words)?);
         } else {
             let failure = Failure::not_covered(&format!("`{word}` of a macvlan"));
             return Err(words.blame(failure));
         }
     }
     Ok(attrs)
+}
+
+/// Reads from which hardware addresses frames are taken: `set` and all that follow, or `flush`.
+fn read_sources(words: &mut Words<'_>) -> Read<Vec<Attr>> {
+    const FLUSH: u32 = 2;
+    const SET: u32 = 3;
+    if words.value()? == "flush" {
+        return Ok(vec![Attr::u32(IFLA_MACVLAN_MACADDR_MODE, FLUSH)]);
+    }
+    let mut all = Vec::new();
+    while words.peek().is_some() {
+        let read = |word: &str| hardware_address(word).filter(|mac| mac.len() == 6);
+        all.push(Attr::Value(IFLA_MACVLAN_MACADDR, words.parse("invalid mac address", read)?));
+    }
+    let mode = Attr::u32(IFLA_MACVLAN_MACADDR_MODE, SET);
+    Ok(vec![mode, Attr::Nest(IFLA_MACVLAN_MACADDR_DATA, all)])
 }
 
 fn print(out: &mut Out, data: &Attrs<'_>, _: &mut dyn World) {

@@ -37,11 +37,12 @@ const REMCSUM_RX: u16 = 22;
 const GBP: u16 = 23;
 const COLLECT_METADATA: u16 = 25;
 const LABEL: u16 = 26;
+const TTL_INHERIT: u16 = 28;
 const GPE: u16 = 27;
 const DF: u16 = 29;
 
 /// iproute2's words of this place that are not covered.
-const NOT_COVERED: &[&str] = &["flowlabel", "label", "gpe"];
+const NOT_COVERED: &[&str] = &["gpe"];
 
 /// Words that turn something on, with `no` before them off.
 const SWITCHES: &[(&str, u16)] = &[
@@ -94,7 +95,9 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
             }
         } else if is("ttl") || is("hoplimit") {
             if words.peek() == Some("inherit") {
-                return Err(Failure::not_covered("`ttl inherit` of a vxlan"));
+                words.take();
+                attrs.push(Attr::Value(TTL_INHERIT, Vec::new()));
+                continue;
             }
             let read = |word: &str| if word == "auto" { Some(0) } else { integer::<u8>(word) };
             attrs.push(Attr::u8(TTL, words.parse("TTL must be <= 255", read)?));
@@ -119,6 +122,10 @@ fn read(words: &mut Words<'_>, context: &mut Context<'_>) -> Read<Vec<Attr>> {
         } else if let Some((attr, on)) = switch(word) {
             attrs.push(Attr::u8(attr, on.into()));
             has_metadata |= attr == COLLECT_METADATA && on;
+        } else if is("flowlabel") || is("label") {
+            let read = |word: &str| integer::<u32>(word).filter(|label| *label <= 0xf_ffff);
+            let label = words.parse("invalid flowlabel", read)?;
+            attrs.push(Attr::Value(LABEL, label.to_be_bytes().to_vec()));
         } else if is("df") {
             attrs.push(Attr::u8(DF, super::tunnel::df(words)?));
         } else if is("gbp") {
@@ -236,6 +243,7 @@ fn print_switches(out: &mut Out, data: &Attrs<'_>) {
         _ => {}
     }
     match data.u8(TTL) {
+        _ if data.u8(TTL_INHERIT).is_some_and(|on| on != 0) => out.text("ttl inherit "),
         Some(0) | None => out.num_as("ttl", "ttl {} ", 0, "auto"),
         Some(ttl) => out.num("ttl", "ttl {} ", ttl),
     }
