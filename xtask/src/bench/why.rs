@@ -53,7 +53,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     if options.links {
         let begun = Instant::now();
-        let links = each_link(&world, &desired, &from, &to).context("this takes walks")?;
+        let links =
+            each_link(&world, &desired, &desired.links, &from, &to).context("this takes walks")?;
         let elapsed = begun.elapsed();
         let broken: usize = links.iter().map(|(_, broken)| broken.len()).sum();
         println!("{} links cut one by one in {elapsed:.2?}: {broken} pairs broken", links.len());
