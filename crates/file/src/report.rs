@@ -102,7 +102,8 @@ impl Diagnostic {
         problem: &Problem,
         span: impl Fn(vnet_model::Origin) -> Option<Span>,
     ) -> Self {
-        let mut diagnostic = Self::error(problem.to_string(), span(problem.origin));
+        let code = problem.kind.code().map(|code| format!(" ({code})")).unwrap_or_default();
+        let mut diagnostic = Self::error(format!("{problem}{code}"), span(problem.origin));
         diagnostic.hint = problem.kind.hint().map(|hint| printable(&hint));
         for (origin, label) in &problem.related {
             if let Some(span) = span(*origin) {

@@ -161,7 +161,8 @@ pub(crate) static FILE: Object = Object {
         key("links", "The cables between two nodes: each is a veth pair.", Shape::Links(&LINK)),
         key(
             "allow",
-            "What `vnet check` shall not warn of, by its codes: `[ network-address ]`.",
+            "What `vnet check` shall not warn of, by its codes: `[ network-address ]`. Of what is refused \
+             these may be meant: `duplicate-address`, `duplicate-mac`, `overlapping-prefixes`, `nat-shadowed`.",
             Shape::OneOrMany,
         ),
         key(

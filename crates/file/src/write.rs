@@ -76,6 +76,10 @@ impl Writer<'_> {
         if topology.routing() == Routing::Auto {
             self.line(0, "routing", "auto");
         }
+        if !topology.allowed().is_empty() {
+            let codes: Vec<String> = topology.allowed().iter().map(|code| scalar(code)).collect();
+            self.line(0, "allow", &format!("[ {} ]", codes.join(", ")));
+        }
         self.heading("nodes", topology.nodes().is_empty());
         for node in topology.nodes() {
             self.node(node);

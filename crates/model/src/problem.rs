@@ -6,6 +6,7 @@ mod nearest;
 mod routing;
 mod tunnel;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -34,6 +35,30 @@ pub struct Problem {
 }
 
 impl ProblemKind {
+    /// Returns the code of what `vnet explain` says more about.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::DuplicateAddress { .. } => "duplicate-address",
+            Self::DuplicateMac { .. } => "duplicate-mac",
+            Self::OverlappingPrefixes { .. } => "overlapping-prefixes",
+            Self::BridgeLoop { .. } | Self::DeafLoop { .. } => "bridge-loop",
+            Self::GatewayNotOnLink { .. } | Self::NoSharedLink { .. } => "gateway-off-link",
+            Self::Filter(FilterProblem::NatOverlap { .. }) => "nat-shadowed",
+            _ => return None,
+        })
+    }
+
+    /// Tells whether it may be meant, and is by these codes: the kernel takes it, though it works for
+    /// some packets alone, or for none.
+    #[must_use]
+    pub fn is_allowed(&self, codes: &BTreeSet<String>) -> bool {
+        const MAY_BE_MEANT: [&str; 4] =
+            ["duplicate-address", "duplicate-mac", "overlapping-prefixes", "nat-shadowed"];
+        let code = self.code().filter(|code| MAY_BE_MEANT.contains(code));
+        code.is_some_and(|code| codes.contains(code))
+    }
+
     /// Says that a segment can't do what only one with a bridge can; nothing for one that has.
     pub(crate) fn no_bridge(segment: &Segment, role: &'static str) -> Option<Self> {
         let what = segment.without_bridge()?;

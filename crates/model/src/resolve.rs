@@ -170,6 +170,7 @@ pub fn resolve(topology: &Topology) -> Result<Desired, Vec<Problem>> {
     let places = 0..network.wiring.places.len();
     let entries: Vec<BTreeSet<Entry>> =
         places.map(|place| routes::entries(&network, place, &mut problems)).collect();
+    problems.retain(|problem| !problem.kind.is_allowed(topology.allowed()));
     if !problems.is_empty() {
         return Err(sorted(problems));
     }

@@ -14,7 +14,7 @@ mod segment;
 mod vlans;
 pub(crate) mod wiring;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -44,6 +44,7 @@ pub struct Topology {
     links: Vec<Link>,
     pools: Vec<Pool>,
     expect: Vec<Expectation>,
+    allowed: BTreeSet<String>,
 }
 
 impl Topology {
@@ -99,6 +100,12 @@ impl Topology {
     #[must_use]
     pub fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    /// Returns the codes of what is meant, though it looks like a mistake.
+    #[must_use]
+    pub fn allowed(&self) -> &BTreeSet<String> {
+        &self.allowed
     }
 
     /// Returns what must hold of it, in written order.

@@ -66,7 +66,8 @@ pub const CODES: &[Code] = &[
     code(
         "duplicate-address",
         "Two have the same address. Where both are on one link, who is believed depends on who \
-         answers last; and a namespace drops what seems to come from an address of its own.",
+         answers last; and a namespace drops what seems to come from an address of its own. A lab with \
+         such on one link is refused, unless its file says `allow: [ duplicate-address ]`.",
     ),
     code(
         "wrong-mask",
@@ -147,6 +148,22 @@ pub const CODES: &[Code] = &[
         "There is no address on the way out that the packet could come from.",
     ),
     code("connected-route-missing", "The route that the kernel makes of an address was removed."),
+    code(
+        "bridge-loop",
+        "Bridges form a circle, and none of them has the spanning tree protocol break it: one frame to \
+         all would go round for ever and take all there is of the processors. A lab with one is \
+         refused. Take a link out, or set `stp: true`.",
+    ),
+    code(
+        "gateway-off-link",
+        "A route's gateway is on no network that the node is on, so that nobody could hand it a packet. \
+         The kernel refuses such a route, and so does vnet.",
+    ),
+    code(
+        "nat-shadowed",
+        "Two translations are for the same packets: only the first is ever asked. A lab with such is \
+         refused, unless its file says `allow: [ nat-shadowed ]`.",
+    ),
     code("routing-loop", "Routes lead in a circle, until the packet's time to live ends."),
     code(
         "forwarding-off",

@@ -198,6 +198,52 @@ fn codes_are_unique() {
     assert!(vnet_why::explain("lo-down").is_some());
 }
 
+/// What is refused of the things that `vnet check` looks for has a code that is explained; the kernel
+/// would take a part of them, and then a file may say that they are meant.
+#[test]
+fn mistakes_have_codes_and_some_may_be_meant() {
+    let links = |links: &str| {
+        format!("nodes: {{ a: , b: {{ routes: [ ROUTE ] }}, c: }}\nlinks: [ {links} ]")
+    };
+    let cable = "{ endpoints: { a: 10.0.0.1/24, b: 10.0.0.2/24 } }";
+    let nat = "nodes: { a: { nat: [ { dnat: tcp/80, iif: b, to: b tcp/80 }, { dnat: tcp/80, iif: b, \
+               to: b tcp/81 } ] }, b: }\nlinks: [ { endpoints: [ a, b ], prefix: 10.0.0.0/24 } ]";
+    let loops =
+        "segments: { s: , t: }\nlinks: [ { endpoints: [ s, t ] }, { endpoints: [ s, t ] } ]";
+    let mistakes = [
+        ("duplicate-address", links(&cable.replace(".2/", ".1/")), true),
+        (
+            "duplicate-mac",
+            links(cable).replace(
+                "a: 10.0.0.1/24, b: 10.0.0.2/24",
+                "a: { mac: 02:00:00:00:00:01 }, b: { mac: 02:00:00:00:00:01 }",
+            ),
+            true,
+        ),
+        (
+            "overlapping-prefixes",
+            links(&format!("{cable}, {{ endpoints: {{ b: 10.0.0.130/25, c: 10.0.0.131/25 }} }}")),
+            true,
+        ),
+        ("nat-shadowed", nat.to_owned(), true),
+        ("bridge-loop", loops.to_owned(), false),
+        ("gateway-off-link", links(cable).replace("ROUTE", "default via 10.7.0.1"), false),
+    ];
+    for (code, text, may_be_meant) in mistakes {
+        let read = |allow: &str| {
+            let text = format!("name: t\nallow: [ {allow} ]\n{}", text.replace("ROUTE", ""));
+            let source = vnet_file::Source::new("t", text);
+            vnet_file::parse(&source, &[])
+                .and_then(|file| file.resolve())
+                .map_err(|report| report.render(&source, false))
+        };
+        let said = read("network-address").unwrap_err();
+        assert!(said.lines().any(|line| line.ends_with(&format!(" ({code})"))), "{said}");
+        assert!(vnet_why::explain(code).is_some(), "{code}");
+        assert_eq!(read(code).is_ok(), may_be_meant, "{code}: {:?}", read(code).err());
+    }
+}
+
 /// Each address is asked, of both families, and by the host too.
 #[test]
 fn addresses_that_nobody_reaches_beside_one_that_is() {

@@ -32,6 +32,7 @@ impl Reader<'_> {
         if let Some(value) = fields.get("allow") {
             let codes = self.texts(value, "allow", None);
             self.allow = codes.into_iter().map(|code| (code.text.into(), code.span)).collect();
+            builder = self.allow.iter().fold(builder, |builder, (code, _)| builder.allow(code));
         }
         if let Some(value) = fields.get("nodes") {
             builder =

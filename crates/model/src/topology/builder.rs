@@ -1,5 +1,7 @@
 //! The way to a [`Topology`]: collects the parts, then checks them against each other, all at once.
 
+use std::collections::BTreeSet;
+
 use super::check;
 use super::{Link, NetnsPattern, Node, Pool, Routing, Segment, Topology};
 use crate::expect::Expectation;
@@ -21,6 +23,7 @@ pub struct TopologyBuilder {
     links: Vec<Link>,
     pools: Vec<Pool>,
     expect: Vec<Expectation>,
+    allowed: BTreeSet<String>,
     problems: Vec<Problem>,
 }
 
@@ -39,6 +42,7 @@ impl TopologyBuilder {
             links: Vec::new(),
             pools: Vec::new(),
             expect: Vec::new(),
+            allowed: BTreeSet::new(),
             problems,
         }
     }
@@ -82,6 +86,14 @@ impl TopologyBuilder {
         self
     }
 
+    /// Lets through what would be refused under a code, where that is meant: two with one address, say
+    /// ([`ProblemKind::is_allowed`](crate::problem::ProblemKind::is_allowed)).
+    #[must_use]
+    pub fn allow(mut self, code: impl Into<String>) -> Self {
+        self.allowed.insert(code.into());
+        self
+    }
+
     /// Adds something that must hold; that what it names exists is checked when it is resolved.
     #[must_use]
     pub fn expect(mut self, expectation: Expectation) -> Self {
@@ -100,12 +112,23 @@ impl TopologyBuilder {
     /// # Errors
     /// Returns all problems, sorted by the place that caused them.
     pub fn build(self) -> Result<Topology, Vec<Problem>> {
-        let Self { name, netns, routing, nodes, segments, links, pools, expect, mut problems } =
-            self;
+        let Self {
+            name,
+            netns,
+            routing,
+            nodes,
+            segments,
+            links,
+            pools,
+            expect,
+            allowed,
+            mut problems,
+        } = self;
         // Without a good name of its own the lab borrows one, so that all else is checked too.
         let borrowed = || LabName::new("unnamed").expect("`unnamed` is a name");
         let name = name.unwrap_or_else(borrowed);
-        let topology = Topology { name, netns, routing, nodes, segments, links, pools, expect };
+        let topology =
+            Topology { name, netns, routing, nodes, segments, links, pools, expect, allowed };
         problems.extend(check::problems(&topology));
         if problems.is_empty() { Ok(topology) } else { Err(sorted(problems)) }
     }
