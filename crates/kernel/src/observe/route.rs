@@ -126,7 +126,7 @@ pub(super) fn derived(
 
 /// Tells whether a route is for a part of the packets only: of IPv4 those of a type of service, of IPv6 those
 /// from a prefix. The model has no such.
-fn is_for_some(message: &RouteMessage) -> bool {
+pub(super) fn is_for_some(message: &RouteMessage) -> bool {
     let header = &message.header;
     header.source_prefix_length != 0
         || (header.tos != 0 && header.address_family == AddressFamily::Inet)

@@ -12,7 +12,7 @@ use vnet_model::{IfName, Metric};
 use vnet_netlink::{Error, Socket};
 
 use super::question;
-use crate::observe::route::{is_configured, route, tunnel};
+use crate::observe::route::{is_configured, is_for_some, route, tunnel};
 
 const RTM_GETROUTE: u16 = 26;
 /// `struct rtmsg`.
@@ -63,6 +63,9 @@ fn one(message: &RouteMessage, devs: &BTreeMap<u32, IfName>) -> Option<String> {
         return (!is_local).then(|| format!("route {named}, which is of protocol {by},"));
     }
     let left_out = left_out(message);
+    if is_for_some(message) {
+        return Some(format!("route {named} {}", left_out.join(" ")));
+    }
     match (read, left_out.as_slice()) {
         // What passes by was found out by the kernel.
         (None, _) if message.header.flags.contains(cloned()) => None,
