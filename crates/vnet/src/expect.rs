@@ -20,6 +20,7 @@ pub use vnet_why::expect::Miss;
 
 use crate::error::Error;
 use crate::lab::Lab;
+use crate::nft_text;
 
 /// How expectations are tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +127,9 @@ impl Lab {
         if self.record()?.is_none() {
             return Err(Error::NotUp { lab: self.name().clone() });
         }
+        // What drops by such a text is what the file says, and no table of somebody's.
+        let tried = nft_text::try_out(self.realm()?, desired)?;
+        let desired = tried.as_ref();
         let seen = self.plan(desired)?;
         let facts = self.survey_for(&seen.observed, desired)?;
         let found = Found { desired, state: &seen.observed, facts: Some(&facts), cut: &[] };

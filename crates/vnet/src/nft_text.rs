@@ -102,7 +102,13 @@ fn refused(ns: &NsName, raw: &RawText, unusable: Unusable) -> Error {
             origin: raw.origin,
         },
         Unusable::Refused { message, line } => wrong(ns, raw, message, line),
-        Unusable::Numbers(word) => {
+        Unusable::Numbers(None) => {
+            let message = "it goes by the number of an interface (`fwd to`, `dup … device`, `fib … oif`, \
+                           sets of `iface_index`), which changes when it is made anew: only names stay";
+            let line = ["fwd", "dup", "fib"].iter().find_map(|word| raw.line_of(&[word]));
+            wrong(ns, raw, message.to_owned(), line)
+        }
+        Unusable::Numbers(Some(word)) => {
             let line = raw.line_of(&[&word]);
             let message = format!(
                 "`{word}` goes by the number of an interface, which changes when it is made anew: \

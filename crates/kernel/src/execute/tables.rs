@@ -1,5 +1,6 @@
 //! Steps on tables of nf_tables: one transaction each.
 
+use rustix::io::Errno;
 use vnet_model::nft::{RawText, Table, text};
 use vnet_model::{Change, Step};
 use vnet_netlink::{Batch, Refusal, Socket, Status};
@@ -24,8 +25,16 @@ impl Executor<'_> {
             let doing = "change tables";
             failed(first, Error::Netlink { doing, ns: first.ns.clone(), source })
         };
-        let parts = lay_out(&mut self.batch, &mut socket, &first.change).map_err(fails)?;
-        let outcome = socket.submit_transaction(&mut self.batch).map_err(fails)?;
+        let mut parts = lay_out(&mut self.batch, &mut socket, &first.change).map_err(fails)?;
+        let mut outcome = socket.submit_transaction(&mut self.batch).map_err(fails)?;
+        // What nobody knows of here may hold on to a chain that shall go: a map, say.
+        let is_held = |(_, refusal): &(usize, Refusal)| refusal.errno == Errno::BUSY;
+        if let Change::ChangeTable { table, .. } = &first.change
+            && outcome.refusals().iter().any(is_held)
+        {
+            parts = nft::replace(&mut self.batch, table);
+            outcome = socket.submit_transaction(&mut self.batch).map_err(fails)?;
+        }
         for (index, part) in parts.into_iter().enumerate() {
             if let Status::Refused(refusal) = outcome.status(index) {
                 return Err(refused(first, part, refusal.clone()));

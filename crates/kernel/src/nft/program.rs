@@ -46,22 +46,49 @@ pub enum Unusable {
         /// The line.
         line: Option<usize>,
     },
-    /// It goes by the number of an interface: the word that does. The number changes when the interface
+    /// It goes by the number of an interface: the word that does, where it is known. The number changes when the interface
     /// is made anew; only `lo` has the same one everywhere.
-    Numbers(String),
+    Numbers(Option<String>),
     /// It changes tables that it does not name, as `flush ruleset` and `reset counters` do.
     Reaches,
     /// It removes a table that it makes, so that the mark by which it is known would be lost.
     Remakes(TableId),
 }
 
-/// Tries a text out in a new namespace, and returns the tables that come of it. The thread comes
-/// home after its job, and with that the namespace goes.
+/// Tries a text out, and returns the tables that come of it. Where it needs interfaces that is done
+/// once more among others of other numbers: what is not the same then goes by those.
 pub(crate) fn try_out(
     walker: &Walker,
     trial: &Trial,
 ) -> Result<Result<Vec<Table>, Unusable>, Error> {
+    let made = match try_once(walker, trial, &[])? {
+        Ok(made) => made,
+        Err(unusable) => return Ok(Err(unusable)),
+    };
+    if let Some(word) = by_number(&made) {
+        return Ok(Err(Unusable::Numbers(Some(word.to_owned()))));
+    }
+    let Some(before) = filler(&trial.interfaces) else { return Ok(Ok(made)) };
+    let again = try_once(walker, trial, &[before])?;
+    Ok(if again.is_ok_and(|again| again == made) { Ok(made) } else { Err(Unusable::Numbers(None)) })
+}
+
+/// A name that none of these interfaces has, where there are some.
+fn filler(names: &[IfName]) -> Option<IfName> {
+    let free = |number: usize| IfName::new(&format!("filler{number}")).ok();
+    let mut all = (0..=names.len()).filter_map(free);
+    all.find(|name| !names.contains(name)).filter(|_| !names.is_empty())
+}
+
+/// Tries a text out in a new namespace. The thread comes home after its job, and with that the
+/// namespace goes.
+fn try_once(
+    walker: &Walker,
+    trial: &Trial,
+    before: &[IfName],
+) -> Result<Result<Vec<Table>, Unusable>, Error> {
     walker.enter_new().map_err(Error::system("make", "a namespace to try nftables text in"))?;
+    make_interfaces(before)?;
     make_interfaces(&trial.interfaces)?;
     let text = trial.text.as_str();
     if let Err(unusable) = run(text)? {
@@ -92,10 +119,7 @@ pub(crate) fn try_out(
     if let Some(unmarked) = made.iter().find(|table| table.mark != mark) {
         return Ok(Err(Unusable::Remakes(unmarked.id.clone())));
     }
-    Ok(match by_number(&made) {
-        Some(word) => Err(Unusable::Numbers(word.to_owned())),
-        None => Ok(made),
-    })
+    Ok(Ok(made))
 }
 
 /// Makes interfaces for nft to find: each the end of a veth pair, the one kind that is everywhere.

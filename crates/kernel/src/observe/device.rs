@@ -46,7 +46,9 @@ fn one(option: &OptionSpec, data: Attributes<'_>) -> Option<Found> {
             Value::Bool(flags & u64::from(bit) != 0)
         }
         Form::Bit { bit, .. } => {
-            let flags = attribute(option.attr)?.value.first_chunk::<4>()?;
+            // A VLAN with none of its flags does not say them (`vlan_fill_info`, net/8021q/vlan_netlink.c).
+            let flags =
+                attribute(option.attr).map_or(Some(&[0; 4]), |it| it.value.first_chunk())?;
             Value::Bool(u32::from_ne_bytes(*flags) & bit != 0)
         }
         Form::Ipv4 => ip(attribute(option.attr)?)?,

@@ -88,7 +88,7 @@ impl RawText {
     /// or has chains or flow tables at them.
     #[must_use]
     pub fn needs_interfaces(&self) -> bool {
-        const NEED: [&str; 5] = ["iif", "oif", "device", "devices", "flowtable"];
+        const NEED: [&str; 7] = ["iif", "oif", "device", "devices", "flowtable", "fwd", "iface"];
         let first = |word: &str| -> String {
             word.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
         };

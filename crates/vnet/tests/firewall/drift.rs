@@ -171,6 +171,12 @@ fn what_is_done_to_a_table_by_hand_is_found_and_mended() {
             ("flush chain inet vnet forward", "(4 rules: 3 new)"),
             ("add chain inet vnet mine", "(4 rules)"),
             ("'chain inet vnet forward { policy accept; }'", "(4 rules)"),
+            // What holds on to a chain that shall go, and is none of ours.
+            (
+                "'add chain inet vnet mine; add map inet vnet m { type ipv4_addr : verdict; }; \
+                 add element inet vnet m { 1.1.1.1 : jump mine }'",
+                "(4 rules)",
+            ),
         ] {
             nft(damage);
             let rules = match plan.strip_prefix('(') {

@@ -129,6 +129,18 @@ fn what_is_wrong_with_a_text_is_found_before_anything_is_touched() {
             ),
             ("table inet x {\n}\n\ncreate table inet y", 4, "File exists"),
             ("table inet x {\n chain c {\n  iif lo accept\n  oif a drop\n }\n}", 4, "`oifname`"),
+            (
+                "table inet x {\n chain c {\n  fib saddr . iif oif vmap { a : drop }\n }\n}",
+                3,
+                "number",
+            ),
+            ("table ip x {\n chain c {\n  fib saddr oif b drop\n }\n}", 3, "number"),
+            (
+                "table ip x {\n set s { type iface_index; elements = { a } }\n chain c {\n  meta iif @s drop\n }\n}",
+                4,
+                "`iifname`",
+            ),
+            ("table ip x {\n chain c {\n  dup to 10.0.2.2 device b\n }\n}", 3, "number"),
         ] {
             let file = lab(text);
             let source = vnet::file::Source::new("vnet.yaml", file.clone());
