@@ -397,7 +397,7 @@ impl Kind {
     #[must_use]
     pub fn queue_len(&self) -> u32 {
         match self.name() {
-            "tun" | "tap" | "macvtap" => 500,
+            "tun" | "macvtap" => 500,
             "ifb" => 32,
             _ => 1000,
         }

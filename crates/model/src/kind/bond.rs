@@ -288,6 +288,21 @@ fn check(options: &Options) -> Result<(), &'static str> {
     if is_set("arp_interval") && is_set("miimon") {
         return Err("looks after its ports by `miimon` or by `arp_interval`, not both");
     }
+    // They are counted in looks (`_bond_option_delay_set`, drivers/net/bonding/bond_options.c).
+    let number = |word| match options.get(word) {
+        Some(Value::Number(number)) => *number,
+        _ => 0,
+    };
+    // Where it is not said LACP looks every 100 ms, as the balancing modes do.
+    let every = match number("miimon") {
+        0 if [LACP, TLB, ALB].contains(&mode) => 100,
+        every => every,
+    };
+    for word in ["updelay", "downdelay", "peer_notify_delay"] {
+        if is_set(word) && (every == 0 || number(word) % every != 0) {
+            return Err("counts its delays in looks: each must be a multiple of `miimon`");
+        }
+    }
     match ONLY.into_iter().find(|(word, modes, _)| is_wrong(word, modes)) {
         Some((_, _, why)) => Err(why),
         None => Ok(()),

@@ -247,6 +247,13 @@ const OPTIONS: &[OptionSpec] = &[
 
 /// As `br_multicast_toggle_vlan_snooping` has it (net/bridge/br_multicast.c).
 fn check(options: &Options) -> Result<(), &'static str> {
+    /// `BR_GROUPFWD_RESTRICTED` (net/bridge/br_private.h).
+    const KEPT: u64 = 0x7;
+    if let Some(Value::Number(mask)) = options.get("group_fwd_mask")
+        && mask & KEPT != 0
+    {
+        return Err("never forwards the first three groups of `group_fwd_mask`");
+    }
     let is_on = |word| options.get(word) == Some(&Value::Bool(true));
     match is_on("mcast_vlan_snooping") && !is_on("vlan_filtering") {
         true => Err("has `mcast_vlan_snooping` only with `vlan_filtering: true`"),

@@ -112,7 +112,8 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "ageing",
         8,
-        Form::Number { width: Width::U32, min: 1, max: u32::MAX as u64, words: &[("none", 0)] },
+        // Of 0 the kernel makes the default (`vxlan_config_apply`, drivers/net/vxlan/vxlan_core.c).
+        Form::number(Width::U32, 1, u32::MAX as u64),
         "How long a learned address is kept, in seconds.",
     )
     .by_default(300),
