@@ -168,12 +168,15 @@ impl Filter<'_, '_> {
         };
         let mut said = Vec::new();
         let mut undone = false;
+        // The first that translates does so for good (`nf_nat_inet_fn`, net/netfilter/nf_nat_core.c).
+        let mut is_mapped = false;
         for (table, chain, priority, kind) in chains {
             if priority >= translates && !undone {
                 undone = true;
                 said.extend(self.undo(hook));
             }
-            if *kind == ChainKind::Nat && self.state() != Some(CtState::New) {
+            let is_nat = *kind == ChainKind::Nat;
+            if is_nat && (is_mapped || self.state() != Some(CtState::New)) {
                 continue;
             }
             let place = Place {
@@ -183,13 +186,14 @@ impl Filter<'_, '_> {
                 asks: self.asks,
                 state: self.state(),
             };
-            let mark = self.header.mark;
+            let (mark, ends) = (self.header.mark, (self.header.src, self.header.dst));
             let is_early = priority < PRIORITY_CONNTRACK;
             let mut rule = |rule: &Rule| self.rule(rule, &table.id, is_early, &mut said);
             match place.base(table, chain, &mut rule) {
                 Passed::On(_) => {}
                 stopped => return stopped,
             }
+            is_mapped |= is_nat && ends != (self.header.src, self.header.dst);
             self.is_rerouted |= *kind == ChainKind::Route && self.header.mark != mark;
         }
         if !undone {

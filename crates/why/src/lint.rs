@@ -5,10 +5,12 @@ mod vrfs;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Address, Desired, End, IfName, Interface, Kind, Namespace, NsName, Origin};
+use vnet_model::{
+    Address, Desired, End, IfName, Interface, Kind, Namespace, NsName, Origin, Route,
+};
 
 use crate::scene::Scene;
 use crate::travel::{Trip, travel};
@@ -102,6 +104,12 @@ impl Linter<'_, '_> {
         let vrfs = vrfs::Vrfs::of(self.scene, &wires);
         for (number, wire) in wires.iter().enumerate() {
             self.mtus(wire);
+            // Who is at the other end of a tunnel is not known by its wire.
+            if let [end] = wire.as_slice()
+                && self.scene.end(end).is_some_and(is_tunnel)
+            {
+                continue;
+            }
             for end in wire {
                 let addresses = self.scene.end(end).map(|i| i.addresses.clone());
                 for address in addresses.unwrap_or_default() {
@@ -171,13 +179,16 @@ impl Linter<'_, '_> {
             for route in &namespace.routes {
                 for leg in &route.nexthops {
                     let Some(via) = leg.via else { continue };
-                    if namespace.interfaces.get(&leg.dev).is_some_and(leads_out) {
+                    let dev = namespace.interfaces.get(&leg.dev);
+                    if dev.is_some_and(leads_out) {
                         continue;
                     }
                     let is_there = known.entry((&leg.dev, via)).or_insert_with(|| {
                         let from = End { ns: ns.clone(), name: leg.dev.clone() };
                         let stations = wire::domain(self.scene, &from, SMALL_BYTES, true).stations;
-                        stations.iter().any(|there| walk::answers(self.scene, &there.end, via))
+                        // A tunnel without a wire leads to whoever its far end is.
+                        (stations.is_empty() && dev.is_some_and(is_tunnel))
+                            || stations.iter().any(|it| walk::answers(self.scene, &it.end, via))
                     });
                     if *is_there {
                         continue;
@@ -253,6 +264,7 @@ impl Linter<'_, '_> {
             self.narrow(&mut seen);
         }
         self.ways(seen);
+        loops.extend(self.default_circles(&nodes));
         for circle in loops {
             let names: Vec<String> = circle.iter().map(|ns| self.scene.label(ns)).collect();
             let message = format!("routes lead in a circle: {}", names.join(" -> "));
@@ -269,6 +281,28 @@ impl Linter<'_, '_> {
             }
             self.say("asymmetric-route", origin, message);
         }
+    }
+
+    /// Finds where default routes lead in a circle: what nobody has goes round in it.
+    fn default_circles(&self, nodes: &[NsName]) -> BTreeSet<Vec<NsName>> {
+        // Of documentation alone (RFC 5737, RFC 3849), else one that the lab has means something.
+        let anywhere = [
+            IpAddr::from(Ipv4Addr::new(203, 0, 113, 213)),
+            IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0xffff, 0, 0, 0, 0xd5)),
+        ];
+        let leads = |route: &Route, dst: IpAddr| {
+            route.dst.prefix_len() == 0 && route.dst.addr().is_ipv4() == dst.is_ipv4()
+        };
+        let mut circles = BTreeSet::new();
+        for ns in nodes {
+            let Some(found) = self.desired.state.namespaces.get(ns) else { continue };
+            for dst in anywhere {
+                if found.routes.iter().any(|route| leads(route, dst)) {
+                    circles.extend(circle_of(&travel(self.scene, &Question::new(ns.clone(), dst))));
+                }
+            }
+        }
+        circles
     }
 
     /// Finds the addresses of nodes that somebody reaches, as far as all can be asked at once.
@@ -329,6 +363,10 @@ fn asked_addresses(found: &Namespace) -> Vec<Address> {
 /// Tells whether an interface is on a link of the host's, on which others are that no file knows.
 fn leads_out(interface: &Interface) -> bool {
     interface.kind.host_lower().is_some()
+}
+
+fn is_tunnel(interface: &Interface) -> bool {
+    interface.kind.device().is_some_and(|device| device.spec.is_tunnel())
 }
 
 /// Tells whether a filter ended a way, or nobody can tell where it ends.

@@ -244,6 +244,42 @@ fn mistakes_have_codes_and_some_may_be_meant() {
     }
 }
 
+/// What nobody has goes round where default routes lead to each other; each family by itself.
+#[test]
+fn default_routes_in_a_circle() {
+    let lab = |a: &str, b: &str| {
+        format!(
+            "{{ name: t, nodes: {{ a: {{ forward: true, routes: {a} }}, b: {{ forward: true, routes: {b} }} }},
+               links: [ {{ endpoints: [ a, b ], prefix: [ 10.0.0.0/24, 2001:db8::/64 ] }} ] }}"
+        )
+    };
+    assert_eq!(codes(&lab("default via 10.0.0.2", "default via 10.0.0.1")), ["routing-loop"]);
+    assert_eq!(codes(&lab("default via 2001:db8::2", "default via 2001:db8::1")), ["routing-loop"]);
+    assert!(codes(&lab("default via 10.0.0.2", "default via 2001:db8::1")).is_empty());
+}
+
+/// Tunnels that nodes say one by one have no wire: nobody is looked for on one.
+#[test]
+fn tunnels_of_nodes_are_fine() {
+    let end = |own: u8, far: u8| {
+        format!(
+            "interfaces: {{ tun: {{ kind: gre, local: 10.0.0.{own}, remote: 10.0.0.{far}, addresses: 10.9.0.{own}/30 }},
+               lo: 10.255.0.{own}/32 }}, routes: [ 10.255.0.{far}/32 via 10.9.0.{far} ]"
+        )
+    };
+    let text = format!(
+        "{{ name: t, nodes: {{ a: {{ {} }}, b: {{ {} }} }},
+           links: [ {{ endpoints: {{ a: 10.0.0.1/24, b: 10.0.0.2/24 }} }} ] }}",
+        end(1, 2),
+        end(2, 1)
+    );
+    assert!(codes(&text).is_empty(), "{:?}", codes(&text));
+    // A gateway that is not the other end's is still nobody's on a wire.
+    let cable = "{ name: t, nodes: { a: { routes: [ 10.9.0.0/24 via 10.0.0.7 ] }, b: },
+                   links: [ { endpoints: { a: 10.0.0.1/24, b: 10.0.0.2/24 } } ] }";
+    assert_eq!(codes(cable), ["wrong-gateway"]);
+}
+
 /// Each address is asked, of both families, and by the host too.
 #[test]
 fn addresses_that_nobody_reaches_beside_one_that_is() {

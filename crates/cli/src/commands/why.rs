@@ -177,7 +177,7 @@ pub(super) fn run(context: &Context<'_>, args: &args::Why) -> Outcome {
             Body {
                 from: &args.from,
                 to: &args.to,
-                sentence: told.answer.sentence(&args.from, &args.to),
+                sentence: sentence(args, &told),
                 file: name,
                 answer: &told.answer,
                 probe,
@@ -230,6 +230,16 @@ fn code(told: &Told) -> u8 {
     }
 }
 
+/// Says the verdict. Where model and kernel disagree, the kernel's.
+fn sentence(args: &args::Why, told: &Told) -> String {
+    let (from, to) = (&args.from, &args.to);
+    match told.probed.and_then(|probed| probed.replied()).filter(|_| told.disagree()) {
+        Some(true) => format!("{from} reaches {to}, unlike what was worked out"),
+        Some(false) => format!("{from} does not reach {to}, unlike what was worked out"),
+        None => told.answer.sentence(from, to),
+    }
+}
+
 fn text(args: &args::Why, told: &Told, file: Option<&File>) -> String {
     let answer = &told.answer;
     let style = match answer.verdict {
@@ -237,8 +247,7 @@ fn text(args: &args::Why, told: &Told, file: Option<&File>) -> String {
         Verdict::Unreachable => style::REMOVE,
         Verdict::Partly | Verdict::Unknown => style::CHANGE,
     };
-    let mut text =
-        format!("{}{}{}\n", on(style), plain(&answer.sentence(&args.from, &args.to)), off(style));
+    let mut text = format!("{}{}{}\n", on(style), plain(&sentence(args, told)), off(style));
     for what in &answer.unknown {
         let _ = writeln!(text, "  not evaluated: {}", plain(what));
     }

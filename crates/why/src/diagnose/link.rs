@@ -54,6 +54,9 @@ impl Case<'_, '_> {
         if let Some(block) = loose {
             return Some(self.blocked(&from, block, hop));
         }
+        if let Some(cause) = self.gone_from_link(&from, hop) {
+            return Some(cause);
+        }
         if fib::is_link_local_ipv6(self.dst) {
             let mut cause = self.no_link(ns);
             cause.evidence =
@@ -61,6 +64,26 @@ impl Case<'_, '_> {
             return Some(cause);
         }
         Some(self.not_here(ns, dev, hop))
+    }
+
+    /// What the link was meant to be made of at this end, or at that of who was meant to have an address
+    /// on it, and is not there.
+    fn gone_from_link(&self, from: &End, hop: IpAddr) -> Option<Cause> {
+        let scene = self.scene;
+        let all = scene.all_meant().into_iter().flat_map(|meant| &meant.namespaces);
+        let holders = all.filter_map(|(ns, meant)| {
+            let (dev, _) = fib::holder(meant, hop)?;
+            Some(End { ns: ns.clone(), name: dev.clone() })
+        });
+        let meant = |end: &End| scene.meant_interface(&end.ns, &end.name);
+        std::iter::once(from.clone()).chain(holders).find_map(|end| {
+            let port = meant(&end)?.kind.peer()?;
+            let bridge = meant(port).and_then(|port| port.master.clone());
+            let bridge = bridge.map(|name| End { ns: port.ns.clone(), name });
+            let parts = std::iter::once(port.clone()).chain(bridge);
+            let mut lost = parts.filter(|part| scene.end(part).is_none());
+            lost.next().map(|part| self.interface_missing(&part.ns, &part.name))
+        })
     }
 
     /// Tells whether a station has an address, or was meant to; or would get the packet anyway.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::{Change, End, Interface, NsName, Route, RouteKind, Step};
+use vnet_model::{Change, End, Interface, LinkSetting, NsName, Route, RouteKind, Step};
 
 use super::Case;
 use crate::Cause;
@@ -232,8 +232,8 @@ impl Case<'_, '_> {
         let found = self.scene.ns(ns)?;
         if found.routes.contains(route) {
             // It is there, and something else comes first, or its interfaces are down.
-            let cause = self.extra(ns, got);
-            return cause.or_else(|| self.dead_leg(ns, route));
+            let cause = self.extra(ns, got).or_else(|| self.dead_leg(ns, route));
+            return cause.or_else(|| self.thrown(ns, route));
         }
         if let Some(cause) = self.dead_leg(ns, route) {
             return Some(cause);
@@ -261,6 +261,22 @@ impl Case<'_, '_> {
         let add = Change::AddRoute(route.clone());
         let step = Step::new(ns.clone(), add).from(route.origin);
         Some(self.cause(code, self.object(route, ns), evidence, vec![step]))
+    }
+
+    /// A more specific route of type `throw` ends the lookup before one that was meant.
+    fn thrown(&self, ns: &NsName, meant: &Route) -> Option<Cause> {
+        let all = &self.scene.ns(ns)?.routes;
+        let is_before = |route: &&Route| {
+            route.kind == RouteKind::Throw
+                && route.table == meant.table
+                && route.dst.contains(&self.dst)
+                && route.dst.prefix_len() >= meant.dst.prefix_len()
+        };
+        let route = all.iter().find(is_before)?;
+        let label = self.scene.label(ns);
+        let evidence = format!("`{route}` of {label} ends the lookup before `{meant}` is found");
+        let step = Step::new(ns.clone(), Change::DelRoute(route.clone()));
+        Some(self.cause("throw-route", self.object(route, ns), evidence, vec![step]))
     }
 
     /// An interface of a route that is not as it was meant, so that the route can't be there.
@@ -314,6 +330,9 @@ impl Case<'_, '_> {
     /// by now.
     fn is_in_the_way(&self, step: &Step, ns: &NsName, dev: &vnet_model::IfName) -> bool {
         let Change::DelLink { name, .. } = &step.change else { return false };
+        if step.ns == *ns && name == dev {
+            return true;
+        }
         let meant = self.scene.meant_interface(ns, dev);
         let Some(peer) = meant.and_then(|meant| meant.kind.peer()) else { return false };
         let moved = self.scene.end(peer).and_then(|found| found.kind.peer());
@@ -330,6 +349,10 @@ impl Case<'_, '_> {
                 || peer.is_some_and(|peer| peer.ns == *at && peer.name == *name)
         };
         match &step.change {
+            // What becomes a port of it again.
+            Change::SetLink { name, set: LinkSetting::Master(Some(master)) } => {
+                (step.ns == *ns && master == dev) || is(&step.ns, name)
+            }
             Change::AddLink { name, .. }
             | Change::SetLink { name, .. }
             | Change::AddAddress { dev: name, .. } => is(&step.ns, name),
