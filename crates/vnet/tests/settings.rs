@@ -184,6 +184,33 @@ fn what_is_taken_out_of_the_file_goes_back() {
     });
 }
 
+/// The MTU of what is no cable goes back too: to that of Ethernet.
+#[test]
+fn an_mtu_that_is_no_longer_said_goes_back() {
+    let file = |mtu: &str| {
+        desired(&format!(
+            "{{ name: t, netns: $node, nodes: {{ a: {{ interfaces: {{ br0: {{ kind: bridge, {mtu} }} }} }}, b: }},
+               segments: {{ lan: {{ members: [ a, b ], {mtu} }} }} }}"
+        ))
+    };
+    vnet_testns::root(|| {
+        let (said, bare) = (file("mtu: 1400"), file(""));
+        let mut lab = open(&said);
+        lab.up(&said, |_| {}).unwrap();
+        let back = planned(&lab, &bare);
+        for step in ["~ a:br0 mtu 1500", "~ lan:lan mtu 1500", "~ a:lan mtu 1500"] {
+            assert!(back.iter().any(|it| it == step), "{step} is not in {back:#?}");
+        }
+        lab.up(&bare, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &bare), NOTHING);
+        assert_eq!(sh("ip -n a -o link show br0 | grep -o 'mtu [0-9]*'"), "mtu 1500\n");
+        // What somebody sets by hand and no file ever said is left alone.
+        sh("ip -n a link set br0 mtu 1300");
+        assert_eq!(planned(&lab, &bare), NOTHING);
+        lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+    });
+}
+
 /// IPv6 comes back where it was off: on an interface, in a node, and with its last IPv6 address no node
 /// forwards it.
 #[test]

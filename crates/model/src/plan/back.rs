@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{can_become, interface_of_sysctl, wants_ipv6};
 use crate::apply::LOOPBACK;
 use crate::names::{IfName, NsName};
-use crate::state::{Cpus, Interface, MTU_IPV6_MIN_BYTES, Namespace, State};
+use crate::state::{Cpus, Interface, MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, Namespace, State};
 
 /// Sysctls by name: what they are where nobody says anything.
 pub type Born = BTreeMap<String, String>;
@@ -164,6 +164,10 @@ impl<'s> Back<'s> {
             if it.is_no_longer(|it| it.txqueuelen.is_some()) && it.found.txqueuelen != length {
                 back.txqueuelen = length;
             }
+            let mtu = self.born_mtu(it.found);
+            if it.is_no_longer(|it| it.mtu.is_some()) && it.found.mtu != mtu {
+                back.mtu = mtu;
+            }
             if it.is_no_longer(|it| it.rps_cpus.is_some()) {
                 let born = self.born_cpus(name);
                 back.rps_cpus =
@@ -191,6 +195,18 @@ impl<'s> Back<'s> {
         (back != Interface::new(it.found.kind.clone())).then_some(back)
     }
 
+    /// Returns the MTU that such an interface has where nobody says it: that of what it stands on, or of
+    /// Ethernet. What a tunnel's is depends on the way of its packets when it is made.
+    fn born_mtu(&self, found: &Interface) -> Option<u32> {
+        let device = found.kind.device()?;
+        if device.spec.is_tunnel() || device.spec.is_vrf() || device.host_lower.is_some() {
+            return None;
+        }
+        let Some(lower) = &device.lower else { return Some(MTU_DEFAULT_BYTES) };
+        let mtu = |ns: &Namespace| ns.interfaces.get(lower).and_then(|lower| lower.mtu);
+        mtu(self.wanted).or_else(|| mtu(self.found))
+    }
+
     /// Returns which processors take what comes in at a new interface; `lo` is there before anybody says
     /// that.
     fn born_cpus(&self, name: &IfName) -> Cpus {
@@ -208,6 +224,7 @@ impl Thrice<'_> {
 impl Interface {
     /// Takes over the settings that go back.
     fn take_over(&mut self, back: Self) {
+        self.mtu = back.mtu.or(self.mtu);
         self.txqueuelen = back.txqueuelen.or(self.txqueuelen);
         self.rps_cpus = back.rps_cpus.or(self.rps_cpus.take());
         self.ipv6 = back.ipv6.or(self.ipv6);
