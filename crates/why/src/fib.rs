@@ -324,6 +324,8 @@ pub(crate) fn source_of(
 pub(crate) struct Known<'k> {
     /// Those whose preferred lifetime is over, which IPv4 does not ask about.
     pub(crate) deprecated: &'k [IpAddr],
+    /// Those of IPv6 of which it is not known yet that no other has them, or known that one has.
+    pub(crate) unusable: &'k [(IfName, IpAddr, bool)],
     /// How far those of IPv4 go that don't go anywhere.
     pub(crate) scopes: Option<&'k BTreeMap<IpAddr, u8>>,
 }
@@ -372,7 +374,8 @@ pub(crate) fn source_ipv6(
     dst: IpAddr,
 ) -> Option<IpAddr> {
     let IpAddr::V6(dst) = dst else { return None };
-    let mut best: Option<((bool, bool, bool, u32), IpAddr)> = None;
+    let is_usable = |addr: IpAddr| !known.unusable.iter().any(|(_, other, _)| *other == addr);
+    let mut best: Option<((bool, bool, bool, bool, u32), IpAddr)> = None;
     for (name, interface) in &ns.interfaces {
         if !interface.up || !has_ipv6(interface) || vrf_of(ns, name) != vrf_of(ns, dev) {
             continue;
@@ -387,7 +390,10 @@ pub(crate) fn source_ipv6(
             let common = common.min(u32::from(address.net.prefix_len()));
             let of_scope = link_local == dst.is_unicast_link_local();
             let is_preferred = !known.deprecated.contains(&addr.into());
-            let score = (of_scope, is_preferred, name == dev, common);
+            // One that can't be used is passed over (`__ipv6_dev_get_saddr`, net/ipv6/addrconf.c); where
+            // there is no other, it is what is at fault.
+            let is_usable = is_usable(addr.into());
+            let score = (is_usable, of_scope, is_preferred, name == dev, common);
             // The one added last comes first in the kernel's list, and the first of equals wins.
             if best.as_ref().is_none_or(|(known, _)| score >= *known) {
                 best = Some((score, addr.into()));

@@ -204,6 +204,26 @@ fn an_address_of_a_link_is_an_end() {
     });
 }
 
+/// An address that is not known yet to be nobody else's is passed over where there is another.
+#[test]
+fn a_tentative_address_is_no_source_where_there_is_another() {
+    vnet_testns::root(|| {
+        let lab = up(&common::of_text(
+            "name: t
+netns: $node
+nodes: [ a, b ]
+links: [ { endpoints: { a:eth0: [ 2001:db8::1/64, fe80::a/64 ], b:eth0: [ 2001:db8::2/64, fe80::1/64 ] } } ]",
+        ));
+        // Duplicate address detection of the derived ones begins anew, and lasts for a second.
+        sh(
+            "ip -n a link set eth0 addrgenmode none; ip -n a -6 addr add fe80::ffff:ffff:ffff:1/64 dev eth0",
+        );
+        let told = lab.why("a", "fe80::1%eth0", &probing()).unwrap();
+        assert!(replied(&told) && told.answer.causes.is_empty(), "{}", shown(&told));
+        down(lab);
+    });
+}
+
 /// An end without any address is no mistake of who asks; one that has only an address of a link is asked by
 /// that where it is a neighbour.
 #[test]

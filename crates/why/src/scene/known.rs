@@ -34,7 +34,7 @@ impl Scene<'_> {
         let Some(facts) = self.facts(ns) else { return Known::default() };
         let is_widened = self.effects.contains(&Effect::Widened(ns.clone()));
         let scopes = (!is_widened).then_some(&facts.scopes);
-        Known { deprecated: &facts.deprecated, scopes }
+        Known { deprecated: &facts.deprecated, unusable: &facts.unusable, scopes }
     }
 
     /// Tells whether an address is there, and nothing in the tables makes it the namespace's own.
