@@ -375,7 +375,9 @@ pub(crate) fn source_ipv6(
 ) -> Option<IpAddr> {
     let IpAddr::V6(dst) = dst else { return None };
     let is_usable = |addr: IpAddr| !known.unusable.iter().any(|(_, other, _)| *other == addr);
-    let mut best: Option<((bool, bool, bool, bool, u32), IpAddr)> = None;
+    /// What counts, the first most: greater is better.
+    type Score = (bool, bool, bool, bool, u32);
+    let mut best: Option<(Score, IpAddr)> = None;
     for (name, interface) in &ns.interfaces {
         if !interface.up || !has_ipv6(interface) || vrf_of(ns, name) != vrf_of(ns, dev) {
             continue;
