@@ -1,11 +1,12 @@
 //! Makes a table another one and leaves the rules that stay where they are, so that their counters go
 //! on. CAP_NET_ADMIN.
 
+use std::collections::BTreeMap;
+
 use vnet_model::nft::edit::{can_stay, staying};
 use vnet_model::nft::{Chain, Table, TableId};
 use vnet_netlink::{Batch, Error, Socket};
 
-use super::numbers::{HEADER_BYTES, msg, rule};
 use super::read::{self, Which};
 use super::write::{self, Part, Transaction};
 
@@ -22,24 +23,16 @@ pub struct Found {
 /// # Errors
 /// When the kernel can't be asked.
 pub fn read(socket: &mut Socket, id: &TableId) -> Result<Option<Found>, Error> {
-    let tables = read::tables(socket, Which::Marked(&[]))?;
-    let Some(table) = tables.into_iter().find(|table| table.id == *id) else { return Ok(None) };
-    let all = read::dump(socket, msg::GETRULE, |message| {
-        let attributes = message.attributes(HEADER_BYTES)?;
-        let text = |kind| read::text(attributes, kind);
-        let (name, chain) = (text(rule::TABLE)?, text(rule::CHAIN)?);
-        let handle = attributes.find(rule::HANDLE)?.map(|it| it.u64_be()).transpose()?;
-        let is_its = name.as_ref() == Some(&id.name) && read::family(&message) == Some(id.family);
-        Ok(chain.zip(handle).filter(|_| is_its))
+    let mut of_chains: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let tables = read::tables_with(socket, Which::Marked(&[]), |placed| {
+        if placed.table == *id {
+            of_chains.entry(placed.chain.clone()).or_default().push(placed.handle);
+        }
     })?;
-    let of = |chain: &Chain| -> Vec<u64> {
-        all.iter().filter(|(name, _)| *name == chain.name).map(|(_, handle)| *handle).collect()
-    };
-    let handles: Vec<_> = table.chains.iter().map(of).collect();
-    // Somebody changed it between the two questions: what it was says nothing about what it is.
-    let agree =
-        table.chains.iter().zip(&handles).all(|(chain, all)| chain.rules.len() == all.len());
-    Ok(agree.then_some(Found { table, handles }))
+    let Some(table) = tables.into_iter().find(|table| table.id == *id) else { return Ok(None) };
+    let of = |chain: &Chain| of_chains.remove(&chain.name).unwrap_or_default();
+    let handles = table.chains.iter().map(of).collect();
+    Ok(Some(Found { table, handles }))
 }
 
 /// Makes a table what it shall be: rule by rule where its chains can stay, whole where not.

@@ -25,6 +25,15 @@ pub enum Which<'a> {
 /// # Errors
 /// When the kernel can't be asked.
 pub fn tables(socket: &mut Socket, which: Which<'_>) -> Result<Vec<Table>, Error> {
+    tables_with(socket, which, |_| {})
+}
+
+/// As [`tables`]; `on_rule` is handed each rule that comes into one, in order.
+pub(super) fn tables_with(
+    socket: &mut Socket,
+    which: Which<'_>,
+    mut on_rule: impl FnMut(&Placed),
+) -> Result<Vec<Table>, Error> {
     let (mut tables, dormant) = match heads(socket) {
         Ok(heads) => apart(heads),
         // The module is not there (`nfnetlink_rcv_msg`, net/netfilter/nfnetlink.c).
@@ -50,10 +59,11 @@ pub fn tables(socket: &mut Socket, which: Which<'_>) -> Result<Vec<Table>, Error
         }
     }
     let sets = read_set::all(socket, |id| by_id.contains_key(id))?;
-    for (id, name, rule) in dump(socket, msg::GETRULE, |message| read_rule(message, &sets))? {
-        let table = by_id.get_mut(&id);
-        if let Some(chain) = table.and_then(|t| t.chains.iter_mut().find(|c| c.name == name)) {
-            chain.rules.push(rule);
+    for placed in dump(socket, msg::GETRULE, |message| read_rule(message, &sets))? {
+        let chains = by_id.get_mut(&placed.table).map(|table| table.chains.iter_mut());
+        if let Some(chain) = chains.into_iter().flatten().find(|it| it.name == placed.chain) {
+            on_rule(&placed);
+            chain.rules.push(placed.rule);
         }
     }
     Ok(tables)
@@ -147,25 +157,32 @@ fn read_base(family: Family, chain: Attributes<'_>, hook: Attribute<'_>) -> Resu
     })
 }
 
-pub(super) fn read_rule(
-    message: Message<'_>,
-    sets: &Sets,
-) -> Result<Option<(TableId, String, Rule)>, Error> {
+/// A rule and where it is.
+pub(super) struct Placed {
+    pub(super) table: TableId,
+    pub(super) chain: String,
+    /// What the kernel knows it by, in its table.
+    pub(super) handle: u64,
+    pub(super) rule: Rule,
+}
+
+pub(super) fn read_rule(message: Message<'_>, sets: &Sets) -> Result<Option<Placed>, Error> {
     let Some(family) = family(&message) else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
     let (table, chain) = (text(attributes, rule::TABLE)?, text(attributes, rule::CHAIN)?);
-    let (Some(name), Some(chain)) = (table, chain) else { return Ok(None) };
-    let id = TableId { family, name };
+    let handle = attributes.find(rule::HANDLE)?.map(|found| found.u64_be()).transpose()?;
+    let (Some(name), Some(chain), Some(handle)) = (table, chain, handle) else { return Ok(None) };
+    let table = TableId { family, name };
     let mut exprs = Vec::new();
     if let Some(list) = attributes.find(rule::EXPRESSIONS)? {
         for element in list.nested() {
             let element = element?;
             if element.kind == LIST_ELEM {
-                exprs.push(read_expr::expr(element.nested(), &id, sets)?);
+                exprs.push(read_expr::expr(element.nested(), &table, sets)?);
             }
         }
     }
-    Ok(Some((id, chain, Rule { exprs, origin: Origin::NONE })))
+    Ok(Some(Placed { table, chain, handle, rule: Rule { exprs, origin: Origin::NONE } }))
 }
 
 /// Reads a message as the answer to each question.

@@ -306,9 +306,9 @@ impl Post {
             if handle != Some(number) {
                 return Ok(None);
             }
-            Ok(read::read_rule(message, &sets)?.filter(|(id, _, _)| id == table))
+            Ok(read::read_rule(message, &sets)?.filter(|found| found.table == *table))
         })?;
-        Ok(found.first().map(|(id, _, rule)| text::rule(rule, id.family)))
+        Ok(found.first().map(|found| text::rule(&found.rule, table.family)))
     }
 }
 
