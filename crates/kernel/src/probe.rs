@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
+use vnet_netlink::attr::Writer;
 use vnet_netlink::{Batch, Error as NetlinkError, Flags, Protocol, RawMessage, Socket};
 
 use crate::error::Error;
@@ -100,17 +101,27 @@ fn tun_device() -> Result<(), Errno> {
 }
 
 fn ask_for(batch: &mut Batch, kind: &str) {
+    const IFLA_NUM_TX_QUEUES: u16 = 31;
+    push_new_link(batch, "vnet-probe", kind, |writer| {
+        writer.u32(IFLA_NUM_TX_QUEUES, u32::MAX);
+    });
+}
+
+/// Asks for an interface of a kind of which nothing is said but its name, and `more`.
+pub(crate) fn push_new_link(
+    batch: &mut Batch,
+    name: &str,
+    kind: &str,
+    more: impl FnOnce(&mut Writer<'_>),
+) {
     const RTM_NEWLINK: u16 = 16;
     const IFLA_IFNAME: u16 = 3;
     const IFLA_LINKINFO: u16 = 18;
     const IFLA_INFO_KIND: u16 = 1;
-    const IFLA_NUM_TX_QUEUES: u16 = 31;
     /// `struct ifinfomsg`: nothing but zeros.
     const HEADER: [u8; 16] = [0; 16];
     batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
-        writer.header(&HEADER);
-        writer.text(IFLA_IFNAME, "vnet-probe");
-        writer.u32(IFLA_NUM_TX_QUEUES, u32::MAX);
+        more(writer.header(&HEADER).text(IFLA_IFNAME, name));
         writer.nest(IFLA_LINKINFO, |info| {
             info.text(IFLA_INFO_KIND, kind);
         });

@@ -12,12 +12,13 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use vnet_model::nft::{Expr, Meta, RawText, Table, TableId};
 use vnet_model::{IfName, Mark, NsName};
-use vnet_netlink::{Batch, Flags, Protocol, Socket};
+use vnet_netlink::{Batch, Protocol, Socket};
 
 use super::sentinel::Sentinels;
 use super::{Which, tables};
 use crate::error::Error;
 use crate::pins::Pins;
+use crate::probe::push_new_link;
 use crate::process::end_with_parent;
 use crate::thread::Walker;
 
@@ -61,36 +62,37 @@ pub(crate) fn try_out(
     walker: &Walker,
     trial: &Trial,
 ) -> Result<Result<Vec<Table>, Unusable>, Error> {
-    let made = match try_once(walker, trial, &[])? {
+    let Trial { text, interfaces } = trial;
+    let made = match try_among(walker, text, interfaces)? {
         Ok(made) => made,
         Err(unusable) => return Ok(Err(unusable)),
     };
     if let Some(word) = by_number(&made) {
         return Ok(Err(Unusable::Numbers(Some(word.to_owned()))));
     }
-    let Some(before) = filler(&trial.interfaces) else { return Ok(Ok(made)) };
-    let again = try_once(walker, trial, &[before])?;
+    if interfaces.is_empty() {
+        return Ok(Ok(made));
+    }
+    let others: Vec<IfName> = filler(interfaces).iter().chain(interfaces).cloned().collect();
+    let again = try_among(walker, text, &others)?;
     Ok(if again.is_ok_and(|again| again == made) { Ok(made) } else { Err(Unusable::Numbers(None)) })
 }
 
-/// A name that none of these interfaces has, where there are some.
+/// A name that none of these interfaces has.
 fn filler(names: &[IfName]) -> Option<IfName> {
     let free = |number: usize| IfName::new(&format!("filler{number}")).ok();
-    let mut all = (0..=names.len()).filter_map(free);
-    all.find(|name| !names.contains(name)).filter(|_| !names.is_empty())
+    (0..=names.len()).filter_map(free).find(|name| !names.contains(name))
 }
 
-/// Tries a text out in a new namespace. The thread comes home after its job, and with that the
-/// namespace goes.
-fn try_once(
+/// Tries a text out in a new namespace with these interfaces, numbered as they are listed. The thread
+/// comes home after its job, and with that the namespace goes.
+fn try_among(
     walker: &Walker,
-    trial: &Trial,
-    before: &[IfName],
+    text: &str,
+    interfaces: &[IfName],
 ) -> Result<Result<Vec<Table>, Unusable>, Error> {
     walker.enter_new().map_err(Error::system("make", "a namespace to try nftables text in"))?;
-    make_interfaces(before)?;
-    make_interfaces(&trial.interfaces)?;
-    let text = trial.text.as_str();
+    make_interfaces(interfaces)?;
     if let Err(unusable) = run(text)? {
         return Ok(Err(unusable));
     }
@@ -124,30 +126,18 @@ fn try_once(
 
 /// Makes interfaces for nft to find: each the end of a veth pair, the one kind that is everywhere.
 fn make_interfaces(names: &[IfName]) -> Result<(), Error> {
-    const RTM_NEWLINK: u16 = 16;
-    const IFLA_IFNAME: u16 = 3;
-    const IFLA_LINKINFO: u16 = 18;
-    const IFLA_INFO_KIND: u16 = 1;
-    /// `struct ifinfomsg`: nothing but zeros.
-    const HEADER: [u8; 16] = [0; 16];
     if names.is_empty() {
         return Ok(());
     }
     let failed = Error::system("make", "interfaces for nftables text");
-    let lost = |source: vnet_netlink::Error| source.errno().unwrap_or(rustix::io::Errno::IO);
     let mut batch = Batch::new();
     for name in names {
-        batch.push_raw(RTM_NEWLINK, Flags::CREATE | Flags::EXCL, |writer| {
-            writer.header(&HEADER).text(IFLA_IFNAME, name.as_str());
-            writer.nest(IFLA_LINKINFO, |info| {
-                info.text(IFLA_INFO_KIND, "veth");
-            });
-        });
+        push_new_link(&mut batch, name.as_str(), "veth", |_| {});
     }
     let sent = Socket::open(Protocol::Route).and_then(|mut socket| socket.submit(&mut batch));
     let outcome = match sent {
         Ok(outcome) => outcome,
-        Err(error) => return Err(failed(lost(error))),
+        Err(error) => return Err(failed(error.errno().unwrap_or(rustix::io::Errno::IO))),
     };
     // A far end that the kernel has named may have one's name already: that is there, too.
     let there = rustix::io::Errno::EXIST;
