@@ -15,7 +15,7 @@ use vnet_model::apply::LOOPBACK;
 use vnet_model::{Cpus, IfName, Namespace, NsName};
 use vnet_netlink::{Error as NetlinkError, RawMessage};
 
-pub(super) use others::ipsec;
+pub(super) use others::ipsec_policies;
 
 use super::{Observed, generic_socket};
 use crate::error::Error;

@@ -23,7 +23,7 @@ use vnet_model::state::PortVlans;
 use vnet_model::{Device, Facts, IfName, Interface, Kind, Mac, NamespaceFacts, NsName};
 use vnet_netlink::{Error as NetlinkError, Socket};
 
-use super::beyond::{ipsec, traffic};
+use super::beyond::{ipsec_policies, traffic};
 use super::link::Link;
 use super::{CHUNK, IPV6_FORWARDING, address, bridging, entry, link, route};
 use crate::error::Error;
@@ -83,11 +83,10 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             let has_bridge = links.iter().any(Link::is_bridge);
             let (found, names) = read(&mut opened.socket, links).map_err(failed)?;
             let devs = || names.values().map(|dev| dev.as_str().replace('.', "/"));
-            let own = devs()
-                .chain(["all".to_owned()])
+            let with_all = || devs().chain(["all".to_owned()]);
+            let own = with_all()
                 .flat_map(|dev| CONF_KEYS.map(|key| format!("net.ipv4.conf.{dev}.{key}")));
-            let own_ipv6 = devs()
-                .chain(["all".to_owned()])
+            let own_ipv6 = with_all()
                 .flat_map(|dev| CONF6_KEYS.map(|key| format!("net.ipv6.conf.{dev}.{key}")));
             let solicit = devs().flat_map(|dev| {
                 ["ipv4", "ipv6"].map(|family| format!("net.{family}.neigh.{dev}.{SOLICIT}"))
@@ -105,8 +104,7 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
         filters(realm, chunk, &mut facts)?;
         for name in chunk {
             if let Some(found) = facts.namespaces.get_mut(name) {
-                let words = ipsec(realm, name)?.into_iter();
-                found.ipsec = words.into_iter().find(|words| words.contains("polic"));
+                found.ipsec = ipsec_policies(realm, name)?;
             }
         }
         let answers = realm.sysctls(0, requests.clone())?;

@@ -59,22 +59,34 @@ fn label(message: Message<'_>) -> Result<Option<(IpNet, u32)>, NetlinkError> {
     Ok(net.zip(label.map(|label| label.u32()).transpose()?))
 }
 
+/// `XFRM_MSG_GETSA` and `XFRM_MSG_GETPOLICY` (linux/xfrm.h), with what is listed.
+const STATES: (u16, [&str; 2]) = (0x12, ["state", "states"]);
+const POLICIES: (u16, [&str; 2]) = (0x15, ["policy", "policies"]);
+
 /// Counts the states and policies of IPsec (`ip-xfrm(8)`): their keys are read by nobody here.
-pub(in crate::observe) fn ipsec(realm: &Realm, name: &NsName) -> Result<Vec<String>, Error> {
-    const XFRM_MSG_GETSA: u16 = 0x12;
-    const XFRM_MSG_GETPOLICY: u16 = 0x15;
+pub(super) fn ipsec(realm: &Realm, name: &NsName) -> Result<Vec<String>, Error> {
+    xfrm(realm, name, &[STATES, POLICIES])
+}
+
+/// Counts the policies alone; nothing where there are none.
+pub(in crate::observe) fn ipsec_policies(
+    realm: &Realm,
+    name: &NsName,
+) -> Result<Option<String>, Error> {
+    Ok(xfrm(realm, name, &[POLICIES])?.pop())
+}
+
+fn xfrm(realm: &Realm, name: &NsName, lists: &[(u16, [&str; 2])]) -> Result<Vec<String>, Error> {
     let mut socket = match netlink_socket(realm, 0, name, SocketKind::Xfrm) {
         Err(error) if error.errno() == Some(Errno::PROTONOSUPPORT) => return Ok(Vec::new()),
         socket => socket?,
     };
     let mut words = Vec::new();
-    for (kind, one, many) in
-        [(XFRM_MSG_GETSA, "state", "states"), (XFRM_MSG_GETPOLICY, "policy", "policies")]
-    {
+    for (kind, of) in lists {
         let failed =
             |source| Error::Netlink { doing: "list what IPsec does", ns: name.clone(), source };
-        let asked = question(kind, &[]).map_err(failed)?;
-        words.extend(counted(&mut socket, &asked, [one, many], "xfrm").map_err(failed)?);
+        let asked = question(*kind, &[]).map_err(failed)?;
+        words.extend(counted(&mut socket, &asked, *of, "xfrm").map_err(failed)?);
     }
     Ok(words)
 }
