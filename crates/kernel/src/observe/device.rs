@@ -66,9 +66,8 @@ fn one(option: &OptionSpec, data: Attributes<'_>) -> Option<Found> {
             let flow = number(attribute(option.attr)?, Width::Be32)?;
             Value::Number(if is_inherited { FLOW_INHERIT } else { flow >> shift & max })
         }
-        Form::EncapLimit { flags } => {
-            const IP6_TNL_F_IGN_ENCAP_LIMIT: u64 = 0x1;
-            let is_none = number(attribute(flags)?, Width::U32)? & IP6_TNL_F_IGN_ENCAP_LIMIT != 0;
+        Form::EncapLimit { flags, none } => {
+            let is_none = number(attribute(flags)?, Width::U32)? & u64::from(none) != 0;
             let limit = number(attribute(option.attr)?, Width::U8)?;
             Value::Number(if is_none { FLOW_INHERIT } else { limit })
         }

@@ -140,7 +140,8 @@ const FWMARK_OPTION: OptionSpec =
 /// `IFLA_GRE_ENCAP_LIMIT` and `IFLA_IPTUN_ENCAP_LIMIT`, each with the attribute of the flags.
 const fn encaplimit(attr: u16, flags: u16) -> OptionSpec {
     let doc = "How many tunnels its packets may enter further on.";
-    OptionSpec::new("encaplimit", attr, Form::EncapLimit { flags }, doc)
+    // `IP6_TNL_F_IGN_ENCAP_LIMIT` (linux/ip6_tunnel.h).
+    OptionSpec::new("encaplimit", attr, Form::EncapLimit { flags, none: 0x1 }, doc)
         .by_default(ENCAP_LIMIT as u64)
 }
 

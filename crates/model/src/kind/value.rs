@@ -124,6 +124,8 @@ pub enum Form {
     EncapLimit {
         /// The attribute of the flags.
         flags: u16,
+        /// The flag that there is no limit.
+        none: u32,
     },
     /// A bit in the big-endian flags of a GRE tunnel, of both ways.
     GreFlag(u16),
@@ -371,12 +373,10 @@ impl OptionSpec {
             return vec![self.form.shown(value)];
         }
         match (&self.form, value) {
-            (Form::Switch { say: Switch::Digit, .. }, Value::Bool(on)) => {
-                vec![word, u8::from(*on).to_string()]
-            }
-            (Form::Bit { say: Switch::Digit, .. }, Value::Bool(on)) => {
-                vec![word, u8::from(*on).to_string()]
-            }
+            (
+                Form::Switch { say: Switch::Digit, .. } | Form::Bit { say: Switch::Digit, .. },
+                Value::Bool(on),
+            ) => vec![word, u8::from(*on).to_string()],
             (Form::Switch { say: Switch::OnOff, .. } | Form::Bit { .. }, value) => {
                 vec![word, self.form.shown(value)]
             }

@@ -211,12 +211,12 @@ impl<'a> Resolved<'a> {
                             value => flow.1 |= (value as u32) << shift,
                         }
                     }
-                    (Form::EncapLimit { flags }, Value::Number(value)) => {
+                    (Form::EncapLimit { flags, none }, Value::Number(value)) => {
                         let v6 = v6.get_or_insert(V6 { flags: (flags, 0), flow: None });
                         match *value {
                             // As `ip` says it beside.
                             FLOW_INHERIT => {
-                                v6.flags.1 |= IP6_TNL_F_IGN_ENCAP_LIMIT;
+                                v6.flags.1 |= none;
                                 data.u8(option.attr, ENCAP_LIMIT);
                             }
                             value => drop(data.u8(option.attr, value as u8)),
@@ -249,8 +249,7 @@ struct V6 {
 /// What is done with the addresses of a macvlan (`IFLA_MACVLAN_MACADDR_MODE`).
 const MACADDR_MODE: u16 = 3;
 
-/// No option of IPv6 says how many tunnels a packet may enter (linux/ip6_tunnel.h).
-const IP6_TNL_F_IGN_ENCAP_LIMIT: u32 = 0x1;
+/// `IPV6_DEFAULT_TNL_ENCAP_LIMIT` (linux/ip6_tunnel.h).
 const ENCAP_LIMIT: u8 = 4;
 
 #[expect(clippy::cast_possible_truncation, reason = "the forms' bounds are within the width")]
