@@ -173,6 +173,22 @@ impl KindSpec {
         self.option("macaddr").is_some() && set.get("mode").is_some_and(|mode| *mode != source)
     }
 
+    /// Takes out of a change what its message can't say: what is gone without a word, and what has to wait
+    /// for the next one. Tells whether something waits.
+    pub(crate) fn leave_out_unsayable(&self, set: &mut Options) -> bool {
+        // The kernel refuses to be told so.
+        if self.forgets_sources(set) {
+            set.forget("macaddr");
+        }
+        // One message can't say both (`ipgre_netlink_parms`, net/ipv4/ip_gre.c).
+        let is = |word, on| set.get(word) == Some(&Value::Bool(on));
+        let waits = is("ignore-df", false) && is("pmtudisc", true);
+        if waits {
+            set.forget("pmtudisc");
+        }
+        waits
+    }
+
     /// Tells whether it is the bridge: its ports are wires.
     #[must_use]
     pub fn is_bridge(&self) -> bool {

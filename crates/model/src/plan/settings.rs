@@ -120,16 +120,7 @@ impl Planner<'_> {
             return;
         }
         let spec = wanted_device.spec;
-        // With the mode they are gone, and the kernel refuses to be told so.
-        if spec.forgets_sources(&set) {
-            set.forget("macaddr");
-        }
-        // One message can't say both (`ipgre_netlink_parms`, net/ipv4/ip_gre.c).
-        let is = |word, on| set.get(word) == Some(&Value::Bool(on));
-        let in_two = is("ignore-df", false) && is("pmtudisc", true);
-        if in_two {
-            set.forget("pmtudisc");
-        }
+        let waits = spec.leave_out_unsayable(&mut set);
         let mut rest = Options::new();
         if spec.says_all {
             rest = device.options.clone();
@@ -145,7 +136,7 @@ impl Planner<'_> {
             self.set(ns, name, LinkSetting::Up(false), wanted.origin);
         }
         self.set(&end.ns, &end.name, set, wanted.origin);
-        if in_two {
+        if waits {
             self.device_options(ns, name, wanted);
         }
     }
