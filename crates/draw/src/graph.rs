@@ -2,7 +2,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use vnet_model::ipnet::IpNet;
-use vnet_model::kind::Value;
 use vnet_model::names::{NodeName, NsName};
 use vnet_model::{Desired, Interface, Kind, Namespace, State};
 
@@ -293,10 +292,9 @@ fn own_lines(name: &NodeName, there: &Namespace, drawn: &BTreeSet<Place<'_>>) ->
 
 /// A tunnel's kind with its number, if it has one.
 fn words(kind: &Kind) -> String {
-    let id = kind.device().and_then(|device| device.options.get("id"));
-    match id {
-        Some(Value::Number(id)) => format!("{} {id}", kind.name()),
-        _ => kind.name().to_owned(),
+    match kind.device().and_then(|device| device.options.number("id")) {
+        Some(id) => format!("{} {id}", kind.name()),
+        None => kind.name().to_owned(),
     }
 }
 

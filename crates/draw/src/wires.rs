@@ -2,7 +2,6 @@
 //! of members to their segments.
 use std::collections::{BTreeMap, BTreeSet};
 
-use vnet_model::kind::Value;
 use vnet_model::names::{IfName, NodeName, NsName};
 use vnet_model::{Desired, Interface};
 
@@ -59,8 +58,8 @@ impl<'d> Finder<'d> {
                 ends.extend(there.filter(|there| here < *there).map(|there| [here.clone(), there]));
             }
             let vxlan = interface.kind.device().filter(|device| device.spec.name == "vxlan");
-            if let Some(Value::Number(id)) = vxlan.and_then(|device| device.options.get("id")) {
-                let others = by_id.entry(*id).or_default();
+            if let Some(id) = vxlan.and_then(|device| device.options.number("id")) {
+                let others = by_id.entry(id).or_default();
                 ends.extend(others.iter().map(|other| [other.clone(), here.clone()]));
                 others.push(here);
             }

@@ -35,9 +35,9 @@ pub fn commands(step: &Step) -> Vec<Command> {
             let several = device.is_on("multi_queue");
             let add = if several { add.word("multi_queue") } else { add };
             let add = ["user", "group"].into_iter().fold(add, |add, word| {
-                match device.options.get(word) {
-                    Some(Value::Number(id)) => add.word(word).word(id),
-                    _ => add,
+                match device.options.number(word) {
+                    Some(id) => add.word(word).word(id),
+                    None => add,
                 }
             });
             return [add].into_iter().chain(rest).collect();

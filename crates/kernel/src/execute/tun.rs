@@ -1,6 +1,5 @@
 //! Steps that make TUN and TAP devices, which no message does.
 
-use vnet_model::kind::Value;
 use vnet_model::{Change, LinkSetting, NewLink, Step};
 
 use super::{Executor, failed, message};
@@ -20,10 +19,7 @@ impl Executor<'_> {
         else {
             return Ok(1);
         };
-        let id = |word| match device.options.get(word) {
-            Some(Value::Number(id)) => u32::try_from(*id).ok(),
-            _ => None,
-        };
+        let id = |word| u32::try_from(device.options.number(word)?).ok();
         let make = SysctlAccess::MakeTun {
             name: name.clone(),
             tap: device.spec.is_tap(),

@@ -1,7 +1,7 @@
 //! VLANs of ports, and forwarding entries.
 
 use super::Refused;
-use crate::kind::{Options, Value};
+use crate::kind::Options;
 use crate::names::IfName;
 use crate::state::{FdbEntry, Interface, Namespace, PortVlan, PortVlans};
 
@@ -66,7 +66,9 @@ impl Namespace {
     /// Moves the ports of a bridge, and the bridge itself, that are in its VLAN for new ones as they were
     /// born (`__br_vlan_set_default_pvid`, net/bridge/br_vlan.c).
     pub(super) fn default_pvid_follows(&mut self, bridge: &IfName, before: u16, set: &Options) {
-        let Some(Value::Number(_)) = set.get(DEFAULT_PVID) else { return };
+        if set.number(DEFAULT_PVID).is_none() {
+            return;
+        }
         let (old, new) = (born_vlans(before), born_vlans(default_pvid(Some(set))));
         for (name, interface) in self.interfaces.iter_mut() {
             let is_of = name == bridge || interface.master.as_ref() == Some(bridge);
@@ -82,10 +84,8 @@ impl Namespace {
 
 /// Returns the VLAN that new ports of a bridge with these options are in; 0 for none.
 pub(crate) fn default_pvid(options: Option<&Options>) -> u16 {
-    match options.and_then(|options| options.get(DEFAULT_PVID)) {
-        Some(Value::Number(vid)) => u16::try_from(*vid).unwrap_or(1),
-        _ => 1,
-    }
+    let vid = options.and_then(|options| options.number(DEFAULT_PVID));
+    vid.and_then(|vid| u16::try_from(vid).ok()).unwrap_or(1)
 }
 
 /// Returns the VLANs of a new port.

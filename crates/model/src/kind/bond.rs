@@ -278,28 +278,22 @@ const ONLY: [(&str, &[u64], &str); 7] = [
 ];
 
 fn check(options: &Options) -> Result<(), &'static str> {
-    let mode = match options.get("mode") {
-        Some(Value::Number(mode)) => *mode,
-        _ => 0,
-    };
+    let number = |word| options.number(word).unwrap_or(0);
+    let mode = number("mode");
     let is_wrong =
         |word: &str, modes: &[u64]| options.get(word).is_some() && !modes.contains(&mode);
-    let is_set = |word| options.get(word).is_some_and(|value| *value != Value::Number(0));
-    if is_set("arp_interval") && is_set("miimon") {
+    if number("arp_interval") != 0 && number("miimon") != 0 {
         return Err("looks after its ports by `miimon` or by `arp_interval`, not both");
     }
     // They are counted in looks (`_bond_option_delay_set`, drivers/net/bonding/bond_options.c).
-    let number = |word| match options.get(word) {
-        Some(Value::Number(number)) => *number,
-        _ => 0,
-    };
     // Where it is not said LACP looks every 100 ms, as the balancing modes do.
     let every = match number("miimon") {
         0 if [LACP, TLB, ALB].contains(&mode) => 100,
         every => every,
     };
     for word in ["updelay", "downdelay", "peer_notify_delay"] {
-        if is_set(word) && (every == 0 || number(word) % every != 0) {
+        let delay = number(word);
+        if delay != 0 && (every == 0 || delay % every != 0) {
             return Err("counts its delays in looks: each must be a multiple of `miimon`");
         }
     }

@@ -249,9 +249,7 @@ const OPTIONS: &[OptionSpec] = &[
 fn check(options: &Options) -> Result<(), &'static str> {
     /// `BR_GROUPFWD_RESTRICTED` (net/bridge/br_private.h).
     const KEPT: u64 = 0x7;
-    if let Some(Value::Number(mask)) = options.get("group_fwd_mask")
-        && mask & KEPT != 0
-    {
+    if options.number("group_fwd_mask").is_some_and(|mask| mask & KEPT != 0) {
         return Err("never forwards the first three groups of `group_fwd_mask`");
     }
     let is_on = |word| options.get(word) == Some(&Value::Bool(true));

@@ -27,6 +27,15 @@ impl Options {
         self.0.get(word)
     }
 
+    /// Returns the number that an option is.
+    #[must_use]
+    pub fn number(&self, word: &str) -> Option<u64> {
+        match self.get(word) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// Gives an option a value, and returns the one it had.
     pub fn set(&mut self, option: &'static OptionSpec, value: Value) -> Option<Value> {
         self.0.insert(option.word, value)

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::domains::Domains;
 use super::vxlan;
-use crate::kind::{Device, Value, Wireguard};
+use crate::kind::{Device, Wireguard};
 use crate::mac::Mac;
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
@@ -152,10 +152,8 @@ impl<'t> Network<'t> {
     pub(super) fn table_of_prefixes(&self, id: usize) -> u32 {
         let vrf = if self.wiring.interfaces[id].is_vrf() { Some(id) } else { self.vrf(id) };
         let device = vrf.and_then(|vrf| self.wiring.interfaces[vrf].device);
-        match device.and_then(|device| device.options.get("table")) {
-            Some(Value::Number(table)) => u32::try_from(*table).unwrap_or(TABLE_MAIN),
-            _ => TABLE_MAIN,
-        }
+        let table = device.and_then(|device| device.options.number("table"));
+        table.and_then(|table| u32::try_from(table).ok()).unwrap_or(TABLE_MAIN)
     }
 
     /// Tells whether it is a station that is up.

@@ -13,7 +13,7 @@ use super::network::{Family, Network};
 use super::routes::Table;
 use super::tunnels::underlay;
 use crate::kind::wireguard::{LISTEN_PORT, Peer};
-use crate::kind::{Device, Value, WIREGUARD, Wireguard};
+use crate::kind::{Device, WIREGUARD, Wireguard};
 use crate::names::IfName;
 use crate::problem::{Problem, TunnelProblem};
 use crate::state::{End, Entry, NextHop, NexthopKind, Route, RouteKind};
@@ -228,10 +228,7 @@ fn everything() -> BTreeSet<IpNet> {
 
 /// Returns the number that an option is, which fits by its bounds.
 fn number<N: TryFrom<u64>>(device: &Device, word: &str) -> Option<N> {
-    match device.options.get(word) {
-        Some(Value::Number(number)) => N::try_from(*number).ok(),
-        _ => None,
-    }
+    N::try_from(device.options.number(word)?).ok()
 }
 
 /// The port of a device: the first of a node has the usual one, the next the next.

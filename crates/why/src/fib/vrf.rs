@@ -1,7 +1,6 @@
 //! VRFs: interfaces whose packets are looked up in a table of their own, which is their `local` table
 //! too (drivers/net/vrf.c, net/l3mdev/l3mdev.c).
 
-use vnet_model::kind::Value;
 use vnet_model::state::{TABLE_LOCAL, TABLE_MAIN};
 use vnet_model::{IfName, Interface, Namespace};
 
@@ -18,10 +17,7 @@ pub(crate) fn vrf_of<'n>(ns: &'n Namespace, dev: &IfName) -> Option<&'n IfName> 
 /// The table of a VRF; `None` for any other interface.
 pub(super) fn table(ns: &Namespace, vrf: &IfName) -> Option<u32> {
     let device = ns.interfaces.get(vrf)?.kind.device().filter(|device| device.spec.is_vrf())?;
-    match device.options.get("table") {
-        Some(Value::Number(table)) => u32::try_from(*table).ok(),
-        _ => None,
-    }
+    u32::try_from(device.options.number("table")?).ok()
 }
 
 /// The table that packets of a VRF are looked up in; the main table where there is none.
