@@ -227,10 +227,10 @@ fn set_link(ns: &NsName, name: &IfName, set: &LinkSetting) -> Command {
             exec.word(name).word(offload).word(if *on { "on" } else { "off" })
         }
         LinkSetting::ForwardIpv4(on) => {
-            sysctl(ns, &format!("net.ipv4.conf.{}.forwarding", sysctl_name(name)), bit(*on))
+            sysctl(ns, &format!("net.ipv4.conf.{}.forwarding", name.in_sysctls()), bit(*on))
         }
         LinkSetting::Ipv6(on) => {
-            sysctl(ns, &format!("net.ipv6.conf.{}.disable_ipv6", sysctl_name(name)), bit(!*on))
+            sysctl(ns, &format!("net.ipv6.conf.{}.disable_ipv6", name.in_sysctls()), bit(!*on))
         }
         LinkSetting::Options { spec, port, set: options_set, rest } => {
             let kind = if *port { format!("{}_slave", spec.name) } else { spec.name.to_owned() };
@@ -317,11 +317,6 @@ fn sysctl(ns: &NsName, key: &str, value: &str) -> Command {
     }
     let exec = within(ns).text("sh -c").word(r#"echo "$1" >"$0""#);
     exec.word(format!("/proc/sys/{}", swap_separators(key))).word(value)
-}
-
-/// An interface's name in a sysctl's: `/` stands for its dots (`sysctl(8)`).
-fn sysctl_name(name: &IfName) -> String {
-    swap_separators(name.as_str())
 }
 
 fn swap_separators(text: &str) -> String {

@@ -320,7 +320,7 @@ fn sysctl_of(change: &Change) -> Option<SysctlAccess> {
     match change {
         Change::SetSysctl { key, value } => Some(SysctlAccess::Write(key.clone(), value.clone())),
         Change::SetLink { name, set: LinkSetting::Ipv6(on) } => {
-            let name = name.as_str().replace('.', "/");
+            let name = name.in_sysctls();
             let value = if *on { "0" } else { "1" };
             let key = format!("net.ipv6.conf.{name}.disable_ipv6");
             Some(SysctlAccess::Write(key, value.to_owned()))

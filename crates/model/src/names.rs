@@ -168,6 +168,14 @@ impl NodeName {
     }
 }
 
+impl IfName {
+    /// Returns the name as it stands in a sysctl's: `/` for its dots (`sysctl(8)`).
+    #[must_use]
+    pub fn in_sysctls(&self) -> String {
+        self.as_str().replace('.', "/")
+    }
+}
+
 impl NsName {
     /// Returns what stands for the lab's host: the namespace that vnet runs in, or a keeper's.
     #[must_use]

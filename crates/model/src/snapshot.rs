@@ -308,10 +308,9 @@ fn sysctls(ns: &Namespace, node: &mut Node) {
     }
 }
 
-/// The sysctl that says whether an interface forwards; `/` stands for the dots of its name
-/// (`sysctl(8)`).
+/// The sysctl that says whether an interface forwards.
 fn forwarding_of(dev: &IfName) -> String {
-    format!("net.ipv4.conf.{}.forwarding", dev.as_str().replace('.', "/"))
+    format!("net.ipv4.conf.{}.forwarding", dev.in_sysctls())
 }
 
 fn set(node: &mut Node, key: &str, on: bool) {

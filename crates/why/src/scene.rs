@@ -509,7 +509,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn forwards(&self, ns: &NsName, dev: &IfName, ipv6: bool) -> bool {
         let on = |key: &str| self.sysctl_number(ns, key) != 0;
         if ipv6 {
-            let dev = dev.as_str().replace('.', "/");
+            let dev = dev.in_sysctls();
             return on(IPV6_FORWARDING) || on(&format!("net.ipv6.conf.{dev}.force_forwarding"));
         }
         let own = self.interface(ns, dev).and_then(|interface| interface.forward_ipv4);
@@ -610,17 +610,17 @@ fn bridge_in(ns: &Namespace, dev: &IfName) -> Option<IfName> {
 /// The setting that says with which time to live packets leave by an interface.
 pub(crate) fn ttl_key(dev: &IfName, ipv6: bool) -> String {
     match ipv6 {
-        true => format!("net.ipv6.conf.{}.hop_limit", dev.as_str().replace('.', "/")),
+        true => format!("net.ipv6.conf.{}.hop_limit", dev.in_sysctls()),
         false => "net.ipv4.ip_default_ttl".to_owned(),
     }
 }
 
 /// The setting that says the MTU of an interface for IPv6.
 pub(crate) fn mtu_ipv6_key(dev: &IfName) -> String {
-    format!("net.ipv6.conf.{}.mtu", dev.as_str().replace('.', "/"))
+    format!("net.ipv6.conf.{}.mtu", dev.in_sysctls())
 }
 
-/// A setting of IPv4 on an interface; dots of its name are written `/` (`sysctl(8)`).
+/// A setting of IPv4 on an interface.
 pub(crate) fn conf_key(dev: &IfName, key: &str) -> String {
-    format!("net.ipv4.conf.{}.{key}", dev.as_str().replace('.', "/"))
+    format!("net.ipv4.conf.{}.{key}", dev.in_sysctls())
 }

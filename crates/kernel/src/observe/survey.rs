@@ -82,7 +82,7 @@ pub fn survey(realm: &Realm, names: &[NsName]) -> Result<Facts, Error> {
             standing.note(name, &links);
             let has_bridge = links.iter().any(Link::is_bridge);
             let (found, names) = read(&mut opened.socket, links).map_err(failed)?;
-            let devs = || names.values().map(|dev| dev.as_str().replace('.', "/"));
+            let devs = || names.values().map(IfName::in_sysctls);
             let with_all = || devs().chain(["all".to_owned()]);
             let own = with_all()
                 .flat_map(|dev| CONF_KEYS.map(|key| format!("net.ipv4.conf.{dev}.{key}")));

@@ -180,7 +180,7 @@ impl<'s> Back<'s> {
             let off = |key: &str| self.wanted.sysctl(key) == Some("1");
             let is_off = off("net.ipv6.conf.all.disable_ipv6")
                 || off("net.ipv6.conf.default.disable_ipv6")
-                || off(&format!("net.ipv6.conf.{}.disable_ipv6", name.as_str().replace('.', "/")));
+                || off(&format!("net.ipv6.conf.{}.disable_ipv6", name.in_sysctls()));
             back.ipv6 = (is_carried && !is_off).then_some(true);
         }
         for offload in

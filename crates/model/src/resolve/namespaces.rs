@@ -86,7 +86,7 @@ fn sysctls(network: &Network<'_>, place: usize, lab_has_ipv6: bool) -> BTreeMap<
             // net/ipv6/ndisc.c).
             let proxies = node.neighbors.iter().filter(|it| it.is_proxy() && it.addr.is_ipv6());
             for proxy in proxies {
-                say(&format!("net.ipv6.conf.{}.proxy_ndp", sysctl_name(&proxy.dev)), "1");
+                say(&format!("net.ipv6.conf.{}.proxy_ndp", proxy.dev.in_sysctls()), "1");
             }
             let written = node.sysctls.iter();
             sysctls.extend(written.map(|(key, sysctl)| (key.clone(), sysctl.value.clone())));
@@ -237,7 +237,7 @@ fn loopback_has_ipv6(node: &Node) -> bool {
 /// inherit what the host does (`devinet_init_net`, net/ipv4/devinet.c); unless the file sets the
 /// sysctl that says so.
 fn forward_ipv4(node: &Node, wired: &Wired<'_>, forwards: bool) -> Option<bool> {
-    let own = format!("net.ipv4.conf.{}.forwarding", sysctl_name(&wired.name));
+    let own = format!("net.ipv4.conf.{}.forwarding", wired.name.in_sysctls());
     let keys = [
         "net.ipv4.ip_forward",
         "net.ipv4.conf.all.forwarding",
@@ -314,12 +314,7 @@ pub(crate) fn whole_name(key: &str, dev: &IfName) -> String {
         Some(rest) => ("neigh", rest),
         None => ("conf", rest),
     };
-    format!("net.{protocol}.{folder}.{}.{rest}", sysctl_name(dev))
-}
-
-/// An interface's name in a sysctl's: `/` stands for its dots (`sysctl(8)`).
-fn sysctl_name(name: &IfName) -> String {
-    name.as_str().replace('.', "/")
+    format!("net.{protocol}.{folder}.{}.{rest}", dev.in_sysctls())
 }
 
 /// Tells whether the lab has IPv6 addresses, beside `::1`.

@@ -167,7 +167,7 @@ impl Cable<'_> {
         far.altnames = BTreeSet::from([mark.altname()]);
         host.interfaces.insert(outside.name.clone(), far);
         // What comes from 127.0.0.1 may leave by it (Documentation/networking/ip-sysctl.rst).
-        let name = outside.name.as_str().replace('.', "/");
+        let name = outside.name.in_sysctls();
         host.sysctls.insert(format!("net.ipv4.conf.{name}.route_localnet"), "1".to_owned());
         self.translate(rules);
     }

@@ -61,7 +61,7 @@ impl Scene<'_> {
         let Some(found) = self.ns(ns) else { return Vec::new() };
         let family = if ipv6 { "ipv6" } else { "ipv4" };
         let is_set = |dev: &IfName| {
-            let dev = dev.as_str().replace('.', "/");
+            let dev = dev.in_sysctls();
             let key = format!("net.{family}.conf.{dev}.ignore_routes_with_linkdown");
             self.sysctl(ns, &key).is_some_and(|value| value != "0")
         };

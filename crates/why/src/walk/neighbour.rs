@@ -117,7 +117,7 @@ impl Walk<'_, '_> {
     /// net/core/neighbour.c), where it has that.
     fn asks_for_none(&self, from: &End, hop: IpAddr) -> Option<String> {
         let family = if hop.is_ipv6() { "ipv6" } else { "ipv4" };
-        let dev = from.name.as_str().replace('.', "/");
+        let dev = from.name.in_sysctls();
         let key = format!("net.{family}.neigh.{dev}.mcast_solicit");
         let mut heard = self.packet.learned.neighbours.iter();
         let is_known = self.scene.learned(from, hop).is_some()
@@ -317,13 +317,11 @@ pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
 /// Tells whether an interface answers for another's IPv6 address (`ndisc_recv_ns`, net/ipv6/ndisc.c).
 fn proxies_ipv6(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
     let End { ns, name } = station;
-    let is_set = |dev: &str| {
-        let key = format!("net.ipv6.conf.{}.proxy_ndp", dev.replace('.', "/"));
-        scene.sysctl_number(ns, &key) != 0
-    };
+    let is_set =
+        |dev: String| scene.sysctl_number(ns, &format!("net.ipv6.conf.{dev}.proxy_ndp")) != 0;
     scene.proxies(station, addr)
         && scene.forwards(ns, name, true)
-        && ["all", name.as_str()].into_iter().any(is_set)
+        && ["all".to_owned(), name.in_sysctls()].into_iter().any(is_set)
 }
 
 /// What a station looks up when it is asked for an address.
