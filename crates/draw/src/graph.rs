@@ -3,6 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::names::{NodeName, NsName};
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{Desired, Interface, Kind, Namespace, State};
 
 use crate::text::natural;
@@ -244,7 +245,7 @@ impl<'d> Sources<'d> {
         let interface = self.interface(wire, side);
         let nets =
             interface.into_iter().flat_map(|interface| &interface.addresses).map(|it| it.net);
-        nets.filter(|net| !is_link_local(net)).collect()
+        nets.filter(|net| !is_ipv6_link_local(net.addr())).collect()
     }
 
     fn ns(&self, wire: &Wire<'_>, side: usize) -> Option<NsName> {
@@ -273,7 +274,7 @@ const OWN_MAX: usize = 4;
 fn own_lines(name: &NodeName, there: &Namespace, drawn: &BTreeSet<Place<'_>>) -> Vec<String> {
     let addresses = |interface: &'_ Interface| -> Vec<IpNet> {
         let nets = interface.addresses.iter().map(|it| it.net);
-        nets.filter(|net| !net.addr().is_loopback() && !is_link_local(net)).collect()
+        nets.filter(|net| !net.addr().is_loopback() && !is_ipv6_link_local(net.addr())).collect()
     };
     let lo = there.interfaces.get("lo").map(addresses).unwrap_or_default();
     let mut lines: Vec<String> = lo.iter().map(|net| net.addr().to_string()).collect();
@@ -296,10 +297,6 @@ fn words(kind: &Kind) -> String {
         Some(id) => format!("{} {id}", kind.name()),
         None => kind.name().to_owned(),
     }
-}
-
-fn is_link_local(net: &IpNet) -> bool {
-    matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local())
 }
 
 /// Writes what an address has beyond its prefix: `.1` of 10.0.0.1/24, `.2.1` of 10.0.2.1/16, `::1` of 2001:db8::1/64.

@@ -15,6 +15,7 @@ mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -452,8 +453,15 @@ impl Address {
     /// Tells whether it is an IPv6 link-local address (RFC 4291, section 2.5.6).
     #[must_use]
     pub fn is_ipv6_link_local(&self) -> bool {
-        matches!(self.net, IpNet::V6(net) if net.addr().is_unicast_link_local())
+        is_ipv6_link_local(self.net.addr())
     }
+}
+
+/// Tells whether an address is an IPv6 link-local one (RFC 4291, section 2.5.6): such addresses
+/// mean something on their own link alone.
+#[must_use]
+pub fn is_ipv6_link_local(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
 }
 
 impl fmt::Display for Address {

@@ -13,6 +13,7 @@ use vnet_kernel::observe::survey::{listeners, survey};
 use vnet_model::facts::{Fate, Lookup};
 use vnet_model::problem::nearest;
 use vnet_model::sighting::Heading;
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{Desired, Facts, IfName, Interface, Namespace, NodeName, NsName, Packet, State};
 use vnet_why::{DroppedBy, Question, Routed, World, addressless, link_to};
 
@@ -325,7 +326,7 @@ pub fn question(
     // Everybody has that one: it is who asks that is meant.
     let own = goal.addr.filter(IpAddr::is_loopback).and(source.ns.as_ref()).cloned();
     // What leaves its link from an address of that gets no answer: it says who asks, then.
-    let of_link = |addr: Option<IpAddr>| addr.is_some_and(is_link_local);
+    let of_link = |addr: Option<IpAddr>| addr.is_some_and(is_ipv6_link_local);
     let explicit = (from.contains(':') || typed(from).is_some())
         && (!of_link(source.addr) || of_link(goal.addr));
     // Where the file gives an address to several (in VRFs, or to be reached at the nearest), it is any of
@@ -336,7 +337,7 @@ pub fn question(
     };
     let is_shared = typed(to).is_some_and(|addr| has(addr) > 1);
     let ns = source.ns.ok_or_else(|| no_address(from))?;
-    let link = goal.link.filter(|_| goal.addr.is_some_and(is_link_local));
+    let link = goal.link.filter(|_| goal.addr.is_some_and(is_ipv6_link_local));
     if let Some(dev) = &link {
         known(desired, state, &ns, from, dev)?;
     }
@@ -379,10 +380,6 @@ fn typed_on(text: &str) -> Option<(IpAddr, Option<&str>)> {
 
 fn typed(text: &str) -> Option<IpAddr> {
     typed_on(text).map(|(addr, _)| addr)
-}
-
-fn is_link_local(addr: IpAddr) -> bool {
-    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
 }
 
 /// Sees that a namespace has an interface of that name, or was meant to.

@@ -19,6 +19,7 @@ mod vrf;
 use std::net::IpAddr;
 
 use vnet_model::apply::LOOPBACK;
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Origin, Route, RouteKind, Step};
 
 use crate::fib::{self, Decision};
@@ -228,7 +229,7 @@ impl Case<'_, '_> {
     pub(crate) fn no_route(&self, ns: &NsName) -> Cause {
         let (scene, dst) = (self.scene, self.dst);
         let label = scene.label(ns);
-        let link = self.question.link.as_ref().filter(|_| fib::is_link_local_ipv6(dst));
+        let link = self.question.link.as_ref().filter(|_| is_ipv6_link_local(dst));
         let is_down = |dev: &&IfName| scene.interface(ns, dev).is_some_and(|found| !found.up);
         if let Some(dev) = link.filter(is_down) {
             return self.interface_down(ns, dev);

@@ -110,11 +110,6 @@ pub(crate) fn lookup(
     }
 }
 
-/// Tells whether an address is one of a link alone.
-pub(crate) fn is_link_local_ipv6(addr: IpAddr) -> bool {
-    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
-}
-
 /// Finds what becomes of packets to a link-local address: only what is by its interface counts
 /// (`rt6_score_route` with RT6_LOOKUP_F_IFACE, net/ipv6/route.c).
 fn on_link(ns: &Namespace, kernel: &[Route], link: &IfName, dst: IpAddr) -> Decision {

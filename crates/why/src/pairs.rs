@@ -22,6 +22,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use vnet_model::apply::LOOPBACK;
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{End, IfName, Kind, Namespace, NsName, Route};
 
 use crate::scene::Scene;
@@ -375,8 +376,7 @@ fn node(
 
 /// Tells whether an address is one that only one namespace has, where it is a plain world.
 fn is_lonely(addr: IpAddr) -> bool {
-    let link_local = matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local());
-    !addr.is_loopback() && !link_local
+    !addr.is_loopback() && !is_ipv6_link_local(addr)
 }
 
 /// Tells whether nothing but routes and cables decides in this world, and no address is there twice.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{Change, End, IfName, NextHop, NsName, Route, Step};
 
 use crate::World;
@@ -84,7 +85,7 @@ pub fn link_to(world: &World<'_>, from: &NsName, to: &NsName) -> Option<(IfName,
     near.find_map(|(dev, far)| {
         let own = scene.end(&far).into_iter().flat_map(|interface| &interface.addresses);
         let mut own = own.map(|address| address.net.addr());
-        Some((dev, own.find(|addr| fib::is_link_local_ipv6(*addr))?))
+        Some((dev, own.find(|addr| is_ipv6_link_local(*addr))?))
     })
 }
 

@@ -1,10 +1,10 @@
 //! There and back, and the loop around it: look, diagnose, mend on paper, look again.
 
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{Change, LinkSetting, NsName, Origin, Packet, Step};
 
 use crate::diagnose::{by_rule, diagnose, no_address};
 use crate::fates;
-use crate::fib::is_link_local_ipv6;
 use crate::scene::Scene;
 use crate::seen::Course;
 use crate::walk::{Learned, Sent, Stop, Walked, walk};
@@ -382,7 +382,7 @@ fn forth(question: &Question) -> Sent {
         oif: None,
         prefers: None,
         vrf: None,
-        link: question.link.clone().filter(|_| is_link_local_ipv6(question.dst)),
+        link: question.link.clone().filter(|_| is_ipv6_link_local(question.dst)),
         is_answer: false,
         is_error: false,
         sport: None,
@@ -413,7 +413,7 @@ fn back(question: &Question, forth: &Walked) -> Option<Sent> {
         oif: None,
         prefers: forth.came_by.clone().filter(|_| is_echo_ipv6),
         vrf: forth.vrf.clone(),
-        link: link.filter(|_| forth.src.is_some_and(is_link_local_ipv6)),
+        link: link.filter(|_| forth.src.is_some_and(is_ipv6_link_local)),
         is_answer: true,
         is_error: false,
         sport: forth.dport,

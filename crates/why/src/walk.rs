@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{End, IfName, Mac, NextHop, NsName, Origin, Packet, Route};
 
 use crate::fib::{self, Decision, Flowi};
@@ -221,7 +222,7 @@ struct Walk<'s, 'a> {
 
 impl Walk<'_, '_> {
     fn run(&mut self) -> Result<(), Stop> {
-        if fib::is_link_local_ipv6(self.packet.dst) && self.packet.link.is_none() {
+        if is_ipv6_link_local(self.packet.dst) && self.packet.link.is_none() {
             return Err(Stop::NoLink);
         }
         if let Some(src) = self.packet.src

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use rustix::event::epoll;
 use rustix::process::{Resource, getrlimit};
 use vnet_model::NsName;
+use vnet_model::state::is_ipv6_link_local;
 use vnet_netlink::{Batch, Socket};
 
 use super::neighbours::{self, Neighbour, Tables};
@@ -191,8 +192,7 @@ impl<'a> Field<'a> {
         place.before = entries.into_iter().map(|entry| entry.neighbour).collect();
         for addr in addresses.into_iter().filter(|addr| !addr.is_loopback()) {
             // Link-local addresses are not unique in a lab.
-            let is_local = matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local());
-            if !is_local {
+            if !is_ipv6_link_local(addr) {
                 self.owners.entry(addr).or_insert(number);
             }
             self.involve(addr);

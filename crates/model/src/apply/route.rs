@@ -1,10 +1,8 @@
 //! Routes: what the kernel accepts, and what it takes away of itself.
 
-use std::net::IpAddr;
-
 use super::Refused;
 use crate::names::IfName;
-use crate::state::{Address, Interface, Namespace, NextHop, Route, TABLE_MAIN};
+use crate::state::{Address, Interface, Namespace, NextHop, Route, TABLE_MAIN, is_ipv6_link_local};
 
 impl Namespace {
     /// Removes the routes over an interface that have no living leg over another: such a leg keeps
@@ -80,7 +78,7 @@ impl Namespace {
         }
         let Some(via) = hop.via else { return Ok(()) };
         // Every IPv6 interface has a link-local prefix (RFC 4291, section 2.1).
-        let link_local = matches!(via, IpAddr::V6(via) if via.is_unicast_link_local());
+        let link_local = is_ipv6_link_local(via);
         let on_link = link_local
             || interface.addresses.iter().any(|address| address.net.contains(&via))
             || self.routes.iter().any(|route| {

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::namespaces::whole_name;
-use super::network::{Assigned, Network, is_link_local};
+use super::network::{Assigned, Network};
 use crate::origin::Origin;
 use crate::problem::{Problem, ProblemKind};
-use crate::state::{MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES};
+use crate::state::{MTU_DEFAULT_BYTES, MTU_IPV6_MIN_BYTES, is_ipv6_link_local};
 use crate::topology::wiring::{Made, Wired};
 
 const FIRST: &str = "the other is here";
@@ -58,7 +58,7 @@ fn duplicate_addresses(network: &Network<'_>, problems: &mut Vec<Problem>) {
         for Assigned { net, origin, .. } in addresses {
             let addr = net.addr();
             let wire = on_wire.taken((network.domains.of[id], addr), id, *origin);
-            let node = match is_link_local(addr) {
+            let node = match is_ipv6_link_local(addr) {
                 true => None,
                 false => in_node.taken((wired.place, network.vrf(id), addr), id, *origin),
             };
@@ -96,7 +96,7 @@ fn overlaps(network: &Network<'_>, place: usize, problems: &mut Vec<Problem>) {
         }
         let nets = network.addresses[id].iter().map(|address| (address.net, address.origin));
         let nets = nets.filter(|(net, _)| {
-            net.prefix_len() < net.max_prefix_len() && !is_link_local(net.addr())
+            net.prefix_len() < net.max_prefix_len() && !is_ipv6_link_local(net.addr())
         });
         prefixes.extend(nets.map(|(net, origin)| (net.trunc(), id, origin)));
     }

@@ -11,7 +11,7 @@ use crate::kind::{Device, Wireguard};
 use crate::mac::Mac;
 use crate::names::{NodeName, NsName};
 use crate::origin::Origin;
-use crate::state::{MTU_DEFAULT_BYTES, TABLE_MAIN};
+use crate::state::{MTU_DEFAULT_BYTES, TABLE_MAIN, is_ipv6_link_local};
 use crate::topology::wiring::{Made, PlaceKind, Wiring};
 use crate::topology::{Node, SegmentKind, Topology};
 
@@ -167,7 +167,7 @@ impl<'t> Network<'t> {
             .iter()
             .filter(|address| Family::of(address.net.addr()) == family)
             .collect();
-        addresses.sort_by_key(|address| is_link_local(address.net.addr()));
+        addresses.sort_by_key(|address| is_ipv6_link_local(address.net.addr()));
         addresses
     }
 
@@ -183,7 +183,7 @@ impl<'t> Network<'t> {
         let any = far.first().map(|address| address.net.addr());
         on_link
             .map(|via| Hop { via, onlink: false })
-            .or_else(|| any.map(|via| Hop { via, onlink: !is_link_local(via) }))
+            .or_else(|| any.map(|via| Hop { via, onlink: !is_ipv6_link_local(via) }))
     }
 
     /// The MTU of an interface: its own, else that of its link or segment, else the default of a
@@ -260,10 +260,4 @@ fn forwards(topology: &Topology, wiring: &Wiring<'_>) -> Vec<bool> {
             _ => false,
         })
         .collect()
-}
-
-/// Tells whether an address is an IPv6 link-local one (RFC 4291, section 2.5.6): such addresses
-/// mean something on their own link alone.
-pub(super) fn is_link_local(addr: IpAddr) -> bool {
-    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
 }

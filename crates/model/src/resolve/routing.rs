@@ -27,9 +27,9 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use ipnet::IpNet;
 
 use self::instances::Instances;
-use super::network::{Family, Network, is_link_local};
+use super::network::{Family, Network};
 use super::routes::Table;
-use crate::state::{NextHop, Route};
+use crate::state::{NextHop, Route, is_ipv6_link_local};
 use crate::topology::NatKind;
 
 /// Adds to each node the routes to all prefixes that it is not in, where the file says no other.
@@ -220,7 +220,7 @@ fn targets(
             }
             for address in network.addresses_of(id, family) {
                 let addr = address.net.addr();
-                if addr.is_loopback() || is_link_local(addr) {
+                if addr.is_loopback() || is_ipv6_link_local(addr) {
                     continue;
                 }
                 let target = targets.entry(address.net.trunc()).or_default();

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::network::{Family, Network, is_link_local};
+use super::network::{Family, Network};
 use super::wireguard;
 use crate::kind::{Device, Form, KindSpec, Value};
 use crate::names::IfName;
 use crate::problem::{Problem, TunnelProblem};
+use crate::state::is_ipv6_link_local;
 
 /// Finds the addresses of all tunnels, and says what each of their ends is.
 pub(super) fn assign(network: &mut Network<'_>, problems: &mut Vec<Problem>) {
@@ -105,7 +106,7 @@ fn on_one_wire(network: &Network<'_>, places: [usize; 2], family: Family) -> Opt
         there.by_ref().filter(|&b| network.domains.of[b] == domain).find_map(|b| {
             let via = |from, to| {
                 let hop = network.hop(from, to, family)?;
-                (!is_link_local(hop.via)).then_some(hop.via)
+                (!is_ipv6_link_local(hop.via)).then_some(hop.via)
             };
             Some([via(b, a)?, via(a, b)?])
         })
@@ -121,5 +122,5 @@ fn own_address(network: &Network<'_>, place: usize, family: Family) -> Option<Ip
 fn address_on(network: &Network<'_>, id: usize, family: Family) -> Option<IpAddr> {
     let addresses = network.addresses_of(id, family);
     let mut addrs = addresses.iter().map(|address| address.net.addr());
-    addrs.find(|addr| !addr.is_loopback() && !is_link_local(*addr))
+    addrs.find(|addr| !addr.is_loopback() && !is_ipv6_link_local(*addr))
 }

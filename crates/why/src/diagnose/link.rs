@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
 use vnet_model::kind::{self, Value};
-use vnet_model::state::PortVlans;
+use vnet_model::state::{PortVlans, is_ipv6_link_local};
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
 
 use super::{Case, set};
@@ -57,7 +57,7 @@ impl Case<'_, '_> {
         if let Some(cause) = self.gone_from_link(&from, hop) {
             return Some(cause);
         }
-        if fib::is_link_local_ipv6(self.dst) {
+        if is_ipv6_link_local(self.dst) {
             let mut cause = self.no_link(ns);
             cause.evidence =
                 format!("nobody on the link of {} has it; {}", scene.port(ns, dev), cause.evidence);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vnet_model::ipnet::IpNet;
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{Change, End, Interface, LinkSetting, NsName, Route, RouteKind, Step};
 
 use super::Case;
@@ -20,7 +21,7 @@ impl Case<'_, '_> {
             let want = self.scene.meant_lookup(&decided.ns, &decided.packet)?;
             // Of the host's own the file says nothing, nor of what each link has.
             let is_unsaid = decided.ns.is_host() && want == Decision::None;
-            if is_unsaid || fib::is_link_local_ipv6(case.dst) {
+            if is_unsaid || is_ipv6_link_local(case.dst) {
                 return None;
             }
             match same(self.scene, &decided.ns, &want, &decided.decision) {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use vnet_model::apply::LOOPBACK;
 use vnet_model::facts::PolicyRule;
 use vnet_model::ipnet::IpNet;
-use vnet_model::state::{PortRange, TABLE_LOCAL};
+use vnet_model::state::{PortRange, TABLE_LOCAL, is_ipv6_link_local};
 use vnet_model::{IfName, Namespace, Route, RuleAction};
 
 use super::vrf::{self, vrf_of};
@@ -41,7 +41,7 @@ impl Flowi {
 
     /// The interface on whose link its destination is, where that is a link-local address.
     pub(super) fn link(&self) -> Option<&IfName> {
-        self.link.as_ref().or(self.iif.as_ref()).filter(|_| super::is_link_local_ipv6(self.dst))
+        self.link.as_ref().or(self.iif.as_ref()).filter(|_| is_ipv6_link_local(self.dst))
     }
 
     /// The VRF that it is in (`l3mdev_update_flow`, net/l3mdev/l3mdev.c).

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use vnet_model::nft::{Family, Hook};
+use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{End, IfName, Kind, Mac, NsName, Packet};
 
 use super::{Stop, Walk};
@@ -229,7 +230,7 @@ impl Walk<'_, '_> {
         let mut own = own.map(|address| address.net.addr());
         match asker {
             Some(asker) if own.clone().any(|addr| addr == asker) => Some(asker),
-            _ => own.find(|addr| matches!(addr, IpAddr::V6(it) if it.is_unicast_link_local())),
+            _ => own.find(|addr| is_ipv6_link_local(*addr)),
         }
     }
 

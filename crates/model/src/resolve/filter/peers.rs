@@ -9,7 +9,7 @@ use crate::names::{IfName, NodeName};
 use crate::nft::build::{Builder, NFPROTO_IPV4, NFPROTO_IPV6, Side};
 use crate::origin::Origin;
 use crate::problem::{FilterProblem, Problem, nearest};
-use crate::resolve::network::is_link_local;
+use crate::state::is_ipv6_link_local;
 use crate::topology::Peer;
 use crate::topology::wiring::PlaceKind;
 
@@ -139,5 +139,5 @@ pub(super) fn addresses(context: &Context<'_>, place: usize) -> Vec<IpAddr> {
 /// The addresses of an interface that others may send to.
 pub(super) fn addresses_of(context: &Context<'_>, id: usize) -> Vec<IpAddr> {
     let addresses = context.network.addresses[id].iter().map(|address| address.net.addr());
-    addresses.filter(|addr| !addr.is_loopback() && !is_link_local(*addr)).collect()
+    addresses.filter(|addr| !addr.is_loopback() && !is_ipv6_link_local(*addr)).collect()
 }

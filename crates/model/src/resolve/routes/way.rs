@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use crate::names::{IfName, NodeName};
 use crate::problem::ProblemKind;
-use crate::resolve::network::{Family, Network, is_link_local};
-use crate::state::{NextHop, RouteKind};
+use crate::resolve::network::{Family, Network};
+use crate::state::{NextHop, RouteKind, is_ipv6_link_local};
 use crate::topology::{Leg, Node, Via};
 
 /// Makes routes of one node.
@@ -75,10 +75,10 @@ impl Maker<'_, '_> {
         }
         // What is link-local is on any link; which one has to be said (RFC 4007, section 6).
         match dev {
-            None if is_link_local(gateway) => {
+            None if is_ipv6_link_local(gateway) => {
                 return Err(ProblemKind::LinkLocalNeedsDev { node: node(), gateway });
             }
-            Some(dev) if leg.onlink || is_link_local(gateway) => {
+            Some(dev) if leg.onlink || is_ipv6_link_local(gateway) => {
                 return Ok(Way { dev, via: Some(gateway), onlink: leg.onlink });
             }
             _ => {}
