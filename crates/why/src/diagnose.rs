@@ -19,6 +19,7 @@ mod vrf;
 use std::net::IpAddr;
 
 use vnet_model::apply::LOOPBACK;
+use vnet_model::ipnet::IpNet;
 use vnet_model::state::is_ipv6_link_local;
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Origin, Route, RouteKind, Step};
 
@@ -27,7 +28,7 @@ use crate::filter::{Dropped, base_of};
 use crate::scene::{Scene, conf_key};
 use crate::travel::Trip;
 use crate::walk::{ROUTE_LOCALNET, Stop, Walked};
-use crate::{Cause, DroppedBy, Mend, Question, suggest};
+use crate::{Cause, DroppedBy, Effect, Mend, Question, suggest};
 
 /// What is looked at to find a cause.
 pub(crate) struct Case<'c, 'a> {
@@ -493,6 +494,19 @@ impl Case<'_, '_> {
 /// Makes a step that sets something of an interface.
 pub(crate) fn set(ns: &NsName, dev: &IfName, set: LinkSetting) -> Step {
     Step::new(ns.clone(), Change::SetLink { name: dev.clone(), set })
+}
+
+/// Takes an address away and adds it anew, as the kernel then has one.
+fn add_again(ns: &NsName, dev: &IfName, net: IpNet) -> [String; 2] {
+    ["del", "add"].map(|verb| format!("ip -n {ns} addr {verb} {net} dev {dev}"))
+}
+
+impl Cause {
+    /// Says that these commands mend it, at the end of what does.
+    fn by(mut self, text: impl Into<String>, commands: Vec<String>, effect: Effect) -> Self {
+        self.mend.push(Mend::Command { text: text.into(), commands, effect });
+        self
+    }
 }
 
 pub(crate) fn link_local(addr: IpAddr) -> bool {

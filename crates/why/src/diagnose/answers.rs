@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use vnet_model::facts::Transport;
 use vnet_model::{End, IfName, Mac, NsName, Packet};
 
-use super::Case;
+use super::{Case, add_again};
 use crate::walk::Misled;
-use crate::{Cause, Effect, Mend};
+use crate::{Cause, Effect};
 
 impl Case<'_, '_> {
     /// It has the address and does not answer for it on this link.
@@ -32,17 +32,11 @@ impl Case<'_, '_> {
             None => "; it was not written to stay, and the kernel asks anew when it gets old",
         };
         let evidence = format!("{port} has a neighbour entry that says {hop} is at {mac}{heals}");
-        let mut cause = self.cause(
-            "wrong-neighbour",
-            format!("neighbour {hop} on {port}"),
-            evidence,
-            Vec::new(),
-        );
+        let object = format!("neighbour {hop} on {port}");
+        let text = format!("- {object}");
         let commands = vec![format!("ip -n {ns} neigh del {hop} dev {dev}")];
         let effect = Effect::Forgotten(from, hop);
-        let text = format!("- neighbour {hop} on {port}");
-        cause.mend.push(Mend::Command { text, commands, effect });
-        cause
+        self.cause("wrong-neighbour", object, evidence, Vec::new()).by(text, commands, effect)
     }
 
     /// A neighbour entry that says of the next hop what is another's hardware address.
@@ -97,7 +91,6 @@ impl Case<'_, '_> {
             false => ("port-blocked", "does not forward: the spanning tree protocol blocks it"),
         };
         let evidence = format!("{port}, a port of a bridge, {what}");
-        let mut cause = self.cause(code, port.clone(), evidence, Vec::new());
         let (ns, dev) = (&end.ns, &end.name);
         let set = |dev: &IfName, what: &str| format!("ip -n {ns} link set dev {dev} {what}");
         let bridge = self.scene.end(end).and_then(|interface| interface.master.clone());
@@ -109,9 +102,8 @@ impl Case<'_, '_> {
             }
             (false, None) => Vec::new(),
         };
-        let effect = Effect::Passes(end.clone());
-        cause.mend.push(Mend::Command { text: format!("~ {port}"), commands, effect });
-        cause
+        let (text, effect) = (format!("~ {port}"), Effect::Passes(end.clone()));
+        self.cause(code, port, evidence, Vec::new()).by(text, commands, effect)
     }
 
     /// An IPv6 address that can't be used.
@@ -122,12 +114,10 @@ impl Case<'_, '_> {
             let evidence = format!(
                 "{addr} on {label} is tentative: it is still being found out whether another has it"
             );
-            let mut cause = self.cause("address-tentative", object, evidence, Vec::new());
-            let text = "wait two seconds".to_owned();
             let commands = vec!["sleep 2".to_owned()];
             let effect = Effect::Usable(ns.clone(), addr);
-            cause.mend.push(Mend::Command { text, commands, effect });
-            return cause;
+            let cause = self.cause("address-tentative", object, evidence, Vec::new());
+            return cause.by("wait two seconds", commands, effect);
         }
         let others = self.scene.owners(addr).into_iter().filter(|other| other != ns);
         let others: Vec<NsName> = others.collect();
@@ -135,16 +125,12 @@ impl Case<'_, '_> {
         let whose = if names.is_empty() { "another".to_owned() } else { names.join(" and ") };
         let evidence = format!("{label} can't use {addr}, because {whose} has it too");
         let away = others.iter().flat_map(|other| self.without_address(other, addr)).collect();
-        let mut cause = self.cause("dad-failed", object, evidence, away);
+        let cause = self.cause("dad-failed", object, evidence, away);
         let held = self.scene.ns(ns).and_then(|found| crate::fib::holder(found, addr));
-        if let Some((dev, net)) = held {
-            let again =
-                ["del", "add"].map(|verb| format!("ip -n {ns} addr {verb} {net} dev {dev}"));
-            let commands = again.into_iter().chain(["sleep 2".to_owned()]).collect();
-            let text = format!("~ {net} on {}", self.scene.port(ns, dev));
-            let effect = Effect::Usable(ns.clone(), addr);
-            cause.mend.push(Mend::Command { text, commands, effect });
-        }
-        cause
+        let Some((dev, net)) = held else { return cause };
+        let again = add_again(ns, dev, net).into_iter();
+        let commands = again.chain(["sleep 2".to_owned()]).collect();
+        let text = format!("~ {net} on {}", self.scene.port(ns, dev));
+        cause.by(text, commands, Effect::Usable(ns.clone(), addr))
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use vnet_model::{Change, End, IfName, LinkSetting, Metric, NsName, Packet, Step};
 
-use super::{Case, set};
+use super::{Case, add_again, set};
 use crate::fib::{self, Decision};
 use crate::filter::Dropped;
 use crate::scene::{TTL_DEFAULT, ttl_key};
@@ -109,11 +109,9 @@ impl Case<'_, '_> {
     pub(super) fn arp_off(&self, end: &End) -> Cause {
         let port = self.scene.port(&end.ns, &end.name);
         let evidence = format!("{port} neither asks neighbours nor answers them: `arp off`");
-        let mut cause = self.cause("arp-off", port.clone(), evidence, Vec::new());
         let commands = vec![format!("ip -n {} link set dev {} arp on", end.ns, end.name)];
-        let effect = Effect::Resolves(end.clone());
-        cause.mend.push(Mend::Command { text: format!("~ {port}"), commands, effect });
-        cause
+        let (text, effect) = (format!("~ {port}"), Effect::Resolves(end.clone()));
+        self.cause("arp-off", port, evidence, Vec::new()).by(text, commands, effect)
     }
 
     /// The addresses of an interface are for its link alone, or for the node.
@@ -128,11 +126,9 @@ impl Case<'_, '_> {
         let net = own.find(|net| scopes.contains_key(&net.addr()))?;
         let evidence = format!("{evidence}: {net} is not for everywhere (its scope)");
         let object = format!("{net} on {}", self.scene.port(ns, dev));
-        let mut cause = self.cause("no-source-address", object, evidence, Vec::new());
-        let commands = ["del", "add"].map(|verb| format!("ip -n {ns} addr {verb} {net} dev {dev}"));
-        let effect = Effect::Widened(ns.clone());
-        let text = format!("~ {net} on {}", self.scene.port(ns, dev));
-        cause.mend.push(Mend::Command { text, commands: commands.to_vec(), effect });
+        let (text, effect) = (format!("~ {object}"), Effect::Widened(ns.clone()));
+        let cause = self.cause("no-source-address", object, evidence, Vec::new());
+        let mut cause = cause.by(text, add_again(ns, dev, net).to_vec(), effect);
         cause.mend.extend(self.routes_by(ns, dev).into_iter().map(Mend::Step));
         Some(cause)
     }
@@ -150,11 +146,9 @@ impl Case<'_, '_> {
     pub(super) fn queue_drops(&self, end: &End, words: &str) -> Cause {
         let port = self.scene.port(&end.ns, &end.name);
         let evidence = format!("the queue of {port} drops all that is to leave by it: `{words}`");
-        let mut cause = self.cause("queue-drops", port.clone(), evidence, Vec::new());
         let commands = vec![format!("tc -n {} qdisc del dev {} root", end.ns, end.name)];
-        let effect = Effect::Unqueued(end.clone());
-        cause.mend.push(Mend::Command { text: format!("~ queue of {port}"), commands, effect });
-        cause
+        let (text, effect) = (format!("~ queue of {port}"), Effect::Unqueued(end.clone()));
+        self.cause("queue-drops", port, evidence, Vec::new()).by(text, commands, effect)
     }
 
     /// An address that is there, and that no table says to be the namespace's own.
@@ -165,8 +159,6 @@ impl Case<'_, '_> {
             "{label} has {addr} on {dev}, but the route of the table `local` is gone by which what goes there \
              is its own"
         );
-        let mut cause =
-            self.cause("local-route-missing", format!("{addr} on {label}"), evidence, Vec::new());
         let words = match addr.is_ipv4() {
             true => format!("scope host src {addr}"),
             false => "metric 0".to_owned(),
@@ -174,9 +166,9 @@ impl Case<'_, '_> {
         let commands = vec![format!(
             "ip -n {ns} route add local {addr} dev {dev} table local proto kernel {words}"
         )];
-        let effect = Effect::Owned(ns.clone(), addr);
-        cause.mend.push(Mend::Command { text: format!("+ local {addr}"), commands, effect });
-        Some(cause)
+        let object = format!("{addr} on {label}");
+        let cause = self.cause("local-route-missing", object, evidence, Vec::new());
+        Some(cause.by(format!("+ local {addr}"), commands, Effect::Owned(ns.clone(), addr)))
     }
 
     /// The destination is of a link, and it is not said of which.
