@@ -74,11 +74,10 @@ impl Case<'_, '_> {
         found.mark.as_ref()?;
         let code = if dropped.rule.is_some() { "filter-drop" } else { "filter-policy" };
         let meant = self.scene.meant(ns)?;
-        let mut of_text = meant.nft_text.iter().flat_map(|raw| raw.tables.iter().flatten());
         match meant.tables.get(&dropped.table) {
             Some(meant) => self.lost_table(ns, meant, code),
             // The file says it in nft's own language.
-            None if of_text.any(|table| table.id == dropped.table) => None,
+            None if meant.declared_tables().any(|table| table.id == dropped.table) => None,
             None => {
                 let label = self.scene.label(ns);
                 let evidence = format!("{label}: {}", dropped.text());
