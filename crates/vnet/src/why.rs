@@ -283,7 +283,7 @@ pub fn compare(
 /// [`Error::NoNode`], [`Error::NoAddress`].
 pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<Told, Error> {
     let question = question(desired, &desired.state, from, to, ask)?;
-    let world = World { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] };
+    let world = World::on_paper(desired);
     if question.dst.is_unspecified() {
         return Ok(unaddressed(desired, &world, question, to));
     }

@@ -86,6 +86,14 @@ pub struct World<'a> {
     pub assumed: &'a [Step],
 }
 
+impl<'a> World<'a> {
+    /// What a file says, as if all were so.
+    #[must_use]
+    pub fn on_paper(desired: &'a Desired) -> Self {
+        Self { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] }
+    }
+}
+
 /// Does a packet from here reach that address, and its answer come back?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {

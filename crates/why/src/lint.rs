@@ -15,7 +15,7 @@ use vnet_model::{
 use crate::scene::Scene;
 use crate::travel::{Trip, travel};
 use crate::walk::Stop;
-use crate::{Question, pairs, suggest, tunnel, walk, wire};
+use crate::{Question, World, pairs, suggest, tunnel, walk, wire};
 
 /// In a lab with more nodes not all that is odd on the ways between all pairs is looked for.
 const NODES_ALL_PAIRS_MAX: usize = 30;
@@ -47,7 +47,7 @@ pub struct Lint {
 /// Looks for all that is doubtful in what a file resolves to.
 #[must_use]
 pub fn lint(desired: &Desired) -> Vec<Lint> {
-    let world = ways::world(desired);
+    let world = World::on_paper(desired);
     let scene = Scene::new(&world);
     let mut linter = Linter { scene: &scene, desired, found: Vec::new() };
     linter.addresses();
@@ -314,7 +314,7 @@ impl Linter<'_, '_> {
             let all = asked_addresses(found).into_iter().map(|address| address.net.addr());
             asked.extend(all.map(|addr| (to.clone(), addr, others.clone())));
         }
-        let reached = pairs::reached(&ways::world(self.desired), &asked).unwrap_or_default();
+        let reached = pairs::reached(&World::on_paper(self.desired), &asked).unwrap_or_default();
         reached.into_iter().map(|number| (asked[number].0.clone(), asked[number].1)).collect()
     }
 

@@ -17,7 +17,7 @@ fn judged(expect: &str) -> Judged {
 
 fn judged_in(routing: &str, expect: &str) -> Judged {
     let desired = desired(routing, expect);
-    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
+    let world = World::on_paper(&desired);
     judge(&world, &desired, &desired.expect[0])
 }
 
@@ -76,7 +76,7 @@ fn what_is_sent_to_a_group_is_not_guessed_about() {
         assert!(found.misses.is_empty(), "{found:#?}");
     }
     let desired = desired("routing: none", "pc reaches web");
-    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
+    let world = World::on_paper(&desired);
     for group in ["239.1.2.3", "ff05::1:3"] {
         let pc = desired.ns_of("pc").unwrap();
         let answer = why(&world, &Question::new(pc, group.parse().unwrap()));
@@ -125,7 +125,7 @@ expect: [ \"{expect}\" ]
     let source = vnet_file::Source::new("lab", text);
     let file = vnet_file::parse(&source, &[]).map_err(|report| format!("{report:?}"))?;
     let desired = file.resolve().map_err(|report| format!("{report:?}"))?;
-    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
+    let world = World::on_paper(&desired);
     Ok(judge(&world, &desired, &desired.expect[0]))
 }
 
@@ -158,7 +158,7 @@ fn without_links_no_failure_can_be_tried() {
     let text = "name: t\nnodes: { a: { interfaces: { lo: 10.0.0.1/32 } } }\nexpect: [ 'a reaches a for every single link failure' ]\n";
     let source = vnet_file::Source::new("lab", text.to_owned());
     let desired = vnet_file::parse(&source, &[]).unwrap().resolve().unwrap();
-    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
+    let world = World::on_paper(&desired);
     let found = judge(&world, &desired, &desired.expect[0]);
     assert_eq!(words(&found.unknown), ["the lab has no link that could fail"]);
 }
@@ -186,7 +186,7 @@ expect:
 ";
     let source = vnet_file::Source::new("lab", text.to_owned());
     let desired = vnet_file::parse(&source, &[]).unwrap().resolve().unwrap();
-    let world = World { state: &desired.state, facts: None, intent: Some(&desired), assumed: &[] };
+    let world = World::on_paper(&desired);
     let lost = |number: usize| -> BTreeSet<(String, String, String)> {
         let found = judge(&world, &desired, &desired.expect[number]);
         let of = |miss: Miss| (miss.from, miss.to, miss.cut.concat());

@@ -39,8 +39,7 @@ fn one(kind: &str) -> Desired {
 }
 
 fn on_paper(desired: &Desired, dst: &str) -> Answer {
-    let state = &desired.state;
-    let world = World { state, facts: None, intent: Some(desired), assumed: &[] };
+    let world = World::on_paper(desired);
     let a = desired.nodes["a"].clone();
     why(&world, &Question::new(a, dst.parse().unwrap()))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vnet_model::state::MTU_DEFAULT_BYTES;
-use vnet_model::{Address, Desired, End, Interface, Kind, Namespace, NsName, Origin, Route};
+use vnet_model::{Address, End, Interface, Kind, Namespace, NsName, Origin, Route};
 
 use super::Linter;
 use crate::pairs::asymmetric;
@@ -58,11 +58,6 @@ impl Seen {
     }
 }
 
-/// What a file says, as if all were so.
-pub(super) fn world(desired: &Desired) -> World<'_> {
-    World { state: &desired.state, facts: None, intent: Some(desired), assumed: &[] }
-}
-
 impl Linter<'_, '_> {
     /// Finds the pairs whose only way there is not the way back, in a lab with many nodes.
     pub(super) fn asymmetric(&self, nodes: &[NsName]) -> BTreeSet<(NsName, NsName)> {
@@ -73,7 +68,7 @@ impl Linter<'_, '_> {
             Some((ns.clone(), first.first()?.net.addr()))
         });
         let to: Vec<_> = to.collect();
-        let odd = asymmetric(&world(desired), &to).unwrap_or_default();
+        let odd = asymmetric(&World::on_paper(desired), &to).unwrap_or_default();
         odd.into_iter().map(|(a, b)| (to[a].0.clone(), to[b].0.clone())).collect()
     }
 
