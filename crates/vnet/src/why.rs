@@ -11,6 +11,7 @@ use vnet_kernel::echo::Outcome;
 use vnet_kernel::observe::fates::{fates, learned_mtus};
 use vnet_kernel::observe::survey::{listeners, survey};
 use vnet_model::facts::{Fate, Lookup};
+use vnet_model::nft::build::{ICMP, ICMPV6};
 use vnet_model::problem::nearest;
 use vnet_model::sighting::Heading;
 use vnet_model::state::is_ipv6_link_local;
@@ -29,10 +30,6 @@ pub use probe::{Dropped, Grown, Loss, Spotted};
 pub use vnet_why::seen::LastSeen;
 
 use probe::Try;
-
-/// The protocols of echo requests (IANA).
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
 
 /// What is asked about two ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -193,7 +190,7 @@ impl Lab {
         let intent = Some(&desired).filter(|_| is_up);
         let world = World { state: &state, facts: Some(&facts), intent, assumed: &[] };
         if question.dst.is_unspecified() {
-            return Ok(Told { is_read_otherwise, ..unaddressed(&desired, &world, question, to) });
+            return Ok(Told { is_read_otherwise, ..unaddressed(&world, question) });
         }
         let mut answer = vnet_why::why(&world, &question);
         let (probed, spotted) = match ask.probe {
@@ -214,13 +211,9 @@ impl Lab {
 }
 
 /// Says of an end that has no address that this is what is wrong.
-fn unaddressed(desired: &Desired, world: &World<'_>, question: Question, to: &str) -> Told {
-    let node = to.split(':').next().unwrap_or(to);
-    let of = question.to.clone().or_else(|| {
-        let mut named = desired.nodes.iter();
-        named.find(|(name, _)| name.as_str() == node).map(|(_, ns)| ns.clone())
-    });
-    let answer = addressless(world, &question, of.as_ref().unwrap_or(&question.from));
+fn unaddressed(world: &World<'_>, question: Question) -> Told {
+    let of = question.to.as_ref().unwrap_or(&question.from);
+    let answer = addressless(world, &question, of);
     Told::modelled(question, answer)
 }
 
@@ -285,7 +278,7 @@ pub fn on_paper(desired: &Desired, from: &str, to: &str, ask: &Ask) -> Result<To
     let question = question(desired, &desired.state, from, to, ask)?;
     let world = World::on_paper(desired);
     if question.dst.is_unspecified() {
-        return Ok(unaddressed(desired, &world, question, to));
+        return Ok(unaddressed(&world, question));
     }
     let answer = vnet_why::why(&world, &question);
     Ok(Told::modelled(question, answer))
