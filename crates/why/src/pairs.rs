@@ -82,13 +82,41 @@ struct Node {
     decided: Vec<Option<Rc<Decided>>>,
     /// Who answers on a link, and whether that passes packets on.
     resolved: HashMap<(IfName, IpAddr), Resolved, Quick>,
+    /// Who hears what an interface sends.
+    heard: HashMap<IfName, Rc<Heard>, Quick>,
 }
 
 impl Node {
+    fn new(
+        name: NsName,
+        table: Table,
+        own: HashSet<IpAddr, Quick>,
+        decided: Vec<Option<Rc<Decided>>>,
+    ) -> Self {
+        let (resolved, heard) = Default::default();
+        Self { name, table, own, decided, resolved, heard }
+    }
+
     /// What was decided about an address in these prefixes, if it was.
     fn decided(&self, holding: &Holding) -> Option<&Decided> {
         let way = self.table.lookup(holding);
         self.decided[way.unwrap_or(self.table.ways.len())].as_deref()
+    }
+}
+
+/// The interfaces of others that hear what one sends, with whose they are, in their order.
+#[derive(Default)]
+struct Heard {
+    stations: Vec<(usize, IfName)>,
+    /// The place of the first of each namespace.
+    first: HashMap<usize, usize, Quick>,
+}
+
+impl Heard {
+    /// Those that may have an address, which one namespace alone has if that is given.
+    fn from(&self, owner: Option<usize>) -> &[(usize, IfName)] {
+        let first = owner.map_or(Some(0), |owner| self.first.get(&owner).copied());
+        first.map_or(&[], |first| &self.stations[first..])
     }
 }
 
@@ -245,23 +273,38 @@ impl<'a> Net<'a> {
         if let Some(known) = known.or_else(|| self.resolved_before(at, &key)) {
             return known;
         }
-        let from = End { ns: self.nodes[at].name.clone(), name: dev.clone() };
-        let heard = wire::domain(&self.scene, &from, SMALL_BYTES, false).stations;
-        let answers = heard.into_iter().find(|station| {
-            let number = self.numbers.get(&station.end.ns);
-            let has = number.is_some_and(|number| self.nodes[*number].own.contains(&addr));
-            let on_it = || walk::answers(&self.scene, &station.end, addr);
-            station.end.ns != from.ns && has && (addr.is_ipv4() || on_it())
-        });
-        let found = answers.and_then(|station| {
-            let End { ns, name } = &station.end;
-            Some((self.number(ns)?, self.scene.forwards(ns, name, addr.is_ipv6())))
+        let heard = self.heard(at, dev);
+        let owner = self.owners.get(&addr).copied();
+        let found = heard.from(owner).iter().find_map(|(to, name)| {
+            let node = &self.nodes[*to];
+            let end = || End { ns: node.name.clone(), name: name.clone() };
+            let answers = node.own.contains(&addr)
+                && (addr.is_ipv4() || walk::answers(&self.scene, &end(), addr));
+            answers.then(|| (*to, self.scene.forwards(&node.name, name, addr.is_ipv6())))
         });
         self.nodes[at].resolved.insert(key, found);
         if let Some((to, _)) = found {
             self.before[to].insert(at);
         }
         found
+    }
+
+    /// Finds who else hears what an interface sends.
+    fn heard(&mut self, at: usize, dev: &IfName) -> Rc<Heard> {
+        if let Some(known) = self.nodes[at].heard.get(dev) {
+            return Rc::clone(known);
+        }
+        let from = End { ns: self.nodes[at].name.clone(), name: dev.clone() };
+        let mut heard = Heard::default();
+        for station in wire::domain(&self.scene, &from, SMALL_BYTES, false).stations {
+            if let Some(number) = self.number(&station.end.ns).filter(|number| *number != at) {
+                heard.first.entry(number).or_insert(heard.stations.len());
+                heard.stations.push((number, station.end.name));
+            }
+        }
+        let heard = Rc::new(heard);
+        self.nodes[at].heard.insert(dev.clone(), Rc::clone(&heard));
+        heard
     }
 
     /// Tells whether all packets from a namespace to an address get there.
@@ -371,7 +414,7 @@ fn node(
     }
     let table = Table::of(found, kernel, prefixes);
     let decided = vec![None; table.ways.len() + 1];
-    Some(Node { name: name.clone(), table, own, decided, resolved: HashMap::default() })
+    Some(Node::new(name.clone(), table, own, decided))
 }
 
 /// Tells whether an address is one that only one namespace has, where it is a plain world.

@@ -66,7 +66,7 @@ enum What {
     Nft(nft::Options),
     /// Measures `vnet ip` against iproute2: batches of addresses, of links, a ring, and showing many interfaces
     Ip(ip::Options),
-    /// Tries all pairs of a fabric of 1,000 nodes on paper, and each single failure of its links
+    /// Tries all pairs of a fabric of 1,000 nodes on paper, each single failure of its links, and checks a segment
     Why(why::Options),
     /// Damages a ring that `vnet watch --repair` watches, and measures how long it takes to mend it
     Watch(watch::Options),

@@ -1,4 +1,5 @@
-//! `cargo xtask bench why`: all pairs of a spine-leaf fabric on paper, and each single failure of its links.
+//! `cargo xtask bench why`: all pairs of a spine-leaf fabric on paper, each single failure of its links, and what
+//! `vnet check` finds in a large segment.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use clap::Args;
 use vnet_model::expect::first_address;
 use vnet_model::{Desired, NsName};
 use vnet_why::World;
+use vnet_why::lint::lint;
 use vnet_why::pairs::{all_pairs, each_link};
 
 #[derive(Debug, Args)]
@@ -21,12 +23,16 @@ pub(crate) struct Options {
     /// Also cuts each link
     #[arg(long)]
     links: bool,
+    /// How many hosts the segment has that is checked
+    #[arg(long, default_value_t = 200)]
+    hosts: u32,
 }
 
 const SPINES: u32 = 4;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ensure!((6..=4000).contains(&options.nodes), "6 to 4000 nodes");
+    ensure!((1..=4000).contains(&options.hosts), "1 to 4000 hosts");
     ensure!(
         !cfg!(debug_assertions),
         "measure a release build: `cargo run --release -p xtask -- bench why`"
@@ -59,7 +65,24 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let broken: usize = links.iter().map(|(_, broken)| broken.len()).sum();
         println!("{} links cut one by one in {elapsed:.2?}: {broken} pairs broken", links.len());
     }
+    let desired = segment(options.hosts)?;
+    for _ in 0..options.runs.max(1) {
+        let begun = Instant::now();
+        let found = lint(&desired).len();
+        println!(
+            "a segment of {} hosts checked in {:.2?}, with {found} warnings",
+            options.hosts,
+            begun.elapsed()
+        );
+    }
     Ok(())
+}
+
+fn segment(hosts: u32) -> anyhow::Result<Desired> {
+    resolve(format!(
+        "name: segment\nnodes:\n  gw: {{ forward: true }}\n  h1..{hosts}:\nsegments:\n  \
+         lan: {{ prefix: 10.0.0.0/16, gateway: gw, members: [ gw, h1..{hosts} ] }}\n"
+    ))
 }
 
 fn fabric(nodes: u32) -> anyhow::Result<Desired> {
@@ -93,7 +116,11 @@ fn fabric(nodes: u32) -> anyhow::Result<Desired> {
             100 + high
         )?;
     }
-    let source = vnet_file::Source::new("fabric", text);
+    resolve(text)
+}
+
+fn resolve(text: String) -> anyhow::Result<Desired> {
+    let source = vnet_file::Source::new("bench", text);
     let file = vnet_file::parse(&source, &[]).map_err(|report| anyhow!("{report}"))?;
     file.resolve().map_err(|report| anyhow!("{report}"))
 }

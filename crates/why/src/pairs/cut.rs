@@ -255,7 +255,7 @@ impl Net<'_> {
                 known.clone_from(&self.nodes[end].decided[place]);
             }
         }
-        Some(Node { name, table, own, decided, resolved: HashMap::default() })
+        Some(Node::new(name, table, own, decided))
     }
 
     /// Has all namespaces decide as they did.
