@@ -102,7 +102,8 @@ impl Search<'_, '_> {
 
     /// The VLANs of a port, or of the bridge itself, where the bridge keeps them apart.
     pub(super) fn vlans(&self, bridge: &End, port: &End) -> Option<PortVlans> {
-        self.scene.port_vlans(port).filter(|_| self.scene.is_on(bridge, "vlan_filtering"))
+        let filters = self.scene.is_on(bridge, "vlan_filtering");
+        filters.then(|| self.scene.port_vlans(port)).flatten()
     }
 
     /// Tells whether a bridge keeps VLANs apart as was meant, as far as it is known what was.
