@@ -170,7 +170,7 @@ fn look(words: &[String], runner: Runner) -> Seen {
 }
 
 /// How often lines that differ are run before that counts.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 8;
 
 /// Runs lines both ways and says what differs.
 fn compare(thread: &NsThread, block: &Block, lines: &[Vec<String>]) -> Vec<String> {
