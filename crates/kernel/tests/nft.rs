@@ -343,12 +343,24 @@ fn foreign_rules_are_decoded() {
             "limit rate over 10/minute drop",
             "log prefix \"x\" group 3",
             "reject with icmpx admin-prohibited",
+            "ip saddr vmap { 10.0.0.1 : drop, 10.0.0.2 : jump other }",
+            "ip saddr . tcp dport vmap { 10.0.0.0/24 . 80-90 : accept }",
+            "ip6 saddr . udp dport { 2001:db8::1 . 53 } accept",
+            "ip saddr . tcp dport != @pairs drop",
+            "ct state vmap { established : accept, * : drop }",
+            "tcp dport vmap @ports",
+            "ip ttl 3 drop",
+            "ip6 hoplimit < 3 drop",
+            "udp length 100-200 drop",
             "quota 1 mbytes drop",
-            "ip saddr vmap { 10.0.0.1 : drop }",
         ];
         let mut text = "add table inet t
             add set inet t named { type ipv4_addr; flags interval; }
             add element inet t named { 10.1.0.0/16, 10.3.0.1 }
+            add set inet t pairs { type ipv4_addr . inet_service; }
+            add element inet t pairs { 10.0.0.1 . 22 }
+            add map inet t ports { type inet_service : verdict; flags interval; }
+            add element inet t ports { 1-22 : drop }
             add chain inet t other
             add chain inet t c { type filter hook forward priority 0; }\n"
             .to_owned();
@@ -366,8 +378,7 @@ fn foreign_rules_are_decoded() {
             .collect();
         let mut expected: Vec<&str> = rules.into();
         let count = expected.len();
-        expected[count - 2] = "<quota> drop";
-        expected[count - 1] = "meta nfproto ipv4 <lookup>";
+        expected[count - 1] = "<quota> drop";
         assert_eq!(shown, expected);
         let named = &table.chain("c").unwrap().rules[7].exprs;
         let set = named.iter().find_map(|expr| match expr {

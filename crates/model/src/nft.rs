@@ -24,8 +24,8 @@ use crate::origin::Origin;
 pub use data::{Counts, Data};
 pub use edit::Edit;
 pub use expr::{
-    CT_STATUS_DNAT, CmpOp, Ct, CtState, Expr, Limit, Log, Meta, Nat, PayloadBase, Reg, Reject, Set,
-    Verdict,
+    CT_STATUS_DNAT, CmpOp, Ct, CtState, Expr, Limit, Log, Map, Mapped, Meta, Nat, PayloadBase, Reg,
+    Reject, Set, Verdict,
 };
 pub use raw::RawText;
 

@@ -89,10 +89,8 @@ pub(crate) fn base_of<'t>(table: &'t Table, name: &str) -> Option<&'t Chain> {
             return Some(chain);
         }
         let calls = |rule: &Rule| {
-            rule.exprs.iter().any(|expr| match expr {
-                Expr::Verdict(Verdict::Jump(to) | Verdict::Goto(to)) => to == name,
-                _ => false,
-            })
+            let mut verdicts = rule.exprs.iter().flat_map(Expr::verdicts);
+            verdicts.any(|verdict| verdict.chain() == Some(name))
         };
         for chain in table.chains.iter().filter(|chain| chain.rules.iter().any(calls)) {
             if !led.contains(&chain.name.as_str()) {

@@ -173,6 +173,7 @@ pub(crate) fn walk(scene: &Scene<'_>, packet: &Sent, legs: &[usize]) -> Walked {
         sport: packet.sport,
         dport: packet.dport,
         len: packet.df.then_some(packet.size_bytes),
+        ttl: None,
         outer: packet.outer.map(|(protocol, _)| protocol),
         mark: Some(packet.mark),
         done: Done::default(),
@@ -310,11 +311,24 @@ impl Walk<'_, '_> {
             }
             let leg = self.choose(&legs);
             ttl = ttl.or_else(|| Some(self.ttl(&ns, &route, &leg)));
+            self.count_down(ttl);
             if self.leave(&ns, &route, connected, &leg)? {
                 self.is_out = false;
                 passed.push(here);
             }
         }
+    }
+
+    /// Writes into the packet how many nodes it may still pass: what it begins with, and one less where
+    /// it is passed on (`ip_forward`, net/ipv4/ip_forward.c, before it comes to filters).
+    fn count_down(&mut self, begins_with: Option<u32>) {
+        // What an outer packet takes from the inner one is not followed.
+        let is_known = self.packet.outer.is_none_or(|(_, ttl)| ttl.is_some());
+        self.header.ttl = match (&self.came_in, self.entered.is_empty()) {
+            (None, _) => begins_with.filter(|_| is_known),
+            (Some(_), true) => self.header.ttl.and_then(|ttl| ttl.checked_sub(1)),
+            (Some(_), false) => self.header.ttl,
+        };
     }
 
     /// Notes what stands in a namespace that is not evaluated.

@@ -102,21 +102,27 @@ fn addresses_are_translated_forth_and_back() {
 fn what_can_not_be_evaluated_is_said() {
     vnet_testns::root(|| {
         let lab = up(&desired("chain"));
-        let rule = "table ip f { chain f { type filter hook forward priority 0; ip ttl 3 drop; } }";
+        let rule = "table ip f { chain f { type filter hook forward priority 0; ip id 3 drop; } }";
         nft("r1", rule);
         let told = lab.why("a", "b", &probing()).unwrap();
         assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told));
         assert_eq!(
             told.answer.unknown,
             [
-                "r1, table ip f, chain f: a comparison with what is not known of the packet in `@nh,64,8 0x03 drop`"
+                "r1, table ip f, chain f: a comparison with what is not known of the packet in `@nh,32,16 0x0003 drop`"
             ]
         );
-        nft("r1", "flush chain ip f f\nadd rule ip f f iifname vmap { \"a\" : drop }");
+        let map = "ip saddr . ip id vmap { 10.0.1.1 . 3 : drop }";
+        nft("r1", &format!("flush chain ip f f\nadd rule ip f f {map}"));
         let told = lab.why("a", "b", &Ask::default()).unwrap();
         assert_eq!(told.answer.verdict, Verdict::Unknown, "{}", shown(&told));
-        assert_eq!(told.answer.unknown, ["r1, table ip f, chain f: `lookup` in `<lookup>`"]);
-        nft("r1", "flush chain ip f f\nadd rule ip f f ip ttl 3 counter");
+        assert_eq!(
+            told.answer.unknown,
+            [
+                "r1, table ip f, chain f: a map of verdicts with what is not known of the packet in `ip saddr . @nh,32,16 vmap { 10.0.1.1 . 0x00030000 : drop }`"
+            ]
+        );
+        nft("r1", "flush chain ip f f\nadd rule ip f f ip id 3 counter");
         let told = lab.why("a", "b", &Ask::default()).unwrap();
         assert_eq!(told.answer.verdict, Verdict::Reachable, "{}", shown(&told));
         down(lab);
@@ -176,6 +182,74 @@ fn what_statements_change_is_evaluated_or_said() {
             told("r1", format!("{forward}; meta mark set 7; meta mark 7 drop; }};"), false),
             told("r1", format!("{forward}; meta mark set 7; meta mark 8 drop; }};"), true),
             told("b", format!("flags dormant; {hook} input priority 0; drop; }};"), true),
+            // One less than it began with, and then two.
+            told("r1", format!("{forward}; ip ttl 63 drop; }};"), false),
+            told("r1", format!("{forward}; ip ttl != {{ 62, 63 }} drop; }};"), true),
+            told("b", format!("{hook} input priority 0; ip ttl < 63 drop; }};"), false),
+            told("b", format!("{hook} input priority 0; ip ttl < 62 drop; }};"), true),
+            told(
+                "r1",
+                format!("{forward}; icmp type vmap {{ 8 : accept, 0 : drop }}; drop; }};"),
+                false,
+            ),
+            told(
+                "r1",
+                format!(
+                    "chain other {{ ip saddr 10.0.1.1 drop; }}; {forward}; \
+                     ct state vmap {{ established : accept, new : jump other }}; }};"
+                ),
+                false,
+            ),
+            told(
+                "r1",
+                format!(
+                    "chain other {{ ip saddr 10.0.1.2 drop; }}; {forward}; \
+                     ct state vmap {{ established : accept, new : jump other }}; }};"
+                ),
+                true,
+            ),
+            told(
+                "r1",
+                format!(
+                    "{forward}; ip saddr . ip daddr {{ 10.0.1.1 . 10.0.3.1-10.0.3.9 }} drop; }};"
+                ),
+                false,
+            ),
+            told(
+                "r1",
+                format!(
+                    "{forward}; ip saddr . ip daddr {{ 10.0.1.2-10.0.1.9 . 10.0.3.0/24 }} drop; }};"
+                ),
+                true,
+            ),
+            told(
+                "r1",
+                format!(
+                    "{forward}; meta l4proto . ip saddr vmap {{ icmp . 10.0.1.1 : drop }}; }};"
+                ),
+                false,
+            ),
+            told(
+                "r1",
+                format!(
+                    "map m {{ type ipv4_addr : verdict; flags interval; elements = {{ 10.0.1.0/24 : accept, * : drop }}; }}; \
+                     {forward}; ip saddr vmap @m; }};"
+                ),
+                false,
+            ),
+            told(
+                "r1",
+                format!(
+                    "{forward}; meta mark set ip saddr map {{ 10.0.1.1 : 7, 10.0.1.2 : 8 }}; meta mark 7 drop; }};"
+                ),
+                false,
+            ),
+            told(
+                "r1",
+                                "chain n { type nat hook prerouting priority -100; dnat to ip daddr map { 10.0.3.9 : 10.0.3.2, 10.0.3.1 : 10.0.3.1 }; };"
+                .to_owned(),
+                true,
+            ),
         ] {
             sh(&format!("ip netns exec {ns} nft 'table ip t {{ {text} }}'"));
             let shown = |told: &vnet::why::Told| format!("{text}: {}", shown(told));
@@ -415,8 +489,8 @@ fn what_can_not_be_evaluated_of_frames_is_said() {
     vnet_testns::root(|| {
         let lab = up(&desired("lan"));
         let cases = [
-            ("forward priority 0", "ip ttl 3 drop", "a comparison with what is not known"),
-            ("prerouting priority 0", "iifname vmap { \"pc1\" : accept }", "`lookup`"),
+            ("forward priority 0", "ip id 3 drop", "a comparison with what is not known"),
+            ("prerouting priority 0", "ip id vmap { 3 : accept }", "a map of verdicts"),
             ("prerouting priority 0", "notrack", "`notrack`"),
             ("forward priority 0", "ether daddr set 02:00:00:00:00:09", "`payload`"),
         ];

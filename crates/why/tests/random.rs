@@ -363,7 +363,7 @@ fn neighbours(desired: &Desired, ns: &NsName) -> Vec<(IfName, IpAddr)> {
 }
 
 /// Chains of IP on whoever.
-const OF_IP: [&str; 7] = [
+const OF_IP: [&str; 12] = [
     "type filter hook forward priority 0; policy drop; ct state established accept; meta l4proto tcp accept;",
     "type filter hook forward priority 0; policy drop; ct state new accept;",
     "type filter hook input priority 0; policy drop; ct state established,related accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept;",
@@ -371,6 +371,11 @@ const OF_IP: [&str; 7] = [
     "type filter hook prerouting priority raw; tcp dport 8080 notrack;",
     "type filter hook postrouting priority 0; meta nfproto ipv6 icmpv6 type echo-request drop;",
     "type filter hook prerouting priority mangle; meta l4proto tcp meta mark set 7;",
+    "type filter hook forward priority 0; ct state vmap { established : accept, related : accept, new : drop };",
+    "type filter hook input priority 0; meta l4proto . ct state vmap { tcp . new : drop, icmp . new : accept };",
+    "type filter hook prerouting priority 0; ip protocol . ip daddr { tcp . 10.0.0.0-10.127.255.255 } drop;",
+    "type filter hook forward priority 0; ip ttl < 63 drop;",
+    "type filter hook postrouting priority 0; ip6 hoplimit < 63 tcp dport { 80, 8000-9000 } drop;",
 ];
 
 /// Chains of a bridge, with `PORT` for one of its ports. What they drop of ARP and neighbour discovery

@@ -110,6 +110,8 @@ pub(super) mod set {
     pub(in super::super) const ID: u16 = 10;
     pub(in super::super) const USERDATA: u16 = 13;
     pub(in super::super) const DESC_SIZE: u16 = 1;
+    pub(in super::super) const DESC_CONCAT: u16 = 2;
+    pub(in super::super) const FIELD_LEN: u16 = 1;
     pub(in super::super) const F_ANONYMOUS: u32 = 0x1;
     pub(in super::super) const F_CONSTANT: u32 = 0x2;
     pub(in super::super) const F_INTERVAL: u32 = 0x4;
@@ -128,7 +130,6 @@ pub(super) mod elem {
     pub(in super::super) const KEY: u16 = 1;
     pub(in super::super) const DATA: u16 = 2;
     pub(in super::super) const FLAGS: u16 = 3;
-    pub(in super::super) const OBJREF: u16 = 9;
     pub(in super::super) const KEY_END: u16 = 10;
     pub(in super::super) const F_INTERVAL_END: u32 = 1;
 }
@@ -165,6 +166,5 @@ pub(super) mod lookup {
     pub(in super::super) const SET: u16 = 1;
     pub(in super::super) const SREG: u16 = 2;
     pub(in super::super) const DREG: u16 = 3;
-    pub(in super::super) const SET_ID: u16 = 4;
     pub(in super::super) const FLAGS: u16 = 5;
 }

@@ -42,34 +42,24 @@ pub(super) fn expr(
     };
     Ok(match known {
         Some(known) => known,
-        None => Expr::Unknown { data: compared(&name, fields, table, sets)?, name },
+        None => Expr::Unknown { data: compared(&name, fields)?, name },
     })
 }
 
 /// What of an unknown expression tells whether a rule is the same: what changes as packets pass
-/// (`NFTA_QUOTA_CONSUMED`, all of `last`) and the name that the kernel gave a map are left out, and
-/// the map's elements are added.
-fn compared(name: &str, fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Data, Error> {
+/// (`NFTA_QUOTA_CONSUMED`, all of `last`) is left out.
+fn compared(name: &str, fields: Fields<'_>) -> Result<Data, Error> {
     const QUOTA_BYTES: u16 = 1;
     const QUOTA_FLAGS: u16 = 2;
     match name {
-        "last" => only(fields, |_| false, &[]),
-        "quota" => only(fields, |kind| matches!(kind, QUOTA_BYTES | QUOTA_FLAGS), &[]),
-        "lookup" => {
-            let found = sets.get(table, &text(fields.0, lookup::SET)?.unwrap_or_default());
-            let (is_anonymous, elements) = match found {
-                Some(Found::Other { is_anonymous, elements }) => (*is_anonymous, &elements[..]),
-                _ => (false, [].as_slice()),
-            };
-            let names_it = |kind| is_anonymous && matches!(kind, lookup::SET | lookup::SET_ID);
-            only(fields, |kind| !names_it(kind), elements)
-        }
-        _ => only(fields, |_| true, &[]),
+        "last" => only(fields, |_| false),
+        "quota" => only(fields, |kind| matches!(kind, QUOTA_BYTES | QUOTA_FLAGS)),
+        _ => only(fields, |_| true),
     }
 }
 
-/// The attributes of some kinds, and more behind them.
-fn only(fields: Fields<'_>, kept: impl Fn(u16) -> bool, more: &[u8]) -> Result<Data, Error> {
+/// The attributes of some kinds.
+fn only(fields: Fields<'_>, kept: impl Fn(u16) -> bool) -> Result<Data, Error> {
     let mut data = Vec::new();
     let mut writer = Writer::new(&mut data);
     for field in fields.0 {
@@ -78,7 +68,6 @@ fn only(fields: Fields<'_>, kept: impl Fn(u16) -> bool, more: &[u8]) -> Result<D
             writer.bytes(field.kind, field.value);
         }
     }
-    data.extend_from_slice(more);
     Ok(data.into())
 }
 
@@ -166,31 +155,42 @@ fn bitwise(fields: Fields<'_>) -> Result<Option<Expr>, Error> {
     Ok(operands.map(|(mask, xor)| Expr::Bitwise { from, to, mask, xor }))
 }
 
-/// One that looks up in a map has a destination register.
+/// One that looks up in a map has a destination register, be it that of the verdict.
 fn look_up(fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Option<Expr>, Error> {
     let Some(reg) = fields.u32(lookup::SREG)? else { return Ok(None) };
-    if fields.has(lookup::DREG)? {
-        return Ok(None);
-    }
+    let to = fields.u32(lookup::DREG)?;
     let name = text(fields.0, lookup::SET)?.unwrap_or_default();
     let invert = fields.u32(lookup::FLAGS)?.is_some_and(|flags| flags & 1 != 0);
-    Ok(match sets.get(table, &name) {
-        Some(Found::Set(set)) => Some(Expr::Lookup { reg, set: set.clone(), invert }),
-        Some(Found::Other { .. }) | None => None,
+    Ok(match (sets.get(table, &name), to) {
+        (Some(Found::Set(set)), None) => Some(Expr::Lookup { reg, set: set.clone(), invert }),
+        (Some(Found::Map(map)), None) => Some(Expr::Lookup { reg, set: map.keys.clone(), invert }),
+        (Some(Found::Map(map)), Some(to)) => {
+            let to = Some(to).filter(|to| *to != VERDICT_REG);
+            Some(Expr::Map { reg, map: map.clone(), to })
+        }
+        (Some(Found::Set(_)), Some(_)) | (None, _) => None,
     })
 }
 
-/// `enum nft_immediate_attributes`; register 0 is the verdict's (`NFT_REG_VERDICT`).
+/// `NFT_REG_VERDICT`.
+const VERDICT_REG: Reg = 0;
+
+/// `enum nft_immediate_attributes`.
 fn immediate(fields: Fields<'_>) -> Result<Option<Expr>, Error> {
     let Some(reg) = fields.u32(1)? else { return Ok(None) };
-    if reg != 0 {
+    if reg != VERDICT_REG {
         return Ok(fields.data(2)?.map(|data| Expr::Immediate { reg, data }));
     }
     let Some(nest) = fields.find(2)? else { return Ok(None) };
-    let Some(found) = nest.nested().find(data::VERDICT)? else { return Ok(None) };
+    Ok(verdict(nest.nested())?.map(Expr::Verdict))
+}
+
+/// `enum nft_verdict_attributes`, inside the nest of a value.
+pub(super) fn verdict(nest: Attributes<'_>) -> Result<Option<Verdict>, Error> {
+    let Some(found) = nest.find(data::VERDICT)? else { return Ok(None) };
     let Some(code) = u32_be(found.nested(), data::VERDICT_CODE)? else { return Ok(None) };
     let chain = text(found.nested(), data::VERDICT_CHAIN)?.unwrap_or_default();
-    Ok(Some(Expr::Verdict(match code.cast_signed() {
+    Ok(Some(match code.cast_signed() {
         verdict::ACCEPT => Verdict::Accept,
         verdict::DROP => Verdict::Drop,
         verdict::CONTINUE => Verdict::Continue,
@@ -198,7 +198,7 @@ fn immediate(fields: Fields<'_>) -> Result<Option<Expr>, Error> {
         verdict::JUMP => Verdict::Jump(chain),
         verdict::GOTO => Verdict::Goto(chain),
         other => Verdict::Other(other),
-    })))
+    }))
 }
 
 /// `enum nft_counter_attributes`.

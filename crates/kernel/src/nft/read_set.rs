@@ -4,29 +4,23 @@
 use std::collections::BTreeMap;
 
 use vnet_model::nft::build::{merged, previous};
-use vnet_model::nft::{Data, Set, TableId};
-use vnet_netlink::attr::{Attributes, Writer};
+use vnet_model::nft::{Data, Map, Mapped, Set, TableId};
+use vnet_netlink::attr::Attributes;
 use vnet_netlink::{Error, Message, RawMessage, Socket};
 
 use super::numbers::{HEADER_BYTES, data, elem, msg, set};
 use super::read::{dump, family, text, u32_be};
+use super::read_expr;
 
 /// The sets of some tables by table and name.
 #[derive(Debug, Default)]
 pub(super) struct Sets(BTreeMap<(TableId, String), Found>);
 
-/// What is known of a set.
+/// A set or a map.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// All.
     Set(Set),
-    /// Only whether it is still the same: it is a map, or has several fields.
-    Other {
-        /// Whether the kernel gave it its name.
-        is_anonymous: bool,
-        /// Its elements as they came, sorted; none where packets or time change them.
-        elements: Vec<u8>,
-    },
+    Map(Map),
 }
 
 impl Sets {
@@ -35,13 +29,32 @@ impl Sets {
     }
 }
 
+/// A field begins with a register.
+const REGISTER_BYTES: u32 = 4;
+
 struct Head {
     table: TableId,
     name: String,
     flags: u32,
     kind: u32,
     key_len: u32,
+    /// The lengths of its fields in bytes, where it has several.
+    fields: Vec<u32>,
 }
+
+/// An element as it came.
+struct Element {
+    /// Nothing for the one that stands for all others.
+    key: Option<Data>,
+    /// The last key of a range, where one element says both.
+    last: Option<Data>,
+    /// Whether a range ends before it.
+    ends: bool,
+    value: Option<Mapped>,
+}
+
+/// The first and the last key of a range, and what they give.
+type Entry = ((Data, Data), Option<Mapped>);
 
 /// Reads the sets of those tables that are wanted.
 pub(super) fn all(
@@ -51,10 +64,7 @@ pub(super) fn all(
     let heads = dump(socket, msg::GETSET, read_head)?;
     let mut sets = Sets::default();
     for head in heads.into_iter().filter(|head| is_wanted(&head.table)) {
-        let found = match head.flags & (set::F_MAP | set::F_CONCAT) {
-            0 => Found::Set(set_of(&head, elements(socket, &head, read_element)?)),
-            _ => read_other(socket, &head)?,
-        };
+        let found = found(&head, elements(socket, &head)?);
         sets.0.insert((head.table, head.name), found);
     }
     Ok(sets)
@@ -68,7 +78,65 @@ fn read_head(message: Message<'_>) -> Result<Option<Head>, Error> {
     let table = TableId { family, name: table };
     let number = |kind| Ok::<_, Error>(u32_be(attributes, kind)?.unwrap_or_default());
     let (flags, kind) = (number(set::FLAGS)?, number(set::KEY_TYPE)?);
-    Ok(Some(Head { table, name, flags, kind, key_len: number(set::KEY_LEN)? }))
+    let key_len = number(set::KEY_LEN)?;
+    let mut fields = Vec::new();
+    if let Some(desc) = attributes.find(set::DESC)?
+        && let Some(list) = desc.nested().find(set::DESC_CONCAT)?
+    {
+        for field in list.nested() {
+            fields.extend(u32_be(field?.nested(), set::FIELD_LEN)?);
+        }
+    }
+    if fields.is_empty() {
+        fields = fields_of(kind, key_len);
+    }
+    Ok(Some(Head { table, name, flags, kind, key_len, fields }))
+}
+
+/// The lengths in bytes of the fields that the type of a set is made of, six bits for each
+/// (`concat_type_alloc`, src/datatype.c of nftables): the kernel has them only of sets with ranges. One
+/// that is not known takes what the others leave; nothing for a type of one field.
+fn fields_of(kind: u32, key_len: u32) -> Vec<u32> {
+    const KIND_BITS: u32 = 6;
+    /// `enum datatypes` (include/datatype.h of nftables), with their lengths.
+    const BYTES: [(u32, u32); 24] = [
+        (2, 1),
+        (7, 4),
+        (8, 16),
+        (9, 6),
+        (10, 2),
+        (11, 2),
+        (12, 1),
+        (13, 2),
+        (14, 1),
+        (15, 1),
+        (19, 4),
+        (20, 4),
+        (21, 2),
+        (22, 4),
+        (24, 4),
+        (25, 4),
+        (26, 4),
+        (27, 1),
+        (28, 4),
+        (29, 1),
+        (31, 1),
+        (35, 4),
+        (36, 1),
+        (41, 16),
+    ];
+    let shifts = (0..u32::BITS / KIND_BITS + 1).rev().map(|at| at * KIND_BITS);
+    let kinds = shifts.map(|shift| kind >> shift & ((1 << KIND_BITS) - 1)).filter(|it| *it != 0);
+    let bytes_of = |kind| BYTES.iter().find(|(known, _)| *known == kind).map(|(_, bytes)| *bytes);
+    let fields: Vec<Option<u32>> = kinds.map(bytes_of).collect();
+    let known = fields.iter().flatten();
+    let known: u32 = known.map(|bytes| bytes.next_multiple_of(REGISTER_BYTES)).sum();
+    let unknown = fields.iter().filter(|bytes| bytes.is_none()).count();
+    match (fields.len(), unknown, key_len.checked_sub(known)) {
+        (2.., 0, Some(0)) => fields.into_iter().flatten().collect(),
+        (2.., 1, Some(rest)) => fields.into_iter().map(|bytes| bytes.unwrap_or(rest)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 impl Head {
@@ -82,95 +150,101 @@ impl Head {
 }
 
 /// Asks for a set's elements.
-fn elements<T>(
-    socket: &mut Socket,
-    head: &Head,
-    read: fn(Attributes<'_>) -> Result<Option<T>, Error>,
-) -> Result<Vec<T>, Error> {
+fn elements(socket: &mut Socket, head: &Head) -> Result<Vec<Element>, Error> {
     let request = RawMessage::new(msg::GETSETELEM, |writer| {
         writer.header(&[head.table.family.number(), 0, 0, 0]);
         writer.text(elem::LIST_TABLE, &head.table.name).text(elem::LIST_SET, &head.name);
     })?;
-    let answers = socket.dump(&request, |message| read_elements(message, read))?;
+    let answers = socket.dump(&request, read_elements)?;
     Ok(answers.into_iter().flatten().collect())
 }
 
-fn read_elements<T>(
-    message: Message<'_>,
-    read: fn(Attributes<'_>) -> Result<Option<T>, Error>,
-) -> Result<Option<Vec<T>>, Error> {
+fn read_elements(message: Message<'_>) -> Result<Option<Vec<Element>>, Error> {
     let list = message.attributes(HEADER_BYTES)?.find(elem::LIST_ELEMENTS)?;
-    let mut found = Vec::new();
-    for element in list.iter().flat_map(|list| list.nested()) {
-        found.extend(read(element?.nested())?);
-    }
-    Ok(Some(found))
+    let elements = list.iter().flat_map(|list| list.nested());
+    elements.map(|element| read_element(element?.nested())).collect::<Result<_, _>>().map(Some)
 }
 
-/// Reads a set that is only compared.
-fn read_other(socket: &mut Socket, head: &Head) -> Result<Found, Error> {
-    let mut found = match head.is_dynamic() {
-        true => Vec::new(),
-        false => elements(socket, head, bytes_of_element)?,
+fn read_element(element: Attributes<'_>) -> Result<Element, Error> {
+    let key = |kind| {
+        let Some(key) = element.find(kind)? else { return Ok::<_, Error>(None) };
+        Ok(key.nested().find(data::VALUE)?.map(|value| Data::from(value.value)))
     };
-    found.sort();
-    Ok(Found::Other { is_anonymous: head.is_anonymous(), elements: found.concat() })
-}
-
-/// Returns what an element is, without what packets and time make of it.
-fn bytes_of_element(element: Attributes<'_>) -> Result<Option<Vec<u8>>, Error> {
-    let mut bytes = Vec::new();
-    let mut writer = Writer::new(&mut bytes);
-    for kind in [elem::KEY, elem::KEY_END, elem::DATA, elem::FLAGS, elem::OBJREF] {
-        if let Some(found) = element.find(kind)? {
-            writer.bytes(kind, found.value);
-        }
-    }
-    Ok(Some(bytes))
-}
-
-fn set_of(head: &Head, elements: Vec<(Data, bool)>) -> Set {
-    let ranges = match head.flags & set::F_INTERVAL {
-        0 => elements.into_iter().map(|(key, _)| (key.clone(), key)).collect(),
-        _ => intervals(elements, head.key_len),
+    let flags = u32_be(element, elem::FLAGS)?.unwrap_or_default();
+    let value = match element.find(elem::DATA)? {
+        None => None,
+        Some(nest) => match read_expr::verdict(nest.nested())? {
+            Some(verdict) => Some(Mapped::Verdict(verdict)),
+            None => nest.nested().find(data::VALUE)?.map(|it| Mapped::Value(it.value.into())),
+        },
     };
-    Set {
+    let ends = flags & elem::F_INTERVAL_END != 0;
+    Ok(Element { key: key(elem::KEY)?, last: key(elem::KEY_END)?, ends, value })
+}
+
+fn found(head: &Head, elements: Vec<Element>) -> Found {
+    let entries = entries(head, elements);
+    let set = |elements| Set {
         name: (!head.is_anonymous()).then(|| head.name.clone()),
         kind: head.kind,
         key_len: head.key_len,
-        elements: merged(ranges),
+        fields: head.fields.clone(),
+        elements,
         is_dynamic: head.is_dynamic(),
+    };
+    if head.flags & set::F_MAP == 0 {
+        let ranges: Vec<(Data, Data)> = entries.into_iter().map(|(range, _)| range).collect();
+        let is_simple = head.fields.is_empty();
+        return Found::Set(set(if is_simple { merged(ranges) } else { ranges }));
     }
+    let whole = entries.into_iter().filter_map(|(range, value)| Some((range, value?)));
+    let (keys, values) = whole.unzip();
+    Found::Map(Map { keys: set(keys), values })
 }
 
-/// Reads an element: its key, and whether it ends an interval.
-fn read_element(element: Attributes<'_>) -> Result<Option<(Data, bool)>, Error> {
-    let Some(key) = element.find(elem::KEY)? else { return Ok(None) };
-    let Some(value) = key.nested().find(data::VALUE)? else { return Ok(None) };
-    let flags = u32_be(element, elem::FLAGS)?.unwrap_or_default();
-    Ok(Some((value.value.into(), flags & elem::F_INTERVAL_END != 0)))
+/// Makes ranges of elements, sorted; the one for all others comes last.
+fn entries(head: &Head, elements: Vec<Element>) -> Vec<Entry> {
+    let (mut some, mut others) = (Vec::new(), Vec::new());
+    for Element { key, last, ends, value } in elements {
+        match key {
+            Some(key) => some.push((key, last, ends, value)),
+            None => others.push(((bound(0, head.key_len), bound(0xff, head.key_len)), value)),
+        }
+    }
+    let mut entries: Vec<Entry> = match head.flags & (set::F_INTERVAL | set::F_CONCAT) {
+        set::F_INTERVAL => {
+            let bounds = some.into_iter().map(|(key, _, ends, value)| (key, ends, value));
+            intervals(bounds.collect(), head.key_len)
+        }
+        _ => {
+            let range = |key: Data, last: Option<Data>| (key.clone(), last.unwrap_or(key));
+            some.into_iter().map(|(key, last, _, value)| (range(key, last), value)).collect()
+        }
+    };
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+    entries.append(&mut others);
+    entries
+}
+
+/// A key of these bytes.
+fn bound(byte: u8, key_len: u32) -> Data {
+    Data::from(vec![byte; usize::try_from(key_len).unwrap_or_default()])
 }
 
 /// Makes ranges of the beginnings of intervals and their ends, which are no part of them. What has
 /// no end goes on to the last value.
-fn intervals(mut elements: Vec<(Data, bool)>, key_len: u32) -> Vec<(Data, Data)> {
+fn intervals(mut bounds: Vec<(Data, bool, Option<Mapped>)>, key_len: u32) -> Vec<Entry> {
     // An end comes before a beginning of the same value.
-    elements.sort_by(|(a, a_ends), (b, b_ends)| a.cmp(b).then(b_ends.cmp(a_ends)));
-    let last = || Data::from(vec![0xff; usize::try_from(key_len).unwrap_or_default()]);
-    let mut ranges: Vec<(Data, Data)> = Vec::new();
+    bounds.sort_by(|(a, a_ends, _), (b, b_ends, _)| a.cmp(b).then(b_ends.cmp(a_ends)));
+    let mut ranges: Vec<Entry> = Vec::new();
     let mut open = None;
-    for (key, ends) in elements {
-        match (open.take(), ends) {
-            (Some(from), true) => ranges.extend(previous(&key).map(|to| (from, to))),
-            (Some(from), false) => {
-                ranges.extend(previous(&key).map(|to| (from, to)));
-                open = Some(key);
-            }
-            (None, true) => {}
-            (None, false) => open = Some(key),
+    for (key, ends, value) in bounds {
+        if let Some((from, value)) = open.take() {
+            ranges.extend(previous(&key).map(|to| ((from, to), value)));
         }
+        open = (!ends).then_some((key, value));
     }
-    ranges.extend(open.map(|from| (from, last())));
+    ranges.extend(open.map(|(from, value)| ((from, bound(0xff, key_len)), value)));
     ranges
 }
 
@@ -178,14 +252,13 @@ fn intervals(mut elements: Vec<(Data, bool)>, key_len: u32) -> Vec<(Data, Data)>
 #[cfg(fuzzing)]
 pub(super) fn fuzz(message: Message<'_>) -> Sets {
     let head = read_head(message).ok().flatten();
-    drop(read_elements(message, bytes_of_element));
-    let elements = read_elements(message, read_element).ok().flatten().unwrap_or_default();
+    let elements = read_elements(message).ok().flatten().unwrap_or_default();
     // A key that is not as long as one says is the kernel's to refuse.
-    let key_len = elements.first().map_or(4, |(key, _)| key.len() as u32);
+    let key_len = elements.iter().find_map(|it| Some(it.key.as_ref()?.len() as u32)).unwrap_or(4);
     let head = head.map(|head| Head { key_len, ..head });
     let set = head.map(|head| {
-        let set = set_of(&head, elements);
-        ((head.table, head.name), Found::Set(set))
+        let found = found(&head, elements);
+        ((head.table, head.name), found)
     });
     Sets(set.into_iter().collect())
 }
@@ -198,14 +271,14 @@ mod tests {
     fn intervals_are_closed() {
         let key = |byte: u8| Data::from([byte]);
         let elements = vec![
-            (key(0), true),
-            (key(20), true),
-            (key(10), false),
-            (key(20), false),
-            (key(30), true),
-            (key(250), false),
+            (key(0), true, None),
+            (key(20), true, None),
+            (key(10), false, None),
+            (key(20), false, None),
+            (key(30), true, None),
+            (key(250), false, None),
         ];
-        let ranges = intervals(elements, 1);
+        let ranges: Vec<_> = intervals(elements, 1).into_iter().map(|(range, _)| range).collect();
         assert_eq!(ranges, [(key(10), key(19)), (key(20), key(29)), (key(250), key(255))]);
     }
 }

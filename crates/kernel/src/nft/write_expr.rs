@@ -59,6 +59,11 @@ pub(super) fn expr(writer: &mut Writer<'_>, wanted: &Expr, sets: &mut impl Itera
             optional(fields, 1, *port);
             optional(fields, 3, Some(*flags).filter(|flags| *flags != 0));
         }
+        // Maps come from texts alone, which the program `nft` writes: one has its name, or is refused.
+        Expr::Map { reg, map, to } => {
+            fields.text(1, map.keys.name.as_deref().unwrap_or_default());
+            numbers(fields, &[(2, *reg), (3, to.unwrap_or_default())]);
+        }
         Expr::Unknown { data, .. } => {
             // Attributes as they came.
             fields.header(data);
@@ -77,7 +82,7 @@ pub(super) fn name(expr: &Expr) -> &str {
         Expr::Cmp { .. } => "cmp",
         Expr::Range { .. } => "range",
         Expr::Bitwise { .. } => "bitwise",
-        Expr::Lookup { .. } => "lookup",
+        Expr::Lookup { .. } | Expr::Map { .. } => "lookup",
         Expr::Immediate { .. } | Expr::Verdict(_) => "immediate",
         Expr::Counter(_) => "counter",
         Expr::Limit(_) => "limit",

@@ -236,7 +236,8 @@ impl Builder {
 
     fn in_set(self, kind: u32, key_len: u32, ranges: Vec<(Data, Data)>) -> Self {
         let elements = merged(ranges);
-        let set = Set { name: None, kind, key_len, elements, is_dynamic: false };
+        let (fields, is_dynamic) = Default::default();
+        let set = Set { name: None, kind, key_len, fields, elements, is_dynamic };
         self.push(Expr::Lookup { reg: REG_1, set, invert: false })
     }
 

@@ -7,6 +7,19 @@ use super::data::{Counts, Data};
 /// A register, as the kernel reports it: 1 to 4 hold 16 bytes each, 8 to 23 are quarters of them.
 pub type Reg = u32;
 
+/// Returns at which byte a register begins, of those that follow one another.
+#[must_use]
+pub fn start(reg: Reg) -> u32 {
+    if reg < 8 { reg.saturating_sub(1) * 16 } else { (reg - 8) * 4 }
+}
+
+/// Returns the register that begins at a byte, as the kernel reports it (`nft_dump_register`,
+/// net/netfilter/nf_tables_api.c).
+#[must_use]
+pub fn register(start: u32) -> Reg {
+    if start.is_multiple_of(16) { 1 + start / 16 } else { 8 + start / 4 }
+}
+
 /// One expression of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -87,6 +100,16 @@ pub enum Expr {
         set: Set,
         /// Whether it must not be in it.
         invert: bool,
+    },
+    /// Decides, or puts something into a register, by what a map has for what is in another; the rule
+    /// ends where it has nothing.
+    Map {
+        /// Which is looked up.
+        reg: Reg,
+        /// The map.
+        map: Map,
+        /// Which is written; nothing where it decides.
+        to: Option<Reg>,
     },
     /// Puts a value into a register.
     Immediate {
@@ -353,7 +376,12 @@ pub struct Set {
     pub kind: u32,
     /// How long an element is, in bytes.
     pub key_len: u32,
-    /// Its elements as ranges, ends included, sorted. An element alone is a range of one.
+    /// How long each field of an element is, in bytes, where it has several: each begins at a multiple
+    /// of four.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<u32>,
+    /// Its elements as ranges, ends included, sorted. An element alone is a range of one; of several
+    /// fields each has its own.
     pub elements: Vec<(Data, Data)>,
     /// Whether packets or time change its elements (flags `dynamic` and `timeout`, `nft(8)`).
     #[serde(default)]
@@ -363,19 +391,99 @@ pub struct Set {
 /// Where packets or time change the elements, the set stays the same.
 impl PartialEq for Set {
     fn eq(&self, other: &Self) -> bool {
-        let head = |set: &Self| (set.name.clone(), set.kind, set.key_len, set.is_dynamic);
-        head(self) == head(other) && (self.is_dynamic || self.elements == other.elements)
+        self.is_alike(other) && (self.is_dynamic || self.elements == other.elements)
     }
 }
 
 impl Eq for Set {}
 
 impl Set {
+    /// Tells whether two sets differ in their elements at most.
+    fn is_alike(&self, other: &Self) -> bool {
+        let head = |set: &Self| (set.name.clone(), set.kind, set.key_len, set.is_dynamic);
+        head(self) == head(other) && self.fields == other.fields
+    }
+
     /// Tells whether a value is in it.
     #[must_use]
     pub fn contains(&self, value: &[u8]) -> bool {
-        self.elements.iter().any(|(from, to)| **from <= *value && *value <= **to)
+        let value: Vec<Option<u8>> = value.iter().copied().map(Some).collect();
+        (0..self.elements.len()).any(|place| self.holds(place, &value) == Some(true))
     }
+
+    /// Tells whether a value of which some bytes are known is in one of its elements; nothing where those
+    /// that are not known decide.
+    #[must_use]
+    pub fn holds(&self, place: usize, value: &[Option<u8>]) -> Option<bool> {
+        let (from, to) = self.elements.get(place)?;
+        let mut all = Some(true);
+        for field in self.places(from.len()) {
+            let part = |data: &'_ Data| data.get(field.clone()).unwrap_or_default().to_vec();
+            let value = value.get(field.clone()).unwrap_or_default();
+            match is_between(&part(from), value, &part(to)) {
+                Some(false) => return Some(false),
+                None => all = None,
+                Some(true) => {}
+            }
+        }
+        all
+    }
+
+    /// Where the fields of an element are.
+    #[must_use]
+    pub fn places(&self, len: usize) -> Vec<std::ops::Range<usize>> {
+        const REGISTER_BYTES: usize = 4;
+        let mut start = 0;
+        let mut place = |field: &u32| {
+            let end = start + *field as usize;
+            std::mem::replace(&mut start, end.next_multiple_of(REGISTER_BYTES))..end
+        };
+        match self.fields.as_slice() {
+            [] => vec![place(&u32::try_from(len).unwrap_or(u32::MAX))],
+            fields => fields.iter().map(place).collect(),
+        }
+    }
+}
+
+/// Tells whether a value of which some bytes are known is in a range.
+fn is_between(from: &[u8], value: &[Option<u8>], to: &[u8]) -> Option<bool> {
+    let known: Vec<u8> = value.iter().map_while(|byte| *byte).collect();
+    if known.len() == value.len() {
+        return Some(*from <= *known && *known <= *to);
+    }
+    let is_other = |(byte, wanted): (&Option<u8>, &u8)| byte.is_some_and(|byte| byte != *wanted);
+    let differs = from == to && value.iter().zip(from).any(is_other);
+    let begins = |bound: &[u8]| bound[..known.len().min(bound.len())].to_vec();
+    let is_outside = known < begins(from) || known > begins(to);
+    (differs || is_outside).then_some(false)
+}
+
+/// What each key of a map gives.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Map {
+    /// Its keys; one for all others comes last.
+    pub keys: Set,
+    /// What they give, in the same order.
+    pub values: Vec<Mapped>,
+}
+
+/// As of [`Set`].
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys && (self.keys.is_dynamic || self.values == other.values)
+    }
+}
+
+impl Eq for Map {}
+
+/// What a map gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mapped {
+    /// A decision.
+    Verdict(Verdict),
+    /// Something for a register.
+    Value(Data),
 }
 
 /// A decision (`enum nft_verdicts`).
@@ -396,6 +504,36 @@ pub enum Verdict {
     Goto(String),
     /// One with another code: to a program, say.
     Other(i32),
+}
+
+impl Verdict {
+    /// Returns the chain that is to decide, if one is.
+    #[must_use]
+    pub fn chain(&self) -> Option<&str> {
+        match self {
+            Self::Jump(name) | Self::Goto(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl Expr {
+    /// Returns the decisions that it may come to, by themselves.
+    #[must_use]
+    pub fn verdicts(&self) -> Vec<&Verdict> {
+        match self {
+            Self::Verdict(verdict) => vec![verdict],
+            Self::Map { map, .. } => map
+                .values
+                .iter()
+                .filter_map(|value| match value {
+                    Mapped::Verdict(verdict) => Some(verdict),
+                    Mapped::Value(_) => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// How many packets or bytes are let through.
@@ -458,4 +596,40 @@ pub struct Nat {
     /// `NF_NAT_RANGE_*` (linux/netfilter/nf_nat.h), without those that say only which registers there
     /// are.
     pub flags: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_of_several_fields_hold_field_by_field() {
+        let (kind, is_dynamic, name) = Default::default();
+        // A port, filled up to a register, and an address.
+        let element =
+            (Data::from([0, 10, 0, 0, 10, 0, 0, 1]), Data::from([0, 20, 0, 0, 10, 0, 0, 9]));
+        let set =
+            Set { name, kind, key_len: 8, fields: vec![2, 4], elements: vec![element], is_dynamic };
+        assert!(set.contains(&[0, 15, 0, 0, 10, 0, 0, 5]));
+        // Between the two as one number, and not in each field.
+        assert!(!set.contains(&[0, 15, 0, 0, 10, 0, 0, 10]));
+        assert!(!set.contains(&[0, 21, 0, 0, 10, 0, 0, 5]));
+        let some = |bytes: [Option<u8>; 8]| set.holds(0, &bytes);
+        let (port, addr) = ([Some(0), Some(15)], [Some(10), Some(0), Some(0), Some(10)]);
+        let zero = Some(0);
+        assert_eq!(some([port[0], port[1], zero, zero, None, None, None, None]), None);
+        assert_eq!(some([None, None, zero, zero, addr[0], addr[1], addr[2], addr[3]]), Some(false));
+        assert_eq!(some([None, None, zero, zero, addr[0], addr[1], addr[2], Some(5)]), None);
+        assert_eq!(some([Some(1), None, zero, zero, addr[0], addr[1], addr[2], None]), Some(false));
+    }
+
+    #[test]
+    fn registers_begin_where_the_kernel_says() {
+        for (reg, at) in [(1, 0), (2, 16), (4, 48), (9, 4), (12, 16), (23, 60)] {
+            assert_eq!(start(reg), at, "{reg}");
+        }
+        for (at, reg) in [(0, 1), (4, 9), (16, 2), (20, 13), (60, 23)] {
+            assert_eq!(register(at), reg, "{at}");
+        }
+    }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{
-    Base, CmpOp, Counts, Ct, CtState, Data, Expr, Family, Limit, Log, Meta, Nat, PayloadBase, Reg,
-    Reject, Rule, Set, Table, Verdict,
+    Base, CmpOp, Counts, Ct, CtState, Data, Expr, Family, Limit, Log, Map, Mapped, Meta, Nat,
+    PayloadBase, Reg, Reject, Rule, Set, Table, Verdict,
 };
 use value::{Show, range, shown};
 
@@ -173,6 +173,7 @@ impl Writer {
             Expr::Cmp { reg, op, data } => self.compare(*reg, *op, data),
             Expr::Range { reg, invert, from, to } => self.in_range(*reg, *invert, from, to),
             Expr::Lookup { reg, set, invert } => self.lookup(*reg, set, *invert),
+            Expr::Map { reg, map, to } => self.map(*reg, map, *to),
             Expr::Verdict(verdict) => self.say(verdict_word(verdict)),
             Expr::Counter(Counts { packets, bytes }) if self.counted => {
                 self.say(format!("counter packets {packets} bytes {bytes}"));
@@ -280,14 +281,22 @@ impl Writer {
 
     /// Says a condition, and takes back what it implies.
     fn condition(&mut self, left: &str, text: String, implied: Option<Implied>) {
-        let first = left.split(' ').next().unwrap_or_default();
-        let says = |implied: Implied| match implied {
-            Implied::Family => matches!(first, "ip" | "ip6" | "icmpv6" | "icmp" | "arp"),
-            Implied::Ethernet => first == "ether",
-            Implied::Protocol => matches!(first, "tcp" | "udp" | "icmp" | "icmpv6" | "sctp"),
+        self.take_back(left);
+        self.words.push(Word { text, implied });
+    }
+
+    /// Takes back what is implied by words of the packet.
+    fn take_back(&mut self, left: &str) {
+        let firsts: Vec<&str> =
+            left.split(" . ").map(|part| part.split(' ').next().unwrap_or_default()).collect();
+        let says = |implied: Implied| {
+            firsts.iter().any(|first| match implied {
+                Implied::Family => matches!(*first, "ip" | "ip6" | "icmpv6" | "icmp" | "arp"),
+                Implied::Ethernet => *first == "ether",
+                Implied::Protocol => matches!(*first, "tcp" | "udp" | "icmp" | "icmpv6" | "sctp"),
+            })
         };
         self.words.retain(|word| !word.implied.is_some_and(says));
-        self.words.push(Word { text, implied });
     }
 
     fn in_range(&mut self, reg: Reg, invert: bool, from: &Data, to: &Data) {
@@ -297,16 +306,60 @@ impl Writer {
     }
 
     fn lookup(&mut self, reg: Reg, set: &Set, invert: bool) {
-        let (text, show, _) = self.left(reg);
+        let (text, fields) = self.key(reg, set);
         let sign = if invert { "!= " } else { "" };
         let right = match &set.name {
             Some(name) => format!("@{name}"),
-            None => {
-                let elements = set.elements.iter().map(|(from, to)| range(show, from, to));
-                format!("{{ {} }}", elements.collect::<Vec<_>>().join(", "))
-            }
+            None => braced((0..set.elements.len()).map(|place| element(set, place, &fields))),
         };
         self.condition(&text, format!("{text} {sign}{right}"), None);
+    }
+
+    fn map(&mut self, reg: Reg, map: &Map, to: Option<Reg>) {
+        let (text, fields) = self.key(reg, &map.keys);
+        let word = if to.is_none() { "vmap" } else { "map" };
+        let entry = |(place, value): (usize, &Mapped)| {
+            let value = match value {
+                Mapped::Verdict(verdict) => verdict_word(verdict),
+                Mapped::Value(data) => shown(value::of_len(data.len()), data),
+            };
+            let is_last = place + 1 == map.values.len();
+            let key = match map.keys.elements.get(place) {
+                Some(range) if is_last && value::is_whole(range) => "*".to_owned(),
+                _ => element(&map.keys, place, &fields),
+            };
+            format!("{key} : {value}")
+        };
+        let right = match &map.keys.name {
+            Some(name) => format!("@{name}"),
+            None => braced(map.values.iter().enumerate().map(entry)),
+        };
+        let words = format!("{text} {word} {right}");
+        match to {
+            None => self.condition(&text, words, None),
+            Some(to) => {
+                self.take_back(&text);
+                self.hold(to, (words, Show::Hex));
+            }
+        }
+    }
+
+    /// What is looked up, which may be several registers after one another: its words, and how each field
+    /// is written.
+    fn key(&self, reg: Reg, set: &Set) -> (String, Vec<Show>) {
+        let start = super::expr::start(reg);
+        let len = usize::try_from(set.key_len).unwrap_or_default();
+        let registers = set.places(len).into_iter().map(|place| {
+            let at = start + u32::try_from(place.start).unwrap_or_default();
+            if at == start { reg } else { super::expr::register(at) }
+        });
+        let (texts, fields): (Vec<String>, Vec<Show>) = registers
+            .map(|reg| {
+                let (text, show, _) = self.left(reg);
+                (text, show)
+            })
+            .unzip();
+        (texts.join(" . "), fields)
     }
 
     fn nat(&mut self, nat: &Nat) {
@@ -341,6 +394,23 @@ impl Writer {
             None => format!("register {reg}"),
         }
     }
+}
+
+/// Writes the elements of a set without a name.
+fn braced(elements: impl Iterator<Item = String>) -> String {
+    format!("{{ {} }}", elements.collect::<Vec<_>>().join(", "))
+}
+
+/// Writes an element of a set, field by field.
+fn element(set: &Set, place: usize, fields: &[Show]) -> String {
+    let Some((from, to)) = set.elements.get(place) else { return String::new() };
+    let part = |data: &Data, field: &std::ops::Range<usize>| {
+        Data::from(data.get(field.clone()).unwrap_or_default())
+    };
+    let places = set.places(from.len());
+    let parts = places.iter().zip(fields);
+    let parts = parts.map(|(field, show)| range(*show, &part(from, field), &part(to, field)));
+    parts.collect::<Vec<_>>().join(" . ")
 }
 
 /// The sign before a comparison's right side.

@@ -82,6 +82,8 @@ pub(crate) struct Header {
     pub(crate) dport: Option<u16>,
     /// The length of the IP packet in bytes, where it is known.
     pub(crate) len: Option<u32>,
+    /// How many nodes it may still pass, where that is known.
+    pub(crate) ttl: Option<u32>,
     /// Its protocol, where it carries another packet.
     pub(crate) outer: Option<u8>,
     /// Its mark, where it is known.
@@ -121,6 +123,12 @@ pub(super) fn slice(whole: &[Option<u8>], offset: u32, len: u32) -> Loaded {
 
 pub(super) fn known(bytes: impl AsRef<[u8]>) -> Bytes {
     bytes.as_ref().iter().map(|byte| Some(*byte)).collect()
+}
+
+/// A number of two bytes.
+fn number(number: Option<u32>) -> Bytes {
+    let number = number.and_then(|number| u16::try_from(number).ok());
+    number.map_or_else(|| vec![None; 2], |number| known(number.to_be_bytes()))
 }
 
 /// The name of an interface; where there is none it is empty (`nft_meta_store_ifname`,
@@ -225,15 +233,18 @@ impl Header {
             Some(IpAddr::V6(addr)) => known(addr.octets()),
             None => vec![None; len],
         };
+        let (protocol, ttl) = (Some(self.protocol()), self.ttl.and_then(|ttl| ttl.try_into().ok()));
         let (mut bytes, len) = match self.dst {
             IpAddr::V4(_) => {
-                let mut bytes = vec![None; 12];
-                (bytes[0], bytes[1], bytes[9]) = (Some(0x45), Some(0), Some(self.protocol()));
+                let mut bytes =
+                    [vec![Some(0x45), Some(0)], number(self.len), vec![None; 8]].concat();
+                (bytes[8], bytes[9]) = (ttl, protocol);
                 (bytes, 4)
             }
             IpAddr::V6(_) => {
-                let mut bytes = vec![None; 8];
-                (bytes[0], bytes[6]) = (Some(0x60), Some(self.protocol()));
+                let mut bytes = vec![Some(0x60), None, None, None];
+                bytes.extend(number(self.behind()));
+                bytes.extend([protocol, ttl]);
                 (bytes, 16)
             }
         };
@@ -245,12 +256,14 @@ impl Header {
         bytes
     }
 
+    /// How long it is behind the IP header, in bytes.
+    fn behind(&self) -> Option<u32> {
+        self.len?.checked_sub(if self.dst.is_ipv6() { 40 } else { 20 })
+    }
+
     /// The header behind it: of TCP the first packet of each direction.
     pub(super) fn transport(&self) -> Bytes {
-        let port = |port: Option<u16>| match port {
-            Some(port) => known(port.to_be_bytes()),
-            None => vec![None; 2],
-        };
+        let port = |port: Option<u16>| number(port.map(u32::from));
         match self.packet {
             Packet::Icmp if self.outer.is_some() => Vec::new(),
             Packet::Icmp if self.icmp.is_some() => vec![self.icmp, Some(0)],
@@ -274,7 +287,7 @@ impl Header {
                 bytes.push(Some(if self.is_answer { 0x12 } else { 0x02 }));
                 bytes
             }
-            Packet::Udp(_) => [port(self.sport), port(self.dport)].concat(),
+            Packet::Udp(_) => [port(self.sport), port(self.dport), number(self.behind())].concat(),
         }
     }
 }

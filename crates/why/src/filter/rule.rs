@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use vnet_model::nft::{CmpOp, Ct, Expr, Limit, Meta, Nat, PayloadBase, Reg, Rule, Set, Verdict};
+use vnet_model::nft::expr::start;
+use vnet_model::nft::{
+    CmpOp, Ct, Expr, Limit, Map, Mapped, Meta, Nat, PayloadBase, Reg, Rule, Set, Verdict,
+};
 
 use super::packet::{Bytes, Loaded, Put};
 use super::unread::{self, Statement};
 
-/// Expressions that are not read, and decide where they are the last of a rule: by a map of verdicts, or
-/// by giving it to a program or to another interface.
-const DECIDE: [&str; 5] = ["lookup", "queue", "fwd", "tproxy", "synproxy"];
+/// Expressions that are not read, and decide where they are the last of a rule: by giving it to a program
+/// or to another interface.
+const DECIDE: [&str; 4] = ["queue", "fwd", "tproxy", "synproxy"];
+
+/// How long a quarter of a register is.
+const QUARTER_BYTES: usize = 4;
 
 /// What rules look at.
 pub(super) trait Looked {
@@ -153,6 +159,7 @@ impl Run<'_> {
                 self.test(*reg, from.len(), false, is, "a range")
             }
             Expr::Lookup { reg, set, invert } => self.look_up(*reg, set, *invert),
+            Expr::Map { reg, map, to } => self.look_up_in_map(*reg, map, *to),
             Expr::Bitwise { from, to, mask, xor } => {
                 let bytes = self.read(*from, mask.len());
                 let one = |(byte, (mask, xor)): (&Option<u8>, (&u8, &u8))| match (byte, mask) {
@@ -235,14 +242,58 @@ impl Run<'_> {
             self.doubt.get_or_insert_with(doubt);
             return Next::Go;
         }
-        let is_put = !sure.is_empty();
-        let is = |value: &[u8]| (is_put || set.contains(value)) != invert;
-        self.test(reg, len, false, is, "a set")
+        let holds: Vec<Option<bool>> =
+            (0..set.elements.len()).map(|place| set.holds(place, &key)).collect();
+        let is_in = match !sure.is_empty() || holds.contains(&Some(true)) {
+            true => Some(true),
+            false => (!holds.contains(&None)).then_some(false),
+        };
+        match is_in {
+            Some(is_in) if is_in != invert => Next::Go,
+            Some(_) => Next::Done(Comes::On),
+            None => self.go_in_doubt("a set"),
+        }
     }
 
-    /// Registers 1 to 4 are 16 bytes each, 8 to 23 the same in quarters.
-    fn start(reg: Reg) -> u32 {
-        if reg < 8 { reg.saturating_sub(1) * 16 } else { (reg - 8) * 4 }
+    /// Does what a map has for what is in a register.
+    fn look_up_in_map(&mut self, reg: Reg, map: &Map, to: Option<Reg>) -> Next {
+        let keys = &map.keys;
+        let key = self.read(reg, keys.key_len as usize);
+        let mut put = self.looked.put().iter().chain(&self.beside.put);
+        let is_changed = put.any(|put| Some(&put.set) == keys.name.as_ref());
+        // The first that holds counts; those before it of which it is not known may too.
+        let mut is_sure = false;
+        let mut may_be: Vec<&Mapped> = Vec::new();
+        for (place, value) in map.values.iter().enumerate().take_while(|_| !is_changed) {
+            match keys.holds(place, &key) {
+                Some(false) => continue,
+                holds => is_sure = holds == Some(true),
+            }
+            may_be.push(value);
+            if is_sure {
+                break;
+            }
+        }
+        if may_be.is_empty() && !is_changed {
+            return Next::Done(Comes::On);
+        }
+        let only = may_be.first().filter(|first| is_sure && may_be.iter().all(|it| it == *first));
+        match (only, to) {
+            (Some(Mapped::Verdict(Verdict::Continue)), _) => Next::Go,
+            (Some(Mapped::Verdict(verdict)), _) => Next::Done(Comes::Verdict(verdict.clone())),
+            (Some(Mapped::Value(data)), Some(to)) => {
+                self.store(to, data.iter().map(|byte| Some(*byte)).collect());
+                Next::Go
+            }
+            (_, Some(to)) => {
+                self.store(to, vec![None; Put::KEY_BYTES_MAX]);
+                self.go_in_doubt("a map")
+            }
+            (_, None) => {
+                let what = "a map of verdicts with what is not known of the packet";
+                Next::Done(Comes::Unknown(what.to_owned()))
+            }
+        }
     }
 
     fn load(&mut self, reg: Reg, loaded: Loaded) -> Next {
@@ -254,13 +305,14 @@ impl Run<'_> {
         Next::Go
     }
 
-    fn store(&mut self, reg: Reg, bytes: Bytes) {
-        let start = Self::start(reg);
-        self.registers.extend((start..).zip(bytes));
+    /// Registers are written in whole quarters, filled up with zeros (`nft_payload_eval`).
+    fn store(&mut self, reg: Reg, mut bytes: Bytes) {
+        bytes.resize(bytes.len().next_multiple_of(QUARTER_BYTES), Some(0));
+        self.registers.extend((start(reg)..).zip(bytes));
     }
 
     fn read(&self, reg: Reg, len: usize) -> Bytes {
-        let start = Self::start(reg);
+        let start = start(reg);
         let at = |offset| self.registers.get(&(start + offset)).copied().flatten();
         (0..u32::try_from(len).unwrap_or(0)).map(at).collect()
     }
@@ -284,12 +336,15 @@ impl Run<'_> {
             Some(bytes) if is(&bytes) => Next::Go,
             Some(_) => Next::Done(Comes::On),
             None if certainly_not => Next::Done(Comes::On),
-            None => {
-                let doubt = || format!("{what} with what is not known of the packet");
-                self.doubt.get_or_insert_with(doubt);
-                Next::Go
-            }
+            None => self.go_in_doubt(what),
         }
+    }
+
+    /// Goes on as if a test had held of which that is not known.
+    fn go_in_doubt(&mut self, test: &str) -> Next {
+        let doubt = || format!("{test} with what is not known of the packet");
+        self.doubt.get_or_insert_with(doubt);
+        Next::Go
     }
 
     fn port(&self, reg: Reg) -> Option<u16> {

@@ -51,7 +51,7 @@ fn tests(rule: &Rule) -> Option<Vec<Test<'_>>> {
                 };
                 tests.push((loaded, expr));
             }
-            Expr::Unknown { .. } => return None,
+            Expr::Unknown { .. } | Expr::Map { .. } => return None,
             _ => {}
         }
     }

@@ -273,6 +273,8 @@ impl Walk<'_, '_> {
                     sport: None,
                     dport: None,
                     len: None,
+                    // RFC 4861, section 4.3.
+                    ttl: Some(255),
                     outer: None,
                     mark: Some(0),
                     done: Done::default(),

@@ -114,7 +114,11 @@ pub(super) fn network(nfproto: Option<u8>, offset: u32, len: u32) -> Option<(Str
     match (nfproto?, offset) {
         (2, 12) => address("ip saddr", 4),
         (2, 16) => address("ip daddr", 4),
+        (2, 2) if len == 2 => Some(("ip length".to_owned(), Show::Number)),
+        (2, 8) if len == 1 => Some(("ip ttl".to_owned(), Show::Number)),
         (2, 9) if len == 1 => Some(("ip protocol".to_owned(), Show::Protocol)),
+        (10, 4) if len == 2 => Some(("ip6 length".to_owned(), Show::Number)),
+        (10, 7) if len == 1 => Some(("ip6 hoplimit".to_owned(), Show::Number)),
         (10, 8) => address("ip6 saddr", 16),
         (10, 24) => address("ip6 daddr", 16),
         (10, 6) if len == 1 => Some(("ip6 nexthdr".to_owned(), Show::Protocol)),
@@ -140,9 +144,11 @@ pub(super) fn transport(l4proto: Option<u8>, offset: u32, len: u32) -> Option<(S
     };
     let (field, show) = match (protocol, offset, len) {
         ("icmp" | "icmpv6", 0, 1) => ("type", Show::Number),
+        ("icmp" | "icmpv6", 1, 1) => ("code", Show::Number),
         ("icmp" | "icmpv6", ..) => return None,
         (_, 0, 2) => ("sport", Show::Port),
         (_, 2, 2) => ("dport", Show::Port),
+        ("udp", 4, 2) => ("length", Show::Number),
         _ => return None,
     };
     Some((format!("{protocol} {field}"), show))
@@ -189,6 +195,20 @@ pub(super) fn shown(show: Show, data: &Data) -> String {
         _ => None,
     };
     known.unwrap_or_else(|| format!("0x{data}"))
+}
+
+/// How a value is written of which only the length in bytes is known.
+pub(super) fn of_len(len: usize) -> Show {
+    match len {
+        4 | 16 => Show::Address,
+        2 => Show::Port,
+        _ => Show::Hex,
+    }
+}
+
+/// Tells whether a range is of all values.
+pub(super) fn is_whole((from, to): &(Data, Data)) -> bool {
+    from.iter().all(|byte| *byte == 0) && to.iter().all(|byte| *byte == 0xff)
 }
 
 /// Writes a range; one that is a prefix as such.
