@@ -32,8 +32,10 @@ pub fn commands(step: &Step) -> Vec<Command> {
             let set = ip(ns).text("link set dev").word(name);
             let rest = (mac.is_some() || mtu.is_some()).then(|| birth(set, *mac, *mtu, queues));
             let add = add.word(device.spec.name);
-            let several = device.is_on("multi_queue");
-            let add = if several { add.word("multi_queue") } else { add };
+            let add = ["multi_queue", "pi", "vnet_hdr"]
+                .into_iter()
+                .filter(|word| device.is_on(word))
+                .fold(add, Command::word);
             let add = ["user", "group"].into_iter().fold(add, |add, word| {
                 match device.options.number(word) {
                     Some(id) => add.word(word).word(id),

@@ -105,10 +105,8 @@ pub enum SysctlAccess {
     MakeTun {
         /// Its name.
         name: vnet_model::IfName,
-        /// Whether it is a TAP device.
-        tap: bool,
-        /// Whether it has a queue for each program that has it open.
-        multi_queue: bool,
+        /// What it is (`IFF_…`, linux/if_tun.h).
+        flags: u16,
         /// The user who may open it.
         owner: Option<u32>,
         /// The group whose members may.

@@ -43,6 +43,19 @@ fn link(said: &mut Said) {
     }
     defaults_of_tunnels(said);
     learning_of_vxlans(said);
+    flags_of_macvlans(said);
+}
+
+/// `ip` has a word for each flag, and none for having it no more.
+fn flags_of_macvlans(said: &mut Said) {
+    const IFLA_MACVLAN_FLAGS: u16 = 2;
+    let kind = said.kind_of_link();
+    if kind.as_deref().is_some_and(|kind| kind.starts_with(b"macv")) {
+        let data = said.nest(&[IFLA_LINKINFO, IFLA_INFO_DATA]);
+        data.into_iter()
+            .for_each(|it| it.retain(|attr| *attr != Attr::Value(IFLA_MACVLAN_FLAGS, vec![0; 2])));
+        leave_out_empty(said);
+    }
 }
 
 /// `ip` names the host by a process in it, and the executor by the namespace that it was started in.
@@ -83,7 +96,11 @@ fn defaults_of_tunnels(said: &mut Said) {
             Attr::Nest(..) => true,
         });
     }
-    // Then nothing is left to say.
+    leave_out_empty(said);
+}
+
+/// Leaves out nests in which nothing is left to say.
+fn leave_out_empty(said: &mut Said) {
     if let Some(info) = said.nest(&[IFLA_LINKINFO]) {
         let is_empty = |attr: &Attr| matches!(attr, Attr::Nest(_, _, inner) if inner.is_empty());
         info.retain(|attr| !is_empty(attr));

@@ -154,8 +154,10 @@ fn done(step: &Step, paper: &Paper) -> Vec<Meant> {
         Change::AddLink { name, link: NewLink::Device { mac, mtu, device, .. } }
             if device.spec.is_tun() =>
         {
-            let several = if device.is_on("multi_queue") { 0x100 } else { 0 };
-            let flags = 0x1000 | several | if device.spec.is_tap() { 2 } else { 1 };
+            let on = |word, flag| if device.is_on(word) { flag } else { 0 };
+            let several = on("multi_queue", 0x100) | on("vnet_hdr", 0x4000);
+            let flags = several | 0x1000 & !on("pi", 0x1000);
+            let flags = flags | if device.spec.is_tap() { 2 } else { 1 };
             let made = Meant::MakeTun(ns.clone(), name.to_string(), flags);
             let sets = mac.map(LinkSetting::Mac).into_iter().chain(mtu.map(LinkSetting::Mtu));
             for set in sets {

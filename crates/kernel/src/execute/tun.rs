@@ -1,6 +1,6 @@
 //! Steps that make TUN and TAP devices, which no message does.
 
-use vnet_model::{Change, LinkSetting, NewLink, Step};
+use vnet_model::{Change, Device, LinkSetting, NewLink, Step};
 
 use super::{Executor, failed, message};
 use crate::error::Error;
@@ -10,6 +10,21 @@ use crate::realm::SysctlAccess;
 pub(super) fn is_tun(change: &Change) -> bool {
     matches!(change, Change::AddLink { link: NewLink::Device { device, .. }, .. }
         if device.spec.is_tun())
+}
+
+/// What a device is by its options: IP packets or frames, and what comes with each (`IFF_…`,
+/// linux/if_tun.h).
+fn flags(device: &Device) -> u16 {
+    const IFF_TUN: u16 = 1;
+    const IFF_TAP: u16 = 2;
+    const IFF_MULTI_QUEUE: u16 = 0x100;
+    const IFF_NO_PI: u16 = 0x1000;
+    const IFF_VNET_HDR: u16 = 0x4000;
+    let option = |word, on, off| if device.is_on(word) { on } else { off };
+    (if device.spec.is_tap() { IFF_TAP } else { IFF_TUN })
+        | option("multi_queue", IFF_MULTI_QUEUE, 0)
+        | option("pi", 0, IFF_NO_PI)
+        | option("vnet_hdr", IFF_VNET_HDR, 0)
 }
 
 impl Executor<'_> {
@@ -22,8 +37,7 @@ impl Executor<'_> {
         let id = |word| u32::try_from(device.options.number(word)?).ok();
         let make = SysctlAccess::MakeTun {
             name: name.clone(),
-            tap: device.spec.is_tap(),
-            multi_queue: device.is_on("multi_queue"),
+            flags: flags(device),
             owner: id("user"),
             group: id("group"),
         };

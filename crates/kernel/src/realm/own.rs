@@ -138,8 +138,14 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
         SysctlAccess::ReadRps(name) => Ok(rps::read(name).map(|cpus| cpus.to_string())),
         SysctlAccess::ListRps => Ok(rps::list()),
         SysctlAccess::WriteRps(name, cpus) => rps::write(name, cpus).map(|()| None),
-        SysctlAccess::MakeTun { name, tap, multi_queue, owner, group } => {
-            make_tun(name.as_str(), (*tap, *multi_queue), (*owner, *group)).map(Some)
+        SysctlAccess::MakeTun { name, flags, owner, group } => {
+            let tun = crate::ioctl::Tun {
+                name: name.as_str(),
+                flags: *flags,
+                owner: *owner,
+                group: *group,
+            };
+            make_tun(&tun).map(Some)
         }
         SysctlAccess::Counters => Ok(Some(crate::counters::tell())),
         SysctlAccess::Filters => Ok(crate::observe::filters::list()),
@@ -147,19 +153,8 @@ fn access(access: &SysctlAccess) -> Result<Option<String>, Error> {
 }
 
 /// Makes a TUN or TAP device in the namespace that the thread is in, and returns its index.
-fn make_tun(
-    name: &str,
-    (tap, multi_queue): (bool, bool),
-    (owner, group): (Option<u32>, Option<u32>),
-) -> Result<String, Error> {
-    /// Modes of linux/if_tun.h: IP packets or frames, without a header of the driver's.
-    const IFF_TUN: u16 = 1;
-    const IFF_TAP: u16 = 2;
-    const IFF_MULTI_QUEUE: u16 = 0x100;
-    const IFF_NO_PI: u16 = 0x1000;
-    let queues = if multi_queue { IFF_MULTI_QUEUE } else { 0 };
-    let flags = IFF_NO_PI | queues | if tap { IFF_TAP } else { IFF_TUN };
-    let tun = crate::ioctl::Tun { name, flags, owner, group };
+fn make_tun(tun: &crate::ioctl::Tun<'_>) -> Result<String, Error> {
+    let name = tun.name;
     let object = || format!("{name} by way of /dev/net/tun");
     tun.create().map_err(|failure| Error::system("make", object())(failure.errno))?;
     let (inet, datagrams) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM);

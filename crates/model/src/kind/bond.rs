@@ -32,7 +32,8 @@ const fn number(min: u64, max: u64) -> Form {
 }
 
 /// `IFLA_BOND_…`; words of drivers/net/bonding/bond_options.c. Of what a system calls itself in LACP
-/// (`ad_actor_…`, `ad_user_port_key`) the kernel tells the machine's root alone (`bond_fill_info`).
+/// (`ad_actor_…`, `ad_user_port_key`) the kernel tells the machine's root alone (`bond_fill_info`), and the
+/// port in use changes by itself.
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "mode",
@@ -86,6 +87,20 @@ const OPTIONS: &[OptionSpec] = &[
         "Of which ports the answers by ARP alone count.",
     )
     .by_default(0),
+    OptionSpec::new(
+        "arp_all_targets",
+        10,
+        Form::Choice { width: Width::U32, words: &[("any", 0), ("all", 1)] },
+        "How many of those that are asked by ARP must answer.",
+    )
+    .by_default(0),
+    OptionSpec::new(
+        "arp_missed_max",
+        30,
+        Form::number(Width::U8, 1, 255),
+        "How many answers by ARP in a row must be missing for a port to be given up.",
+    )
+    .by_default(2),
     OptionSpec::new(
         "updelay",
         4,
@@ -255,7 +270,7 @@ pub(crate) fn uses_one(mode: Option<&Value>) -> bool {
 }
 
 /// What some modes have alone (`bond_opts`, drivers/net/bonding/bond_options.c).
-const ONLY: [(&str, &[u64], &str); 7] = [
+const ONLY: [(&str, &[u64], &str); 8] = [
     ("lacp_rate", &[LACP], "has `lacp_rate` only with `mode: 802.3ad`"),
     ("ad_select", &[LACP], "has `ad_select` only with `mode: 802.3ad`"),
     ("lacp_active", &[LACP], "has `lacp_active` only with `mode: 802.3ad`"),
@@ -269,6 +284,11 @@ const ONLY: [(&str, &[u64], &str); 7] = [
         "arp_validate",
         &[ROUND_ROBIN, ACTIVE_BACKUP, XOR, BROADCAST],
         "has no `arp_validate` with `802.3ad`, `balance-tlb` or `balance-alb`",
+    ),
+    (
+        "arp_missed_max",
+        &[ROUND_ROBIN, ACTIVE_BACKUP, XOR, BROADCAST],
+        "has no `arp_missed_max` with `802.3ad`, `balance-tlb` or `balance-alb`",
     ),
     (
         "primary",

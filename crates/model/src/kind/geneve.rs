@@ -33,7 +33,22 @@ const OPTIONS: &[OptionSpec] = &[
         "The time to live of its packets.",
     )
     .by_default(0),
+    OptionSpec::new(
+        "ttl inherit",
+        12,
+        Form::switch(Switch::Word),
+        "Whether the time to live of its packets is that of the packet inside.",
+    )
+    .called("ttl_inherit")
+    .off_by_default(),
     OptionSpec::new("tos", 4, Form::Tos, "The type of service of its packets.").by_default(0),
+    OptionSpec::new(
+        "flowlabel",
+        11,
+        Form::number(Width::Be32, 0, 0xf_ffff),
+        "The flow label of its packets over IPv6.",
+    )
+    .by_default(0),
     OptionSpec::new(
         "dstport",
         5,
@@ -53,12 +68,30 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.")
         .off_by_default()
         .once(),
+    OptionSpec::new("udp6zerocsumtx", 9, NO, "Whether its UDP packets over IPv6 have no checksum.")
+        .off_by_default()
+        .once(),
+    OptionSpec::new(
+        "udp6zerocsumrx",
+        10,
+        NO,
+        "Whether UDP packets over IPv6 without a checksum are taken.",
+    )
+    .off_by_default()
+    .once(),
     super::vxlan::df(13),
 ];
 
 fn check(options: &Options) -> Result<(), &'static str> {
     let external = options.get("external") == Some(&Value::Bool(true));
     let has = |word| options.get(word).is_some();
+    if options.get("ttl inherit") == Some(&Value::Bool(true)) && has("ttl") {
+        return Err("has a `ttl` of its own or `ttl_inherit`, not both");
+    }
+    let is_ipv4 = matches!(options.get("remote"), Some(Value::Ip(remote)) if remote.is_ipv4());
+    if is_ipv4 && options.number("flowlabel").unwrap_or(0) != 0 {
+        return Err("has a `flowlabel` only over IPv6");
+    }
     match external {
         false if !(has("id") && has("remote")) => Err("needs an `id` and a `remote`"),
         true if has("id") || has("remote") => {

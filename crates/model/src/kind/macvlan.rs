@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use super::spec::{KindSpec, Lower, OptionSpec};
-use super::value::{Form, Value, Width};
+use super::value::{Form, Switch, Value, Width};
 
 /// The mode in which the one macvlan takes the whole interface.
 pub(super) const PASSTHRU: Option<&Value> = Some(&Value::Number(8));
@@ -48,6 +48,16 @@ const OPTIONS: &[OptionSpec] = &[
          the switch, `private` not at all; `passthru` takes the whole interface, `source` what comes from those of `macaddr`.",
     )
     .by_default(2),
+    // It follows the mode in `ip` too.
+    OptionSpec::new(
+        "nopromisc",
+        2,
+        Form::Switch { say: Switch::Word, width: Width::U16 },
+        "Whether the interface below hears what is for itself alone, with `mode: passthru`.",
+    )
+    .off_by_default()
+    // The kernel would change it; iproute2 has no words for that.
+    .at_birth(),
     OptionSpec::new(
         "bcqueuelen",
         7,
@@ -68,8 +78,12 @@ const OPTIONS: &[OptionSpec] = &[
 /// As `macvlan_common_newlink` and `macvlan_changelink` have it.
 fn check(options: &Options) -> Result<(), &'static str> {
     let mode = options.get("mode");
-    match options.get("macaddr").is_some() && mode != Some(&Value::Number(SOURCE)) {
-        true => Err("has `macaddr` only with `mode: source`"),
+    let has = |word| options.get(word).is_some_and(|value| *value != Value::Bool(false));
+    if has("macaddr") && mode != Some(&Value::Number(SOURCE)) {
+        return Err("has `macaddr` only with `mode: source`");
+    }
+    match has("nopromisc") && mode != PASSTHRU {
+        true => Err("has `nopromisc` only with `mode: passthru`"),
         false => Ok(()),
     }
 }

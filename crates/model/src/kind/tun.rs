@@ -28,13 +28,30 @@ pub(super) static TAP: KindSpec = KindSpec {
     )
 };
 
-/// `IFLA_TUN_…`, as they are told: what is made is said by flags (`IFF_MULTI_QUEUE`).
+/// `IFLA_TUN_…`, as they are told: what is made is said by flags (`IFF_…`).
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "multi_queue",
         7,
         Form::switch(Switch::OnOff),
         "Whether several programs, or threads of one, may have it open: a queue each.",
+    )
+    .off_by_default()
+    .at_birth(),
+    OptionSpec::new(
+        "pi",
+        4,
+        Form::switch(Switch::OnOff),
+        "Whether flags and a protocol come before each packet (`struct tun_pi`, linux/if_tun.h).",
+    )
+    .off_by_default()
+    .at_birth(),
+    OptionSpec::new(
+        "vnet_hdr",
+        5,
+        Form::switch(Switch::OnOff),
+        "Whether a header comes before each packet that says what of it is not done yet, as its checksum \
+         (`struct virtio_net_hdr`, linux/virtio_net.h).",
     )
     .off_by_default()
     .at_birth(),

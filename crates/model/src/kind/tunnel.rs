@@ -97,7 +97,7 @@ pub(super) static IPIP: KindSpec = KindSpec {
         "ipip",
         "CONFIG_NET_IPIP",
         "One end of a tunnel of IPv4 packets in IPv4.",
-        IPTUN_V4,
+        &IPTUN_IPIP,
     )
 };
 
@@ -111,7 +111,7 @@ pub(super) static SIT: KindSpec = KindSpec {
         "sit",
         "CONFIG_IPV6_SIT",
         "One end of a tunnel of IPv6 packets in IPv4.",
-        IPTUN_V4,
+        &IPTUN_SIT,
     )
 };
 
@@ -226,16 +226,28 @@ const GRE_V6: &[OptionSpec] = &[
     FWMARK_OPTION,
 ];
 
-/// `IFLA_IPTUN_…` over IPv4.
-const IPTUN_V4: &[OptionSpec] = &[
-    remote(3, Form::Ipv4),
-    local(2, Form::Ipv4),
-    dev(1),
-    ttl(4),
-    OptionSpec::new("tos", 5, Form::Tos, "The type of service of its packets.").by_default(0),
-    OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC).on_by_default(),
-    FWMARK_OPTION,
-];
+/// `IFLA_IPTUN_…` over IPv4. What goes through it is said by the protocol inside, which no message changes
+/// (`ip_tunnel_update`, net/ipv4/ip_tunnel.c).
+const fn iptun_v4(mode: &'static [(&'static str, u64)], usual: u64) -> [OptionSpec; 8] {
+    let mode = Form::Choice { width: Width::U8, words: mode };
+    [
+        remote(3, Form::Ipv4),
+        local(2, Form::Ipv4),
+        dev(1),
+        OptionSpec::new("mode", 9, mode, "Which packets go through it.")
+            .by_default(usual)
+            .at_birth(),
+        ttl(4),
+        OptionSpec::new("tos", 5, Form::Tos, "The type of service of its packets.").by_default(0),
+        OptionSpec::new("pmtudisc", 10, Form::switch(Switch::No), PMTUDISC).on_by_default(),
+        FWMARK_OPTION,
+    ]
+}
+
+/// `IPPROTO_IPIP`, `IPPROTO_IPV6` and `IPPROTO_MPLS` (linux/in.h).
+static IPTUN_IPIP: [OptionSpec; 8] = iptun_v4(&[("ipip", 4), ("mplsip", 137), ("any", 0)], 4);
+static IPTUN_SIT: [OptionSpec; 8] =
+    iptun_v4(&[("ip6ip", 41), ("ipip", 4), ("mplsip", 137), ("any", 0)], 41);
 
 const IPTUN_V6: &[OptionSpec] = &[
     remote(3, Form::Ipv6),

@@ -140,6 +140,8 @@ pub enum Switch {
     OnOff,
     /// `word`, `noword`.
     No,
+    /// `word`; of an interface that exists iproute2 can't say off.
+    Word,
 }
 
 /// The width and byte order of a number in a message.
@@ -406,7 +408,7 @@ impl OptionSpec {
                 [word].into_iter().chain(set).chain(items).collect()
             }
             // Off is said by saying nothing; not all have a word for it.
-            (Form::Flag, Value::Bool(on)) => {
+            (Form::Flag | Form::Switch { say: Switch::Word, .. }, Value::Bool(on)) => {
                 word.split(' ').filter(|_| *on).map(str::to_owned).collect()
             }
             (Form::Switch { .. } | Form::GreFlag(_), Value::Bool(on)) => {

@@ -75,6 +75,8 @@ fn unsaid(told: &Value, options: &str) -> Vec<String> {
             false if key == "mode" && told["mode"].is_null() => "proto".to_owned(),
             // Of a VXLAN.
             false if key == "flowlabel" && told[name].is_null() => "label".to_owned(),
+            // Of a geneve: it is told of no number.
+            false if key == "ttl_inherit" => return !told["ttl"].is_null(),
             // It is told by its own name.
             false if key == "mode_flag" => return told[said].is_null(),
             false => (*name).to_owned(),
@@ -159,7 +161,8 @@ goes_back! {
     bond_loads: ["bond"], "kind: bond, mode: balance-tlb, miimon: 100",
         "tlb_dynamic_lb: off, peer_notify_delay: 200";
     bond_arp: ["bond"], "kind: bond, mode: active-backup",
-        "arp_interval: 500, arp_ip_target: 10.0.0.2, arp_validate: active";
+        "arp_interval: 500, arp_ip_target: 10.0.0.2, arp_validate: active, arp_all_targets: all, \
+         arp_missed_max: 5";
     bond: ["bond"], "kind: bond, mode: 802.3ad, miimon: 100",
         "updelay: 200, downdelay: 200, xmit_hash_policy: layer3+4, primary_reselect: better, \
          min_links: 1, lacp_rate: fast, ad_select: count, all_slaves_active: on, lp_interval: 5, \
@@ -173,6 +176,9 @@ goes_back! {
         "kind: vxlan, id: 100, local: \"2001:db8::1\", remote: \"2001:db8::2\", dstport: 4789",
         "flowlabel: 74565";
     geneve: ["geneve"], "kind: geneve, id: 5, remote: 10.0.0.2", "ttl: 9, tos: 4, df: inherit";
+    geneve_as_inside: ["geneve"], "kind: geneve, id: 5, remote: 10.0.0.2", "ttl_inherit: on";
+    geneve_over_ipv6: ["geneve"], "kind: geneve, id: 5, remote: \"2001:db8::2\"",
+        "flowlabel: 74565";
     macvlan: ["macvlan"], "kind: macvlan, link: eth0", "mode: bridge, bcqueuelen: 10";
     macvlan_by_source: ["macvlan"], "kind: macvlan, link: eth0",
         "mode: source, macaddr: 02:00:00:00:00:aa";
@@ -191,9 +197,17 @@ goes_back! {
 /// What no message changes takes a new interface, which is as if nothing had been said.
 #[test]
 fn what_can_not_be_changed_is_made_again() {
-    const CASES: [(&str, &str, &str); 8] = [
+    const CASES: [(&str, &str, &str); 12] = [
         ("bond", "kind: bond", "mode: active-backup, fail_over_mac: active"),
-        ("tap", "kind: tap", "multi_queue: on"),
+        ("tap", "kind: tap", "multi_queue: on, pi: on, vnet_hdr: on"),
+        ("macvlan", "kind: macvlan, link: eth0, mode: passthru", "nopromisc: on"),
+        ("ipip", "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "mode: any"),
+        ("sit", "kind: sit, local: 10.0.0.1, remote: 10.0.0.2", "mode: ipip"),
+        (
+            "geneve",
+            "kind: geneve, id: 5, remote: \"2001:db8::2\"",
+            "udp6zerocsumtx: on, udp6zerocsumrx: on",
+        ),
         ("vlan-ad", "kind: vlan, link: eth0, id: 10", "protocol: 802.1ad"),
         (
             "vxlan",
