@@ -61,8 +61,9 @@ pub(crate) struct Carrier {
     header_bytes: u32,
     /// Whether it carries frames.
     pub(crate) is_ethernet: bool,
-    /// Whether only IPv6 packets go in, or only IPv4 ones.
-    inner_ipv6: Option<bool>,
+    /// Where the protocol of the outer packet is that of the one inside: which one goes in where nothing is
+    /// said, 0 for any.
+    mode: Option<u8>,
     /// The UDP port where none is said.
     port: Option<u64>,
     /// Whether its packets may not be cut into fragments, where nothing is said.
@@ -70,8 +71,8 @@ pub(crate) struct Carrier {
 }
 
 const fn carrier(kind: &'static str, protocol: u8, header_bytes: u32) -> Carrier {
-    let (is_ethernet, inner_ipv6, port, df) = (false, None, None, true);
-    Carrier { kind, protocol, header_bytes, is_ethernet, inner_ipv6, port, df }
+    let (is_ethernet, mode, port, df) = (false, None, None, true);
+    Carrier { kind, protocol, header_bytes, is_ethernet, mode, port, df }
 }
 
 const fn ethernet(kind: &'static str, protocol: u8, header_bytes: u32) -> Carrier {
@@ -79,16 +80,45 @@ const fn ethernet(kind: &'static str, protocol: u8, header_bytes: u32) -> Carrie
 }
 
 static CARRIERS: &[Carrier] = &[
-    Carrier { inner_ipv6: Some(false), ..carrier("ipip", 4, 0) },
-    Carrier { inner_ipv6: Some(true), ..carrier("sit", 41, 0) },
+    Carrier { mode: Some(IPV4_INSIDE), ..carrier("ipip", IPV4_INSIDE, 0) },
+    Carrier { mode: Some(IPV6_INSIDE), ..carrier("sit", IPV6_INSIDE, 0) },
     carrier("gre", 47, 4),
     carrier("ip6gre", 47, 4),
-    carrier("ip6tnl", 41, 0),
+    Carrier { mode: Some(0), ..carrier("ip6tnl", IPV6_INSIDE, 0) },
     ethernet("gretap", 47, 4 + 14),
     ethernet("ip6gretap", 47, 4 + 14),
     Carrier { port: Some(8472), df: false, ..ethernet("vxlan", PROTOCOL_UDP, 8 + 8 + 14) },
     Carrier { port: Some(6081), df: false, ..ethernet("geneve", PROTOCOL_UDP, 8 + 8 + 14) },
 ];
+
+/// `IPPROTO_IPIP` and `IPPROTO_IPV6` (linux/in.h).
+const IPV4_INSIDE: u8 = 4;
+const IPV6_INSIDE: u8 = 41;
+
+impl Carrier {
+    /// The protocol of a packet around another.
+    fn protocol_around(&self, is_v6: bool) -> u8 {
+        match (self.mode, is_v6) {
+            (None, _) => self.protocol,
+            (Some(_), true) => IPV6_INSIDE,
+            (Some(_), false) => IPV4_INSIDE,
+        }
+    }
+
+    /// Tells whether an interface of this kind sends and takes packets around such of a family (`ipip_tunnel_xmit`,
+    /// net/ipv4/ipip.c; `sit_tunnel_xmit`, net/ipv6/sit.c; `ip6_tnl_start_xmit`, net/ipv6/ip6_tunnel.c).
+    fn carries(&self, scene: &Scene<'_>, end: &End, is_v6: bool) -> bool {
+        let Some(usual) = self.mode else { return true };
+        let mode = match scene.option(end, "mode") {
+            Some(Value::Number(mode)) => *mode,
+            _ => usual.into(),
+        };
+        match mode {
+            0 => self.kind != "ipip" || !is_v6,
+            mode => mode == self.protocol_around(is_v6).into(),
+        }
+    }
+}
 
 /// A packet that carries another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -304,7 +334,7 @@ pub(crate) fn circle(scene: &Scene<'_>, from: &End, most: usize) -> Option<Box<B
         legs: None,
     };
     let outers = match scene.medium(from) {
-        Medium::Tunnel(carrier) => outers(scene, from, carrier).unwrap_or_default(),
+        Medium::Tunnel(carrier) => outers(scene, from, carrier, false).unwrap_or_default(),
         Medium::Wireguard => wireguard::outers(scene, from),
         _ => Vec::new(),
     };
@@ -321,15 +351,10 @@ pub(crate) fn ways(
     let fail = |fault| Box::new(Broken { from: from.clone(), outer: None, fault });
     let Medium::Tunnel(carrier) = scene.medium(from) else { return Vec::new() };
     let is_v6 = load.dst.is_ipv6();
-    let mode = match scene.option(from, "mode") {
-        Some(Value::Number(4)) => Some(false),
-        Some(Value::Number(41)) => Some(true),
-        _ => None,
-    };
-    if mode.or(carrier.inner_ipv6).is_some_and(|only| only != is_v6 && !carrier.is_ethernet) {
+    if !carrier.carries(scene, from, is_v6) {
         return vec![Err(fail(Fault::Family))];
     }
-    match outers(scene, from, carrier) {
+    match outers(scene, from, carrier, is_v6) {
         Ok(outers) => outers
             .into_iter()
             .map(|outer| {
@@ -349,7 +374,12 @@ pub(crate) fn ways(
 }
 
 /// The packets that carry what leaves by a tunnel, one for each far end.
-fn outers(scene: &Scene<'_>, from: &End, carrier: &Carrier) -> Result<Vec<Outer>, &'static str> {
+fn outers(
+    scene: &Scene<'_>,
+    from: &End,
+    carrier: &Carrier,
+    is_v6: bool,
+) -> Result<Vec<Outer>, &'static str> {
     if scene.is_on(from, "external") {
         return Err("is told by routes and filters where packets go, which is not followed");
     }
@@ -385,10 +415,7 @@ fn outers(scene: &Scene<'_>, from: &End, carrier: &Carrier) -> Result<Vec<Outer>
             from: from.clone(),
             src: ip("local"),
             dst,
-            protocol: match (carrier.kind, scene.option(from, "mode")) {
-                ("ip6tnl", Some(Value::Number(4))) => 4,
-                _ => carrier.protocol,
-            },
+            protocol: carrier.protocol_around(is_v6),
             sport: None,
             dport: port(scene, from, carrier),
             extra_bytes: carrier.header_bytes + header + if has_key { 4 } else { 0 },
@@ -469,6 +496,7 @@ pub(crate) fn takes(
         ))
         .or(differs("csum", has(end, "csum") == has(&outer.from, "csum")))
         .or(differs("seq", !has(end, "seq") || has(&outer.from, "seq")))
+        .or(differs("mode", carrier.carries(scene, end, outer.protocol == IPV6_INSIDE)))
 }
 
 /// Where it would most likely come out, had it not been broken: an interface of the kind whose

@@ -168,6 +168,18 @@ impl Case<'_, '_> {
             let mend = self.remake(&end).into_iter().map(Mend::Step).collect();
             return Cause { mend, ..cause };
         }
+        // What nobody declared counts too, where the two are each other's far ends.
+        let otherwise = |end: &End| {
+            let word = tunnel::takes(scene, outer, end, outer.src?, outer.dst)?;
+            let (_, code) = OPTIONS.iter().find(|(known, _)| *known == word)?;
+            (!["local", "remote"].contains(&word)).then_some((word, *code))
+        };
+        let found = ends.iter().find_map(|end| Some((end, otherwise(end)?)));
+        if let Some((end, (word, code))) = found {
+            let (port, from) = (self.label(end), self.label(&outer.from));
+            let evidence = format!("{port} takes nothing of what {from} sends, by its `{word}`");
+            return self.cause(code, port, evidence, self.remake(end));
+        }
         let label = scene.label(ns);
         let evidence =
             format!("nothing at {label} takes what {} sends there", self.label(&outer.from));
