@@ -7,6 +7,7 @@ mod numbers;
 pub(crate) mod program;
 pub mod read;
 mod read_expr;
+mod read_named;
 mod read_set;
 mod sentinel;
 pub mod trace;

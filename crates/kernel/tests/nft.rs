@@ -70,20 +70,19 @@ fn everything() -> Table {
         tcp_from_wan().dnat("fd00::2".parse().unwrap(), Some(22)),
         builder(&[], &["192.0.2.10/32"]).dnat("10.0.0.3".parse().unwrap(), None),
     ]);
+    let id = TableId { family: Family::Inet, name: "vnet".into() };
     let snat = rules(vec![
         new().interfaces(Side::Destination, &names(&["wan"])).masquerade(),
         builder(&["10.0.0.3/32"], &[]).snat("192.0.2.10".parse().unwrap()),
         builder(&["fd00::3/128"], &[]).snat("2001:db8::10".parse().unwrap()),
     ]);
     Table {
-        id: TableId { family: Family::Inet, name: "vnet".into() },
-        mark: Mark::parse("vnet:demo/gw"),
         chains: vec![
             chain("forward", ChainKind::Filter, Hook::Forward, 0, filter),
             chain("prerouting", ChainKind::Nat, Hook::Prerouting, -100, dnat),
             chain("postrouting", ChainKind::Nat, Hook::Postrouting, 100, snat),
         ],
-        origin: Origin::NONE,
+        ..Table::new(id, Mark::parse("vnet:demo/gw"))
     }
 }
 

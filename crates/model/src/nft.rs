@@ -16,6 +16,8 @@ pub mod expr;
 pub mod raw;
 pub mod text;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::names::Mark;
@@ -125,6 +127,10 @@ pub struct Table {
     pub mark: Option<Mark>,
     /// Its chains, in the order in which they were made.
     pub chains: Vec<Chain>,
+    /// What else is in it, by kind and name: `set ports`, `counter c`, `flowtable f`. Of each what tells
+    /// whether it is still the same, without what packets and time make of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub named: BTreeMap<String, Data>,
     /// What asked for it.
     #[serde(skip)]
     pub origin: Origin,
@@ -135,6 +141,7 @@ impl PartialEq for Table {
         let has = |chain: &Chain| other.chain(&chain.name) == Some(chain);
         self.id == other.id
             && self.mark == other.mark
+            && self.named == other.named
             && self.chains.len() == other.chains.len()
             && self.chains.iter().all(has)
     }
@@ -143,6 +150,12 @@ impl PartialEq for Table {
 impl Eq for Table {}
 
 impl Table {
+    /// Makes a table with nothing in it.
+    #[must_use]
+    pub const fn new(id: TableId, mark: Option<Mark>) -> Self {
+        Self { id, mark, chains: Vec::new(), named: BTreeMap::new(), origin: Origin::NONE }
+    }
+
     /// Returns a chain by its name.
     #[must_use]
     pub fn chain(&self, name: &str) -> Option<&Chain> {

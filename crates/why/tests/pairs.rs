@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use vnet_model::nft::{Base, Chain, ChainKind, Family, Hook, Table, TableId};
-use vnet_model::{Desired, Facts, NamespaceFacts, NsName, Origin, Step};
+use vnet_model::{Desired, Facts, NamespaceFacts, NsName, Step};
 use vnet_why::pairs::{Broken, all_pairs, each_link};
 use vnet_why::{Question, Verdict, World, why};
 
@@ -149,7 +149,7 @@ links: [ { endpoints: [ 'a:e', 's:a' ] }, { endpoints: [ 's:b', 'b:e' ] } ]
         let base = Base { kind, hook, priority: 0, accepts: false, devices };
         let chain = Chain { name: "c".to_owned(), base: Some(base), rules: Vec::new() };
         let id = TableId { family, name: "f".to_owned() };
-        let table = Table { id, mark: None, chains: vec![chain], origin: Origin::NONE };
+        let table = Table { chains: vec![chain], ..Table::new(id, None) };
         let mut facts = Facts::default();
         let filtered = NamespaceFacts { tables: vec![table], ..NamespaceFacts::default() };
         facts.namespaces.insert(name.clone(), filtered);

@@ -119,14 +119,13 @@ fn table() -> anyhow::Result<Table> {
         base: Some(Base { kind, hook, priority, accepts, devices: Vec::new() }),
         rules: rules.into_iter().map(|rule| rule.rule(Origin::NONE)).collect(),
     };
+    let id = TableId { family: Family::Inet, name: "vnet".to_owned() };
     Ok(Table {
-        id: TableId { family: Family::Inet, name: "vnet".to_owned() },
-        mark: vnet_model::Mark::parse("vnet:bench/gw"),
         chains: vec![
             chain("forward", ChainKind::Filter, Hook::Forward, 0, false, filter),
             chain("postrouting", ChainKind::Nat, Hook::Postrouting, 100, true, nat),
         ],
-        origin: Origin::NONE,
+        ..Table::new(id, vnet_model::Mark::parse("vnet:bench/gw"))
     })
 }
 

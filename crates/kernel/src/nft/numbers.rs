@@ -31,6 +31,7 @@ pub(super) mod msg {
     pub(in super::super) const GETSETELEM: u16 = NFTABLES | 13;
     pub(in super::super) const NEWOBJ: u16 = NFTABLES | 18;
     pub(in super::super) const GETOBJ: u16 = NFTABLES | 19;
+    pub(in super::super) const GETFLOWTABLE: u16 = NFTABLES | 23;
     pub(in super::super) const TRACE: u16 = NFTABLES | 17;
 }
 
@@ -97,6 +98,17 @@ pub(super) mod object {
     pub(in super::super) const COUNTER_PACKETS: u16 = 2;
     pub(in super::super) const QUOTA_BYTES: u16 = 1;
     pub(in super::super) const QUOTA_CONSUMED: u16 = 4;
+}
+
+/// `enum nft_flowtable_attributes`, `enum nft_flowtable_hook_attributes`.
+pub(super) mod flowtable {
+    pub(in super::super) const TABLE: u16 = 1;
+    pub(in super::super) const NAME: u16 = 2;
+    pub(in super::super) const HOOK: u16 = 3;
+    pub(in super::super) const FLAGS: u16 = 7;
+    pub(in super::super) const HOOK_NUM: u16 = 1;
+    pub(in super::super) const HOOK_PRIORITY: u16 = 2;
+    pub(in super::super) const HOOK_DEVS: u16 = 3;
 }
 
 /// `enum nft_set_attributes`, `enum nft_set_desc_attributes`, `enum nft_set_flags`.

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vnet_model::nft::{Base, Chain, Family, Hook, Rule, Table, TableId};
+use vnet_model::resolve::TABLE_ID;
 use vnet_model::{Mark, Origin};
 use vnet_netlink::attr::{Attribute, Attributes};
 use vnet_netlink::{Error, Message, RawMessage, Socket};
 
 use super::numbers::{HEADER_BYTES, LIST_ELEM, chain, msg, rule, table, verdict};
 use super::read_expr;
+use super::read_named;
 use super::read_set::{self, Sets};
 
 /// Which tables are read whole.
@@ -59,6 +61,14 @@ pub(super) fn tables_with(
         }
     }
     let sets = read_set::all(socket, |id| by_id.contains_key(id))?;
+    // What the file's own words make has rules alone.
+    let has_more = by_id.keys().any(|id| id.to_string() != TABLE_ID);
+    let more = if has_more { read_named::all(socket)? } else { Vec::new() };
+    for (id, name, what) in sets.named().chain(more) {
+        if let Some(table) = by_id.get_mut(&id) {
+            table.named.insert(name, what);
+        }
+    }
     for placed in dump(socket, msg::GETRULE, |message| read_rule(message, &sets))? {
         let chains = by_id.get_mut(&placed.table).map(|table| table.chains.iter_mut());
         if let Some(chain) = chains.into_iter().flatten().find(|it| it.name == placed.chain) {
@@ -90,8 +100,7 @@ fn read_head(message: Message<'_>) -> Result<Option<(Table, bool)>, Error> {
     let mark = comment.and_then(Mark::parse);
     let flags = u32_be(attributes, table::FLAGS)?.unwrap_or_default();
     let id = TableId { family, name };
-    let table = Table { id, mark, chains: Vec::new(), origin: Origin::NONE };
-    Ok(Some((table, flags & table::F_DORMANT != 0)))
+    Ok(Some((Table::new(id, mark), flags & table::F_DORMANT != 0)))
 }
 
 /// Asks for all objects of a kind, of all families.
@@ -189,5 +198,7 @@ pub(super) fn read_rule(message: Message<'_>, sets: &Sets) -> Result<Option<Plac
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(message: Message<'_>) {
     let sets = read_set::fuzz(message);
+    sets.named().for_each(drop);
+    read_named::fuzz(message);
     drop((read_head(message), read_chain(message), read_rule(message, &sets)));
 }

@@ -11,6 +11,7 @@ use vnet_netlink::{Error, Message, RawMessage, Socket};
 use super::numbers::{HEADER_BYTES, data, elem, msg, set};
 use super::read::{dump, family, text, u32_be};
 use super::read_expr;
+use super::read_named::Named;
 
 /// The sets of some tables by table and name.
 #[derive(Debug, Default)]
@@ -24,6 +25,18 @@ pub(super) enum Found {
 }
 
 impl Sets {
+    /// Those that have a name of their own, with what tells whether they are still the same.
+    pub(super) fn named(&self) -> impl Iterator<Item = Named> + '_ {
+        self.0.iter().filter_map(|((table, name), found)| {
+            let (word, set, values) = match found {
+                Found::Set(set) => ("set", set, &[][..]),
+                Found::Map(map) => ("map", &map.keys, map.values.as_slice()),
+            };
+            set.name.as_ref()?;
+            Some((table.clone(), format!("{word} {name}"), what(set, values)))
+        })
+    }
+
     pub(super) fn get(&self, table: &TableId, name: &str) -> Option<&Found> {
         self.0.get(&(table.clone(), name.to_owned()))
     }
@@ -31,6 +44,23 @@ impl Sets {
 
 /// A field begins with a register.
 const REGISTER_BYTES: u32 = 4;
+
+/// What tells whether a set or a map is still the same; its elements where neither packets nor time change
+/// them.
+fn what(set: &Set, values: &[Mapped]) -> Data {
+    let mut bytes =
+        [set.kind, set.key_len, u32::from(set.is_dynamic)].map(u32::to_be_bytes).concat();
+    if !set.is_dynamic {
+        set.elements.iter().for_each(|(from, to)| bytes.extend(from.iter().chain(&**to)));
+        for value in values {
+            match value {
+                Mapped::Value(data) => bytes.extend(&**data),
+                Mapped::Verdict(verdict) => bytes.extend(format!("{verdict:?}").bytes()),
+            }
+        }
+    }
+    bytes.into()
+}
 
 struct Head {
     table: TableId,

@@ -35,7 +35,7 @@ impl Sentinels {
             let id = TableId { family, name: name.clone() };
             let rules = vec![Builder::new().counter().accept().rule(Origin::NONE)];
             let chains = vec![Chain { name: "chain".into(), base: None, rules }];
-            let table = Table { id, mark: None, chains, origin: Origin::NONE };
+            let table = Table { chains, ..Table::new(id, None) };
             write::add(&mut batch, &table);
             socket.submit_transaction(&mut batch)?;
             write::counted(&mut batch, &table.id);

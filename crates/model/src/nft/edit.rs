@@ -49,13 +49,14 @@ impl fmt::Display for Edit {
     }
 }
 
-/// Tells whether a table can become another without being made anew: its mark and where packets come
+/// Tells whether a table can become another without being made anew: its mark, what it has beside chains, and where packets come
 /// to the chains that stay are settled once; the policy alone is not.
 #[must_use]
 pub fn can_stay(found: &Table, wanted: &Table) -> bool {
     let settled = |chain: &Chain| chain.base.clone().map(|base| Base { accepts: true, ..base });
     found.id == wanted.id
         && found.mark == wanted.mark
+        && found.named == wanted.named
         && wanted.chains.iter().all(|chain| {
             found.chain(&chain.name).is_none_or(|found| settled(found) == settled(chain))
         })
@@ -128,7 +129,7 @@ mod tests {
 
     fn table(chains: Vec<Chain>) -> Table {
         let id = TableId { family: Family::Inet, name: "vnet".into() };
-        Table { id, mark: None, chains, origin: Origin::NONE }
+        Table { chains, ..Table::new(id, None) }
     }
 
     #[test]

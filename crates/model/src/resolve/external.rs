@@ -97,12 +97,9 @@ fn table(network: &Network<'_>, published: publish::Rules) -> Option<Table> {
     if !rules.is_empty() {
         chains.push(Chain { name: "postrouting".to_owned(), base: Some(base), rules });
     }
-    (!chains.is_empty()).then(|| Table {
-        id: TableId { family: Family::Inet, name: format!("vnet-{lab}") },
-        mark: Some(Mark { lab: lab.clone(), node: name.clone() }),
-        chains,
-        origin,
-    })
+    let id = TableId { family: Family::Inet, name: format!("vnet-{lab}") };
+    let mark = Mark { lab: lab.clone(), node: name.clone() };
+    (!chains.is_empty()).then(|| Table { chains, origin, ..Table::new(id, Some(mark)) })
 }
 
 /// The host with nothing of the lab in it.

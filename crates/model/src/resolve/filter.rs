@@ -55,10 +55,8 @@ fn table(context: &Context<'_>, problems: &mut Vec<Problem>) -> Option<Table> {
     }
     let origin = node.firewall.as_ref().map(|firewall| firewall.origin);
     let origin = origin.or_else(|| node.nat.first().map(|rule| rule.origin));
-    (!chains.is_empty()).then(|| Table {
-        id: TableId { family: Family::Inet, name: TABLE.to_owned() },
-        mark: Some(Mark { lab: context.network.topology.name().clone(), node: node.name.clone() }),
-        chains,
-        origin: origin.unwrap_or(node.origin),
-    })
+    let origin = origin.unwrap_or(node.origin);
+    let id = TableId { family: Family::Inet, name: TABLE.to_owned() };
+    let mark = Mark { lab: context.network.topology.name().clone(), node: node.name.clone() };
+    (!chains.is_empty()).then(|| Table { chains, origin, ..Table::new(id, Some(mark)) })
 }

@@ -33,6 +33,9 @@ table inet mine {
   set ports { type inet_service; elements = { 7777 } }
   map fate { type ipv4_addr : verdict; elements = { 10.0.1.2 : drop } }
   set pairs { type ipv4_addr . inet_service; elements = { 10.9.9.9 . 1 } }
+  set unused { type ipv4_addr . inet_service; flags interval; elements = { 10.8.0.0/24 . 9 } }
+  map lonely { type inet_service : mark; elements = { 7 : 1 } }
+  counter hits { }
   set seen { type ipv4_addr; flags dynamic, timeout; timeout 1h; }
   chain input {
     type filter hook input priority 10; policy accept;
@@ -82,6 +85,11 @@ fn a_text_is_made_marked_compared_and_replaced() {
             "delete element inet mine fate { 10.0.1.2 : drop }",
             "add element inet mine fate '{ 10.0.1.3 : accept }'",
             "add element inet mine pairs { 10.0.1.3 . 80 }",
+            "add set inet mine another '{ type mark; }'",
+            "delete element inet mine unused { 10.8.0.0-10.8.0.255 . 9 }",
+            "delete map inet mine lonely",
+            "delete counter inet mine hits",
+            "add quota inet mine more '{ 5 mbytes }'",
         ] {
             nft(damage);
             let lines = TEXT.lines().count();
@@ -182,6 +190,12 @@ table inet mine {{
     nft("delete chain netdev early in");
     up.up(&wanted, |_| {}).unwrap();
     assert!(nft("list chain netdev early in").contains("\"a\""));
+    assert_eq!(planned(&up, &wanted), NOTHING);
+    // So has a flow table.
+    let before = nft("-s list ruleset");
+    sh("ip -n demo-gw link del dev a");
+    up.up(&wanted, |_| {}).unwrap();
+    assert_eq!(nft("-s list ruleset"), before);
     assert_eq!(planned(&up, &wanted), NOTHING);
     up.down(&Down::default()).unwrap();
 }

@@ -100,12 +100,9 @@ fn a_table_is_written_whole() {
         devices: Vec::new(),
     };
     let rules = vec![Builder::new().counter().accept().rule(Origin::NONE)];
-    let table = Table {
-        id: TableId { family: Family::Inet, name: "vnet".into() },
-        mark: crate::Mark::parse("vnet:demo/gw"),
-        chains: vec![Chain { name: "forward".into(), base: Some(base), rules }],
-        origin: Origin::NONE,
-    };
+    let id = TableId { family: Family::Inet, name: "vnet".into() };
+    let chains = vec![Chain { name: "forward".into(), base: Some(base), rules }];
+    let table = Table { chains, ..Table::new(id, crate::Mark::parse("vnet:demo/gw")) };
     assert_eq!(
         replace(&table),
         "table inet vnet
