@@ -175,8 +175,9 @@ fn what_is_done_to_a_table_by_hand_is_found_and_mended() {
             (
                 "'add chain inet vnet mine; add map inet vnet m { type ipv4_addr : verdict; }; \
                  add element inet vnet m { 1.1.1.1 : jump mine }'",
-                "(4 rules)",
+                "(4 rules: 4 new, 4 gone)",
             ),
+            ("add set inet vnet s '{ type mark; }'", "(4 rules: 4 new, 4 gone)"),
         ] {
             nft(damage);
             let rules = match plan.strip_prefix('(') {
