@@ -186,9 +186,14 @@ mod vm_kinds {
         };
         tun: Case {
             needs: &["tun"],
-            first: "{ kind: tun, addresses: 10.8.0.1/24 }",
-            shows: &[("type", "\"tun\""), ("persist", "true")],
-            second: "{ kind: tun, addresses: 10.8.0.1/24, mtu: 1400 }",
+            first: "{ kind: tun, addresses: 10.8.0.1/24, user: 0, group: 0 }",
+            shows: &[
+                ("type", "\"tun\""),
+                ("persist", "true"),
+                ("user", "\"root\""),
+                ("group", "\"root\""),
+            ],
+            second: "{ kind: tun, addresses: 10.8.0.1/24, user: 0, group: 0, mtu: 1400 }",
             step: "~ k-a:x mtu 1400",
             shows_then: &[("type", "\"tun\"")],
         };
@@ -580,4 +585,40 @@ fn every_kind_has_a_case() {
         let is_there = |(name, tests): &(&str, &str)| tests.contains(&format!("kind: {name}"));
         assert!(cases.contains(kind.name) || elsewhere.is_some_and(is_there), "{}", kind.name);
     }
+}
+
+/// No option of any kind is without its case here: one that names the kind and the option.
+#[test]
+fn each_option_of_each_kind_has_its_case() {
+    const TRIED: [&str; 5] = [
+        include_str!("kinds.rs"),
+        include_str!("kinds/vm_bridge_vlans.rs"),
+        include_str!("kinds/vm_defaults.rs"),
+        include_str!("kinds/vm_netkit.rs"),
+        include_str!("kinds/vm_wireguard.rs"),
+    ];
+    let says = |text: &str, key: &str| {
+        text.match_indices(key).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            !before.is_some_and(|c| c.is_alphanumeric() || "_-".contains(c))
+                && text[at + key.len()..].starts_with(':')
+        })
+    };
+    // A case is what stands between two kinds.
+    let cases: Vec<&str> = TRIED.iter().flat_map(|text| text.split("kind: ").skip(1)).collect();
+    let is_tried = |kind: &str, key: &str| {
+        cases.iter().any(|case| {
+            let rest = case.strip_prefix(kind);
+            rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric) && says(rest, key))
+        })
+    };
+    let mut missing = Vec::new();
+    for spec in vnet::model::kind::ALL {
+        let untried = spec.options.iter().filter(|option| !is_tried(spec.name, option.key));
+        missing.extend(untried.map(|option| format!("{} {}", spec.name, option.key)));
+        let of_ports = spec.port.iter();
+        let untried = of_ports.filter(|option| !TRIED.iter().any(|text| says(text, option.key)));
+        missing.extend(untried.map(|option| format!("port of a {}: {}", spec.name, option.key)));
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }

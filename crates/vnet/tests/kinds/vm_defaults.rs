@@ -37,7 +37,7 @@ fn info(dev: &str) -> Value {
 }
 
 /// Words of the file that `ip` has others for in its JSON.
-const TOLD_AS: [(&str, &str); 23] = [
+const TOLD_AS: [(&str, &str); 24] = [
     ("stp", "stp_state"),
     ("lacp_rate", "ad_lacp_rate"),
     ("lacp_active", "ad_lacp_active"),
@@ -47,6 +47,7 @@ const TOLD_AS: [(&str, &str); 23] = [
     ("gvrp", "flags"),
     ("mvrp", "flags"),
     ("loose_binding", "flags"),
+    ("bridge_binding", "flags"),
     ("dstport", "port"),
     ("maxaddress", "limit"),
     ("dev", "link"),
@@ -168,7 +169,7 @@ goes_back! {
          min_links: 1, lacp_rate: fast, ad_select: count, all_slaves_active: on, lp_interval: 5, \
          resend_igmp: 3, lacp_active: off";
     vlan: ["vlan"], "kind: vlan, link: eth0, id: 10",
-        "reorder_hdr: off, gvrp: on, loose_binding: on, mvrp: on, ingress-qos-map: 2:3, \
+        "reorder_hdr: off, gvrp: on, loose_binding: on, mvrp: on, bridge_binding: on, ingress-qos-map: 2:3, \
          egress-qos-map: 4:5";
     vxlan: ["vxlan"], "kind: vxlan, id: 100, local: 10.0.0.1, remote: 10.0.0.2, dstport: 4789",
         "ttl: 5, tos: 4, learning: off, ageing: 60, df: set";
@@ -182,14 +183,26 @@ goes_back! {
     macvlan: ["macvlan"], "kind: macvlan, link: eth0", "mode: bridge, bcqueuelen: 10";
     macvlan_by_source: ["macvlan"], "kind: macvlan, link: eth0",
         "mode: source, macaddr: 02:00:00:00:00:aa";
+    macvtap: ["macvtap"], "kind: macvtap, link: eth0", "mode: bridge, bcqueuelen: 10";
+    macvtap_by_source: ["macvtap"], "kind: macvtap, link: eth0",
+        "mode: source, macaddr: 02:00:00:00:00:aa";
     ipvlan: ["ipvlan"], "kind: ipvlan, link: eth0", "mode: l2, mode_flag: private";
     gre: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4, fwmark: 7";
     gre_cut: ["gre"], "kind: gre, local: 10.0.0.1, remote: 10.0.0.2",
         "pmtudisc: off, ignore-df: on";
+    gretap: ["gretap"], "kind: gretap, local: 10.0.0.1, remote: 10.0.0.2",
+        "ttl: 5, tos: 4, fwmark: 7";
+    gretap_cut: ["gretap"], "kind: gretap, local: 10.0.0.1, remote: 10.0.0.2",
+        "pmtudisc: off, ignore-df: on";
+    ip6gretap: ["ip6gretap"],
+        "kind: ip6gretap, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+        "hoplimit: 5, encaplimit: 7, tclass: 8, flowlabel: 9, fwmark: 3";
     ip6gre: ["ip6gre"], "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
         "hoplimit: 5, encaplimit: 7, tclass: 8, flowlabel: 9, fwmark: 3";
     ipip: ["ipip"], "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4, fwmark: 7";
-    sit: ["sit"], "kind: sit, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, fwmark: 7";
+    ipip_cut: ["ipip"], "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "pmtudisc: off";
+    sit: ["sit"], "kind: sit, local: 10.0.0.1, remote: 10.0.0.2", "ttl: 5, tos: 4, fwmark: 7";
+    sit_cut: ["sit"], "kind: sit, local: 10.0.0.1, remote: 10.0.0.2", "pmtudisc: off";
     ip6tnl: ["ip6tnl"], "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
         "hoplimit: 5, encaplimit: 7, tclass: 8, flowlabel: 9, fwmark: 3";
 }
@@ -197,11 +210,14 @@ goes_back! {
 /// What no message changes takes a new interface, which is as if nothing had been said.
 #[test]
 fn what_can_not_be_changed_is_made_again() {
-    const CASES: [(&str, &str, &str); 12] = [
+    const CASES: [(&str, &str, &str); 17] = [
         ("bond", "kind: bond", "mode: active-backup, fail_over_mac: active"),
+        ("bond", "kind: bond, mode: active-backup, miimon: 100, ports: m0", "primary: m0"),
+        ("tun", "kind: tun", "multi_queue: on, pi: on, vnet_hdr: on"),
         ("tap", "kind: tap", "multi_queue: on, pi: on, vnet_hdr: on"),
         ("macvlan", "kind: macvlan, link: eth0, mode: passthru", "nopromisc: on"),
-        ("ipip", "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "mode: any"),
+        ("macvtap", "kind: macvtap, link: eth0, mode: passthru", "nopromisc: on"),
+        ("ipip", "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "mode: any, dev: eth0"),
         ("sit", "kind: sit, local: 10.0.0.1, remote: 10.0.0.2", "mode: ipip"),
         (
             "geneve",
@@ -223,8 +239,18 @@ fn what_can_not_be_changed_is_made_again() {
             "key: 7, csum: on, seq: on, dev: eth0",
         ),
         (
+            "gretap",
+            "kind: gretap, local: 10.0.0.1, remote: 10.0.0.2",
+            "key: 7, csum: on, seq: on, dev: eth0",
+        ),
+        (
             "ip6gre",
             "kind: ip6gre, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
+            "key: 7, csum: on, seq: on, dev: eth0",
+        ),
+        (
+            "ip6gretap",
+            "kind: ip6gretap, local: \"2001:db8::1\", remote: \"2001:db8::2\"",
             "key: 7, csum: on, seq: on, dev: eth0",
         ),
         (
@@ -356,7 +382,9 @@ is_changed_in_place! {
 /// What could be changed, but not into that.
 #[test]
 fn what_can_not_become_the_other_is_made_again() {
-    const CASES: [(&str, &str, &str); 4] = [
+    const CASES: [(&str, &str, &str); 6] = [
+        ("vxlan", "kind: vxlan, id: 100", "kind: vxlan, external: on"),
+        ("geneve", "kind: geneve, id: 5, remote: 10.0.0.2", "kind: geneve, external: on"),
         (
             "macvlan",
             "kind: macvlan, link: eth0, mode: bridge",
