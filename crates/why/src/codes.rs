@@ -251,7 +251,7 @@ pub const CODES: &[Code] = &[
     code(
         "arp-silent",
         "Who has the address does not answer for it by ARP on this interface: `arp_ignore` or \
-         `arp_filter` keep it from that.",
+         `arp_filter` keep it from that. Or who was meant to answer in its place no longer does: its `proxy_arp` is off.",
     ),
     code(
         "arp-off",

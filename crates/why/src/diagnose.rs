@@ -402,7 +402,7 @@ impl Case<'_, '_> {
         self.cause("route-astray", self.object(route, ns), evidence, step.into_iter().collect())
     }
 
-    fn not_forwarded(&self, ns: &NsName, dev: &IfName) -> Cause {
+    pub(super) fn not_forwarded(&self, ns: &NsName, dev: &IfName) -> Cause {
         if self.scene.owners(self.dst).is_empty() {
             return self.nobody_has(self.dst);
         }

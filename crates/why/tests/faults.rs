@@ -255,6 +255,8 @@ fn run(lab: &str, fault: &Fault) -> Result<(), String> {
     let answered = replied(&told);
     let result = if !named || well {
         complain("not named")
+    } else if fault.partly && told.answer.verdict != Verdict::Partly {
+        complain("some packets pass")
     } else if answered && !fault.answered && told.answer.verdict == Verdict::Unreachable {
         complain("but it answers")
     } else if told.spotted.as_ref().is_some_and(|spotted| spotted.agrees == Some(false)) {

@@ -9,8 +9,11 @@ use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
 
 use super::{Case, set};
 use crate::fib::{self, Decision, Flowi};
+use crate::scene::conf_key;
 use crate::wire::{self, Block, Station, policy};
 use crate::{Cause, suggest};
+
+const PROXY_ARP: &str = "proxy_arp";
 
 /// The length of a frame when none is asked for, in bytes.
 const FRAME_BYTES: u32 = 84;
@@ -47,6 +50,10 @@ impl Case<'_, '_> {
                 None => self.lost_address(&station.end.ns, hop),
             };
         }
+        let mut near = stations.iter().filter(|station| station.blocks.is_empty());
+        if let Some(cause) = near.find_map(|station| self.no_proxy(&station.end, hop)) {
+            return Some(cause);
+        }
         // An end that leads nowhere may have led there.
         let loose = stations.iter().find_map(|station| {
             station.blocks.iter().find(|block| matches!(block, Block::NoPeer(_)))
@@ -64,6 +71,35 @@ impl Case<'_, '_> {
             return Some(cause);
         }
         Some(self.not_here(ns, dev, hop))
+    }
+
+    /// Somebody who was meant to answer in the place of whom it would pass packets on to, and does not.
+    fn no_proxy(&self, end: &End, hop: IpAddr) -> Option<Cause> {
+        let (scene, End { ns, name }) = (self.scene, end);
+        let asked = Flowi { iif: Some(name.clone()), ..Flowi::to(hop) };
+        let passes_on = match scene.lookup(ns, &asked) {
+            Decision::Via { legs, .. } => legs.iter().all(|leg| leg.dev != *name),
+            _ => false,
+        };
+        if hop.is_ipv6() || !passes_on {
+            return None;
+        }
+        if scene.conf(ns, name, PROXY_ARP) != 0 || scene.proxies(end, hop) {
+            return Some(self.not_forwarded(ns, name)).filter(|_| !scene.forwards(ns, name, false));
+        }
+        let meant = &scene.meant(ns)?.sysctls;
+        let keys = [format!("net.ipv4.conf.all.{PROXY_ARP}"), conf_key(name, PROXY_ARP)];
+        let lost = keys.into_iter().filter_map(|key| Some((meant.get(&key)?.clone(), key)));
+        let lost = lost.filter(|(value, _)| value != "0");
+        let steps: Vec<Step> = lost
+            .map(|(value, key)| Step::new(ns.clone(), Change::SetSysctl { key, value }))
+            .collect();
+        let port = scene.port(ns, name);
+        let evidence = format!(
+            "{port} was meant to answer for {hop} by ARP, which it would pass packets on to: its \
+             {PROXY_ARP} is off"
+        );
+        (!steps.is_empty()).then(|| self.cause("arp-silent", port, evidence, steps))
     }
 
     /// What the link was meant to be made of at this end, or at that of who was meant to have an address

@@ -9,6 +9,7 @@
 //!     size: 1400              # bytes, not to be fragmented
 //!     damage: ip -n a link set dev r1 down # for a shell, or one line of `vnet ip`
 //!     causes: interface-down a:r1          # code, and a part of the object; in the packet's order
+//!     partly: yes             # some packets pass, by the flow that they are of
 //!     answered: yes           # an echo is answered all the same
 //!     then: a 10.0.0.5        # what holds after the mend, if not the same; `nothing` where none is
 //! ```
@@ -35,6 +36,8 @@ pub(crate) struct Fault {
     pub(crate) damage: String,
     pub(crate) causes: Vec<String>,
     pub(crate) answered: bool,
+    /// Whether it depends on the flow.
+    pub(crate) partly: bool,
     pub(crate) then: Option<String>,
 }
 
@@ -71,6 +74,7 @@ fn fault(value: Value) -> Fault {
             "size" => fault.size = Some(value.text().parse().unwrap()),
             "damage" => fault.damage = value.text(),
             "causes" => fault.causes = value.texts(),
+            "partly" => fault.partly = value.text() == "yes",
             "answered" => fault.answered = value.text() == "yes",
             "then" => fault.then = Some(value.text()),
             key => panic!("{fault:?}: what is {key}?"),

@@ -24,6 +24,7 @@ const LABS: &[(&str, &str)] = &[
     ("netkit", include_str!("../labs/netkit.yaml")),
     ("netkit-l2", include_str!("../labs/netkit-l2.yaml")),
     ("plain", include_str!("../labs/plain.yaml")),
+    ("proxied", include_str!("../labs/proxied.yaml")),
     ("square", include_str!("../labs/square.yaml")),
     ("tunnels", include_str!("../labs/tunnels.yaml")),
     ("tutorial", include_str!("../labs/tutorial.yaml")),
