@@ -244,3 +244,26 @@ fn check_says_that_texts_were_not_read() {
         assert!(run.stderr.contains("`nftables:` was not read: that takes root"), "{run:?}");
     });
 }
+
+/// What the kernel lacks is named with its module and option before anything is touched. (One that has it
+/// can't tell: of the kernels of the VM tier the first has none.)
+#[test]
+fn a_kind_that_the_kernel_lacks_is_named() {
+    vnet_testns::root(|| {
+        write(
+            "vnet.yaml",
+            "name: demo\nlinks: [ { kind: netkit, endpoints: [ a, b ] } ]\nnodes: [ a, b ]\n",
+        );
+        let before = Snapshot::take();
+        let run = vnet(&["up"]);
+        if run.code == 0 {
+            assert_eq!(vnet(&["down"]).code, 0);
+            return;
+        }
+        assert_eq!(run.code, 3, "{}", run.stderr);
+        for word in ["module `netkit`", "CONFIG_NETKIT"] {
+            assert!(run.stderr.contains(word), "no {word} in {}", run.stderr);
+        }
+        assert_eq!(before.leaks(), [""; 0]);
+    });
+}

@@ -238,3 +238,23 @@ fn namespaces_of_processes_are_ends() {
         sh("kill $(cat $HOME/x) $(cat $HOME/y); ip netns del x; ip netns del y");
     });
 }
+
+/// Where the tutorial says that `lo` must be up too.
+#[test]
+fn the_tutorial_before_its_lo_is_up() {
+    vnet_testns::root(|| {
+        pinned!(
+            "vnet ip link add veth0 type veth peer name veth1
+             vnet ip netns add vnet0
+             vnet ip link set veth0 netns vnet0
+             vnet ip -n vnet0 addr add 10.0.1.0/24 dev veth0
+             vnet ip -n vnet0 link set veth0 up
+             vnet why vnet0 10.0.1.0 --netns vnet0 --no-probe"
+        );
+        let why = "vnet why vnet0 10.0.1.0 --netns vnet0";
+        assert_eq!(line(why).code, 1);
+        assert_eq!(line("vnet ip -n vnet0 link set lo up").code, 0);
+        assert_eq!(line(why).code, 0);
+        sh("ip netns del vnet0");
+    });
+}
