@@ -258,3 +258,32 @@ fn the_tutorial_before_its_lo_is_up() {
         sh("ip netns del vnet0");
     });
 }
+
+/// A rule that decides is on the way, with its line.
+#[test]
+fn a_rule_of_the_file_has_its_line() {
+    vnet_testns::root(|| {
+        write(
+            "vnet.yaml",
+            "name: demo
+nodes:
+  a:
+    routes: [ 10.0.2.0/24 via r table 7 ]
+    rules:
+      - to 10.0.2.0/24 table 7 priority 100
+  r: { forward: true }
+  b: { routes: default via r }
+links:
+  - { endpoints: [ a, r ], prefix: 10.0.1.0/24 }
+  - { endpoints: [ r, b ], prefix: 10.0.2.0/24 }
+",
+        );
+        let (code, told) = json("a b --static");
+        let first = &told["forth"][0];
+        assert_eq!(
+            (code, &first["by"], &first["line"]),
+            (0, &"rule".into(), &6.into()),
+            "{told:#}"
+        );
+    });
+}

@@ -16,7 +16,7 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::state::{MTU_IPV6_MIN_BYTES, NexthopKind, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind, Rule};
 
-pub(crate) use rules::{Flowi, matches};
+pub(crate) use rules::{Flowi, deciding, matches};
 pub(crate) use vrf::{table_of, vrf_of};
 
 /// The tables that are asked for what is not the own namespace's, in their order.

@@ -235,6 +235,8 @@ pub struct Hop {
 pub enum By {
     /// The address is the namespace's own.
     Local,
+    /// A policy rule, by which a table is asked: the hop that follows is what that says.
+    Rule,
     /// A route that the kernel made of an address.
     Connected,
     /// A route that somebody made.

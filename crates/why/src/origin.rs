@@ -17,6 +17,13 @@ impl Scene<'_> {
         let ns = &hop.ns;
         let found = match (hop.by, &hop.interface) {
             (By::Stop, _) => None,
+            (By::Rule, _) => self.meant(ns).and_then(|meant| {
+                let is_it = |entry: &&Entry| match entry {
+                    Entry::Rule(rule) => rule.to_string() == hop.text,
+                    _ => false,
+                };
+                meant.entries.iter().find(is_it).map(Entry::origin)
+            }),
             (By::Local, _) => {
                 let addr = hop.text.split(' ').next().and_then(|word| word.parse().ok());
                 addr.map(|addr| self.origin_of_address(ns, addr))

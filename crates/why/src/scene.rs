@@ -413,17 +413,37 @@ impl<'a> Scene<'a> {
 
     /// As [`Self::lookup`], with other policy rules.
     pub(crate) fn lookup_by(&self, ns: &NsName, packet: &Flowi, rules: &[PolicyRule]) -> Decision {
-        match self.ns(ns) {
-            Some(found) => match self.tabled(ns, found, packet.dst) {
-                Some(tabled) => {
-                    let kernel =
-                        self.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
-                    fib::lookup(&tabled, Some(&kernel), rules, packet)
-                }
-                None => fib::lookup(found, self.kernel_routes(ns), rules, packet),
-            },
-            None => Decision::None,
-        }
+        let ask =
+            |found: &Namespace, kernel: Option<&[Route]>| fib::lookup(found, kernel, rules, packet);
+        self.asked(ns, packet, ask).unwrap_or(Decision::None)
+    }
+
+    /// Finds the policy rule that decides what becomes of a packet, where it is none of the usual ones.
+    pub(crate) fn deciding_rule(&self, ns: &NsName, packet: &Flowi) -> Option<Rule> {
+        let rules = self.rules(ns);
+        let ask = |found: &Namespace, kernel: Option<&[Route]>| {
+            let derived = kernel.map_or_else(|| fib::connected(found), Vec::from);
+            fib::deciding(found, &derived, &rules, packet)
+        };
+        if rules.is_empty() { None } else { self.asked(ns, packet, ask).flatten() }
+    }
+
+    /// Asks a namespace as packets meet it, with the routes that the kernel derived as far as they are known.
+    fn asked<T>(
+        &self,
+        ns: &NsName,
+        packet: &Flowi,
+        ask: impl FnOnce(&Namespace, Option<&[Route]>) -> T,
+    ) -> Option<T> {
+        let found = self.ns(ns)?;
+        Some(match self.tabled(ns, found, packet.dst) {
+            Some(tabled) => {
+                let kernel =
+                    self.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
+                ask(&tabled, Some(&kernel))
+            }
+            None => ask(found, self.kernel_routes(ns)),
+        })
     }
 
     /// Finds what becomes of packets of the namespace's own to an address.

@@ -265,6 +265,9 @@ impl Walk<'_, '_> {
                 Some(dev) => self.by_bound(&dev, decision)?,
                 None => decision,
             };
+            if let Some(rule) = self.scene.deciding_rule(&ns, &packet) {
+                self.hop(&ns, None, By::Rule, rule.to_string());
+            }
             self.walked.decisions.push(Decided {
                 ns: ns.clone(),
                 packet,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::catalogue::{self, Catalogue, Fault};
 use common::{desired, down, is_well, mend, probing, replied, run_command, shown, up};
 use vnet::Lab;
-use vnet::why::{Ask, Mend, Told, Verdict};
+use vnet::why::{Ask, By, Mend, Told, Verdict};
 use vnet_model::NsName;
 use vnet_testns::sh;
 
@@ -593,6 +593,42 @@ fn vm_what_a_vxlan_has_learned_is_no_fault() {
         sh("bridge -n leaf2 fdb del 00:00:00:00:00:00 dev vx100 dst 10.1.0.1");
         let told = until_well(&lab, "h1 h2", None);
         assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        down(lab);
+    });
+}
+
+/// A policy rule by which another table is asked is on the way; those that each namespace has are not.
+#[test]
+fn a_rule_that_decides_is_on_the_way() {
+    vnet_testns::root(|| {
+        let text = "
+name: t
+netns: $node
+nodes:
+  a:
+    routes: [ 10.0.2.0/24 via r table 7 ]
+    rules: [ to 10.0.2.0/24 table 7 priority 100 ]
+  r: { forward: true }
+  b: { routes: default via r }
+links:
+  - { endpoints: [ a, r ], prefix: 10.0.1.0/24 }
+  - { endpoints: [ r, b ], prefix: 10.0.2.0/24 }
+";
+        let lab = up(&common::of_text(text));
+        let told = lab.why("a", "b", &probing()).unwrap();
+        assert!(is_well(&told) && replied(&told), "{}", shown(&told));
+        let ways = [&told.answer.forth, &told.answer.back];
+        let rules = ways.map(|hops| {
+            let rules = hops.iter().filter(|hop| hop.by == By::Rule);
+            rules.map(|hop| (hop.node.as_str(), hop.text.as_str())).collect::<Vec<_>>()
+        });
+        assert_eq!(
+            rules[0],
+            [("a", "from all to 10.0.2.0/24 table 7 priority 100")],
+            "{}",
+            shown(&told)
+        );
+        assert_eq!(rules[1], [], "{}", shown(&told));
         down(lab);
     });
 }

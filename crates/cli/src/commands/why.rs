@@ -330,6 +330,7 @@ fn way(title: &str, hops: &[Hop], file: Option<&str>) -> String {
     let row = |hop: &Hop| {
         let by = match hop.by {
             By::Local => "local",
+            By::Rule => "rule",
             By::Connected => "link",
             By::Route => "route",
             By::Neighbour => "->",

@@ -7,7 +7,7 @@ use vnet_model::apply::LOOPBACK;
 use vnet_model::facts::PolicyRule;
 use vnet_model::ipnet::IpNet;
 use vnet_model::state::{PortRange, TABLE_LOCAL, is_ipv6_link_local};
-use vnet_model::{IfName, Namespace, Route, RuleAction};
+use vnet_model::{IfName, Namespace, Route, Rule, RuleAction};
 
 use super::vrf::{self, vrf_of};
 use super::{Decision, in_table, local, own};
@@ -58,6 +58,30 @@ pub(super) fn lookup(
     rules: &[PolicyRule],
     packet: &Flowi,
 ) -> Decision {
+    decide(ns, kernel, rules, packet).0
+}
+
+/// Finds the rule whose table says what becomes of a packet, where it is none of those that namespaces are
+/// born with or get with a VRF.
+pub(crate) fn deciding(
+    ns: &Namespace,
+    kernel: &[Route],
+    rules: &[PolicyRule],
+    packet: &Flowi,
+) -> Option<Rule> {
+    let is_usual = |rule: &&PolicyRule| {
+        PolicyRule::born().contains(*rule) || PolicyRule::of_vrfs().contains(*rule)
+    };
+    let (_, rule) = decide(ns, kernel, rules, packet);
+    rule.filter(|rule| packet.link().is_none() && !is_usual(rule)).map(|policy| policy.rule.clone())
+}
+
+fn decide<'r>(
+    ns: &Namespace,
+    kernel: &[Route],
+    rules: &'r [PolicyRule],
+    packet: &Flowi,
+) -> (Decision, Option<&'r PolicyRule>) {
     let of_family = |policy: &&PolicyRule| policy.rule.ipv6 == packet.dst.is_ipv6();
     let rules: Vec<&PolicyRule> = rules.iter().filter(of_family).collect();
     let vrf = packet.vrf_in(ns);
@@ -67,7 +91,7 @@ pub(super) fn lookup(
         match matches(policy, packet, vrf) {
             Some(true) => {}
             Some(false) => continue,
-            None => return Decision::Untold { rule: policy.rule.clone() },
+            None => return (Decision::Untold { rule: policy.rule.clone() }, None),
         }
         let of_vrf = vrf.filter(|_| policy.l3mdev).and_then(|vrf| vrf::table(ns, vrf));
         let table = match policy.rule.action {
@@ -78,7 +102,7 @@ pub(super) fn lookup(
                 at = target.filter(|target| *target >= at).unwrap_or(at);
                 continue;
             }
-            _ => return Decision::Refused { rule: policy.rule.clone() },
+            _ => return (Decision::Refused { rule: policy.rule.clone() }, None),
         };
         let found = match table {
             TABLE_LOCAL => local(ns, packet.dst),
@@ -91,10 +115,10 @@ pub(super) fn lookup(
             _ => u8::MAX,
         };
         if policy.rule.suppress_prefixlength.is_none_or(|limit| length > limit) {
-            return found;
+            return (found, Some(policy));
         }
     }
-    Decision::None
+    (Decision::None, None)
 }
 
 /// Tells whether a rule is for a packet, if that is known (`fib_rule_match`, net/core/fib_rules.c;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use vnet_model::{End, IfName, Mac, Metric, NextHop, NsName, Route};
 
 use super::{Limit, Sent, Stop, Walk};
+use crate::By;
 
 impl Walk<'_, '_> {
     /// How long a packet may be that leaves by a route and an interface, and what says so: the route first,
@@ -36,7 +37,8 @@ impl Walk<'_, '_> {
             (Some(mtu), None) => {
                 self.walked.stop = Some(Stop::Learned(mtu));
                 self.walked.at = from.clone();
-                self.walked.hops.truncate(1);
+                let first = self.walked.hops.iter().position(|hop| hop.by != By::Rule);
+                self.walked.hops.truncate(first.map_or(0, |first| first + 1));
             }
             (Some(_), Some(_)) => self.walked.waits = Some(from.clone()),
             (None, _) => {}
