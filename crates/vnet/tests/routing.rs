@@ -571,3 +571,35 @@ links: [ [ a, b ] ]
         );
     });
 }
+
+/// Labels that packets are given on their way: as `ip` tells them, changed in place, and mended.
+#[test]
+fn vm_routes_give_packets_labels() {
+    const FILE: &str = "
+name: t
+netns: $node
+nodes:
+  a: { routes: [ 10.9.0.0/24 via b encap mpls 100/200 ttl 9 ] }
+  b:
+links: [ { endpoints: [ a, b ], prefix: 10.0.0.0/24 } ]
+";
+    vnet_testns::root(|| {
+        vnet_testns::requires(&["mpls"]);
+        let wanted = desired(FILE);
+        let mut lab = open(&wanted);
+        lab.up(&wanted, |_| {}).unwrap();
+        assert_eq!(planned(&lab, &wanted), [""; 0]);
+        let told = || lines("ip -n a route show 10.9.0.0/24");
+        assert_eq!(
+            told(),
+            ["10.9.0.0/24 encap mpls 100/200 ttl 9 via 10.0.0.2 dev b proto static"]
+        );
+        let other = desired(&FILE.replace("mpls 100/200 ttl 9", "mpls 300"));
+        let up = lab.up(&other, |_| {}).unwrap();
+        let route = "route 10.9.0.0/24 encap mpls 300 via 10.0.0.2 dev b in a";
+        assert_eq!(signed(&up.steps), [format!("~ {route}")]);
+        assert_eq!(told(), ["10.9.0.0/24 encap mpls 300 via 10.0.0.2 dev b proto static"]);
+        mend(&mut lab, &other, "ip -n a route del 10.9.0.0/24", &[&format!("+ {route}")]);
+        lab.down(&Down::default()).unwrap();
+    });
+}

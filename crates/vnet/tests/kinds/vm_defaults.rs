@@ -85,6 +85,8 @@ fn unsaid(told: &Value, options: &str) -> Vec<String> {
         let is_on = ["on", "true"].contains(&said);
         let as_address = said.parse::<u32>().map(|key| Ipv4Addr::from(key).to_string());
         !match &told[name] {
+            // As `ip` writes it of ARP by a bond.
+            Value::Null if key == "arp_validate" => said == "none",
             Value::Bool(on) => *on == is_on,
             Value::Number(number) => {
                 number.to_string() == said || (said != "0" && number.as_u64() == Some(is_on.into()))
@@ -408,11 +410,13 @@ fn what_can_not_become_the_other_is_made_again() {
             let both = [lab(&format!("{{ {from} }}")), lab(&format!("{{ {to} }}"))];
             let mut lab = open(&both[0]);
             lab.up(&both[0], |_| {}).unwrap();
-            for wanted in both.iter().rev() {
+            for (wanted, text) in both.iter().zip([from, to]).rev() {
                 let index = link("x")["ifindex"].clone();
                 lab.up(wanted, |_| {}).unwrap_or_else(|error| panic!("{from}, {to}: {error}"));
                 assert_ne!(link("x")["ifindex"], index, "{from}, {to}");
                 assert_eq!(planned(&lab, wanted), Vec::<String>::new());
+                let told = sh("ip -n k-a -d link show dev x");
+                assert_eq!(told.contains(" external "), text.contains("external"), "{told}");
             }
             lab.down(&Down { wait: true, ..Down::default() }).unwrap();
         }
@@ -465,6 +469,9 @@ fn ports_of_a_bridge() {
         let port = shows(&turned_on, &turned_off);
         assert_eq!((&port["priority"], &port["cost"]), (&Value::from(8), &Value::from(7)));
         assert_eq!(port["mcast_router"], 2, "{port:#}");
+        assert_eq!((&port["vlan_tunnel"], &port["locked"]), (&true.into(), &true.into()));
+        let told = &info("m0")["info_slave_data"];
+        assert_eq!(unsaid(told, "proxy_arp_wifi: on, group_fwd_mask: 8"), Vec::<String>::new());
         // `bridge` says nothing of this one.
         let proxy_arp = || info("m0")["info_slave_data"]["proxy_arp"].clone();
         assert_eq!(proxy_arp(), true);
@@ -550,9 +557,53 @@ fn backup_of_a_port() {
     });
 }
 
-/// Which port of a bond is preferred.
+/// Each word that an option takes is told by `ip` as such.
 #[test]
-fn priority_of_a_port_of_a_bond() {
+fn each_word_is_what_it_says() {
+    const ASKS: &str =
+        "kind: bond, mode: active-backup, arp_interval: 100, arp_ip_target: 10.0.0.2";
+    const CASES: [(&str, &str, &str); 17] = [
+        ("macvlan", "kind: macvlan, link: eth0", "mode"),
+        ("macvtap", "kind: macvtap, link: eth0", "mode"),
+        ("ipvlan", "kind: ipvlan, link: eth0", "mode"),
+        ("bond", "kind: bond", "mode"),
+        ("bond", "kind: bond", "xmit_hash_policy"),
+        ("bond", "kind: bond, mode: active-backup", "fail_over_mac"),
+        ("bond", "kind: bond, mode: active-backup", "primary_reselect"),
+        ("bond", "kind: bond, mode: 802.3ad", "ad_select"),
+        ("bond", "kind: bond, mode: 802.3ad", "lacp_rate"),
+        ("bond", ASKS, "arp_validate"),
+        ("bond", ASKS, "arp_all_targets"),
+        ("vxlan", "kind: vxlan, id: 100, remote: 10.0.0.2", "df"),
+        ("geneve", "kind: geneve, id: 5, remote: 10.0.0.2", "df"),
+        ("ipip", "kind: ipip, local: 10.0.0.1, remote: 10.0.0.2", "mode"),
+        ("sit", "kind: sit, local: 10.0.0.1, remote: 10.0.0.2", "mode"),
+        ("ip6tnl", "kind: ip6tnl, local: \"2001:db8::1\", remote: \"2001:db8::2\"", "mode"),
+        ("vlan-ad", "kind: vlan, link: eth0, id: 10", "protocol"),
+    ];
+    vnet_testns::root(|| {
+        for (needs, least, key) in CASES {
+            vnet_testns::requires(&[needs]);
+            let kind = least.trim_start_matches("kind: ").split(',').next().unwrap();
+            let option = vnet::model::kind::find(kind).unwrap().option_called(key).unwrap();
+            let with = |word: &str| super::lab(&format!("{{ {least}, {key}: {word} }}"));
+            let words: Vec<&str> = option.form.words().collect();
+            let mut lab = open(&with(words[0]));
+            for word in words {
+                let wanted = with(word);
+                lab.up(&wanted, |_| {}).unwrap_or_else(|error| panic!("{least}, {word}: {error}"));
+                let said = format!("{key}: {word}");
+                assert_eq!(unsaid(&info("x")["info_data"], &said), Vec::<String>::new());
+                assert_eq!(planned(&lab, &wanted), Vec::<String>::new(), "{least}, {word}");
+            }
+            lab.down(&Down { wait: true, ..Down::default() }).unwrap();
+        }
+    });
+}
+
+/// Which port of a bond is preferred, and the packets of which queue take it.
+#[test]
+fn ports_of_a_bond() {
     let file = |port: &str| {
         super::desired(&format!(
             "{{ name: k, nodes: {{ a: {{ interfaces: {{ x: {{ kind: bond, mode: active-backup, miimon: 100, \
@@ -563,9 +614,14 @@ fn priority_of_a_port_of_a_bond() {
     vnet_testns::root(|| {
         vnet_testns::requires(&["bond"]);
         let (bare, full) = (file("queue_id: 1"), file("queue_id: 1, prio: 10"));
-        let told = || info("m0")["info_slave_data"]["prio"].clone();
+        let of = |key: &str| info("m0")["info_slave_data"][key].clone();
+        let told = || of("prio");
         let mut lab = open(&bare);
-        lab.up(&bare, |_| {}).unwrap();
+        let none = file("queue_id: 0");
+        lab.up(&none, |_| {}).unwrap();
+        let up = lab.up(&bare, |_| {}).unwrap();
+        assert_eq!(signed(&up.steps), ["~ k-a:m0 port queue_id 1"]);
+        assert_eq!(of("queue_id"), 1);
         let up = lab.up(&full, |_| {}).unwrap();
         assert_eq!(signed(&up.steps), ["~ k-a:m0 port prio 10"]);
         assert_eq!((told(), planned(&lab, &full)), (10.into(), Vec::new()));

@@ -71,6 +71,8 @@ fn a_port_changes_in_place() {
         let outcome = ping(lab, &after, "a", "10.9.0.2");
         assert!(matches!(outcome, Outcome::Reply { .. }), "{outcome}");
         assert_eq!(wg("a", "fwmark").trim(), "0x9");
+        assert_eq!(wg("a", "listen-port").trim(), "7000");
+        assert!(wg("a", "endpoints").trim().ends_with("10.0.2.2:7000"), "{}", wg("a", "endpoints"));
         sh("ip netns exec wg-a wg set wg0 fwmark 8");
         assert_eq!(planned(lab, &after), [format!("~ wg-a:wg0 {peer}")]);
         lab.up(&before, |_| {}).unwrap();
