@@ -185,9 +185,14 @@ fn code_of_io(kind: ErrorKind) -> u8 {
     }
 }
 
+const OPEN_TUN: &str = "let users open it, as most systems do: `sudo chmod 666 /dev/net/tun`";
+
 fn hints(error: &Error) -> Vec<String> {
     let hint = match error {
         Error::Conflicts { conflicts } => return conflicts.iter().map(hint_of_conflict).collect(),
+        Error::MissingKind { kind, .. } if kind.contains("/dev/net/tun: Permission denied") => {
+            OPEN_TUN.to_owned()
+        }
         Error::MissingKind { module, .. } | Error::MissingFilter { module, .. } => {
             format!("load it with `sudo modprobe {module}`")
         }
@@ -200,9 +205,7 @@ fn hints(error: &Error) -> Vec<String> {
         Error::NoOutlet { publishes: false, .. } => {
             "install the package `passt` or `slirp4netns`, or run vnet as root".to_owned()
         }
-        Error::Outlet { reason, .. } if reason.contains("/dev/net/tun") => {
-            "let users open it, as most systems do: `sudo chmod 666 /dev/net/tun`".to_owned()
-        }
+        Error::Outlet { reason, .. } if reason.contains("/dev/net/tun") => OPEN_TUN.to_owned(),
         Error::HostInterfaceInUse { name, address, .. } => format!(
             "take it away (`ip address del {address} dev {name}`), or put a macvlan on it (`kind: macvlan`)"
         ),

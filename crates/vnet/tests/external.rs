@@ -47,7 +47,9 @@ fn end_of_the_world() {
 
 /// All that is in the host, but what its own settings bring of themselves, and how far links have come.
 fn host() -> String {
-    sh("ip -o link | sed 's/^[0-9]*: //; s/ state [A-Z]* / /'; ip -o address | grep -v fe80; nft list ruleset")
+    sh(
+        "ip -o link | sed 's/^[0-9]*: //; s/ state [A-Z]* / /'; ip -o address | grep -v fe80; nft list ruleset",
+    )
 }
 
 #[test]

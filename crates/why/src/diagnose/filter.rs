@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vnet_model::nft::{Chain, ChainKind, CtState, Edit, Family, Hook, Table};
+use vnet_model::nft::{Chain, ChainKind, CtState, Edit, Expr, Family, Hook, Rule, Table};
 use vnet_model::{Change, NsName, Step};
 
 use super::Case;
@@ -32,7 +32,33 @@ impl Case<'_, '_> {
         let label = self.scene.label(ns);
         let evidence = format!("{label} translates {before} to {now}, which nobody has");
         let object = format!("{before} to {now} on {label}");
-        Some(self.cause("dead-translation", object, evidence, Vec::new()))
+        let mut cause = self.cause("dead-translation", object, evidence, Vec::new());
+        cause.mend.extend(self.leave_as_it_was(ns, before));
+        Some(cause)
+    }
+
+    /// Has a chain that translates destinations, and is not the lab's, leave those to an address alone.
+    fn leave_as_it_was(&self, ns: &NsName, dst: IpAddr) -> Option<Mend> {
+        let changes = |rule: &Rule| {
+            rule.exprs.iter().any(|expr| match expr {
+                Expr::Nat(nat) => nat.dnat,
+                Expr::Redirect { .. } => true,
+                _ => false,
+            })
+        };
+        let tables = self.scene.tables(ns).into_iter().filter(|table| table.mark.is_none());
+        let mut chains = tables.flat_map(|table| {
+            let chains = translating(table).into_iter();
+            chains.filter(|chain| chain.rules.iter().any(changes)).map(move |it| (table, it))
+        });
+        let (table, chain) = chains.next()?;
+        let protocol = if dst.is_ipv4() { "ip" } else { "ip6" };
+        let (id, name) = (&table.id, &chain.name);
+        let words = format!("insert rule {id} {name} {protocol} daddr {dst} accept");
+        let commands = vec![vnet_iproute::nft_words(ns, &words).to_string()];
+        let text = format!("~ chain {name} of table {id} on {}", self.scene.label(ns));
+        let effect = Effect::LetThrough(ns.clone(), id.clone(), name.clone());
+        Some(Mend::Command { text, commands, effect })
     }
 
     /// A namespace on the way there was meant to translate and does so differently, or not at all.
