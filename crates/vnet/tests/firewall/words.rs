@@ -1,6 +1,7 @@
 //! Each word of `firewall:` and `nat:`, proved by packets.
 
 use vnet::{Down, Lab};
+use vnet_testns::sh;
 
 use crate::common::{desired, open};
 use crate::packets::Net;
@@ -159,6 +160,59 @@ fn each_selector_of_a_rule_selects() {
             };
             tries.with(&deny(rule), &[(lost.0, lost.1, Lost), (kept.0, kept.1, answer)]);
         }
+        tries.end();
+    });
+}
+
+/// Tells whether an echo comes back to a node.
+fn echoes(node: &str, to: &str) -> bool {
+    sh(&format!("ip netns exec demo-{node} ping -q -c 1 -W 1 {to} >/dev/null && echo yes || true"))
+        == "yes\n"
+}
+
+#[test]
+fn echoes_and_states_are_told_apart() {
+    vnet_testns::root(|| {
+        let mut tries = Tries { lab: None };
+        let (web, closed) = ("tcp/192.0.2.1:80", "udp/192.0.2.1:9999");
+        let isp = ["192.0.2.1", "2001:db8:2::1"];
+        for (options, both, answer) in [
+            ("", [true, true], from(PC1)),
+            ("firewall: { deny: icmp }", [false, true], from(PC1)),
+            ("firewall: { deny: icmpv6 }", [true, false], from(PC1)),
+            ("firewall: { forward: drop, allow: [ icmp, icmpv6 ] }", [true, true], Lost),
+        ] {
+            tries.with(options, &[("pc1", web, answer)]);
+            assert_eq!(isp.map(|to| echoes("pc1", to)), both, "{options}");
+        }
+        let only = |allow: &str| {
+            format!("firewall: {{ forward: drop, established: false, allow: [ {allow} ] }}")
+        };
+        tries.with(
+            &only("from pc1 state new, state established"),
+            &[
+                ("pc1", web, from(PC1)),
+                ("isp", "tcp/10.0.0.11:80", Lost),
+                // Nobody listens, and the word of that is related.
+                ("pc1", closed, Lost),
+            ],
+        );
+        tries.with(&only("from pc1 state new, state related"), &[("pc1", closed, Refused)]);
+        // An answer to what never came by begins nothing.
+        let astray = "ip netns exec demo-pc1 perl -e 'use Socket; socket S, AF_INET, SOCK_RAW, 1; \
+             send S, pack(\"CCnnn\", 0, 0, 0xffff, 0, 0), 0, sockaddr_in(0, inet_aton(\"192.0.2.1\"))'";
+        let seen = || {
+            let text = sh("ip netns exec demo-isp nft list chain inet t c");
+            text.split("packets ").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+        };
+        sh("ip netns exec demo-isp nft 'table inet t { chain c { type filter hook prerouting \
+            priority raw; icmp type echo-reply counter; }; }'");
+        for (options, count) in [("firewall: { deny: state invalid }", "0"), ("", "1")] {
+            tries.with(options, &[]);
+            sh(astray);
+            assert_eq!(seen(), count, "{options}");
+        }
+        sh("ip netns exec demo-isp nft delete table inet t");
         tries.end();
     });
 }
