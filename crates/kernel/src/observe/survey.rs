@@ -139,6 +139,10 @@ fn filters(realm: &Realm, names: &[NsName], facts: &mut Facts) -> Result<(), Err
     Ok(())
 }
 
+/// How often the routes are looked at again of IPv6 addresses that have none, and how long lies between.
+const UNROUTED_LOOKS: usize = 10;
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(30);
+
 fn read(
     socket: &mut Socket,
     links: Vec<Link>,
@@ -172,8 +176,13 @@ fn read(
     };
     let used = all.iter().filter(|(dev, net)| is_used(dev, net)).map(|(_, net)| net.addr());
     let mut unrouted: Vec<IpAddr> = used.filter(|addr| !has(&derived, *addr)).collect();
-    if !unrouted.is_empty() {
-        // A moment after it may be, to be exact (`addrconf_dad_work`, net/ipv6/addrconf.c).
+    for _ in 0..UNROUTED_LOOKS {
+        if !unrouted.iter().any(IpAddr::is_ipv6) {
+            break;
+        }
+        // A moment after it may be, to be exact: when a worker gets to it (`addrconf_dad_work`,
+        // net/ipv6/addrconf.c).
+        std::thread::sleep(BETWEEN_LOOKS);
         let again = route::derived(socket, &names)?;
         unrouted.retain(|addr| !has(&again, *addr));
     }
