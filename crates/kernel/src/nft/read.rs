@@ -128,16 +128,40 @@ pub(super) fn u32_be(attributes: Attributes<'_>, kind: u16) -> Result<Option<u32
     Ok(attributes.find(kind)?.map(|found| found.u32_be()).transpose()?)
 }
 
-fn read_chain(message: Message<'_>) -> Result<Option<(TableId, Chain)>, Error> {
+/// The table that something is in, and its name there, by their attributes; nothing where either is not said.
+pub(super) fn place(
+    message: Message<'_>,
+    table: u16,
+    name: u16,
+) -> Result<Option<(TableId, String)>, Error> {
     let Some(family) = family(&message) else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
-    let (table, name) = (text(attributes, chain::TABLE)?, text(attributes, chain::NAME)?);
-    let (Some(table), Some(name)) = (table, name) else { return Ok(None) };
+    let (table, name) = (text(attributes, table)?, text(attributes, name)?);
+    Ok(table.zip(name).map(|(table, name)| (TableId { family, name: table }, name)))
+}
+
+/// The interfaces that something is at, sorted (`enum nft_devices_attributes`).
+pub(super) fn devices(list: Option<Attribute<'_>>) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for device in list.iter().flat_map(|list| list.nested()) {
+        let device = device?;
+        match device.kind {
+            chain::DEVICE_NAME => names.push(device.text()?.to_owned()),
+            chain::DEVICE_PREFIX => names.push(format!("{}*", device.text()?)),
+            _ => {}
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read_chain(message: Message<'_>) -> Result<Option<(TableId, Chain)>, Error> {
+    let Some((id, name)) = place(message, chain::TABLE, chain::NAME)? else { return Ok(None) };
+    let attributes = message.attributes(HEADER_BYTES)?;
     let base = match attributes.find(chain::HOOK)? {
         None => None,
-        Some(hook) => Some(read_base(family, attributes, hook)?),
+        Some(hook) => Some(read_base(id.family, attributes, hook)?),
     };
-    let id = TableId { family, name: table };
     Ok(Some((id, Chain { name, base, rules: Vec::new() })))
 }
 
@@ -145,24 +169,12 @@ fn read_base(family: Family, chain: Attributes<'_>, hook: Attribute<'_>) -> Resu
     let number = u32_be(hook.nested(), chain::HOOK_HOOKNUM)?.unwrap_or_default();
     let priority = u32_be(hook.nested(), chain::HOOK_PRIORITY)?.unwrap_or_default();
     let policy = u32_be(chain, chain::POLICY)?;
-    let mut devices = Vec::new();
-    if let Some(list) = hook.nested().find(chain::HOOK_DEVS)? {
-        for device in list.nested() {
-            let device = device?;
-            match device.kind {
-                chain::DEVICE_NAME => devices.push(device.text()?.to_owned()),
-                chain::DEVICE_PREFIX => devices.push(format!("{}*", device.text()?)),
-                _ => {}
-            }
-        }
-    }
-    devices.sort();
     Ok(Base {
         kind: text(chain, chain::TYPE)?.unwrap_or_default().as_str().into(),
         hook: Hook::from_number(number, family),
         priority: priority.cast_signed(),
         accepts: policy.is_none_or(|policy| policy.cast_signed() != verdict::DROP),
-        devices,
+        devices: devices(hook.nested().find(chain::HOOK_DEVS)?)?,
     })
 }
 
@@ -176,12 +188,10 @@ pub(super) struct Placed {
 }
 
 pub(super) fn read_rule(message: Message<'_>, sets: &Sets) -> Result<Option<Placed>, Error> {
-    let Some(family) = family(&message) else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
-    let (table, chain) = (text(attributes, rule::TABLE)?, text(attributes, rule::CHAIN)?);
+    let place = place(message, rule::TABLE, rule::CHAIN)?;
     let handle = attributes.find(rule::HANDLE)?.map(|found| found.u64_be()).transpose()?;
-    let (Some(name), Some(chain), Some(handle)) = (table, chain, handle) else { return Ok(None) };
-    let table = TableId { family, name };
+    let Some(((table, chain), handle)) = place.zip(handle) else { return Ok(None) };
     let mut exprs = Vec::new();
     if let Some(list) = attributes.find(rule::EXPRESSIONS)? {
         for element in list.nested() {

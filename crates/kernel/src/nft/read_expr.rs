@@ -52,17 +52,17 @@ fn compared(name: &str, fields: Fields<'_>) -> Result<Data, Error> {
     const QUOTA_BYTES: u16 = 1;
     const QUOTA_FLAGS: u16 = 2;
     match name {
-        "last" => only(fields, |_| false),
-        "quota" => only(fields, |kind| matches!(kind, QUOTA_BYTES | QUOTA_FLAGS)),
-        _ => only(fields, |_| true),
+        "last" => only(fields.0, |_| false),
+        "quota" => only(fields.0, |kind| matches!(kind, QUOTA_BYTES | QUOTA_FLAGS)),
+        _ => only(fields.0, |_| true),
     }
 }
 
 /// The attributes of some kinds.
-fn only(fields: Fields<'_>, kept: impl Fn(u16) -> bool) -> Result<Data, Error> {
+pub(super) fn only(attributes: Attributes<'_>, kept: impl Fn(u16) -> bool) -> Result<Data, Error> {
     let mut data = Vec::new();
     let mut writer = Writer::new(&mut data);
-    for field in fields.0 {
+    for field in attributes {
         let field = field?;
         if kept(field.kind) {
             writer.bytes(field.kind, field.value);

@@ -9,7 +9,7 @@ use vnet_netlink::attr::Attributes;
 use vnet_netlink::{Error, Message, RawMessage, Socket};
 
 use super::numbers::{HEADER_BYTES, data, elem, msg, set};
-use super::read::{dump, family, text, u32_be};
+use super::read::{dump, place, u32_be};
 use super::read_expr;
 use super::read_named::Named;
 
@@ -101,11 +101,8 @@ pub(super) fn all(
 }
 
 fn read_head(message: Message<'_>) -> Result<Option<Head>, Error> {
-    let Some(family) = family(&message) else { return Ok(None) };
+    let Some((table, name)) = place(message, set::TABLE, set::NAME)? else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
-    let (table, name) = (text(attributes, set::TABLE)?, text(attributes, set::NAME)?);
-    let (Some(table), Some(name)) = (table, name) else { return Ok(None) };
-    let table = TableId { family, name: table };
     let number = |kind| Ok::<_, Error>(u32_be(attributes, kind)?.unwrap_or_default());
     let (flags, kind) = (number(set::FLAGS)?, number(set::KEY_TYPE)?);
     let key_len = number(set::KEY_LEN)?;

@@ -317,11 +317,9 @@ fn read_event(message: Message<'_>) -> Result<Option<Verdict>, Error> {
     if message.kind != msg::TRACE {
         return Ok(None);
     }
-    let Some(family) = read::family(&message) else { return Ok(None) };
+    let place = read::place(message, trace::TABLE, trace::CHAIN)?;
+    let Some((table, chain)) = place else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
-    let name = read::text(attributes, trace::TABLE)?;
-    let chain = read::text(attributes, trace::CHAIN)?;
-    let (Some(name), Some(chain)) = (name, chain) else { return Ok(None) };
     let drops = |code: Option<u32>| code.map(u32::cast_signed) == Some(verdict::DROP);
     let (rule, is_dropped) = match read::u32_be(attributes, trace::TYPE)? {
         Some(trace::TYPE_RULE) => {
@@ -336,5 +334,5 @@ fn read_event(message: Message<'_>) -> Result<Option<Verdict>, Error> {
         Some(trace::TYPE_POLICY) => (None, drops(read::u32_be(attributes, trace::POLICY)?)),
         _ => return Ok(None),
     };
-    Ok(is_dropped.then_some(Verdict { table: TableId { family, name }, chain, rule }))
+    Ok(is_dropped.then_some(Verdict { table, chain, rule }))
 }
