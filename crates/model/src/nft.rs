@@ -127,13 +127,26 @@ pub struct Table {
     pub mark: Option<Mark>,
     /// Its chains, in the order in which they were made.
     pub chains: Vec<Chain>,
-    /// What else is in it, by kind and name: `set ports`, `counter c`, `flowtable f`. Of each what tells
-    /// whether it is still the same, without what packets and time make of it.
+    /// What else is in it, by kind and name: `set ports`, `object c`, `flowtable f`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub named: BTreeMap<String, Data>,
+    pub named: BTreeMap<String, Named>,
     /// What asked for it.
     #[serde(skip)]
     pub origin: Origin,
+}
+
+/// Something with a name in a table that is no chain. Two are the same whatever packets and time have made of
+/// them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Named {
+    /// A set.
+    Set(Set),
+    /// A map.
+    Map(Map),
+    /// An object or a flow table: what of it tells whether it is the same.
+    Other(Data),
 }
 
 impl PartialEq for Table {

@@ -1,7 +1,7 @@
 //! Reads the expressions of a rule: one function an expression.
 
 use vnet_model::nft::{
-    CmpOp, Counts, Ct, Data, Expr, Limit, Log, Meta, Nat, PayloadBase, Reg, Reject, TableId,
+    CmpOp, Counts, Ct, Data, Expr, Limit, Log, Meta, Named, Nat, PayloadBase, Reg, Reject, TableId,
     Verdict,
 };
 use vnet_netlink::Error;
@@ -9,7 +9,7 @@ use vnet_netlink::attr::{Attribute, Attributes, Writer};
 
 use super::numbers::{data, expr, lookup, verdict};
 use super::read::{text, u32_be};
-use super::read_set::{Found, Sets};
+use super::read_set::Sets;
 
 /// Reads an expression. One that is not known, or of a form that is not, is [`Expr::Unknown`].
 pub(super) fn expr(
@@ -162,13 +162,13 @@ fn look_up(fields: Fields<'_>, table: &TableId, sets: &Sets) -> Result<Option<Ex
     let name = text(fields.0, lookup::SET)?.unwrap_or_default();
     let invert = fields.u32(lookup::FLAGS)?.is_some_and(|flags| flags & 1 != 0);
     Ok(match (sets.get(table, &name), to) {
-        (Some(Found::Set(set)), None) => Some(Expr::Lookup { reg, set: set.clone(), invert }),
-        (Some(Found::Map(map)), None) => Some(Expr::Lookup { reg, set: map.keys.clone(), invert }),
-        (Some(Found::Map(map)), Some(to)) => {
+        (Some(Named::Set(set)), None) => Some(Expr::Lookup { reg, set: set.clone(), invert }),
+        (Some(Named::Map(map)), None) => Some(Expr::Lookup { reg, set: map.keys.clone(), invert }),
+        (Some(Named::Map(map)), Some(to)) => {
             let to = Some(to).filter(|to| *to != VERDICT_REG);
             Some(Expr::Map { reg, map: map.clone(), to })
         }
-        (Some(Found::Set(_)), Some(_)) | (None, _) => None,
+        _ => None,
     })
 }
 

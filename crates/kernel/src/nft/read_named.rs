@@ -1,24 +1,24 @@
 //! Reads what tables have by name beside chains and sets: objects, which rules share, and flow tables.
 
-use vnet_model::nft::{Data, TableId};
+use vnet_model::nft::{Named, TableId};
 use vnet_netlink::{Error, Message, Socket};
 
 use super::numbers::{HEADER_BYTES, flowtable, msg, object};
 use super::read::{devices, dump, place, u32_be};
 use super::read_expr::only;
 
-/// Something with a name in a table, and what tells whether it is still the same.
-pub(super) type Named = (TableId, String, Data);
+/// Something with a name in a table, by kind and name.
+pub(super) type InTable = (TableId, String, Named);
 
 /// Reads them all.
-pub(super) fn all(socket: &mut Socket) -> Result<Vec<Named>, Error> {
+pub(super) fn all(socket: &mut Socket) -> Result<Vec<InTable>, Error> {
     let mut found = dump(socket, msg::GETOBJ, read_object)?;
     found.extend(dump(socket, msg::GETFLOWTABLE, read_flowtable)?);
     Ok(found)
 }
 
 /// Reads an object: of a counter only that it is one, of a quota what it is of.
-fn read_object(message: Message<'_>) -> Result<Option<Named>, Error> {
+fn read_object(message: Message<'_>) -> Result<Option<InTable>, Error> {
     let Some((id, name)) = place(message, object::TABLE, object::NAME)? else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
     let kind = u32_be(attributes, object::TYPE)?.unwrap_or_default();
@@ -30,11 +30,11 @@ fn read_object(message: Message<'_>) -> Result<Option<Named>, Error> {
             _ => true,
         })?);
     }
-    Ok(Some((id, format!("object {name}"), what.into())))
+    Ok(Some((id, format!("object {name}"), Named::Other(what.into()))))
 }
 
 /// Reads a flow table: where it is, with its flags.
-fn read_flowtable(message: Message<'_>) -> Result<Option<Named>, Error> {
+fn read_flowtable(message: Message<'_>) -> Result<Option<InTable>, Error> {
     let found = place(message, flowtable::TABLE, flowtable::NAME)?;
     let Some((id, name)) = found else { return Ok(None) };
     let attributes = message.attributes(HEADER_BYTES)?;
@@ -48,7 +48,7 @@ fn read_flowtable(message: Message<'_>) -> Result<Option<Named>, Error> {
         let devices = devices(hook.nested().find(flowtable::HOOK_DEVS)?)?;
         what.extend(devices.join(" ").bytes());
     }
-    Ok(Some((id, format!("flowtable {name}"), what.into())))
+    Ok(Some((id, format!("flowtable {name}"), Named::Other(what.into()))))
 }
 
 /// Reads a message as the answer to each question.

@@ -4,62 +4,37 @@
 use std::collections::BTreeMap;
 
 use vnet_model::nft::build::{merged, previous};
-use vnet_model::nft::{Data, Map, Mapped, Set, TableId};
+use vnet_model::nft::expr::QUARTER_BYTES;
+use vnet_model::nft::{Data, Map, Mapped, Named, Set, TableId};
 use vnet_netlink::attr::Attributes;
 use vnet_netlink::{Error, Message, RawMessage, Socket};
 
 use super::numbers::{HEADER_BYTES, data, elem, msg, set};
 use super::read::{dump, place, u32_be};
 use super::read_expr;
-use super::read_named::Named;
+use super::read_named::InTable;
 
-/// The sets of some tables by table and name.
+/// The sets and maps of some tables by table and name.
 #[derive(Debug, Default)]
-pub(super) struct Sets(BTreeMap<(TableId, String), Found>);
-
-/// A set or a map.
-#[derive(Debug)]
-pub(super) enum Found {
-    Set(Set),
-    Map(Map),
-}
+pub(super) struct Sets(BTreeMap<(TableId, String), Named>);
 
 impl Sets {
-    /// Those that have a name of their own, with what tells whether they are still the same.
-    pub(super) fn named(&self) -> impl Iterator<Item = Named> + '_ {
+    /// Those that have a name of their own, by kind and name.
+    pub(super) fn named(&self) -> impl Iterator<Item = InTable> + '_ {
         self.0.iter().filter_map(|((table, name), found)| {
-            let (word, set, values) = match found {
-                Found::Set(set) => ("set", set, &[][..]),
-                Found::Map(map) => ("map", &map.keys, map.values.as_slice()),
+            let (word, set) = match found {
+                Named::Set(set) => ("set", set),
+                Named::Map(map) => ("map", &map.keys),
+                _ => return None,
             };
             set.name.as_ref()?;
-            Some((table.clone(), format!("{word} {name}"), what(set, values)))
+            Some((table.clone(), format!("{word} {name}"), found.clone()))
         })
     }
 
-    pub(super) fn get(&self, table: &TableId, name: &str) -> Option<&Found> {
+    pub(super) fn get(&self, table: &TableId, name: &str) -> Option<&Named> {
         self.0.get(&(table.clone(), name.to_owned()))
     }
-}
-
-/// A field begins with a register.
-const REGISTER_BYTES: u32 = 4;
-
-/// What tells whether a set or a map is still the same; its elements where neither packets nor time change
-/// them.
-fn what(set: &Set, values: &[Mapped]) -> Data {
-    let mut bytes =
-        [set.kind, set.key_len, u32::from(set.is_dynamic)].map(u32::to_be_bytes).concat();
-    if !set.is_dynamic {
-        set.elements.iter().for_each(|(from, to)| bytes.extend(from.iter().chain(&**to)));
-        for value in values {
-            match value {
-                Mapped::Value(data) => bytes.extend(&**data),
-                Mapped::Verdict(verdict) => bytes.extend(format!("{verdict:?}").bytes()),
-            }
-        }
-    }
-    bytes.into()
 }
 
 struct Head {
@@ -157,7 +132,7 @@ fn fields_of(kind: u32, key_len: u32) -> Vec<u32> {
     let bytes_of = |kind| BYTES.iter().find(|(known, _)| *known == kind).map(|(_, bytes)| *bytes);
     let fields: Vec<Option<u32>> = kinds.map(bytes_of).collect();
     let known = fields.iter().flatten();
-    let known: u32 = known.map(|bytes| bytes.next_multiple_of(REGISTER_BYTES)).sum();
+    let known: u32 = known.map(|bytes| bytes.next_multiple_of(QUARTER_BYTES as u32)).sum();
     let unknown = fields.iter().filter(|bytes| bytes.is_none()).count();
     match (fields.len(), unknown, key_len.checked_sub(known)) {
         (2.., 0, Some(0)) => fields.into_iter().flatten().collect(),
@@ -209,7 +184,7 @@ fn read_element(element: Attributes<'_>) -> Result<Element, Error> {
     Ok(Element { key: key(elem::KEY)?, last: key(elem::KEY_END)?, ends, value })
 }
 
-fn found(head: &Head, elements: Vec<Element>) -> Found {
+fn found(head: &Head, elements: Vec<Element>) -> Named {
     let entries = entries(head, elements);
     let set = |elements| Set {
         name: (!head.is_anonymous()).then(|| head.name.clone()),
@@ -222,11 +197,11 @@ fn found(head: &Head, elements: Vec<Element>) -> Found {
     if head.flags & set::F_MAP == 0 {
         let ranges: Vec<(Data, Data)> = entries.into_iter().map(|(range, _)| range).collect();
         let is_simple = head.fields.is_empty();
-        return Found::Set(set(if is_simple { merged(ranges) } else { ranges }));
+        return Named::Set(set(if is_simple { merged(ranges) } else { ranges }));
     }
     let whole = entries.into_iter().filter_map(|(range, value)| Some((range, value?)));
     let (keys, values) = whole.unzip();
-    Found::Map(Map { keys: set(keys), values })
+    Named::Map(Map { keys: set(keys), values })
 }
 
 /// Makes ranges of elements, sorted; the one for all others comes last.

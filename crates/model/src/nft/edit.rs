@@ -49,8 +49,8 @@ impl fmt::Display for Edit {
     }
 }
 
-/// Tells whether a table can become another without being made anew: its mark, what it has beside chains, and where packets come
-/// to the chains that stay are settled once; the policy alone is not.
+/// Tells whether a table can become another without being made anew: its mark, what it has beside chains,
+/// and where packets come to the chains that stay are settled once; the policy alone is not.
 #[must_use]
 pub fn can_stay(found: &Table, wanted: &Table) -> bool {
     let settled = |chain: &Chain| chain.base.clone().map(|base| Base { accepts: true, ..base });

@@ -7,6 +7,9 @@ use super::data::{Counts, Data};
 /// A register, as the kernel reports it: 1 to 4 hold 16 bytes each, 8 to 23 are quarters of them.
 pub type Reg = u32;
 
+/// How long a quarter of a register is, in bytes: what is loaded begins with one, and is filled up with zeros.
+pub const QUARTER_BYTES: usize = 4;
+
 /// Returns at which byte a register begins, of those that follow one another.
 #[must_use]
 pub fn start(reg: Reg) -> u32 {
@@ -376,8 +379,8 @@ pub struct Set {
     pub kind: u32,
     /// How long an element is, in bytes.
     pub key_len: u32,
-    /// How long each field of an element is, in bytes, where it has several: each begins at a multiple
-    /// of four.
+    /// How long each field of an element is, in bytes, where it has several: each begins with a quarter
+    /// of a register.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<u32>,
     /// Its elements as ranges, ends included, sorted. An element alone is a range of one; of several
@@ -391,70 +394,67 @@ pub struct Set {
 /// Where packets or time change the elements, the set stays the same.
 impl PartialEq for Set {
     fn eq(&self, other: &Self) -> bool {
-        self.is_alike(other) && (self.is_dynamic || self.elements == other.elements)
+        let head = |set: &Self| (set.name.clone(), set.kind, set.key_len, set.is_dynamic);
+        head(self) == head(other)
+            && self.fields == other.fields
+            && (self.is_dynamic || self.elements == other.elements)
     }
 }
 
 impl Eq for Set {}
 
 impl Set {
-    /// Tells whether two sets differ in their elements at most.
-    fn is_alike(&self, other: &Self) -> bool {
-        let head = |set: &Self| (set.name.clone(), set.kind, set.key_len, set.is_dynamic);
-        head(self) == head(other) && self.fields == other.fields
-    }
-
     /// Tells whether a value is in it.
     #[must_use]
     pub fn contains(&self, value: &[u8]) -> bool {
         let value: Vec<Option<u8>> = value.iter().copied().map(Some).collect();
-        (0..self.elements.len()).any(|place| self.holds(place, &value) == Some(true))
+        self.holds(&value).any(|holds| holds == Some(true))
     }
 
-    /// Tells whether a value of which some bytes are known is in one of its elements; nothing where those
+    /// Tells of each element whether a value of which some bytes are known is in it; nothing where those
     /// that are not known decide.
-    #[must_use]
-    pub fn holds(&self, place: usize, value: &[Option<u8>]) -> Option<bool> {
-        let (from, to) = self.elements.get(place)?;
-        let mut all = Some(true);
-        for field in self.places(from.len()) {
-            let part = |data: &'_ Data| data.get(field.clone()).unwrap_or_default().to_vec();
-            let value = value.get(field.clone()).unwrap_or_default();
-            match is_between(&part(from), value, &part(to)) {
-                Some(false) => return Some(false),
-                None => all = None,
-                Some(true) => {}
-            }
-        }
-        all
+    pub fn holds<'s>(&'s self, value: &'s [Option<u8>]) -> impl Iterator<Item = Option<bool>> + 's {
+        let places = self.places();
+        self.elements.iter().map(move |(from, to)| {
+            let fields = places.iter().map(|place| {
+                let part = |data: &'s Data| data.get(place.clone()).unwrap_or_default();
+                is_between(part(from), value.get(place.clone()).unwrap_or_default(), part(to))
+            });
+            fields.reduce(|all, one| match (all, one) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            })?
+        })
     }
 
-    /// Where the fields of an element are.
+    /// Where the fields of an element are; all of it where it has one alone.
     #[must_use]
-    pub fn places(&self, len: usize) -> Vec<std::ops::Range<usize>> {
-        const REGISTER_BYTES: usize = 4;
+    pub fn places(&self) -> Vec<std::ops::Range<usize>> {
         let mut start = 0;
-        let mut place = |field: &u32| {
+        let place = |field: &u32| {
             let end = start + *field as usize;
-            std::mem::replace(&mut start, end.next_multiple_of(REGISTER_BYTES))..end
+            std::mem::replace(&mut start, end.next_multiple_of(QUARTER_BYTES))..end
         };
-        match self.fields.as_slice() {
-            [] => vec![place(&u32::try_from(len).unwrap_or(u32::MAX))],
-            fields => fields.iter().map(place).collect(),
-        }
+        let fields = match self.fields.as_slice() {
+            [] => std::slice::from_ref(&self.key_len),
+            fields => fields,
+        };
+        fields.iter().map(place).collect()
     }
 }
 
 /// Tells whether a value of which some bytes are known is in a range.
 fn is_between(from: &[u8], value: &[Option<u8>], to: &[u8]) -> Option<bool> {
     let known: Vec<u8> = value.iter().map_while(|byte| *byte).collect();
+    let known = known.as_slice();
     if known.len() == value.len() {
-        return Some(*from <= *known && *known <= *to);
+        return Some(from <= known && known <= to);
     }
     let is_other = |(byte, wanted): (&Option<u8>, &u8)| byte.is_some_and(|byte| byte != *wanted);
     let differs = from == to && value.iter().zip(from).any(is_other);
-    let begins = |bound: &[u8]| bound[..known.len().min(bound.len())].to_vec();
-    let is_outside = known < begins(from) || known > begins(to);
+    let len = known.len().min(from.len()).min(to.len());
+    let is_outside = known < &from[..len] || known > &to[..len];
     (differs || is_outside).then_some(false)
 }
 
@@ -614,7 +614,7 @@ mod tests {
         // Between the two as one number, and not in each field.
         assert!(!set.contains(&[0, 15, 0, 0, 10, 0, 0, 10]));
         assert!(!set.contains(&[0, 21, 0, 0, 10, 0, 0, 5]));
-        let some = |bytes: [Option<u8>; 8]| set.holds(0, &bytes);
+        let some = |bytes: [Option<u8>; 8]| set.holds(&bytes).next().unwrap();
         let (port, addr) = ([Some(0), Some(15)], [Some(10), Some(0), Some(0), Some(10)]);
         let zero = Some(0);
         assert_eq!(some([port[0], port[1], zero, zero, None, None, None, None]), None);

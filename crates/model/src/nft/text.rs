@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 
 use super::{
     Base, CmpOp, Counts, Ct, CtState, Data, Expr, Family, Limit, Log, Map, Mapped, Meta, Nat,
@@ -310,7 +311,7 @@ impl Writer {
         let sign = if invert { "!= " } else { "" };
         let right = match &set.name {
             Some(name) => format!("@{name}"),
-            None => braced((0..set.elements.len()).map(|place| element(set, place, &fields))),
+            None => braced(set.elements.iter().map(|range| element(range, &fields))),
         };
         self.condition(&text, format!("{text} {sign}{right}"), None);
     }
@@ -318,21 +319,21 @@ impl Writer {
     fn map(&mut self, reg: Reg, map: &Map, to: Option<Reg>) {
         let (text, fields) = self.key(reg, &map.keys);
         let word = if to.is_none() { "vmap" } else { "map" };
-        let entry = |(place, value): (usize, &Mapped)| {
+        let last = map.keys.elements.last();
+        let entry = |(range, value): (&(Data, Data), &Mapped)| {
             let value = match value {
                 Mapped::Verdict(verdict) => verdict_word(verdict),
                 Mapped::Value(data) => shown(value::of_len(data.len()), data),
             };
-            let is_last = place + 1 == map.values.len();
-            let key = match map.keys.elements.get(place) {
-                Some(range) if is_last && value::is_whole(range) => "*".to_owned(),
-                _ => element(&map.keys, place, &fields),
+            let key = match Some(range) == last && value::is_whole(range) {
+                true => "*".to_owned(),
+                false => element(range, &fields),
             };
             format!("{key} : {value}")
         };
         let right = match &map.keys.name {
             Some(name) => format!("@{name}"),
-            None => braced(map.values.iter().enumerate().map(entry)),
+            None => braced(map.keys.elements.iter().zip(&map.values).map(entry)),
         };
         let words = format!("{text} {word} {right}");
         match to {
@@ -344,21 +345,17 @@ impl Writer {
         }
     }
 
-    /// What is looked up, which may be several registers after one another: its words, and how each field
-    /// is written.
-    fn key(&self, reg: Reg, set: &Set) -> (String, Vec<Show>) {
+    /// What is looked up, which may be several registers after one another: its words, and where each field
+    /// of an element is and how it is written.
+    fn key(&self, reg: Reg, set: &Set) -> (String, Vec<Field>) {
         let start = super::expr::start(reg);
-        let len = usize::try_from(set.key_len).unwrap_or_default();
-        let registers = set.places(len).into_iter().map(|place| {
+        let field = |place: Range<usize>| {
             let at = start + u32::try_from(place.start).unwrap_or_default();
-            if at == start { reg } else { super::expr::register(at) }
-        });
-        let (texts, fields): (Vec<String>, Vec<Show>) = registers
-            .map(|reg| {
-                let (text, show, _) = self.left(reg);
-                (text, show)
-            })
-            .unzip();
+            let (text, show, _) =
+                self.left(if at == start { reg } else { super::expr::register(at) });
+            (text, (place, show))
+        };
+        let (texts, fields): (Vec<String>, _) = set.places().into_iter().map(field).unzip();
         (texts.join(" . "), fields)
     }
 
@@ -401,16 +398,15 @@ fn braced(elements: impl Iterator<Item = String>) -> String {
     format!("{{ {} }}", elements.collect::<Vec<_>>().join(", "))
 }
 
+/// A field of a set's elements: where it is, and how it is written.
+type Field = (Range<usize>, Show);
+
 /// Writes an element of a set, field by field.
-fn element(set: &Set, place: usize, fields: &[Show]) -> String {
-    let Some((from, to)) = set.elements.get(place) else { return String::new() };
-    let part = |data: &Data, field: &std::ops::Range<usize>| {
-        Data::from(data.get(field.clone()).unwrap_or_default())
-    };
-    let places = set.places(from.len());
-    let parts = places.iter().zip(fields);
-    let parts = parts.map(|(field, show)| range(*show, &part(from, field), &part(to, field)));
-    parts.collect::<Vec<_>>().join(" . ")
+fn element((from, to): &(Data, Data), fields: &[Field]) -> String {
+    let part =
+        |data: &Data, place: &Range<usize>| Data::from(data.get(place.clone()).unwrap_or_default());
+    let field = |(place, show): &Field| range(*show, &part(from, place), &part(to, place));
+    fields.iter().map(field).collect::<Vec<_>>().join(" . ")
 }
 
 /// The sign before a comparison's right side.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use vnet_model::nft::expr::start;
+use vnet_model::nft::expr::{QUARTER_BYTES, start};
 use vnet_model::nft::{
     CmpOp, Ct, Expr, Limit, Map, Mapped, Meta, Nat, PayloadBase, Reg, Rule, Set, Verdict,
 };
@@ -14,9 +14,6 @@ use super::unread::{self, Statement};
 /// Expressions that are not read, and decide where they are the last of a rule: by giving it to a program
 /// or to another interface.
 const DECIDE: [&str; 4] = ["queue", "fwd", "tproxy", "synproxy"];
-
-/// How long a quarter of a register is.
-const QUARTER_BYTES: usize = 4;
 
 /// What rules look at.
 pub(super) trait Looked {
@@ -242,8 +239,7 @@ impl Run<'_> {
             self.doubt.get_or_insert_with(doubt);
             return Next::Go;
         }
-        let holds: Vec<Option<bool>> =
-            (0..set.elements.len()).map(|place| set.holds(place, &key)).collect();
+        let holds: Vec<Option<bool>> = set.holds(&key).collect();
         let is_in = match !sure.is_empty() || holds.contains(&Some(true)) {
             true => Some(true),
             false => (!holds.contains(&None)).then_some(false),
@@ -261,23 +257,17 @@ impl Run<'_> {
         let key = self.read(reg, keys.key_len as usize);
         let mut put = self.looked.put().iter().chain(&self.beside.put);
         let is_changed = put.any(|put| Some(&put.set) == keys.name.as_ref());
-        // The first that holds counts; those before it of which it is not known may too.
-        let mut is_sure = false;
-        let mut may_be: Vec<&Mapped> = Vec::new();
-        for (place, value) in map.values.iter().enumerate().take_while(|_| !is_changed) {
-            match keys.holds(place, &key) {
-                Some(false) => continue,
-                holds => is_sure = holds == Some(true),
-            }
-            may_be.push(value);
-            if is_sure {
-                break;
-            }
-        }
+        let may_be = keys.holds(&key).zip(&map.values).filter(|(holds, _)| *holds != Some(false));
+        let may_be: Vec<(Option<bool>, &Mapped)> = may_be.collect();
         if may_be.is_empty() && !is_changed {
             return Next::Done(Comes::On);
         }
-        let only = may_be.first().filter(|first| is_sure && may_be.iter().all(|it| it == *first));
+        // The first that holds counts; those before it, of which it is not known, must give the same.
+        let sure = may_be.iter().position(|(holds, _)| *holds == Some(true));
+        let only = sure.map(|sure| may_be[sure].1).filter(|only| {
+            !is_changed
+                && may_be.iter().take_while(|(holds, _)| holds.is_none()).all(|(_, it)| it == only)
+        });
         match (only, to) {
             (Some(Mapped::Verdict(Verdict::Continue)), _) => Next::Go,
             (Some(Mapped::Verdict(verdict)), _) => Next::Done(Comes::Verdict(verdict.clone())),
@@ -305,7 +295,7 @@ impl Run<'_> {
         Next::Go
     }
 
-    /// Registers are written in whole quarters, filled up with zeros (`nft_payload_eval`).
+    /// Writes whole quarters of registers (`nft_payload_eval`).
     fn store(&mut self, reg: Reg, mut bytes: Bytes) {
         bytes.resize(bytes.len().next_multiple_of(QUARTER_BYTES), Some(0));
         self.registers.extend((start(reg)..).zip(bytes));
