@@ -157,6 +157,12 @@ impl PolicyRule {
             ..Rule::new(ipv6, L3MDEV_PRIORITY, RuleAction::Table(0)).into()
         })
     }
+
+    /// Tells whether it is one that namespaces are born with, or get with a VRF.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        Self::born().contains(self) || Self::of_vrfs().contains(self)
+    }
 }
 
 /// `FIB_RULE_PREF` (drivers/net/vrf.c).

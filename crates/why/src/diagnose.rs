@@ -25,7 +25,7 @@ use vnet_model::{Change, End, IfName, LinkSetting, NsName, Origin, Route, RouteK
 
 use crate::fib::{self, Decision};
 use crate::filter::{Dropped, base_of};
-use crate::scene::{Scene, conf_key};
+use crate::scene::{Scene, conf_key, conf_keys};
 use crate::travel::Trip;
 use crate::walk::{ROUTE_LOCALNET, Stop, Walked};
 use crate::{Cause, DroppedBy, Effect, Mend, Question, suggest};
@@ -449,8 +449,8 @@ impl Case<'_, '_> {
 
     /// Sets a setting of IPv4 to 0, on an interface and on all.
     pub(crate) fn conf_off(&self, ns: &NsName, dev: &IfName, key: &str) -> Vec<Step> {
-        let keys = [format!("net.ipv4.conf.all.{key}"), conf_key(dev, key)];
-        let on = keys.into_iter().filter(|key| self.scene.sysctl_number(ns, key) != 0);
+        let on =
+            conf_keys(dev, key).into_iter().filter(|key| self.scene.sysctl_number(ns, key) != 0);
         let off = |key| Step::new(ns.clone(), Change::SetSysctl { key, value: "0".to_owned() });
         on.map(off).collect()
     }

@@ -16,7 +16,7 @@ use vnet_model::ipnet::IpNet;
 use vnet_model::state::{MTU_IPV6_MIN_BYTES, NexthopKind, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 use vnet_model::{IfName, Interface, Namespace, NextHop, Origin, Route, RouteKind, Rule};
 
-pub(crate) use rules::{Flowi, deciding, matches};
+pub(crate) use rules::{Flowi, matches};
 pub(crate) use vrf::{table_of, vrf_of};
 
 /// The tables that are asked for what is not the own namespace's, in their order.
@@ -93,6 +93,16 @@ pub(crate) fn lookup(
     rules: &[PolicyRule],
     packet: &Flowi,
 ) -> Decision {
+    decide(ns, kernel, rules, packet).0
+}
+
+/// As [`lookup`], with the policy rule by whose table, where rules were asked.
+pub(crate) fn decide<'r>(
+    ns: &Namespace,
+    kernel: Option<&[Route]>,
+    rules: &'r [PolicyRule],
+    packet: &Flowi,
+) -> (Decision, Option<&'r PolicyRule>) {
     let derived;
     let kernel = match kernel {
         Some(kernel) => kernel,
@@ -102,11 +112,11 @@ pub(crate) fn lookup(
         }
     };
     if let Some(link) = packet.link() {
-        return on_link(ns, kernel, link, packet.dst);
+        return (on_link(ns, kernel, link, packet.dst), None);
     }
     match rules {
-        [] => born(ns, kernel, packet.dst),
-        rules => rules::lookup(ns, kernel, rules, packet),
+        [] => (born(ns, kernel, packet.dst), None),
+        rules => rules::decide(ns, kernel, rules, packet),
     }
 }
 

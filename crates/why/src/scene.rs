@@ -350,8 +350,8 @@ impl<'a> Scene<'a> {
     /// Reads a setting of IPv4 on an interface: the greater of its own and that of all
     /// (`IN_DEV_MAXCONF`, linux/inetdevice.h).
     pub(crate) fn conf(&self, ns: &NsName, dev: &IfName, key: &str) -> u32 {
-        let all = self.sysctl_number(ns, &format!("net.ipv4.conf.all.{key}"));
-        all.max(self.sysctl_number(ns, &conf_key(dev, key)))
+        let [all, own] = conf_keys(dev, key).map(|key| self.sysctl_number(ns, &key));
+        all.max(own)
     }
 
     pub(crate) fn ns(&self, ns: &NsName) -> Option<&Namespace> {
@@ -411,39 +411,35 @@ impl<'a> Scene<'a> {
         self.lookup_by(ns, packet, &self.rules(ns))
     }
 
+    /// As [`Self::lookup`], with the policy rule that decides, where it is none of the usual ones.
+    pub(crate) fn decide(&self, ns: &NsName, packet: &Flowi) -> (Decision, Option<Rule>) {
+        let rules = self.rules(ns);
+        let (decision, policy) = self.decide_by(ns, packet, &rules);
+        (decision, policy.filter(|policy| !policy.is_usual()).map(|policy| policy.rule.clone()))
+    }
+
     /// As [`Self::lookup`], with other policy rules.
     pub(crate) fn lookup_by(&self, ns: &NsName, packet: &Flowi, rules: &[PolicyRule]) -> Decision {
-        let ask =
-            |found: &Namespace, kernel: Option<&[Route]>| fib::lookup(found, kernel, rules, packet);
-        self.asked(ns, packet, ask).unwrap_or(Decision::None)
+        self.decide_by(ns, packet, rules).0
     }
 
-    /// Finds the policy rule that decides what becomes of a packet, where it is none of the usual ones.
-    pub(crate) fn deciding_rule(&self, ns: &NsName, packet: &Flowi) -> Option<Rule> {
-        let rules = self.rules(ns);
-        let ask = |found: &Namespace, kernel: Option<&[Route]>| {
-            let derived = kernel.map_or_else(|| fib::connected(found), Vec::from);
-            fib::deciding(found, &derived, &rules, packet)
-        };
-        if rules.is_empty() { None } else { self.asked(ns, packet, ask).flatten() }
-    }
-
-    /// Asks a namespace as packets meet it, with the routes that the kernel derived as far as they are known.
-    fn asked<T>(
+    fn decide_by<'r>(
         &self,
         ns: &NsName,
         packet: &Flowi,
-        ask: impl FnOnce(&Namespace, Option<&[Route]>) -> T,
-    ) -> Option<T> {
-        let found = self.ns(ns)?;
-        Some(match self.tabled(ns, found, packet.dst) {
-            Some(tabled) => {
-                let kernel =
-                    self.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
-                ask(&tabled, Some(&kernel))
-            }
-            None => ask(found, self.kernel_routes(ns)),
-        })
+        rules: &'r [PolicyRule],
+    ) -> (Decision, Option<&'r PolicyRule>) {
+        match self.ns(ns) {
+            Some(found) => match self.tabled(ns, found, packet.dst) {
+                Some(tabled) => {
+                    let kernel =
+                        self.kernel_routes(ns).map_or_else(|| fib::connected(found), Vec::from);
+                    fib::decide(&tabled, Some(&kernel), rules, packet)
+                }
+                None => fib::decide(found, self.kernel_routes(ns), rules, packet),
+            },
+            None => (Decision::None, None),
+        }
     }
 
     /// Finds what becomes of packets of the namespace's own to an address.
@@ -638,6 +634,11 @@ pub(crate) fn ttl_key(dev: &IfName, ipv6: bool) -> String {
 /// The setting that says the MTU of an interface for IPv6.
 pub(crate) fn mtu_ipv6_key(dev: &IfName) -> String {
     format!("net.ipv6.conf.{}.mtu", dev.in_sysctls())
+}
+
+/// A setting of IPv4 on all interfaces, and on one.
+pub(crate) fn conf_keys(dev: &IfName, key: &str) -> [String; 2] {
+    [format!("net.ipv4.conf.all.{key}"), conf_key(dev, key)]
 }
 
 /// A setting of IPv4 on an interface.

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use vnet_model::ipnet::IpNet;
 use vnet_model::nft::Hook;
 use vnet_model::state::is_ipv6_link_local;
-use vnet_model::{End, IfName, Mac, NextHop, NsName, Origin, Packet, Route};
+use vnet_model::{End, IfName, Mac, NextHop, NsName, Origin, Packet, Route, Rule};
 
 use crate::fib::{self, Decision, Flowi};
 use crate::filter::{Done, Flow, Header};
@@ -24,7 +24,9 @@ use crate::{By, Hop};
 
 pub(crate) use frames::Learned;
 use neighbour::accepts;
-pub(crate) use neighbour::{Misled, answers};
+pub(crate) use neighbour::{
+    Misled, PROXY_ARP, answers, answers_for_others, asked, leads_elsewhere,
+};
 pub(crate) use stop::{Limit, Stop};
 
 /// The setting that lets addresses of loopback leave and come in.
@@ -260,12 +262,12 @@ impl Walk<'_, '_> {
             if let Some(vrf) = self.walked.vrf.clone().filter(|_| self.came_in.is_none()) {
                 self.enter_vrf(&ns, &vrf)?;
             }
-            let (packet, decision) = self.decide(&ns);
+            let (packet, (decision, rule)) = self.decide(&ns);
             let decision = match self.bound.clone() {
                 Some(dev) => self.by_bound(&dev, decision)?,
                 None => decision,
             };
-            if let Some(rule) = self.scene.deciding_rule(&ns, &packet) {
+            if let Some(rule) = rule {
                 self.hop(&ns, None, By::Rule, rule.to_string());
             }
             self.walked.decisions.push(Decided {
@@ -361,7 +363,7 @@ impl Walk<'_, '_> {
     }
 
     /// Asks the tables what becomes of it here.
-    fn decide(&self, ns: &NsName) -> (Flowi, Decision) {
+    fn decide(&self, ns: &NsName) -> (Flowi, (Decision, Option<Rule>)) {
         let header = &self.header;
         let mut packet = Flowi {
             src: header.src,
@@ -374,9 +376,9 @@ impl Walk<'_, '_> {
             sport: header.sport,
             dport: header.dport,
         };
-        let decision = self.scene.lookup(ns, &packet);
+        let decided = self.scene.decide(ns, &packet);
         let by_port = self.packet.packet != Packet::Icmp && packet.dst.is_ipv4();
-        if let Decision::Via { route, legs, .. } = &decision
+        if let Decision::Via { route, legs, .. } = &decided.0
             && packet.src.is_none()
             && by_port
             && !self.scene.rules(ns).is_empty()
@@ -385,9 +387,9 @@ impl Walk<'_, '_> {
             // Who connects asks again when it has a source (`ip_route_connect`, net/route.h).
             let known = self.scene.known(ns);
             packet.src = fib::source(found, known, route, leg, packet.dst);
-            return (packet.clone(), self.scene.lookup(ns, &packet));
+            return (packet.clone(), self.scene.decide(ns, &packet));
         }
-        (packet, decision)
+        (packet, decided)
     }
 
     /// Takes a route by an interface where one is like that which was found.

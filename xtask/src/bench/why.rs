@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
+use vnet_file::generate::{Blueprint, Shape};
 use vnet_model::expect::first_address;
 use vnet_model::{Desired, NsName};
 use vnet_why::World;
@@ -32,7 +33,6 @@ const SPINES: u32 = 4;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ensure!((6..=4000).contains(&options.nodes), "6 to 4000 nodes");
-    ensure!((1..=4000).contains(&options.hosts), "1 to 4000 hosts");
     ensure!(
         !cfg!(debug_assertions),
         "measure a release build: `cargo run --release -p xtask -- bench why`"
@@ -79,10 +79,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 fn segment(hosts: u32) -> anyhow::Result<Desired> {
-    resolve(format!(
-        "name: segment\nnodes:\n  gw: {{ forward: true }}\n  h1..{hosts}:\nsegments:\n  \
-         lan: {{ prefix: 10.0.0.0/16, gateway: gw, members: [ gw, h1..{hosts} ] }}\n"
-    ))
+    resolve(Blueprint::new(Shape::Segment { hosts }).to_file()?)
 }
 
 fn fabric(nodes: u32) -> anyhow::Result<Desired> {

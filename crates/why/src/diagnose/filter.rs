@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vnet_model::nft::{Chain, ChainKind, CtState, Edit, Expr, Family, Hook, Rule, Table};
+use vnet_model::nft::{Chain, ChainKind, CtState, Edit, Expr, Family, Hook, Rule, Table, TableId};
 use vnet_model::{Change, NsName, Step};
 
 use super::Case;
@@ -53,12 +53,25 @@ impl Case<'_, '_> {
         });
         let (table, chain) = chains.next()?;
         let protocol = if dst.is_ipv4() { "ip" } else { "ip6" };
-        let (id, name) = (&table.id, &chain.name);
-        let words = format!("insert rule {id} {name} {protocol} daddr {dst} accept");
-        let commands = vec![vnet_iproute::nft_words(ns, &words).to_string()];
-        let text = format!("~ chain {name} of table {id} on {}", self.scene.label(ns));
-        let effect = Effect::LetThrough(ns.clone(), id.clone(), name.clone());
-        Some(Mend::Command { text, commands, effect })
+        let effect = Effect::LetThrough(ns.clone(), table.id.clone(), chain.name.clone());
+        let packets = [format!("{protocol} daddr {dst}")];
+        Some(self.accept_first(ns, (&table.id, &chain.name), &packets, effect))
+    }
+
+    /// Has a chain accept some packets before all else.
+    fn accept_first(
+        &self,
+        ns: &NsName,
+        (table, chain): (&TableId, &str),
+        packets: &[String],
+        effect: Effect,
+    ) -> Mend {
+        let insert = |what: &String| {
+            let words = format!("insert rule {table} {chain} {what} accept");
+            vnet_iproute::nft_words(ns, &words).to_string()
+        };
+        let text = format!("~ chain {chain} of table {table} on {}", self.scene.label(ns));
+        Mend::Command { text, commands: packets.iter().map(insert).collect(), effect }
     }
 
     /// A namespace on the way there was meant to translate and does so differently, or not at all.
@@ -171,16 +184,11 @@ impl Case<'_, '_> {
                 ["solicit", "advert"].map(|what| format!("{of} nd-neighbor-{what}")).to_vec()
             }
         };
-        let insert = |what: String| {
-            let words = format!("insert rule {table} {base} {what} accept");
-            vnet_iproute::nft_words(ns, &words).to_string()
-        };
         let effect = match asks {
             None => Effect::LetThrough(ns.clone(), table.clone(), base.clone()),
             Some(_) => Effect::LetAsk(ns.clone(), table.clone(), base.clone()),
         };
-        let text = format!("~ chain {base} of table {table} on {}", self.scene.label(ns));
-        Mend::Command { text, commands: matches.into_iter().map(insert).collect(), effect }
+        self.accept_first(ns, (table, base), &matches, effect)
     }
 
     /// Says, as nft does, which packets a chain is to let through.

@@ -8,12 +8,11 @@ use vnet_model::state::{PortVlans, is_ipv6_link_local};
 use vnet_model::{Change, End, IfName, LinkSetting, NsName, Route, Step};
 
 use super::{Case, set};
-use crate::fib::{self, Decision, Flowi};
-use crate::scene::conf_key;
+use crate::fib::{self, Decision};
+use crate::scene::conf_keys;
+use crate::walk::{self, PROXY_ARP};
 use crate::wire::{self, Block, Station, policy};
 use crate::{Cause, suggest};
-
-const PROXY_ARP: &str = "proxy_arp";
 
 /// The length of a frame when none is asked for, in bytes.
 const FRAME_BYTES: u32 = 84;
@@ -36,7 +35,7 @@ impl Case<'_, '_> {
             if let (true, Some(failed)) = (station.blocks.is_empty(), unusable) {
                 return Some(self.unusable(&station.end.ns, hop, failed));
             }
-            let question = Flowi { iif: Some(station.end.name.clone()), ..Flowi::to(hop) };
+            let question = walk::asked(&station.end, hop);
             let ruled = || self.by_rules_of(&station.end.ns, &question);
             if let (true, Some(cause)) = (station.blocks.is_empty(), ruled()) {
                 return Some(cause);
@@ -76,20 +75,17 @@ impl Case<'_, '_> {
     /// Somebody who was meant to answer in the place of whom it would pass packets on to, and does not.
     fn no_proxy(&self, end: &End, hop: IpAddr) -> Option<Cause> {
         let (scene, End { ns, name }) = (self.scene, end);
-        let asked = Flowi { iif: Some(name.clone()), ..Flowi::to(hop) };
-        let passes_on = match scene.lookup(ns, &asked) {
-            Decision::Via { legs, .. } => legs.iter().all(|leg| leg.dev != *name),
-            _ => false,
-        };
-        if hop.is_ipv6() || !passes_on {
+        let decision = scene.lookup(ns, &walk::asked(end, hop));
+        if hop.is_ipv6() || !walk::leads_elsewhere(&decision, end) {
             return None;
         }
-        if scene.conf(ns, name, PROXY_ARP) != 0 || scene.proxies(end, hop) {
+        if walk::answers_for_others(scene, end, hop) {
             return Some(self.not_forwarded(ns, name)).filter(|_| !scene.forwards(ns, name, false));
         }
         let meant = &scene.meant(ns)?.sysctls;
-        let keys = [format!("net.ipv4.conf.all.{PROXY_ARP}"), conf_key(name, PROXY_ARP)];
-        let lost = keys.into_iter().filter_map(|key| Some((meant.get(&key)?.clone(), key)));
+        let lost = conf_keys(name, PROXY_ARP)
+            .into_iter()
+            .filter_map(|key| Some((meant.get(&key)?.clone(), key)));
         let lost = lost.filter(|(value, _)| value != "0");
         let steps: Vec<Step> = lost
             .map(|(value, key)| Step::new(ns.clone(), Change::SetSysctl { key, value }))

@@ -7,7 +7,7 @@ use vnet_model::apply::LOOPBACK;
 use vnet_model::facts::PolicyRule;
 use vnet_model::ipnet::IpNet;
 use vnet_model::state::{PortRange, TABLE_LOCAL, is_ipv6_link_local};
-use vnet_model::{IfName, Namespace, Route, Rule, RuleAction};
+use vnet_model::{IfName, Namespace, Route, RuleAction};
 
 use super::vrf::{self, vrf_of};
 use super::{Decision, in_table, local, own};
@@ -50,33 +50,9 @@ impl Flowi {
     }
 }
 
-/// Finds what becomes of a packet by rules that are not those that every namespace is born with.
-/// While there were only those, `local` and `main` were one trie; now they are asked in turn.
-pub(super) fn lookup(
-    ns: &Namespace,
-    kernel: &[Route],
-    rules: &[PolicyRule],
-    packet: &Flowi,
-) -> Decision {
-    decide(ns, kernel, rules, packet).0
-}
-
-/// Finds the rule whose table says what becomes of a packet, where it is none of those that namespaces are
-/// born with or get with a VRF.
-pub(crate) fn deciding(
-    ns: &Namespace,
-    kernel: &[Route],
-    rules: &[PolicyRule],
-    packet: &Flowi,
-) -> Option<Rule> {
-    let is_usual = |rule: &&PolicyRule| {
-        PolicyRule::born().contains(*rule) || PolicyRule::of_vrfs().contains(*rule)
-    };
-    let (_, rule) = decide(ns, kernel, rules, packet);
-    rule.filter(|rule| packet.link().is_none() && !is_usual(rule)).map(|policy| policy.rule.clone())
-}
-
-fn decide<'r>(
+/// Finds what becomes of a packet by rules that are not those that every namespace is born with, and the rule
+/// by whose table. While there were only those, `local` and `main` were one trie; now they are asked in turn.
+pub(super) fn decide<'r>(
     ns: &Namespace,
     kernel: &[Route],
     rules: &'r [PolicyRule],

@@ -12,6 +12,9 @@ use crate::fib::{self, Decision, Flowi};
 use crate::scene::Scene;
 use crate::wire::{self, Block, Station, policy};
 
+/// The setting by which an interface answers ARP for whom it would pass packets on to.
+pub(crate) const PROXY_ARP: &str = "proxy_arp";
+
 /// A packet so short that it fits any wire, in bytes.
 const SHORT_BYTES: u32 = 84;
 
@@ -297,13 +300,11 @@ pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
     match addr.is_ipv4() {
         true => match scene.lookup(&station.ns, &asked(station, addr)) {
             Decision::Local => true,
-            Decision::Via { legs, .. } => {
-                let is_set = scene.conf(&station.ns, &station.name, "proxy_arp") != 0;
-                (is_set || scene.proxies(station, addr))
+            decision => {
+                leads_elsewhere(&decision, station)
+                    && answers_for_others(scene, station, addr)
                     && scene.forwards(&station.ns, &station.name, false)
-                    && !legs.iter().any(|leg| leg.dev == station.name)
             }
-            _ => false,
         },
         false => scene.end(station).is_some_and(|interface| {
             let own = |net: IpNet| net.addr() == addr;
@@ -312,6 +313,19 @@ pub(crate) fn answers(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
             fib::has_ipv6(interface) && (has || proxies_ipv6(scene, station, addr))
         }),
     }
+}
+
+/// Tells whether packets that come in by an interface leave by others.
+pub(crate) fn leads_elsewhere(decision: &Decision, station: &End) -> bool {
+    match decision {
+        Decision::Via { legs, .. } => !legs.iter().any(|leg| leg.dev == station.name),
+        _ => false,
+    }
+}
+
+/// Tells whether a station is set to answer ARP for others.
+pub(crate) fn answers_for_others(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
+    scene.conf(&station.ns, &station.name, PROXY_ARP) != 0 || scene.proxies(station, addr)
 }
 
 /// Tells whether an interface answers for another's IPv6 address (`ndisc_recv_ns`, net/ipv6/ndisc.c).
@@ -325,7 +339,7 @@ fn proxies_ipv6(scene: &Scene<'_>, station: &End, addr: IpAddr) -> bool {
 }
 
 /// What a station looks up when it is asked for an address.
-fn asked(station: &End, addr: IpAddr) -> Flowi {
+pub(crate) fn asked(station: &End, addr: IpAddr) -> Flowi {
     Flowi { iif: Some(station.name.clone()), ..Flowi::to(addr) }
 }
 
