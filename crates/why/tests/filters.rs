@@ -143,6 +143,12 @@ fn what_statements_change_is_evaluated_or_said() {
     vnet_testns::root_within(std::time::Duration::from_secs(240), || {
         let lab = up(&desired("chain"));
         let forward = format!("{hook} forward priority 0");
+        let by_state = |addr: &str| {
+            format!(
+                "chain other {{ ip saddr {addr} drop; }}; {forward}; \
+                 ct state vmap {{ established : accept, new : jump other }}; }};"
+            )
+        };
         for (ns, text, reached) in [
             told("r1", format!("{RAW} {forward}; ct state untracked drop; }};"), false),
             told(
@@ -192,22 +198,8 @@ fn what_statements_change_is_evaluated_or_said() {
                 format!("{forward}; icmp type vmap {{ 8 : accept, 0 : drop }}; drop; }};"),
                 false,
             ),
-            told(
-                "r1",
-                format!(
-                    "chain other {{ ip saddr 10.0.1.1 drop; }}; {forward}; \
-                     ct state vmap {{ established : accept, new : jump other }}; }};"
-                ),
-                false,
-            ),
-            told(
-                "r1",
-                format!(
-                    "chain other {{ ip saddr 10.0.1.2 drop; }}; {forward}; \
-                     ct state vmap {{ established : accept, new : jump other }}; }};"
-                ),
-                true,
-            ),
+            told("r1", by_state("10.0.1.1"), false),
+            told("r1", by_state("10.0.1.2"), true),
             told(
                 "r1",
                 format!(

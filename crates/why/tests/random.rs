@@ -10,10 +10,9 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{down, shown, up};
+use common::{down, pairs, runner, shown, up};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use vnet::Desired;
 use vnet::kernel::Realm;
 use vnet::kernel::connect::{self, Attempt};
@@ -30,26 +29,6 @@ const LABS: usize = 300;
 
 /// How many healthy labs are built.
 const HEALTHY: usize = 15;
-
-/// A runner that makes the same labs each time.
-fn runner(seed: u8) -> TestRunner {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-    TestRunner::new_with_rng(Config::default(), rng)
-}
-
-/// All pairs of a node and an address of another.
-fn pairs(desired: &Desired) -> Vec<(NsName, IpAddr)> {
-    let mut pairs = Vec::new();
-    for from in desired.nodes.values() {
-        for to in desired.nodes.values() {
-            for interface in desired.state.namespaces[to].interfaces.values() {
-                let addrs = interface.addresses.iter().map(|address| address.net.addr());
-                pairs.extend(addrs.filter(|a| !a.is_loopback()).map(|a| (from.clone(), a)));
-            }
-        }
-    }
-    pairs
-}
 
 fn ask(
     desired: &Desired,

@@ -5,8 +5,12 @@
 pub(crate) mod beside;
 pub(crate) mod catalogue;
 
+use std::net::IpAddr;
+
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use vnet::why::{Ask, Mend, Told, Verdict};
 use vnet::{Desired, Down, Lab, Settings};
+use vnet_model::NsName;
 use vnet_testns::sh;
 
 /// The labs, in the binary: there are no files where the VM tier runs it.
@@ -122,4 +126,24 @@ pub(crate) fn probing() -> Ask {
 
 pub(crate) fn is_well(told: &Told) -> bool {
     told.answer.verdict == Verdict::Reachable && told.answer.causes.is_empty()
+}
+
+/// A runner that makes the same labs each time.
+pub(crate) fn runner(seed: u8) -> TestRunner {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    TestRunner::new_with_rng(Config::default(), rng)
+}
+
+/// All pairs of a node and an address of one.
+pub(crate) fn pairs(desired: &Desired) -> Vec<(NsName, IpAddr)> {
+    let mut pairs = Vec::new();
+    for from in desired.nodes.values() {
+        for to in desired.nodes.values() {
+            for interface in desired.state.namespaces[to].interfaces.values() {
+                let addrs = interface.addresses.iter().map(|address| address.net.addr());
+                pairs.extend(addrs.filter(|a| !a.is_loopback()).map(|a| (from.clone(), a)));
+            }
+        }
+    }
+    pairs
 }
