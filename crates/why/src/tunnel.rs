@@ -55,40 +55,48 @@ pub(crate) fn medium(spec: &KindSpec) -> Medium {
 #[derive(Debug)]
 pub(crate) struct Carrier {
     kind: &'static str,
-    /// The protocol of the outer packet (IANA's "Protocol Numbers").
-    protocol: u8,
+    around: Around,
     /// What the outer packet is longer by beside its IP header, in bytes; with a key 4 more.
     header_bytes: u32,
     /// Whether it carries frames.
     pub(crate) is_ethernet: bool,
-    /// Where the protocol of the outer packet is that of the one inside: which one goes in where nothing is
-    /// said, 0 for any.
-    mode: Option<u8>,
     /// The UDP port where none is said.
     port: Option<u64>,
     /// Whether its packets may not be cut into fragments, where nothing is said.
     df: bool,
 }
 
-const fn carrier(kind: &'static str, protocol: u8, header_bytes: u32) -> Carrier {
-    let (is_ethernet, mode, port, df) = (false, None, None, true);
-    Carrier { kind, protocol, header_bytes, is_ethernet, mode, port, df }
+/// The protocol of the outer packet (IANA's "Protocol Numbers").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Around {
+    /// It is the kind's own.
+    Own(u8),
+    /// It says what is inside: what goes in where no mode is said, 0 for any.
+    Inside(u8),
 }
 
-const fn ethernet(kind: &'static str, protocol: u8, header_bytes: u32) -> Carrier {
-    Carrier { is_ethernet: true, ..carrier(kind, protocol, header_bytes) }
+const GRE: Around = Around::Own(47);
+const UDP: Around = Around::Own(PROTOCOL_UDP);
+
+const fn carrier(kind: &'static str, around: Around, header_bytes: u32) -> Carrier {
+    let (is_ethernet, port, df) = (false, None, true);
+    Carrier { kind, around, header_bytes, is_ethernet, port, df }
+}
+
+const fn ethernet(kind: &'static str, around: Around, header_bytes: u32) -> Carrier {
+    Carrier { is_ethernet: true, ..carrier(kind, around, header_bytes) }
 }
 
 static CARRIERS: &[Carrier] = &[
-    Carrier { mode: Some(IPV4_INSIDE), ..carrier("ipip", IPV4_INSIDE, 0) },
-    Carrier { mode: Some(IPV6_INSIDE), ..carrier("sit", IPV6_INSIDE, 0) },
-    carrier("gre", 47, 4),
-    carrier("ip6gre", 47, 4),
-    Carrier { mode: Some(0), ..carrier("ip6tnl", IPV6_INSIDE, 0) },
-    ethernet("gretap", 47, 4 + 14),
-    ethernet("ip6gretap", 47, 4 + 14),
-    Carrier { port: Some(8472), df: false, ..ethernet("vxlan", PROTOCOL_UDP, 8 + 8 + 14) },
-    Carrier { port: Some(6081), df: false, ..ethernet("geneve", PROTOCOL_UDP, 8 + 8 + 14) },
+    carrier("ipip", Around::Inside(IPV4_INSIDE), 0),
+    carrier("sit", Around::Inside(IPV6_INSIDE), 0),
+    carrier("gre", GRE, 4),
+    carrier("ip6gre", GRE, 4),
+    carrier("ip6tnl", Around::Inside(0), 0),
+    ethernet("gretap", GRE, 4 + 14),
+    ethernet("ip6gretap", GRE, 4 + 14),
+    Carrier { port: Some(8472), df: false, ..ethernet("vxlan", UDP, 8 + 8 + 14) },
+    Carrier { port: Some(6081), df: false, ..ethernet("geneve", UDP, 8 + 8 + 14) },
 ];
 
 /// `IPPROTO_IPIP` and `IPPROTO_IPV6` (linux/in.h).
@@ -98,17 +106,17 @@ const IPV6_INSIDE: u8 = 41;
 impl Carrier {
     /// The protocol of a packet around another.
     fn protocol_around(&self, is_v6: bool) -> u8 {
-        match (self.mode, is_v6) {
-            (None, _) => self.protocol,
-            (Some(_), true) => IPV6_INSIDE,
-            (Some(_), false) => IPV4_INSIDE,
+        match self.around {
+            Around::Own(protocol) => protocol,
+            Around::Inside(_) if is_v6 => IPV6_INSIDE,
+            Around::Inside(_) => IPV4_INSIDE,
         }
     }
 
     /// Tells whether an interface of this kind sends and takes packets around such of a family (`ipip_tunnel_xmit`,
     /// net/ipv4/ipip.c; `sit_tunnel_xmit`, net/ipv6/sit.c; `ip6_tnl_start_xmit`, net/ipv6/ip6_tunnel.c).
     fn carries(&self, scene: &Scene<'_>, end: &End, is_v6: bool) -> bool {
-        let Some(usual) = self.mode else { return true };
+        let Around::Inside(usual) = self.around else { return true };
         let mode = match scene.option(end, "mode") {
             Some(Value::Number(mode)) => *mode,
             _ => usual.into(),
@@ -404,7 +412,7 @@ fn outers(
         _ => None,
     };
     let ttl = count("ttl").or_else(|| count("hoplimit")).filter(|ttl| *ttl > 0);
-    let has_key = carrier.protocol == 47 && scene.option(from, "key").is_some();
+    let has_key = carrier.around == GRE && scene.option(from, "key").is_some();
     let outer = |dst: IpAddr| {
         let header = if dst.is_ipv4() { 20 } else { 40 };
         let df = match scene.option(from, "pmtudisc") {

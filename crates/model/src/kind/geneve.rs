@@ -3,6 +3,7 @@
 use super::options::Options;
 use super::spec::{KindSpec, OptionSpec};
 use super::value::{Form, Switch, Value, Width};
+use super::vxlan;
 
 /// One end of an Ethernet tunnel over UDP.
 pub(super) static GENEVE: KindSpec = KindSpec {
@@ -33,22 +34,9 @@ const OPTIONS: &[OptionSpec] = &[
         "The time to live of its packets.",
     )
     .by_default(0),
-    OptionSpec::new(
-        "ttl inherit",
-        12,
-        Form::switch(Switch::Word),
-        "Whether the time to live of its packets is that of the packet inside.",
-    )
-    .called("ttl_inherit")
-    .off_by_default(),
+    vxlan::ttl_inherit(12, Form::switch(Switch::Word)),
     OptionSpec::new("tos", 4, Form::Tos, "The type of service of its packets.").by_default(0),
-    OptionSpec::new(
-        "flowlabel",
-        11,
-        Form::number(Width::Be32, 0, 0xf_ffff),
-        "The flow label of its packets over IPv6.",
-    )
-    .by_default(0),
+    vxlan::flowlabel(11),
     OptionSpec::new(
         "dstport",
         5,
@@ -68,25 +56,16 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("udpcsum", 8, NO, "Whether its UDP packets over IPv4 have a checksum.")
         .off_by_default()
         .once(),
-    OptionSpec::new("udp6zerocsumtx", 9, NO, "Whether its UDP packets over IPv6 have no checksum.")
-        .off_by_default()
-        .once(),
-    OptionSpec::new(
-        "udp6zerocsumrx",
-        10,
-        NO,
-        "Whether UDP packets over IPv6 without a checksum are taken.",
-    )
-    .off_by_default()
-    .once(),
-    super::vxlan::df(13),
+    vxlan::udp6zerocsumtx(9).once(),
+    vxlan::udp6zerocsumrx(10).once(),
+    vxlan::df(13),
 ];
 
 fn check(options: &Options) -> Result<(), &'static str> {
     let external = options.get("external") == Some(&Value::Bool(true));
     let has = |word| options.get(word).is_some();
-    if options.get("ttl inherit") == Some(&Value::Bool(true)) && has("ttl") {
-        return Err("has a `ttl` of its own or `ttl_inherit`, not both");
+    if vxlan::has_two_ttls(options) {
+        return Err(vxlan::TWO_TTLS);
     }
     let is_ipv4 = matches!(options.get("remote"), Some(Value::Ip(remote)) if remote.is_ipv4());
     if is_ipv4 && options.number("flowlabel").unwrap_or(0) != 0 {

@@ -19,7 +19,7 @@ pub static VXLAN: KindSpec = KindSpec {
 
 const NO: Form = Form::switch(Switch::No);
 
-/// As of a geneve.
+/// As of a geneve, as those that follow.
 pub(super) const fn df(attr: u16) -> OptionSpec {
     OptionSpec::new(
         "df",
@@ -28,6 +28,33 @@ pub(super) const fn df(attr: u16) -> OptionSpec {
         "Whether its packets over IPv4 may not be cut into fragments: `inherit` as those inside.",
     )
     .by_default(0)
+}
+
+pub(super) const fn flowlabel(attr: u16) -> OptionSpec {
+    let form = Form::number(Width::Be32, 0, 0xf_ffff);
+    OptionSpec::new("flowlabel", attr, form, "The flow label of its packets over IPv6.")
+        .by_default(0)
+}
+
+pub(super) const fn udp6zerocsumtx(attr: u16) -> OptionSpec {
+    let doc = "Whether its UDP packets over IPv6 have no checksum.";
+    OptionSpec::new("udp6zerocsumtx", attr, NO, doc).off_by_default()
+}
+
+pub(super) const fn udp6zerocsumrx(attr: u16) -> OptionSpec {
+    let doc = "Whether UDP packets over IPv6 without a checksum are taken.";
+    OptionSpec::new("udp6zerocsumrx", attr, NO, doc).off_by_default()
+}
+
+pub(super) const fn ttl_inherit(attr: u16, form: Form) -> OptionSpec {
+    let doc = "Whether the time to live of its packets is that of the packet inside.";
+    OptionSpec::new("ttl inherit", attr, form, doc).called("ttl_inherit").off_by_default()
+}
+
+pub(super) const TWO_TTLS: &str = "has a `ttl` of its own or `ttl_inherit`, not both";
+
+pub(super) fn has_two_ttls(options: &Options) -> bool {
+    options.get("ttl inherit") == Some(&Value::Bool(true)) && options.get("ttl").is_some()
 }
 
 /// `IFLA_VXLAN_…`. What `vxlan_changelink` refuses to change is said at birth.
@@ -77,23 +104,9 @@ const OPTIONS: &[OptionSpec] = &[
         "The time to live of its packets.",
     )
     .by_default(0),
-    OptionSpec::new(
-        "ttl inherit",
-        28,
-        Form::Flag,
-        "Whether the time to live of its packets is that of the packet inside.",
-    )
-    .called("ttl_inherit")
-    .off_by_default()
-    .at_birth(),
+    ttl_inherit(28, Form::Flag).at_birth(),
     OptionSpec::new("tos", 6, Form::Tos, "The type of service of its packets.").by_default(0),
-    OptionSpec::new(
-        "flowlabel",
-        26,
-        Form::number(Width::Be32, 0, 0xf_ffff),
-        "The flow label of its packets over IPv6.",
-    )
-    .by_default(0),
+    flowlabel(26),
     OptionSpec::new(
         "srcport",
         10,
@@ -158,22 +171,8 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .off_by_default()
     .at_birth(),
-    OptionSpec::new(
-        "udp6zerocsumtx",
-        19,
-        NO,
-        "Whether its UDP packets over IPv6 have no checksum.",
-    )
-    .off_by_default()
-    .at_birth(),
-    OptionSpec::new(
-        "udp6zerocsumrx",
-        20,
-        NO,
-        "Whether UDP packets over IPv6 without a checksum are taken.",
-    )
-    .off_by_default()
-    .at_birth(),
+    udp6zerocsumtx(19).at_birth(),
+    udp6zerocsumrx(20).at_birth(),
     df(29),
     OptionSpec::new("gbp", 23, Form::Flag, "Whether its packets carry the group policy extension.")
         .off_by_default()
@@ -193,11 +192,7 @@ fn check(options: &Options) -> Result<(), &'static str> {
         {
             Err("has a `local` and a `remote` of two families")
         }
-        _ if options.get("ttl inherit") == Some(&Value::Bool(true))
-            && options.get("ttl").is_some() =>
-        {
-            Err("has a `ttl` of its own or `ttl_inherit`, not both")
-        }
+        _ if has_two_ttls(options) => Err(TWO_TTLS),
         (_, remote, local)
             if has_label && ![remote, local].iter().flatten().any(|it| is_ipv6(it)) =>
         {
